@@ -1,0 +1,85 @@
+import type {
+  ExpectedRevision,
+  NewEvent,
+  Position,
+  RecordedEvent,
+  Revision,
+  StreamName,
+} from "../domain/kernel/stream.js";
+
+/**
+ * The log: the only source of truth.
+ *
+ * - `append` is atomic and durable when it resolves. It is idempotent by event ids, for ever: the same ids after the
+ *   same expected revision answer their first acceptance (`duplicate: true`) and write nothing; with `any`, ids that
+ *   were appended to that stream with `any` before do. An append whose first ids are known and later ones are not is a conflict.
+ * - It rejects with `LogError`: `UNAVAILABLE` (nothing was written), `OUTCOME_UNKNOWN` (repeat the identical append).
+ * - Order: revisions of a stream have no gap; positions grow in commit order; an event is published after it is durable.
+ */
+export type EventLog = {
+  readonly append: (
+    stream: StreamName,
+    expected: ExpectedRevision,
+    events: readonly NewEvent[],
+  ) => Promise<AppendResult>;
+  /** At most `count` events from revision `from`, inclusive; an absent stream has none. `backwards` from -1 starts at the end. */
+  readonly readStream: (
+    stream: StreamName,
+    from: Revision,
+    count: number,
+    direction?: Direction,
+  ) => Promise<readonly RecordedEvent[]>;
+  /** At most `count` events strictly after (`backwards`: strictly before; omitted `from`: from the end) a position. */
+  readonly readAll: (
+    from: Position | undefined,
+    count: number,
+    direction?: Direction,
+  ) => Promise<readonly RecordedEvent[]>;
+  /**
+   * Everything after `from`, in order, without a gap between the past and the live events. The next batch comes when
+   * `onEvents` has resolved; what waits meanwhile is read from the log again, not held in memory. `onFailure` is
+   * called once, when the subscription ends by itself.
+   */
+  readonly subscribe: (from: Position | "head", subscriber: Subscriber) => Subscription;
+  /** Position of the last event; 0 for an empty log. */
+  readonly head: () => Promise<Position>;
+};
+
+export type Direction = "forwards" | "backwards";
+
+export type AppendResult =
+  | { readonly kind: "appended"; readonly revision: Revision; readonly position: Position; readonly duplicate: boolean }
+  | { readonly kind: "conflict"; readonly actual: Revision };
+
+export type Subscriber = {
+  readonly onEvents: (events: readonly RecordedEvent[]) => void | Promise<void>;
+  readonly onFailure: (error: Error) => void;
+};
+export type Subscription = { readonly stop: () => void };
+
+export type LogErrorCode = "UNAVAILABLE" | "OUTCOME_UNKNOWN" | "TOO_LARGE";
+
+export class LogError extends Error {
+  constructor(
+    readonly code: LogErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = "LogError";
+  }
+}
+
+/**
+ * Data keys: 32 random bytes by id, never in the log. `cached` answers at once and only from memory; `obtain` returns the
+ * key, made and durable first if it is new; `find` never makes one: undefined means that it was destroyed or never was.
+ */
+export type KeyStore = {
+  readonly cached: (keyId: string) => Buffer | undefined;
+  readonly obtain: (keyId: string) => Promise<Buffer>;
+  readonly find: (keyId: string) => Promise<Buffer | undefined>;
+};
+
+export type Clock = () => number;
+/** Random ids. */
+export type Ids = { readonly uuid: () => string };

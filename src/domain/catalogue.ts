@@ -1,0 +1,104 @@
+import { E, t } from "./kernel/fp.js";
+import type { NewEvent, RecordedEvent } from "./kernel/stream.js";
+import {
+  conversationStartedCodec,
+  memberJoinedCodec,
+  memberLeftCodec,
+  memberRoleChangedCodec,
+  messageSentCodec,
+  settingsChangedCodec,
+  type ConversationEvent,
+} from "./conversation/conversation.events.js";
+import { receiptsAdvancedCodec, type ReceiptsEvent } from "./receipts/receipts.events.js";
+import { deviceRegisteredCodec, userRegisteredCodec, type UserEvent } from "./user/user.events.js";
+import { logStartedCodec, type LogStarted } from "./log.events.js";
+
+export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | LogStarted;
+export type EventType = DomainEvent["type"];
+
+/** One stored version of a type: how it is checked, and how it becomes the next version. The newest has no `upcast`. */
+type StoredVersion = { readonly codec: t.Mixed; readonly upcast?: (data: never) => unknown };
+
+/** The only list of all events. Versions ascend from 1; a stored version is never removed. */
+export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...StoredVersion[]]>> = {
+  ConversationStarted: [{ codec: conversationStartedCodec }],
+  MemberJoined: [{ codec: memberJoinedCodec }],
+  MemberLeft: [{ codec: memberLeftCodec }],
+  MemberRoleChanged: [{ codec: memberRoleChangedCodec }],
+  SettingsChanged: [{ codec: settingsChangedCodec }],
+  MessageSent: [{ codec: messageSentCodec }],
+  ReceiptsAdvanced: [{ codec: receiptsAdvancedCodec }],
+  UserRegistered: [{ codec: userRegisteredCodec }],
+  DeviceRegistered: [{ codec: deviceRegisteredCodec }],
+  LogStarted: [{ codec: logStartedCodec }],
+};
+
+const metaCodec = t.type({
+  at: t.number,
+  by: t.type({ userId: t.string, deviceId: t.string }),
+  commandId: t.string,
+  correlationId: t.string,
+  schema: t.number,
+});
+
+export type Causation = { readonly commandId: string; readonly correlationId: string };
+
+/** Domain event → what the log stores. Total: a domain event always fits its newest version. */
+export const encodeEvent = (event: DomainEvent, causation: Causation): NewEvent => {
+  const { type, id, at, by, ...data } = event;
+  const meta = { at, by, ...causation, schema: catalogue[type].length };
+  return { id, type, data: JSON.stringify(data), meta: JSON.stringify(meta) };
+};
+
+/** An event that this version of Parley cannot read: a newer one's, or damage. Never skipped silently. */
+export class UnreadableEvent extends Error {
+  constructor(
+    readonly event: Pick<RecordedEvent, "stream" | "revision" | "type">,
+    reason: string,
+  ) {
+    super(`${event.type} at ${event.stream}@${event.revision} cannot be read: ${reason}`);
+    this.name = "UnreadableEvent";
+  }
+}
+
+const isKnownType = (type: string): type is EventType => Object.hasOwn(catalogue, type);
+
+/**
+ * What the log stores → domain event in its newest form.
+ * @throws UnreadableEvent for an unknown type or version, or for data that its codec refuses.
+ */
+export const decodeEvent = (recorded: RecordedEvent): DomainEvent => {
+  const { type } = recorded;
+  if (!isKnownType(type)) throw new UnreadableEvent(recorded, "unknown type");
+  const meta = parse(recorded, metaCodec, recorded.meta);
+  const versions = catalogue[type];
+  const stored = versions[meta.schema - 1];
+  if (stored === undefined) throw new UnreadableEvent(recorded, `unknown version ${meta.schema}`);
+  let data: unknown = parse(recorded, stored.codec, recorded.data);
+  for (const version of versions.slice(meta.schema - 1)) if (version.upcast) data = version.upcast(data as never);
+  return { type, id: recorded.id, at: meta.at, by: meta.by, ...(data as object) } as DomainEvent;
+};
+
+const parse = <A>(recorded: RecordedEvent, codec: t.Type<A>, text: string): A => {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new UnreadableEvent(recorded, "not JSON");
+  }
+  const decoded = codec.decode(json);
+  if (E.isLeft(decoded))
+    throw new UnreadableEvent(
+      recorded,
+      `bad ${decoded.left[0]?.context.map((entry) => entry.key).join(".") ?? "data"}`,
+    );
+  return decoded.right;
+};
+
+/** Decodes an event of a conversation's stream. @throws UnreadableEvent */
+export const decodeConversationEvent = (recorded: RecordedEvent): ConversationEvent =>
+  decodeEvent(recorded) as ConversationEvent;
+/** Decodes an event of a receipts stream. @throws UnreadableEvent */
+export const decodeReceiptsEvent = (recorded: RecordedEvent): ReceiptsEvent => decodeEvent(recorded) as ReceiptsEvent;
+/** Decodes an event of a user's stream. @throws UnreadableEvent */
+export const decodeUserEvent = (recorded: RecordedEvent): UserEvent => decodeEvent(recorded) as UserEvent;

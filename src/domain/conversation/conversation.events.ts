@@ -1,0 +1,120 @@
+import { t } from "../kernel/fp.js";
+import type { EventContext } from "../kernel/decider.js";
+
+/**
+ * Stored formats of `conversation-{id}`. A format changes only by a new version in `catalogue.ts`, with an upcaster and
+ * a golden file. Who and when (`by`, `at`) stand in the event's metadata, the event's id is the log's.
+ */
+
+export const roleCodec = t.keyof({ owner: null, admin: null, member: null });
+export type Role = t.TypeOf<typeof roleCodec>;
+
+export const historyVisibilityCodec = t.keyof({ since_join: null, all: null });
+
+/** Always complete in the log, so that a reader needs no defaults of the day. */
+export const settingsCodec = t.type({
+  onlyAdminsCanPost: t.boolean,
+  onlyAdminsCanEdit: t.boolean,
+  allowMemberInvites: t.boolean,
+  historyVisibility: historyVisibilityCodec,
+});
+export type Settings = t.TypeOf<typeof settingsCodec>;
+
+export const defaultSettings: Settings = {
+  onlyAdminsCanPost: false,
+  onlyAdminsCanEdit: false,
+  allowMemberInvites: true,
+  historyVisibility: "since_join",
+};
+
+/**
+ * Content as the log, views and queues hold it. `A256GCM`: `data` is base64 of 12 bytes nonce, ciphertext, 16 bytes
+ * tag, authenticated with the message's id; `none`: `data` is the JSON text itself (sealing off, or end-to-end content,
+ * which is opaque already).
+ */
+export const sealedCodec = t.type({
+  alg: t.keyof({ A256GCM: null, none: null }),
+  keyId: t.string,
+  data: t.string,
+});
+export type Sealed = t.TypeOf<typeof sealedCodec>;
+
+export const contentTypeCodec = t.keyof({
+  text: null,
+  image: null,
+  video: null,
+  audio: null,
+  document: null,
+  location: null,
+  encrypted: null,
+});
+export type ContentType = t.TypeOf<typeof contentTypeCodec>;
+
+export const kindCodec = t.keyof({ direct: null, group: null });
+export type ConversationKind = t.TypeOf<typeof kindCodec>;
+
+/** What a conversation is apart from its messages and members. */
+const profileFields = {
+  required: { kind: kindCodec, createdBy: t.string, createdAt: t.number, settings: settingsCodec },
+  optional: { name: t.string, description: t.string, avatarMediaId: t.string, messageTtl: t.number },
+};
+export const profileCodec = t.intersection([t.type(profileFields.required), t.partial(profileFields.optional)]);
+export type ConversationProfile = t.TypeOf<typeof profileCodec>;
+
+export const conversationStartedCodec = t.type({
+  conversationId: t.string,
+  /** The cell this conversation lives in. */
+  home: t.string,
+  profile: profileCodec,
+});
+
+/** `sequence` is the last message's when they joined: where a newcomer's cursors start. */
+export const memberJoinedCodec = t.type({
+  members: t.array(t.type({ userId: t.string, role: roleCodec })),
+  /** First sequence that they may see, as `historyVisibility` decided it then. */
+  visibleFrom: t.number,
+  sequence: t.number,
+  memberCount: t.number,
+  /** The conversation as it was then: `conversation.created` is a function of this event alone. */
+  profile: profileCodec,
+});
+
+/** A message is visible iff `visibleFrom ≤ sequence < leftAt` in one of the reader's intervals. */
+export const memberLeftCodec = t.type({ userId: t.string, leftAt: t.number, memberCount: t.number });
+
+export const memberRoleChangedCodec = t.type({ userId: t.string, role: roleCodec });
+
+export const settingsChangedCodec = t.type({
+  changes: t.partial({
+    name: t.string,
+    description: t.string,
+    avatarMediaId: t.string,
+    settings: settingsCodec,
+    messageTtl: t.union([t.number, t.null]),
+  }),
+});
+
+export const messageSentCodec = t.intersection([
+  t.type({
+    messageId: t.string,
+    sequence: t.number,
+    clientMessageId: t.string,
+    contentType: contentTypeCodec,
+    content: sealedCodec,
+  }),
+  t.partial({ replyTo: t.string, expiresAt: t.number }),
+]);
+
+export type ConversationStarted = { readonly type: "ConversationStarted" } & EventContext &
+  Readonly<t.TypeOf<typeof conversationStartedCodec>>;
+export type MemberJoined = { readonly type: "MemberJoined" } & EventContext &
+  Readonly<t.TypeOf<typeof memberJoinedCodec>>;
+export type MemberLeft = { readonly type: "MemberLeft" } & EventContext & Readonly<t.TypeOf<typeof memberLeftCodec>>;
+export type MemberRoleChanged = { readonly type: "MemberRoleChanged" } & EventContext &
+  Readonly<t.TypeOf<typeof memberRoleChangedCodec>>;
+export type SettingsChanged = { readonly type: "SettingsChanged" } & EventContext &
+  Readonly<t.TypeOf<typeof settingsChangedCodec>>;
+export type MessageSent = { readonly type: "MessageSent" } & EventContext & Readonly<t.TypeOf<typeof messageSentCodec>>;
+
+export type ConversationEvent =
+  ConversationStarted | MemberJoined | MemberLeft | MemberRoleChanged | SettingsChanged | MessageSent;

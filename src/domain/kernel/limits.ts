@@ -1,0 +1,20 @@
+/** Every bound of the domain, with its reason. Bounds of sockets and queues are the gateway's and the adapters' own. */
+export const limits = {
+  /** Members an event carries: 256 ids of 128 characters stay below `eventBytesMax`. */
+  membersPerEvent: 256,
+  /** Members of a group; delivery of larger ones needs the large lane. */
+  groupMembersMax: 1024,
+  /** Ids that one `POST /groups` names. */
+  participantsMax: 1000,
+  /** One event, so that every event store takes it and no reader is surprised. */
+  eventBytesMax: 64 * 1024,
+  /** One append: half of EventStoreDB's smallest default. */
+  appendBytesMax: 512 * 1024,
+  /** `content` as UTF-8 JSON. */
+  messageBytesMax: 16 * 1024,
+  metadataBytesMax: 4 * 1024,
+  groupNameCharsMax: 100,
+  groupDescriptionCharsMax: 512,
+  /** Newest idempotency keys that a folded conversation keeps: a retry is seconds old, not thousands of messages. */
+  recentMessagesMax: 1000,
+} as const;

@@ -1,0 +1,51 @@
+/**
+ * The vocabulary of the log, shared by everyone who writes or reads it. Types only: the ports that use them belong to
+ * the layers that call them.
+ */
+
+/** `conversation-{id}`, `receipts-{id}`, `user-{id}`, `media-{id}` or `parley-log`. */
+export type StreamName = string;
+
+/** Place of an event in its stream: 0, 1, 2 … without a gap. */
+export type Revision = number;
+
+/** The revision before the first event: what an absent stream is at. */
+export const noRevision: Revision = -1;
+
+/** Place of an event in the whole log: grows, is opaque and need not be dense. `0` is before every event. */
+export type Position = number;
+
+export const startOfLog: Position = 0;
+
+/**
+ * What the writer believes about the stream. A number is its exact last revision, `no_stream` says it has none, `any`
+ * says nothing (for events that commute).
+ */
+export type ExpectedRevision = Revision | "no_stream" | "any";
+
+/** An event on its way into the log. `data` and `meta` are JSON texts in the formats of `catalogue.ts`. */
+export type NewEvent = {
+  /** UUID. The log's idempotency key. */
+  readonly id: string;
+  readonly type: string;
+  readonly data: string;
+  readonly meta: string;
+};
+
+export type RecordedEvent = NewEvent & {
+  readonly stream: StreamName;
+  readonly revision: Revision;
+  readonly position: Position;
+};
+
+export type StreamCategory = "conversation" | "receipts" | "user" | "media" | "parley-log";
+
+export const streamOf = {
+  conversation: (conversationId: string): StreamName => `conversation-${conversationId}`,
+  receipts: (conversationId: string): StreamName => `receipts-${conversationId}`,
+  user: (userId: string): StreamName => `user-${userId}`,
+  log: "parley-log",
+} as const;
+
+/** The id part of a stream's name: `conversation-d_x` → `d_x`. The category ends at the first dash. */
+export const streamId = (stream: StreamName): string => stream.slice(stream.indexOf("-") + 1);

@@ -1,0 +1,19 @@
+import { t } from "../kernel/fp.js";
+import type { EventContext } from "../kernel/decider.js";
+
+/**
+ * Stored format of `receipts-{id}`: a batch of cursors that only grow, of anybody's devices, each with its time. They
+ * commute, so they are appended without an expected revision. The event's own `by` is whoever caused the append; the
+ * cursors name their users themselves.
+ */
+export const cursorCodec = t.intersection([
+  t.type({ userId: t.string, deviceId: t.string, at: t.number }),
+  t.partial({ deliveredUpTo: t.number, readUpTo: t.number }),
+]);
+export type Cursor = Readonly<t.TypeOf<typeof cursorCodec>>;
+
+export const receiptsAdvancedCodec = t.type({ conversationId: t.string, cursors: t.array(cursorCodec) });
+
+export type ReceiptsAdvanced = { readonly type: "ReceiptsAdvanced" } & EventContext &
+  Readonly<t.TypeOf<typeof receiptsAdvancedCodec>>;
+export type ReceiptsEvent = ReceiptsAdvanced;

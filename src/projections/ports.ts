@@ -1,0 +1,176 @@
+import type { Position, RecordedEvent, Revision, StreamName } from "../domain/kernel/stream.js";
+import type {
+  Role,
+  ConversationKind,
+  Settings,
+  Sealed,
+  ContentType,
+} from "../domain/conversation/conversation.events.js";
+import type { DeviceType } from "../domain/user/user.events.js";
+import type { ViewChange } from "./view-change.js";
+
+/** What projections need of the log: the reading half of the commands' `EventLog`, with the same promises. */
+export type EventSource = {
+  readonly readStream: (stream: StreamName, from: Revision, count: number) => Promise<readonly RecordedEvent[]>;
+  /** At most `count` events strictly after `from`, oldest first. */
+  readonly readAll: (from: Position, count: number) => Promise<readonly RecordedEvent[]>;
+  readonly head: () => Promise<Position>;
+  /** The next batch comes when `onEvents` has resolved. */
+  readonly subscribe: (
+    from: Position | "head",
+    subscriber: {
+      readonly onEvents: (events: readonly RecordedEvent[]) => void | Promise<void>;
+      readonly onFailure: (error: Error) => void;
+    },
+  ) => { readonly stop: () => void };
+};
+
+/** How far a store's views have come, and in which incarnation of the log. A store stamps its own atomically with the changes. */
+export type Checkpoint = { readonly position: Position; readonly epoch: string };
+
+/**
+ * Read models. `apply` may be repeated, interleaved and reordered freely: every change is a join (view-change.ts).
+ * Rows whose facts have not arrived are not there for readers. Every read sees one moment of the store.
+ */
+export type ViewStore = {
+  /** Applies all changes, then the checkpoint: after a crash the checkpoint is never ahead of the changes. */
+  readonly apply: (changes: readonly ViewChange[], checkpoint: Checkpoint) => Promise<void>;
+  readonly checkpoint: () => Promise<Checkpoint | undefined>;
+  readonly reads: ViewReads;
+};
+
+export type ViewReads = {
+  /** Inbox order: pinned ascending, then last message (else creation) descending, then id. `after` is exclusive. */
+  readonly inbox: (
+    userId: string,
+    page: { archived: boolean | undefined; after?: InboxKey; limit: number },
+  ) => Promise<readonly SummaryRow[]>;
+  /** The conversations named in which the user is or was a member, in no particular order. */
+  readonly summaries: (userId: string, conversationIds: readonly string[]) => Promise<readonly SummaryRow[]>;
+  /**
+   * Sync's list: the user's conversations, past ones too, with `touched` beyond `touchedAfter`, by `activity`.
+   * `descending`: activity ≤ `bound`, strictly before `after`; `ascending`: activity > `bound`, strictly after `after`.
+   */
+  readonly touchedSince: (
+    userId: string,
+    page: {
+      touchedAfter: Position;
+      order: "descending" | "ascending";
+      bound: Position;
+      after?: ActivityKey;
+      limit: number;
+    },
+  ) => Promise<readonly TouchedRow[]>;
+  /** Present members by user id, strictly after `after`. */
+  readonly members: (conversationId: string, page: { after?: string; limit: number }) => Promise<readonly MemberRow[]>;
+  /** Messages by sequence, `from` and `to` inclusive. Content is sealed, and null when it was taken away. */
+  readonly messages: (
+    conversationId: string,
+    range: { from: number; to: number; limit: number; order: "ascending" | "descending" },
+  ) => Promise<readonly MessageRow[]>;
+  /** Those of the sequences that exist. */
+  readonly messagesAt: (conversationId: string, sequences: readonly number[]) => Promise<readonly MessageRow[]>;
+  /** When the user joined and left, by pos; empty for somebody who never was a member. */
+  readonly membershipSteps: (conversationId: string, userId: string) => Promise<readonly MembershipStep[]>;
+  readonly user: (userId: string) => Promise<UserRow | undefined>;
+  readonly devices: (userId: string) => Promise<readonly DeviceRow[]>;
+};
+
+export type InboxKey = { readonly pinned: number | null; readonly sortAt: number; readonly conversationId: string };
+export type ActivityKey = { readonly activity: Position; readonly conversationId: string };
+
+export type ConversationRow = {
+  readonly conversationId: string;
+  readonly kind: ConversationKind;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly avatarMediaId: string | null;
+  readonly settings: Settings;
+  readonly messageTtl: number | null;
+  readonly memberCount: number;
+  readonly lastSequence: number;
+  readonly headPos: number;
+  /** Log position of the newest change of the conversation's stream. */
+  readonly activity: Position;
+};
+
+export type MemberRow = {
+  readonly userId: string;
+  readonly present: boolean;
+  readonly role: Role;
+  readonly joinedAt: number;
+  readonly joinedPos: number;
+  readonly deliveredUpTo: number;
+  readonly readUpTo: number;
+};
+
+/** One conversation as one member sees it, with everything that §6's `summary` needs. */
+export type SummaryRow = {
+  readonly conversation: ConversationRow;
+  readonly member: MemberRow;
+  /** The other party of a direct conversation. */
+  readonly peerId: string | null;
+  readonly steps: readonly MembershipStep[];
+  /** The newest message that the member may see. */
+  readonly lastMessage: MessageRow | null;
+  /** Last sequence that the member may see: the head for a present one. */
+  readonly lastVisible: number;
+  /** Own messages, and others' deleted ones, after max(readUpTo, visibleFrom − 1) and up to `lastVisible`. */
+  readonly ownAfter: number;
+  readonly deletedAfter: number;
+  /** First sequence of the newest interval in which they may see. */
+  readonly visibleFrom: number;
+  /** Smallest cursors of the other present members; null without others. */
+  readonly deliveredToAll: number | null;
+  readonly readByAll: number | null;
+  readonly pinned: number | null;
+  readonly archived: boolean;
+  readonly mutedUntil: number | null;
+  readonly sortAt: number;
+};
+
+export type TouchedRow = {
+  readonly conversationId: string;
+  readonly activity: Position;
+  readonly present: boolean;
+  /** Log position of the user's newest joining or leaving. */
+  readonly membershipPosition: Position;
+};
+
+export type MembershipStep = {
+  readonly pos: number;
+  readonly joined: boolean;
+  readonly sequence: number;
+  readonly at: number;
+};
+
+export type MessageRow = {
+  readonly conversationId: string;
+  readonly sequence: number;
+  readonly messageId: string;
+  readonly senderId: string;
+  readonly senderDeviceId: string;
+  readonly clientMessageId: string;
+  readonly contentType: ContentType;
+  readonly pos: number;
+  readonly at: number;
+  readonly replyTo: string | null;
+  readonly expiresAt: number | null;
+  /** Null when it was deleted, expired or erased. */
+  readonly content: Sealed | null;
+  readonly deletedAt: number | null;
+  readonly editedAt: number | null;
+  readonly updatedPos: number;
+};
+
+export type UserRow = {
+  readonly userId: string;
+  readonly displayName: string | null;
+  readonly avatarMediaId: string | null;
+};
+export type DeviceRow = { readonly deviceId: string; readonly deviceType: DeviceType; readonly registeredAt: number };
+
+/** Opens sealed content to the JSON text that was sealed; null when its key is gone. */
+export type OpenContent = (messageId: string, content: Sealed) => Promise<string | null>;
