@@ -174,3 +174,22 @@ export type DeviceRow = { readonly deviceId: string; readonly deviceType: Device
 
 /** Opens sealed content to the JSON text that was sealed; null when its key is gone. */
 export type OpenContent = (messageId: string, content: Sealed) => Promise<string | null>;
+
+/** One frame, encoded once, for all devices of some users. */
+export type Delivery = {
+  readonly recipients: readonly string[];
+  /** UTF-8 JSON text of the frame. */
+  readonly frame: string;
+  /** Only the recipient's other devices: the one that acted knows already. */
+  readonly exceptDeviceId?: string;
+};
+
+/**
+ * Frames to gateways. `deliver` resolves when every frame is in the outbox of each of its recipients' sockets, in the
+ * order given; a recipient without a socket is no failure. `connected` says whether a user has a socket anywhere
+ * besides the device named: what is costly to make for nobody is not made.
+ */
+export type Bus = {
+  readonly deliver: (deliveries: readonly Delivery[]) => void | Promise<void>;
+  readonly connected: (userId: string, exceptDeviceId?: string) => boolean;
+};

@@ -1,0 +1,130 @@
+import type { Either } from "../../domain/kernel/fp.js";
+import type { Actor } from "../../domain/kernel/ids.js";
+import type { ConversationKind, Role, Settings, ContentType } from "../../domain/conversation/conversation.events.js";
+import type { DeviceType } from "../../domain/user/user.events.js";
+import type { Position } from "../../domain/kernel/stream.js";
+import type { Rejection } from "../../domain/rejections.js";
+import type { Frame } from "../delivery/frames.js";
+
+/** What the read side answers. All shapes are PROTOCOL §6 and §7's. */
+export type Queries = {
+  /** Resolves when the views contain everything up to `position`; UNAVAILABLE after two seconds. */
+  readonly awaitCaughtUp: (position: Position) => Promise<Either<Rejection, undefined>>;
+  readonly inbox: (actor: Actor, page: { limit: number; cursor?: string; archived?: boolean }) => Answer<InboxPage>;
+  readonly summary: (actor: Actor, conversationId: string) => Answer<Summary>;
+  readonly members: (
+    actor: Actor,
+    conversationId: string,
+    page: { limit: number; cursor?: string },
+  ) => Answer<MembersPage>;
+  readonly history: (
+    actor: Actor,
+    conversationId: string,
+    page: { before?: number; after?: number; limit: number },
+  ) => Answer<HistoryPage>;
+  readonly sync: (actor: Actor, request: SyncRequest) => Answer<SyncResult>;
+  readonly me: (actor: Actor) => Answer<Me>;
+  readonly user: (userId: string) => Answer<PublicUser>;
+};
+
+export type Answer<A> = Promise<Either<Rejection, A>>;
+
+export type ConversationView = {
+  readonly conversationId: string;
+  readonly type: ConversationKind;
+  readonly name?: string;
+  readonly description?: string;
+  readonly avatarMediaId?: string;
+  readonly settings: Settings;
+  readonly messageTtl?: number;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly memberCount: number;
+  readonly myRole: Role;
+  readonly peerId?: string;
+  readonly lastSequence: number;
+  readonly pos: number;
+};
+
+export type StateView = {
+  readonly readUpTo: number;
+  readonly unread: number;
+  readonly pinned: number | null;
+  readonly archived: boolean;
+  readonly mutedUntil: number | null;
+  readonly deliveredToAll: number;
+  readonly readByAll: number;
+  readonly lastMessage: {
+    readonly sequence: number;
+    readonly messageId: string;
+    readonly senderId: string;
+    readonly type: ContentType;
+    readonly preview: string;
+    readonly timestamp: number;
+    readonly deleted?: true;
+  } | null;
+};
+
+export type Summary = { readonly conversation: ConversationView; readonly state: StateView };
+export type InboxPage = { readonly conversations: readonly Summary[]; readonly nextCursor?: string };
+export type MembersPage = {
+  readonly members: readonly { readonly userId: string; readonly role?: Role; readonly joinedAt: number }[];
+  readonly nextCursor?: string;
+};
+
+/** The `message.new` payload with what has happened to it since. */
+export type MessageView = {
+  readonly messageId: string;
+  readonly conversationId: string;
+  readonly sequence: number;
+  readonly pos: number;
+  readonly senderId: string;
+  readonly senderDeviceId: string;
+  readonly clientMessageId?: string;
+  readonly content?: unknown;
+  readonly timestamp: number;
+  readonly expiresAt?: number;
+  readonly replyTo?: string;
+  readonly editedAt?: number;
+  readonly deletedAt?: number;
+  readonly updatedPos: number;
+};
+export type HistoryPage = {
+  readonly messages: readonly MessageView[];
+  readonly hasMore: boolean;
+  readonly nextCursor?: string;
+};
+
+export type SyncRequest = {
+  readonly epoch?: string;
+  readonly token?: string;
+  readonly cursors?: Readonly<Record<string, number>>;
+  readonly only?: boolean;
+  readonly limit?: number;
+  readonly next?: string;
+};
+export type SyncEntry = {
+  readonly conversationId: string;
+  readonly changes: readonly Frame[];
+  readonly pos: number;
+  readonly hasMore: boolean;
+  readonly reset: boolean;
+  readonly state: StateView;
+};
+export type SyncResult = {
+  readonly epoch: string;
+  readonly reset: boolean;
+  readonly conversations: readonly SyncEntry[];
+  readonly newConversations: readonly Summary[];
+  readonly left: readonly string[];
+  readonly token?: string;
+  readonly next?: string;
+  readonly serverTime: number;
+};
+
+export type PublicUser = { readonly userId: string; readonly displayName?: string; readonly avatarMediaId?: string };
+export type Me = PublicUser & {
+  readonly privacy: { readonly lastSeen: "contacts" | "nobody"; readonly readReceipts: boolean };
+  readonly devices: readonly { readonly deviceId: string; readonly deviceType: DeviceType; readonly current?: true }[];
+  readonly blocks: readonly string[];
+};
