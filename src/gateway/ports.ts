@@ -1,0 +1,76 @@
+import type { Either } from "../domain/kernel/fp.js";
+import type { Actor } from "../domain/kernel/ids.js";
+import type { DeviceType } from "../domain/user/user.events.js";
+import type { Position } from "../domain/kernel/stream.js";
+import type { Commands } from "../commands/commands.js";
+import type { Queries } from "../projections/queries/queries.js";
+
+/** The application as the gateway sees it: the same in both profiles. */
+export type Application = {
+  readonly commands: Commands;
+  readonly queries: Queries;
+  /** Opaque incarnation of the log. */
+  readonly epoch: string;
+  /** Position of the log's last event. */
+  readonly head: () => Promise<Position>;
+  /** Whether every dependency answers; names and reasons of those that do not. */
+  readonly readiness: () => Promise<Readiness>;
+};
+
+export type Readiness = { readonly ready: boolean; readonly problems: Readonly<Record<string, string>> };
+
+/** What a good token says. Times in Unix milliseconds. */
+export type Claims = Actor & { readonly expiresAt: number; readonly issuedAt?: number };
+
+/** Left: why the token is refused, for the log and the client. */
+export type Authenticator = (token: string) => Promise<Either<string, Claims>>;
+
+/** One authenticated socket, as the dispatcher sees it. Every method is harmless after the socket has closed. */
+export type Connection = {
+  readonly connectionId: string;
+  readonly actor: Actor;
+  readonly deviceType: DeviceType;
+  /** Queues a frame's JSON text on the outbox: answers and deliveries leave in the order of the calls. */
+  readonly send: (frame: string) => void;
+  /** Sends what is queued, then the close frame. */
+  readonly close: (code: number, reason: string) => void;
+};
+
+export type HttpRequest = {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly authorization: string | undefined;
+  /** Read whole, at most `maxBodyBytes`; "too_large" beyond that. */
+  readonly body: () => Promise<Buffer | "too_large">;
+};
+export type HttpResponse = {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** JSON text, or plain text where `headers` say so. */
+  readonly body?: string;
+};
+
+/** The gateway's measurements; `infra/telemetry.ts` makes them Prometheus'. */
+export type GatewayMetrics = {
+  readonly connectionOpened: (reconnect: boolean) => void;
+  readonly connectionClosed: (code: number) => void;
+  readonly authenticationFailed: (where: "upgrade" | "rest" | "refresh") => void;
+  readonly heartbeatFailed: () => void;
+  /** Seconds from the frame's arrival to the acknowledgement's queueing. */
+  readonly sendLatency: (seconds: number) => void;
+  readonly request: (type: string, outcome: string) => void;
+  readonly framesQueued: (count: number) => void;
+  /** What was in the outbox of a socket that was closed for being slow. */
+  readonly framesDropped: (count: number) => void;
+  readonly outboxBytes: (bytes: number) => void;
+};
+
+/** The part of pino that the gateway uses. */
+export type Logger = {
+  readonly debug: (details: object, message: string) => void;
+  readonly info: (details: object, message: string) => void;
+  readonly warn: (details: object, message: string) => void;
+  readonly error: (details: object, message: string) => void;
+};
