@@ -11,7 +11,8 @@ import type { Rejection } from "../domain/rejections.js";
  * waits for it sees the change. None rejects but for a defect.
  */
 export type Commands = {
-  readonly registerDevice: (command: { deviceType: DeviceType }, context: CommandContext) => Outcome<Written>;
+  /** Without a type (REST) a known device keeps its own and a new one is "web". */
+  readonly registerDevice: (command: { deviceType?: DeviceType }, context: CommandContext) => Outcome<Written>;
   readonly startDirect: (command: { peerId: string }, context: CommandContext) => Outcome<Started>;
   readonly startGroup: (command: StartGroup, context: CommandContext) => Outcome<Started>;
   readonly addMembers: (

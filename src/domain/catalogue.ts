@@ -47,7 +47,7 @@ export type Causation = { readonly commandId: string; readonly correlationId: st
 export const encodeEvent = (event: DomainEvent, causation: Causation): NewEvent => {
   const { type, id, at, by, ...data } = event;
   const meta = { at, by, ...causation, schema: catalogue[type].length };
-  return { id, type, data: JSON.stringify(data), meta: JSON.stringify(meta) };
+  return { id, type, data: JSON.stringify(data), meta: JSON.stringify(meta), decoded: event };
 };
 
 /** An event that this version of Parley cannot read: a newer one's, or damage. Never skipped silently. */
@@ -68,6 +68,7 @@ const isKnownType = (type: string): type is EventType => Object.hasOwn(catalogue
  * @throws UnreadableEvent for an unknown type or version, or for data that its codec refuses.
  */
 export const decodeEvent = (recorded: RecordedEvent): DomainEvent => {
+  if (recorded.decoded !== undefined) return recorded.decoded as DomainEvent;
   const { type } = recorded;
   if (!isKnownType(type)) throw new UnreadableEvent(recorded, "unknown type");
   const meta = parse(recorded, metaCodec, recorded.meta);

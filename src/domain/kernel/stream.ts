@@ -30,6 +30,11 @@ export type NewEvent = {
   readonly type: string;
   readonly data: string;
   readonly meta: string;
+  /**
+   * The domain event that `data` and `meta` were encoded from, while the event is in the memory of the process that
+   * encoded it: who follows the log live need not decode again. Never stored; an adapter passes it on or drops it.
+   */
+  readonly decoded?: unknown;
 };
 
 export type RecordedEvent = NewEvent & {

@@ -1,0 +1,88 @@
+import { createCipheriv, createDecipheriv, randomFillSync } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { Sealed } from "../domain/conversation/conversation.events.js";
+import type { KeyStore } from "./ports.js";
+
+/**
+ * Content is sealed before it enters the log, because a log cannot be rewritten later: whoever destroys a data key has
+ * destroyed the content everywhere. AES-256-GCM, a data key per user and month, the message's id as associated data, so
+ * that sealed content cannot be passed off as another message's.
+ */
+export type Sealing = {
+  /** Makes the key first where there is none: only then a promise. */
+  readonly seal: (messageId: string, owner: string, at: number, text: string) => Sealed | Promise<Sealed>;
+  /** Only from memory: what this process sealed a moment ago. */
+  readonly openNow: (messageId: string, sealed: Sealed) => string | undefined;
+  /** Null when the key is gone. @throws Error when the data were tampered with. */
+  readonly open: (messageId: string, sealed: Sealed) => Promise<string | null>;
+};
+
+const nonceBytes = 12;
+const tagBytes = 16;
+/** Base64 of the nonce: what names a sealed text in memory. */
+const nonceChars = 16;
+/** Characters of plaintext kept from sealing to delivery, a matter of milliseconds. */
+const plaintextCharsMax = 16 * 1024 * 1024;
+
+export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
+  const plaintexts = new LRUCache<string, string>({
+    maxSize: plaintextCharsMax,
+    sizeCalculation: (text) => text.length + 64,
+  });
+  const nextNonce = noncePool();
+
+  const sealWith = (key: Buffer, keyId: string, messageId: string, text: string): Sealed => {
+    const nonce = nextNonce();
+    const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(Buffer.from(messageId, "latin1"));
+    const head = cipher.update(text, "utf8");
+    const tail = cipher.final();
+    const data = Buffer.concat([nonce, head, tail, cipher.getAuthTag()]).toString("base64");
+    plaintexts.set(data.slice(0, nonceChars), text);
+    return { alg: "A256GCM", keyId, data };
+  };
+
+  const openNow: Sealing["openNow"] = (_messageId, sealed) =>
+    sealed.alg === "none" ? sealed.data : plaintexts.get(sealed.data.slice(0, nonceChars));
+
+  return {
+    openNow,
+    seal: (messageId, owner, at, text) => {
+      if (!enabled) return unsealed(text);
+      const keyId = keyIdOf(owner, at);
+      const key = keys.cached(keyId);
+      if (key !== undefined) return sealWith(key, keyId, messageId, text);
+      return keys.obtain(keyId).then((made) => sealWith(made, keyId, messageId, text));
+    },
+    open: async (messageId, sealed) => {
+      const known = openNow(messageId, sealed);
+      if (known !== undefined) return known;
+      const key = keys.cached(sealed.keyId) ?? (await keys.find(sealed.keyId));
+      return key === undefined ? null : openWith(key, messageId, sealed.data);
+    },
+  };
+};
+
+/** End-to-end encrypted content, and all content where sealing is switched off. */
+export const unsealed = (text: string): Sealed => ({ alg: "none", keyId: "", data: text });
+
+/** A slash is in no user id. */
+const keyIdOf = (owner: string, at: number): string => `${owner}/${new Date(at).toISOString().slice(0, 7)}`;
+
+const openWith = (key: Buffer, messageId: string, data: string): string => {
+  const bytes = Buffer.from(data, "base64");
+  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceBytes));
+  decipher.setAAD(Buffer.from(messageId, "latin1")).setAuthTag(bytes.subarray(bytes.length - tagBytes));
+  const head = decipher.update(bytes.subarray(nonceBytes, bytes.length - tagBytes));
+  return Buffer.concat([head, decipher.final()]).toString("utf8");
+};
+
+/** Random nonces, drawn many at a time: a call into the generator for each costs more than the cipher's set-up. */
+const noncePool = (): (() => Buffer) => {
+  let pool = Buffer.alloc(0);
+  return () => {
+    if (pool.length === 0) pool = randomFillSync(Buffer.allocUnsafeSlow(nonceBytes * 512));
+    const nonce = pool.subarray(0, nonceBytes);
+    pool = pool.subarray(nonceBytes);
+    return nonce;
+  };
+};

@@ -1,0 +1,159 @@
+import { encodeEvent } from "../domain/catalogue.js";
+import { E, type Either } from "../domain/kernel/fp.js";
+import { limits } from "../domain/kernel/limits.js";
+import { noRevision, type NewEvent, type Position, type Revision, type StreamName } from "../domain/kernel/stream.js";
+import { reject, type Rejection } from "../domain/rejections.js";
+import { LogError, type AppendResult, type EventLog } from "./ports.js";
+import type { Route, Routed, RoutedEvent } from "./routes.js";
+
+/** An aggregate as far as this process has read or written it. */
+export type Loaded<State> = { readonly state: State; readonly revision: Revision };
+
+/** What became of one command: the state right after it, its events (none: nothing to change), and where they stand. */
+export type Settled<State, Event> = {
+  readonly state: State;
+  readonly events: readonly Event[];
+  /** Revision of the command's last event, or of the state that made it needless. */
+  readonly revision: Revision;
+  /** Log position of the append; 0 when nothing was written. */
+  readonly position: Position;
+};
+
+/** A command waiting for its turn. `settle` is called exactly once, after its events are durable. */
+export type Job<Command, State, Event> = {
+  readonly command: Command;
+  readonly settle: (outcome: Either<Rejection, Settled<State, Event>>) => void;
+  /** Instead of `settle`, for a defect. */
+  readonly fail: (error: Error) => void;
+};
+
+const conflictsMax = 20;
+const unknownOutcomesMax = 8;
+const backoffMsMax = 200;
+const pageSize = 500;
+
+/**
+ * The one loop that retries appends. All jobs are decided one after another on the same state and appended together;
+ * on a conflict everything is decided again from scratch on what is there now; an unknown outcome repeats the identical
+ * append until it is definite. Takes as many jobs off the front of `jobs` as one append may hold.
+ * @returns the aggregate to go on with.
+ * @throws LogError, and UnreadableEvent: nothing is settled then, and the state is to be read again.
+ */
+export const transact = async <Command extends Routed, State, Event extends RoutedEvent>(
+  log: EventLog,
+  route: Route<Command, State, Event>,
+  stream: StreamName,
+  known: Loaded<State> | undefined,
+  jobs: Job<Command, State, Event>[],
+): Promise<Loaded<State>> => {
+  let loaded = known ?? (await catchUp(log, route, stream));
+  for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
+    const batch = decideAll(route, loaded, jobs);
+    if (batch.events.length === 0) {
+      settleAll(batch, jobs, startPosition);
+      return loaded;
+    }
+    const expected = route.expects === "any" ? "any" : loaded.revision < 0 ? "no_stream" : loaded.revision;
+    const result = await appendUntilDefinite(log, stream, expected, batch.events).catch((error: unknown) => {
+      route.rewind?.(loaded.state, loaded.revision);
+      throw error;
+    });
+    if (result.kind === "appended") {
+      settleAll(batch, jobs, result.position);
+      return { state: batch.state, revision: loaded.revision + batch.events.length };
+    }
+    route.rewind?.(loaded.state, loaded.revision);
+    await backoff(conflicts);
+    loaded = await catchUp(log, route, stream, loaded);
+  }
+  const refused = E.left({ ...reject("CONFLICT", "Too many concurrent changes; try again."), retryAfter: 1 });
+  for (const job of jobs.splice(0)) job.settle(refused);
+  return loaded;
+};
+
+const startPosition: Position = 0;
+
+type Batch<State, Event> = {
+  readonly outcomes: readonly Either<Rejection, Settled<State, Event>>[];
+  readonly events: readonly NewEvent[];
+  readonly state: State;
+};
+
+const decideAll = <Command extends Routed, State, Event extends RoutedEvent>(
+  route: Route<Command, State, Event>,
+  { state: before, revision: from }: Loaded<State>,
+  jobs: readonly Job<Command, State, Event>[],
+): Batch<State, Event> => {
+  const outcomes: Either<Rejection, Settled<State, Event>>[] = [];
+  const events: NewEvent[] = [];
+  let state = before;
+  let bytes = 0;
+  for (const { command } of jobs) {
+    const decision = route.decider.decide(state, command);
+    if (E.isLeft(decision)) {
+      outcomes.push(decision);
+      continue;
+    }
+    const encoded = decision.right.map((event) => encodeEvent(event, command.context));
+    bytes += encoded.reduce((sum, event) => sum + (event.data.length + event.meta.length) * utf8BytesPerUnitMax, 0);
+    // The first always goes: what one command makes is within the log's bound by the limits of the protocol.
+    if (events.length > 0 && bytes > limits.appendBytesMax) break;
+    for (const event of decision.right) state = route.decider.evolve(state, event);
+    events.push(...encoded);
+    outcomes.push(E.right({ state, events: decision.right, revision: from + events.length, position: startPosition }));
+  }
+  return { outcomes, events, state };
+};
+
+/** A UTF-16 unit is at most three bytes of UTF-8. */
+const utf8BytesPerUnitMax = 3;
+
+const settleAll = <Command, State, Event>(
+  batch: Batch<State, Event>,
+  jobs: Job<Command, State, Event>[],
+  position: Position,
+): void => {
+  jobs.splice(0, batch.outcomes.length).forEach((job, index) => {
+    const outcome = batch.outcomes[index];
+    if (outcome === undefined) return;
+    job.settle(
+      E.isRight(outcome) && outcome.right.events.length > 0 ? E.right({ ...outcome.right, position }) : outcome,
+    );
+  });
+};
+
+/** Reads what the stream has beyond `from`: all of it, to begin with. @throws UnreadableEvent, LogError */
+export const catchUp = async <Command, State, Event>(
+  log: EventLog,
+  route: Route<Command, State, Event>,
+  stream: StreamName,
+  from: Loaded<State> = { state: route.decider.initial(), revision: noRevision },
+): Promise<Loaded<State>> => {
+  let { state, revision } = from;
+  for (;;) {
+    const page = await log.readStream(stream, revision + 1, pageSize);
+    for (const recorded of page) state = route.decider.evolve(state, route.decode(recorded));
+    revision += page.length;
+    if (page.length < pageSize) return { state, revision };
+  }
+};
+
+const appendUntilDefinite = async (
+  log: EventLog,
+  stream: StreamName,
+  expected: Revision | "no_stream" | "any",
+  events: readonly NewEvent[],
+): Promise<AppendResult> => {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await log.append(stream, expected, events);
+    } catch (error) {
+      const unknown = error instanceof LogError && error.code === "OUTCOME_UNKNOWN";
+      if (!unknown || attempt >= unknownOutcomesMax) throw error;
+      await backoff(attempt);
+    }
+  }
+};
+
+const backoff = (attempt: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(backoffMsMax, 2 ** attempt)));

@@ -1,0 +1,164 @@
+import { LRUCache } from "lru-cache";
+import { E, type Either } from "../domain/kernel/fp.js";
+import { reject, type Rejection } from "../domain/rejections.js";
+import { LogError, type EventLog } from "./ports.js";
+import type { Route, Routed, RoutedEvent } from "./routes.js";
+import { catchUp, transact, type Job, type Loaded, type Settled } from "./transact.js";
+
+/**
+ * One queue per stream: commands take effect in the order in which they came, and those that arrive while an append
+ * is in flight are decided and appended together.
+ */
+export type Writer<Command, State, Event> = {
+  /**
+   * `command` may still be in the making (a data key has to be made first): its place in the queue is taken already.
+   * Resolves when the events are durable; rejects only for a defect.
+   */
+  readonly submit: (
+    id: string,
+    command: Command | Promise<Command>,
+  ) => Promise<Either<Rejection, Settled<State, Event>>>;
+  /** The state as this process last knew it: read from the log when it is not in memory. Waits for what was submitted. */
+  readonly current: (id: string) => Promise<State>;
+  /** Commands waiting or in flight. */
+  readonly pending: () => number;
+};
+
+/** Streams whose folded state stays in memory. */
+const loadedMax = 10_000;
+/** Commands that wait for one stream: beyond it a client is told to come back. */
+const queueMax = 5_000;
+/** Commands of one append. */
+const batchMax = 256;
+
+type Waiting<Command, State, Event> = Job<Command | Promise<Command>, State, Event>;
+type Inspection<State> = { readonly inspect: (state: State) => void; readonly fail: (error: Error) => void };
+
+export const createWriter = <Command extends Routed, State, Event extends RoutedEvent>(
+  log: EventLog,
+  route: Route<Command, State, Event>,
+): Writer<Command, State, Event> => {
+  const loaded = new LRUCache<string, Loaded<State> & object>({ max: loadedMax });
+  const queues = new Map<string, (Waiting<Command, State, Event> | Inspection<State>)[]>();
+  let pending = 0;
+
+  const enqueue = (id: string, item: Waiting<Command, State, Event> | Inspection<State>): boolean => {
+    const queue = queues.get(id);
+    if (queue === undefined) {
+      const fresh = [item];
+      queues.set(id, fresh);
+      void work(id, fresh);
+      return true;
+    }
+    if (queue.length >= queueMax) return false;
+    queue.push(item);
+    return true;
+  };
+
+  /** Runs until its queue is empty; never rejects. */
+  const work = async (id: string, queue: (Waiting<Command, State, Event> | Inspection<State>)[]): Promise<void> => {
+    while (queue.length > 0) {
+      const first = queue[0];
+      if (first !== undefined && "inspect" in first) await inspect(id, queue.shift() as Inspection<State>);
+      else await write(id, takeJobs(queue));
+    }
+    queues.delete(id);
+  };
+
+  const write = async (id: string, waiting: Waiting<Command, State, Event>[]): Promise<void> => {
+    const jobs: Job<Command, State, Event>[] = [];
+    for (const { command, settle, fail } of waiting) {
+      try {
+        // Awaiting only what is a promise keeps the usual path synchronous up to the append.
+        jobs.push({ command: command instanceof Promise ? await command : command, settle, fail });
+      } catch (error) {
+        refuse({ settle, fail }, error);
+      }
+    }
+    while (jobs.length > 0) {
+      try {
+        remember(id, await transact(log, route, route.stream(id), loaded.get(id), jobs));
+      } catch (error) {
+        loaded.delete(id);
+        for (const job of jobs.splice(0)) refuse(job, error);
+      }
+    }
+  };
+
+  /** What does not exist is not kept: ids that somebody guesses must not drive out conversations that are in use. */
+  const remember = (id: string, next: Loaded<State>): void => {
+    if (next.revision >= 0) loaded.set(id, next);
+  };
+
+  const inspect = async (id: string, { inspect: seen, fail }: Inspection<State>): Promise<void> => {
+    try {
+      const next = loaded.get(id) ?? (await catchUp(log, route, route.stream(id)));
+      remember(id, next);
+      seen(next.state);
+    } catch (error) {
+      fail(asError(error));
+    }
+  };
+
+  return {
+    submit: (id, command) =>
+      new Promise((resolve, reportDefect) => {
+        const settle: Job<Command, State, Event>["settle"] = (outcome) => {
+          pending -= 1;
+          resolve(outcome);
+        };
+        const fail = (error: Error): void => {
+          pending -= 1;
+          reportDefect(error);
+        };
+        pending += 1;
+        if (!enqueue(id, { command, settle, fail })) settle(E.left(overloaded));
+      }),
+    current: (id) => {
+      const idle = queues.has(id) ? undefined : loaded.get(id);
+      if (idle !== undefined) return Promise.resolve(idle.state);
+      return new Promise((resolve, fail) => {
+        if (!enqueue(id, { inspect: resolve, fail })) fail(new LogError("UNAVAILABLE", overloaded.message));
+      });
+    },
+    pending: () => pending,
+  };
+};
+
+const takeJobs = <Command, State, Event>(
+  queue: (Waiting<Command, State, Event> | Inspection<State>)[],
+): Waiting<Command, State, Event>[] => {
+  const end = queue.findIndex((item, index) => "inspect" in item || index >= batchMax);
+  return queue.splice(0, end < 0 ? queue.length : end) as Waiting<Command, State, Event>[];
+};
+
+const overloaded: Rejection = {
+  ...reject("UNAVAILABLE", "Too much is waiting for this conversation; nothing was written. Retry with the same key."),
+  retryAfter: 1,
+};
+
+/** The log's own refusals are answers; anything else is a defect, which the caller reports as one. */
+const refuse = <Command, State, Event>(
+  job: Pick<Job<Command, State, Event>, "settle" | "fail">,
+  error: unknown,
+): void => {
+  if (!(error instanceof LogError)) {
+    job.fail(asError(error));
+    return;
+  }
+  switch (error.code) {
+    case "UNAVAILABLE":
+    case "OUTCOME_UNKNOWN":
+      job.settle(E.left(cannotAccept));
+      return;
+    case "TOO_LARGE":
+      job.settle(E.left(reject("TOO_LARGE", "The change does not fit into one append.")));
+  }
+};
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+const cannotAccept: Rejection = {
+  ...reject("UNAVAILABLE", "The log cannot accept now. Retry with the same key."),
+  retryAfter: 1,
+};

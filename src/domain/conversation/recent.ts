@@ -1,0 +1,59 @@
+import { limits } from "../kernel/limits.js";
+import type { MessageId, UserId } from "../kernel/ids.js";
+import type { Revision } from "../kernel/stream.js";
+import type { ContentType } from "./conversation.events.js";
+
+/** What a conversation remembers of one of its newest messages: the answer to a retry. */
+export type RecentMessage = {
+  readonly messageId: MessageId;
+  readonly sequence: number;
+  readonly pos: Revision;
+  readonly at: number;
+  readonly senderId: UserId;
+  readonly contentType: ContentType;
+};
+
+/**
+ * The newest messages by id, oldest evicted first. Successive states of a conversation share one instance, because
+ * copying a thousand entries for each message would cost more than deciding it: whoever folds an event in uses the
+ * returned state from then on, and goes back only through `rewind`.
+ */
+export type RecentMessages = {
+  readonly byId: Map<MessageId, RecentMessage>;
+  /** Ascending pos; those before `first` are evicted. */
+  order: RecentMessage[];
+  first: number;
+};
+
+export const noRecent = (): RecentMessages => ({ byId: new Map(), order: [], first: 0 });
+
+export const remember = (recent: RecentMessages, message: RecentMessage): RecentMessages => {
+  recent.byId.set(message.messageId, message);
+  recent.order.push(message);
+  if (recent.byId.size > limits.recentMessagesMax) evictOldest(recent);
+  return recent;
+};
+
+const evictOldest = (recent: RecentMessages): void => {
+  const oldest = recent.order[recent.first];
+  if (oldest === undefined) return;
+  recent.byId.delete(oldest.messageId);
+  recent.first += 1;
+  if (recent.first >= limits.recentMessagesMax) {
+    recent.order = recent.order.slice(recent.first);
+    recent.first = 0;
+  }
+};
+
+export const findRecent = (recent: RecentMessages, messageId: MessageId): RecentMessage | undefined =>
+  recent.byId.get(messageId);
+
+/** Forgets what was folded in beyond `revision`: those events were decided and then not accepted. */
+export const rewindRecent = (recent: RecentMessages, revision: Revision): void => {
+  for (;;) {
+    const newest = recent.order.at(-1);
+    if (newest === undefined || newest.pos <= revision || recent.order.length <= recent.first) return;
+    recent.order.pop();
+    recent.byId.delete(newest.messageId);
+  }
+};

@@ -1,0 +1,67 @@
+import type { CommandContext, Decider } from "../kernel/decider.js";
+import { E } from "../kernel/fp.js";
+import { uuidv5, type Actor, type UserId } from "../kernel/ids.js";
+import type { Cursor, ReceiptsEvent } from "./receipts.events.js";
+
+/** How far a user has received and read, and each of the user's devices has received. Missing means 0. */
+export type UserCursors = {
+  readonly readUpTo: number;
+  readonly deliveredUpTo: number;
+  readonly devices: ReadonlyMap<string, number>;
+};
+export type Receipts = ReadonlyMap<UserId, UserCursors>;
+
+/** Membership and the last sequence were checked by whoever made the command: they are the conversation's to know. */
+export type AdvanceCursors = {
+  readonly type: "AdvanceCursors";
+  readonly conversationId: string;
+  readonly deliveredUpTo?: number;
+  readonly readUpTo?: number;
+  readonly context: CommandContext;
+};
+
+const none: UserCursors = { readUpTo: 0, deliveredUpTo: 0, devices: new Map() };
+
+export const cursorsOf = (state: Receipts, userId: UserId): UserCursors => state.get(userId) ?? none;
+
+export const receipts: Decider<AdvanceCursors, Receipts, ReceiptsEvent> = {
+  initial: () => new Map(),
+
+  evolve: (state, event) => {
+    const next = new Map(state);
+    for (const cursor of event.cursors) next.set(cursor.userId, advanced(cursorsOf(next, cursor.userId), cursor));
+    return next;
+  },
+
+  /** Reading is receiving. What does not grow is not written. */
+  decide: (state, command) => {
+    const { now, by, commandId } = command.context;
+    const cursor = growth(cursorsOf(state, by.userId), by, command);
+    if (cursor === undefined) return E.right([]);
+    const stamp = { id: uuidv5("event", commandId, "0"), at: now, by };
+    const cursors = [{ ...cursor, at: now }];
+    return E.right([{ type: "ReceiptsAdvanced", ...stamp, conversationId: command.conversationId, cursors }]);
+  },
+};
+
+const growth = (known: UserCursors, by: Actor, command: AdvanceCursors): Omit<Cursor, "at"> | undefined => {
+  const delivered = Math.max(command.deliveredUpTo ?? 0, command.readUpTo ?? 0);
+  const deliveredGrows = delivered > (known.devices.get(by.deviceId) ?? 0);
+  const readGrows = (command.readUpTo ?? 0) > known.readUpTo;
+  if (!deliveredGrows && !readGrows) return undefined;
+  return {
+    ...by,
+    ...(deliveredGrows ? { deliveredUpTo: delivered } : {}),
+    ...(readGrows && command.readUpTo !== undefined ? { readUpTo: command.readUpTo } : {}),
+  };
+};
+
+const advanced = (known: UserCursors, cursor: Cursor): UserCursors => {
+  const delivered = Math.max(cursor.deliveredUpTo ?? 0, cursor.readUpTo ?? 0);
+  const device = Math.max(known.devices.get(cursor.deviceId) ?? 0, delivered);
+  return {
+    readUpTo: Math.max(known.readUpTo, cursor.readUpTo ?? 0),
+    deliveredUpTo: Math.max(known.deliveredUpTo, delivered),
+    devices: new Map(known.devices).set(cursor.deviceId, device),
+  };
+};
