@@ -11,7 +11,12 @@ import type { ViewChange } from "./view-change.js";
 
 /** What projections need of the log: the reading half of the commands' `EventLog`, with the same promises. */
 export type EventSource = {
-  readonly readStream: (stream: StreamName, from: Revision, count: number) => Promise<readonly RecordedEvent[]>;
+  readonly readStream: (
+    stream: StreamName,
+    from: Revision,
+    count: number,
+    direction?: "forwards" | "backwards",
+  ) => Promise<readonly RecordedEvent[]>;
   /** At most `count` events strictly after `from`, oldest first. */
   readonly readAll: (from: Position, count: number) => Promise<readonly RecordedEvent[]>;
   readonly head: () => Promise<Position>;

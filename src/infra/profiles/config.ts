@@ -1,0 +1,98 @@
+import { E, t } from "../../domain/kernel/fp.js";
+import type { LogLevel } from "../telemetry.js";
+
+/** Everything that can be set, from the command line or the environment; the command line wins. */
+export type Config = {
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly logLevel: LogLevel;
+  readonly heartbeatSeconds: number;
+  readonly seal: boolean;
+  /** The cell's name, written into the first event of conversations and users. */
+  readonly home: string;
+  readonly allowedOrigins: readonly string[];
+};
+
+const number = (name: string, min: number, max: number, whole: boolean) => {
+  const is = (value: unknown): value is number =>
+    typeof value === "number" && value >= min && value <= max && (!whole || Number.isInteger(value));
+  const read = (value: unknown) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value);
+  return new t.Type<number, number, unknown>(
+    `a ${whole ? "whole " : ""}number from ${min} to ${max}`,
+    is,
+    (value, context) => {
+      const parsed = read(value);
+      return is(parsed) ? t.success(parsed) : t.failure(value, context, name);
+    },
+    t.identity,
+  );
+};
+
+const text = new t.Type<string, string, unknown>(
+  "a text that is not empty",
+  (value): value is string => typeof value === "string" && value !== "",
+  (value, context) => (typeof value === "string" && value !== "" ? t.success(value) : t.failure(value, context)),
+  t.identity,
+);
+
+/** Setting → its codec, its environment variable, its default. The only list of settings. */
+const settings = {
+  host: { codec: text, variable: "PARLEY_HOST", otherwise: "127.0.0.1" },
+  port: { codec: number("port", 0, 65_535, true), variable: "PARLEY_PORT", otherwise: "8080" },
+  data: { codec: text, variable: "PARLEY_DATA", otherwise: "./data" },
+  logLevel: {
+    codec: t.keyof(
+      { silent: null, error: null, warn: null, info: null, debug: null },
+      "silent, error, warn, info or debug",
+    ),
+    variable: "PARLEY_LOG_LEVEL",
+    otherwise: "info",
+  },
+  heartbeat: { codec: number("heartbeat", 0.1, 3_600, false), variable: "PARLEY_HEARTBEAT", otherwise: "30" },
+  seal: { codec: t.keyof({ on: null, off: null }, "on or off"), variable: "PARLEY_SEAL", otherwise: "on" },
+  home: { codec: text, variable: "PARLEY_HOME", otherwise: "main" },
+} as const;
+
+export type Flags = Readonly<Partial<Record<keyof typeof settings, string>>>;
+
+export class BadConfig extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "BadConfig";
+  }
+}
+
+/** @throws BadConfig naming each setting that is wrong, where it came from and what it should be */
+export const readConfig = (flags: Flags, environment: Readonly<Record<string, string | undefined>>): Config => {
+  const problems: string[] = [];
+  const read = <A>(name: keyof typeof settings, codec: t.Type<A, unknown>): A | undefined => {
+    const { variable, otherwise } = settings[name];
+    const value = flags[name] ?? environment[variable] ?? otherwise;
+    const decoded = codec.decode(value);
+    if (E.isRight(decoded)) return decoded.right;
+    const source = flags[name] === undefined ? variable : `--${name === "logLevel" ? "log-level" : name}`;
+    problems.push(`${source} is ${JSON.stringify(value)}; it must be ${codec.name}`);
+    return undefined;
+  };
+  const host = read("host", settings.host.codec);
+  const port = read("port", settings.port.codec);
+  const dataDir = read("data", settings.data.codec);
+  const logLevel = read("logLevel", settings.logLevel.codec);
+  const heartbeatSeconds = read("heartbeat", settings.heartbeat.codec);
+  const seal = read("seal", settings.seal.codec);
+  const home = read("home", settings.home.codec);
+  if (!host || port === undefined || !dataDir || !logLevel || heartbeatSeconds === undefined || !seal || !home)
+    throw new BadConfig(problems);
+  const allowedOrigins = (environment["PARLEY_ALLOWED_ORIGINS"] ?? "").split(",").map((origin) => origin.trim());
+  return {
+    host,
+    port,
+    dataDir,
+    logLevel,
+    heartbeatSeconds,
+    seal: seal === "on",
+    home,
+    allowedOrigins: allowedOrigins.filter((origin) => origin !== ""),
+  };
+};
