@@ -1,0 +1,58 @@
+import { Command } from "commander";
+import { readConfig, type Flags } from "../infra/profiles/config.js";
+import { startEmbedded } from "../infra/profiles/embedded.js";
+import { fail } from "./failure.js";
+
+/** How long a stop may take: clients are closed in waves, what is in flight is made durable. */
+const stopMsMax = 15_000;
+
+type Options = Flags & { readonly json?: true };
+
+export const serveCommand = new Command("serve")
+  .description("Run Parley: one process, one data directory.")
+  .option("--host <host>", "address to listen on (PARLEY_HOST; default 127.0.0.1)")
+  .option("--port <port>", "port to listen on, 0 for a free one (PARLEY_PORT; default 8080)")
+  .option("--data <dir>", "where everything is kept (PARLEY_DATA; default ./data)")
+  .option("--log-level <level>", "silent, error, warn, info or debug (PARLEY_LOG_LEVEL; default info)")
+  .option("--heartbeat <seconds>", "how often clients say that they live (PARLEY_HEARTBEAT; default 30)")
+  .option("--seal <on|off>", "encrypt content in the log (PARLEY_SEAL; default on)")
+  .option("--home <name>", "name of this cell, kept in first events (PARLEY_HOME; default main)")
+  .option("--json", "print one line of JSON when listening, nothing else")
+  .addHelpText(
+    "after",
+    `
+The token secret is PARLEY_TOKEN_SECRET, else the file token.secret in the data directory, which the first start makes.
+PARLEY_ALLOWED_ORIGINS: origins of browsers that may connect, separated by commas; empty allows all without CORS.
+SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything acknowledged is on disk anyway.`,
+  )
+  .action(async ({ json, ...flags }: Options) => {
+    try {
+      await serve(flags, json === true);
+    } catch (error) {
+      fail(error);
+    }
+  });
+
+const serve = async (flags: Flags, json: boolean): Promise<void> => {
+  const config = readConfig(flags, process.env);
+  const app = await startEmbedded(config);
+  process.stdout.write(
+    json ? `${JSON.stringify({ event: "listening", url: app.url })}\n` : welcome(app.url, config.dataDir),
+  );
+  const stop = (signal: string): void => {
+    if (!json) process.stderr.write(`${signal}: stopping\n`);
+    setTimeout(() => fail(`not stopped after ${stopMsMax / 1_000} s; leaving`), stopMsMax).unref();
+    app.stop().then(() => process.exit(0), fail);
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+  void app.failed.then((error) => fail(`${error.message}. Nothing acknowledged is lost; start Parley again.`));
+};
+
+const welcome = (url: string, dataDir: string): string => `Parley listens on ${url}, its data are in ${dataDir}.
+
+Try next, in another terminal:
+  npx parley token --user alice --device laptop --data ${dataDir}     prints a token for alice's laptop
+  curl -s ${url}/readyz                                    says whether all is well
+The README's five-minute tour goes on from there.
+`;

@@ -1,0 +1,37 @@
+import { Command, InvalidArgumentError } from "commander";
+import { issueToken } from "../infra/profiles/tokens.js";
+import { fail } from "./failure.js";
+
+const idPattern = /^[A-Za-z0-9_.:@-]{1,128}$/;
+const id = (value: string): string => {
+  if (!idPattern.test(value)) throw new InvalidArgumentError("It must be 1-128 characters of A-Z a-z 0-9 _ . : @ -");
+  return value;
+};
+const seconds = (value: string): number => {
+  const parsed = Number(value);
+  if (!Number.isInteger(parsed) || parsed < 1 || parsed > 100 * 366 * 86_400)
+    throw new InvalidArgumentError("It must be a whole number of seconds, at least 1 and at most a hundred years.");
+  return parsed;
+};
+
+export const tokenCommand = new Command("token")
+  .description("Print a token for a user's device, and nothing else.")
+  .requiredOption("--user <id>", "the user's id (claim sub)", id)
+  .requiredOption("--device <id>", "the device's id (claim device)", id)
+  .option("--ttl <seconds>", "how long it is good for", seconds, 86_400)
+  .option("--data <dir>", "data directory of the server (PARLEY_DATA; default ./data)")
+  .addHelpText(
+    "after",
+    `
+Signed with PARLEY_TOKEN_SECRET, else with the bytes of token.secret in the data directory, which is made if it is
+missing. Your own application makes tokens the same way: HS256, claims sub, device and exp.`,
+  )
+  .action(async (options: { user: string; device: string; ttl: number; data?: string }) => {
+    try {
+      const dataDir = options.data ?? process.env["PARLEY_DATA"] ?? "./data";
+      const actor = { userId: options.user, deviceId: options.device };
+      process.stdout.write(`${await issueToken(dataDir, actor, options.ttl)}\n`);
+    } catch (error) {
+      fail(error);
+    }
+  });

@@ -1,0 +1,9 @@
+import { signToken } from "../auth/jwt.js";
+import { loadOrCreateSecret } from "../auth/secret.js";
+
+/** A token for a user's device, signed as the server that uses this data directory (or environment) expects it. */
+export const issueToken = async (
+  dataDir: string,
+  actor: { readonly userId: string; readonly deviceId: string },
+  ttlSeconds: number,
+): Promise<string> => signToken(actor, { secret: await loadOrCreateSecret(dataDir), ttlSeconds });

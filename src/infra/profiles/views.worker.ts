@@ -1,0 +1,79 @@
+/** The views' thread of the embedded profile: reads the log's file, projects it and answers the reads. */
+import { workerData } from "node:worker_threads";
+import type { Checkpoint } from "../../projections/ports.js";
+import { startRunner, type Runner } from "../../projections/runner.js";
+import { openSqliteLogReader, type SqliteLogReader } from "../event-log/sqlite-reader.js";
+import type { FromViews, ToViews, ViewsHandlers, ViewsWorkerData } from "../view-store/sqlite.js";
+import { openSqliteViewsFile, ViewsUnusable, type SqliteViews } from "../view-store/sqlite-views.js";
+import { serveWorker } from "../worker.js";
+
+type Opened = { readonly log: SqliteLogReader; readonly views: SqliteViews; readonly runner: Runner };
+
+const data = workerData as ViewsWorkerData;
+let opened: Opened | undefined;
+
+const started = (): Opened => {
+  if (opened === undefined) throw new Error("the views were not started");
+  return opened;
+};
+
+const start = async (): Promise<Checkpoint> => {
+  const log = openSqliteLogReader(data.logPath);
+  const views = openSqliteViewsFile(data.path);
+  try {
+    const from = await startingPoint(views, log);
+    const runner = startRunner({
+      source: log,
+      apply: views.apply,
+      from,
+      onCheckpoint: (checkpoint) => {
+        say({ checkpoint });
+      },
+      onFailure: ({ error }) => {
+        say({ failure: error.message });
+      },
+    });
+    opened = { log, views, runner };
+    return from;
+  } catch (error) {
+    views.close();
+    log.close();
+    throw error;
+  }
+};
+
+/** Positions of another log, or beyond this one's end, mean nothing here: such views are not this log's. */
+const startingPoint = async (views: SqliteViews, log: SqliteLogReader): Promise<Checkpoint> => {
+  const from = views.checkpoint() ?? { position: 0, epoch: data.epoch };
+  if (from.epoch !== data.epoch) throw new ViewsUnusable(data.path, "it was made from another incarnation of the log");
+  const head = await log.head();
+  if (from.position > head)
+    throw new ViewsUnusable(data.path, `it is at position ${from.position}, beyond the log's end at ${head}`);
+  return from;
+};
+
+const handlers = {
+  start,
+  apply: (changes, checkpoint) => {
+    started().views.apply(changes, checkpoint);
+  },
+  checkpoint: () => started().views.checkpoint(),
+  read: (name, args) => (started().views.reads[name] as (...args: readonly unknown[]) => unknown)(...args),
+  stop: async () => {
+    const { runner, views, log } = started();
+    await runner.stop();
+    views.close();
+    log.close();
+  },
+} satisfies Record<keyof ViewsHandlers, (...args: never[]) => unknown> & ViewsHandlers;
+
+const { post } = serveWorker(handlers, (message) => {
+  const told = message as ToViews;
+  const { runner } = started();
+  if ("wake" in told) runner.wake();
+  else runner.hurry(told.hurry);
+});
+
+const say = (message: FromViews): void => {
+  post(message);
+};

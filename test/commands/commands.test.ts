@@ -1,0 +1,157 @@
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { LogError, type EventLog } from "../../src/commands/ports.js";
+import { decodeConversationEvent } from "../../src/domain/catalogue.js";
+import { E } from "../../src/domain/kernel/fp.js";
+import { streamOf } from "../../src/domain/kernel/stream.js";
+import { contextOf } from "../kit/given.js";
+import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
+
+const right = <A>(either: { readonly _tag: string }): A => {
+  expect(either).toMatchObject({ _tag: "Right" });
+  return (either as unknown as { right: A }).right;
+};
+const context = (userId: string) => contextOf(userId, Date.now(), randomUUID());
+const textOf = (text: string) => ({ contentType: "text" as const, content: JSON.stringify({ type: "text", text }) });
+
+describe("commands on a real log", () => {
+  let kit: LogKit;
+  beforeEach(async () => {
+    kit = await openLogKit();
+  });
+  afterEach(() => kit.dispose());
+
+  const startGroup = async (commands = commandsOn(kit)): Promise<string> => {
+    const started = await commands.startGroup({ name: "Friends", participantIds: ["bob"] }, context("alice"));
+    return right<{ conversationId: string }>(started).conversationId;
+  };
+  const messages = async (conversationId: string) => {
+    const all = (await kit.log.readStream(streamOf.conversation(conversationId), 0, 10_000)).map(
+      decodeConversationEvent,
+    );
+    return all.filter((event) => event.type === "MessageSent");
+  };
+
+  it("accepts a message once, and answers a retry with the first acceptance", async () => {
+    const commands = commandsOn(kit);
+    const conversationId = await startGroup(commands);
+    const message = { conversationId, clientMessageId: "m-1", ...textOf("Hello") };
+    const first = right<object>(await commands.sendMessage(message, context("alice")));
+    expect(first).toMatchObject({ sequence: 1, pos: 2, duplicate: false });
+    const head = await kit.log.head();
+    const again = right<object>(await commands.sendMessage(message, context("alice")));
+    const cold = right<object>(await commandsOn(kit).sendMessage(message, context("alice")));
+    for (const retry of [again, cold]) expect(retry).toEqual({ ...first, duplicate: true, position: 0 });
+    expect(await kit.log.head()).toBe(head);
+  });
+
+  it("refuses a key that was used for another message, also when it is read from the log", async () => {
+    const conversationId = await startGroup();
+    const message = { conversationId, clientMessageId: "m-1", ...textOf("Hello") };
+    await commandsOn(kit).sendMessage(message, context("alice"));
+    const other = await commandsOn(kit).sendMessage({ ...message, ...textOf("Bye") }, context("alice"));
+    expect(other).toMatchObject({ left: { code: "DUPLICATE_MESSAGE" } });
+  });
+
+  it("does not hold what was said in readable form", async () => {
+    const conversationId = await startGroup();
+    await commandsOn(kit).sendMessage(
+      { conversationId, clientMessageId: "m-1", ...textOf("a secret") },
+      context("alice"),
+    );
+    const stored = await kit.log.readAll(0, 1_000);
+    expect(JSON.stringify(stored)).not.toContain("a secret");
+  });
+
+  it("two processes that write one conversation at once lose and double nothing", async () => {
+    const [one, two] = [commandsOn(kit), commandsOn(kit)];
+    const conversationId = await startGroup(one);
+    const sends = Array.from({ length: 200 }, (_, i) =>
+      (i % 2 === 0 ? one : two).sendMessage(
+        { conversationId, clientMessageId: `m-${i}`, ...textOf(`${i}`) },
+        context(i % 3 === 0 ? "alice" : "bob"),
+      ),
+    );
+    const accepted = (await Promise.all(sends)).map((sent) => right<{ sequence: number }>(sent).sequence);
+    expect(accepted.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+    expect((await messages(conversationId)).map(({ sequence }) => sequence)).toEqual(
+      Array.from({ length: 200 }, (_, i) => i + 1),
+    );
+  });
+
+  it("repeats the identical append when its outcome is unknown", async () => {
+    const conversationId = await startGroup();
+    let lost = 0;
+    const forgetful: EventLog = {
+      ...kit.log,
+      append: async (stream, expected, events) => {
+        const result = await kit.log.append(stream, expected, events);
+        if (lost++ < 3) throw new LogError("OUTCOME_UNKNOWN", "the answer was lost");
+        return result;
+      },
+    };
+    const message = { conversationId, clientMessageId: "m-1", ...textOf("Hello") };
+    const sent = await commandsOn(kit, forgetful).sendMessage(message, context("alice"));
+    expect(right<object>(sent)).toMatchObject({ sequence: 1, pos: 2, duplicate: false });
+    expect(await messages(conversationId)).toHaveLength(1);
+    expect(lost).toBe(4);
+  });
+
+  it("answers UNAVAILABLE, decides nothing and goes on when the log comes back", async () => {
+    const conversationId = await startGroup();
+    let down = true;
+    const commands = commandsOn(kit, {
+      ...kit.log,
+      append: (stream, expected, events) =>
+        down ? Promise.reject(new LogError("UNAVAILABLE", "full")) : kit.log.append(stream, expected, events),
+    });
+    const send = (id: string) =>
+      commands.sendMessage({ conversationId, clientMessageId: id, ...textOf(id) }, context("alice"));
+    expect(await Promise.all([send("m-1"), send("m-2")])).toMatchObject([
+      { left: { code: "UNAVAILABLE", retryAfter: 1 } },
+      { left: { code: "UNAVAILABLE" } },
+    ]);
+    down = false;
+    expect(right<object>(await send("m-2"))).toMatchObject({ sequence: 1, duplicate: false });
+    expect(right<object>(await send("m-1"))).toMatchObject({ sequence: 2, duplicate: false });
+  });
+
+  it("what one connection sends takes effect in its order, also while a key is being made", async () => {
+    const commands = commandsOn(kit);
+    const conversationId = await startGroup(commands);
+    const sent = ["1", "2", "3"].map((id) =>
+      commands.sendMessage({ conversationId, clientMessageId: id, ...textOf(id) }, context("alice")),
+    );
+    const removed = commands.removeMember({ conversationId, userId: "alice" }, context("alice"));
+    const results = await Promise.all(sent);
+    expect(results.map((result) => right<{ sequence: number }>(result).sequence)).toEqual([1, 2, 3]);
+    expect(right<object>(await removed)).toMatchObject({ pos: 6 });
+  });
+
+  it("moves cursors forwards only, and only within the conversation", async () => {
+    const commands = commandsOn(kit);
+    const conversationId = await startGroup(commands);
+    await commands.sendMessage({ conversationId, clientMessageId: "m-1", ...textOf("Hello") }, context("alice"));
+    const read = (upTo: number, by = "bob") =>
+      commands.advanceReceipts({ conversationId, readUpTo: upTo }, context(by));
+    expect(await read(2)).toMatchObject({ left: { code: "INVALID_MESSAGE", details: [{ field: "upToSequence" }] } });
+    expect(await read(1, "mallory")).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });
+    expect(right<{ position: number }>(await read(1)).position).toBeGreaterThan(0);
+    const head = await kit.log.head();
+    expect(E.isRight(await read(1))).toBe(true);
+    expect(E.isRight(await read(0))).toBe(true);
+    expect(await kit.log.head()).toBe(head);
+  });
+
+  it("starts one direct conversation, however many start it at once", async () => {
+    const processes = [commandsOn(kit), commandsOn(kit)];
+    const started = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        processes[i % 2]?.startDirect({ peerId: i % 4 < 2 ? "bob" : "alice" }, context(i % 4 < 2 ? "alice" : "bob")),
+      ),
+    );
+    const ids = started.map((one) => right<{ conversationId: string; created: boolean }>(one ?? E.left("none")));
+    expect(new Set(ids.map(({ conversationId }) => conversationId)).size).toBe(1);
+    expect(ids.filter(({ created }) => created)).toHaveLength(1);
+  });
+});
