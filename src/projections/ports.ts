@@ -53,7 +53,8 @@ export type ViewReads = {
   /** The conversations named in which the user is or was a member, in no particular order. */
   readonly summaries: (userId: string, conversationIds: readonly string[]) => Promise<readonly SummaryRow[]>;
   /**
-   * Sync's list: the user's conversations, past ones too, with `touched` beyond `touchedAfter`, by `activity`.
+   * Sync's list: the user's conversations, past ones too, with `touched` beyond `touchedAfter`, by (`activity`, id). A
+   * past one is touched only by what happened to the user: joining, leaving, an own receipt.
    * `descending`: activity ≤ `bound`, strictly before `after`; `ascending`: activity > `bound`, strictly after `after`.
    */
   readonly touchedSince: (
@@ -117,6 +118,8 @@ export type SummaryRow = {
   readonly member: MemberRow;
   /** The other party of a direct conversation. */
   readonly peerId: string | null;
+  /** Log position of the user's newest joining or leaving. */
+  readonly membershipPosition: Position;
   readonly steps: readonly MembershipStep[];
   /** The newest message that the member may see. */
   readonly lastMessage: MessageRow | null;

@@ -56,3 +56,68 @@ export const assign = (view: ViewName, key: Key, fields: Assign["fields"], versi
   fields,
   version,
 });
+
+/** Everything that a batch of changes asks of one row. Applying it is the same as applying them one by one. */
+export type RowChange = {
+  readonly key: Key;
+  readonly facts: Record<string, Value>;
+  readonly raised: Record<string, number>;
+  readonly registers: Record<string, Versioned>;
+};
+export type Versioned = { value: Value; version: number };
+
+/** The rows of a batch by view, each once, in the order in which they were first named. */
+export type FoldedChanges = ReadonlyMap<ViewName, readonly RowChange[]>;
+
+/**
+ * Folds a batch in memory, so that a store writes each row once however many events touched it: a conversation's head
+ * is raised by every message, and is written once for all of them.
+ */
+export const foldChanges = (changes: readonly ViewChange[]): FoldedChanges => {
+  const rows = new Map<ViewName, RowChange[]>();
+  const byKey = new Map<ViewName, Map<string, RowChange>>();
+  for (const change of changes) foldInto(rowOf(rows, byKey, change), change);
+  return rows;
+};
+
+const rowOf = (
+  rows: Map<ViewName, RowChange[]>,
+  byKey: Map<ViewName, Map<string, RowChange>>,
+  { view, key }: ViewChange,
+): RowChange => {
+  let index = byKey.get(view);
+  if (index === undefined) byKey.set(view, (index = new Map<string, RowChange>()));
+  // No id holds a NUL, so different keys never share a name.
+  const name = key.join("\0");
+  let row = index.get(name);
+  if (row === undefined) {
+    index.set(name, (row = { key, facts: {}, raised: {}, registers: {} }));
+    const ofView = rows.get(view);
+    if (ofView === undefined) rows.set(view, [row]);
+    else ofView.push(row);
+  }
+  return row;
+};
+
+/** `for in` rather than entries: this runs four times for every message. */
+const foldInto = (row: RowChange, change: ViewChange): void => {
+  switch (change.kind) {
+    case "insert":
+      Object.assign(row.facts, change.facts);
+      return;
+    case "raise":
+      for (const field in change.fields) {
+        const value = change.fields[field];
+        const known = row.raised[field];
+        if (value !== undefined && (known === undefined || value > known)) row.raised[field] = value;
+      }
+      return;
+    case "assign":
+      for (const field in change.fields) {
+        const value = change.fields[field];
+        const known = row.registers[field];
+        if (value !== undefined && (known === undefined || change.version > known.version))
+          row.registers[field] = { value, version: change.version };
+      }
+  }
+};

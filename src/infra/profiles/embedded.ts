@@ -82,7 +82,7 @@ const open = async (
   });
   closers.push(delivery.stop);
 
-  const authenticate = createJwtAuthenticator({ secret });
+  const { authenticate } = createJwtAuthenticator({ secret });
   const app: Application = { commands, queries, epoch, head: log.head, readiness: readinessOf(log, views) };
   const shared = createShared(app);
   const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };

@@ -52,7 +52,7 @@ const startingPoint = async (views: SqliteViews, log: SqliteLogReader): Promise<
   return from;
 };
 
-const handlers = {
+const handlers: ViewsHandlers = {
   start,
   apply: (changes, checkpoint) => {
     started().views.apply(changes, checkpoint);
@@ -65,7 +65,7 @@ const handlers = {
     views.close();
     log.close();
   },
-} satisfies Record<keyof ViewsHandlers, (...args: never[]) => unknown> & ViewsHandlers;
+};
 
 const { post } = serveWorker(handlers, (message) => {
   const told = message as ToViews;

@@ -1,0 +1,80 @@
+import { parseArgs } from "node:util";
+import { tmpdir } from "node:os";
+import { resolve } from "node:path";
+
+export type Arguments = {
+  readonly scenarios: readonly string[];
+  readonly seconds: number;
+  readonly json: string | undefined;
+  readonly seal: "on" | "off";
+  readonly data: string;
+  readonly cli: string | undefined;
+  readonly profile: string | undefined;
+  readonly help: boolean;
+};
+
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+const secondsMax = 3600;
+
+/** Reads the command line; throws `UsageError`, whose message is for the person who typed it. */
+export const readArguments = (argv: readonly string[]): Arguments => {
+  const { values, positionals } = parse(argv);
+  const seconds = Number(values.seconds);
+  if (!(seconds >= 1 && seconds <= secondsMax))
+    throw new UsageError(`--seconds is 1 to ${secondsMax}, not ${values.seconds}`);
+  if (values.seal !== "on" && values.seal !== "off") throw new UsageError(`--seal is on or off, not ${values.seal}`);
+  return {
+    scenarios: positionals,
+    seconds,
+    json: values.json,
+    seal: values.seal,
+    data: resolve(values.data),
+    cli: values.cli === undefined ? undefined : resolve(values.cli),
+    profile: values.profile ? resolve(values.data, `parley-bench-profiles-${Date.now()}`) : undefined,
+    help: values.help,
+  };
+};
+
+const parse = (argv: readonly string[]) => {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        seconds: { type: "string", default: "10" },
+        json: { type: "string" },
+        seal: { type: "string", default: "on" },
+        data: { type: "string", default: tmpdir() },
+        cli: { type: "string" },
+        profile: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+};
+
+/** `scenarios` are lines of name and summary. */
+export const helpText = (scenarios: readonly string[]): string => `npm run bench -- [scenario…] [options]
+
+Measures Parley beside the least that this machine needs for the same work, and prints JSON on stdout.
+Without a name all scenarios run, one after the other.
+
+Scenarios
+${scenarios.map((line) => `  ${line}`).join("\n")}
+
+Options
+  --seconds N     length of one measurement, without warm-up and floors (10)
+  --json FILE     write the JSON to FILE as well
+  --seal on|off   sealing of content in the server (on)
+  --data DIR      where data directories are made and removed; its disk is what durable costs (${tmpdir()})
+  --cli FILE      the parley.js to measure, to compare another build with the same load generator (this build's)
+  --profile       run servers with --cpu-prof; the profiles stay in DIR, and where is said at the end
+  --help          this text
+
+Exit code: 0 all figures were taken · 1 a scenario failed, its error is in the JSON · 2 wrong usage
+`;

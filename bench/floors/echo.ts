@@ -1,0 +1,74 @@
+import { fileURLToPath } from "node:url";
+import { classify, createNumberFinder } from "../load/classify.js";
+import { openAll } from "../load/open-all.js";
+import { frameTemplate } from "../load/frames.js";
+import type { BenchContext, Figures } from "../scenario.js";
+import { startChild } from "../server/child.js";
+import { measureLoop } from "../load/measure.js";
+import { createClosedLoop } from "../load/closed-loop.js";
+
+export type EchoOptions = {
+  /** Connections in all; the first `senders` of them send, the others are only there. */
+  readonly sockets: number;
+  readonly senders: number;
+  readonly window: number;
+  /** The frame that the scenario sends, with `numberSlot`s. */
+  readonly frame: string;
+  readonly seconds: number;
+};
+
+export type EchoServer = {
+  readonly measure: (options: EchoOptions) => Promise<Figures>;
+  readonly stop: () => Promise<void>;
+};
+
+const script = fileURLToPath(new URL("./uws-echo.js", import.meta.url));
+
+/**
+ * The least that a message over sockets costs on this machine: the same load generator, window and frame against a
+ * uWebSockets.js server that only sends each frame back. On the server's core, as the server is.
+ */
+export const startEcho = async (context: BenchContext): Promise<EchoServer> => {
+  const child = startChild({ name: "the echo floor", command: [script], core: context.cores.server });
+  const { url } = (await child.nextJson(10_000)) as { url: string };
+  return { measure: (options) => measureEcho(new URL("/ws", url), child.pid, options), stop: child.stop };
+};
+
+const measureEcho = async (url: URL, pid: number, options: EchoOptions): Promise<Figures> => {
+  const numberIn = createNumberFinder('"clientMessageId":"');
+  const template = frameTemplate(options.frame);
+  const group = await openAll(options.sockets, (index) => ({
+    url,
+    onText: (buffer, start, end) => {
+      if (classify(buffer, start, end) !== "message.send") throw new Error("the echo floor sent something else");
+      loop.answered(index, numberIn(buffer, start, end), performance.now());
+    },
+  }));
+  const loop = createClosedLoop({
+    senders: options.senders,
+    window: options.window,
+    receivers: 0,
+    send: (sender, number) => {
+      group.at(sender).post(template, number);
+    },
+  });
+  try {
+    return withDelivery(await measureLoop(loop, group, pid, options.seconds));
+  } finally {
+    group.close();
+  }
+};
+
+/** An echo is answer and delivery in one: its round trip and its cost are the floor of both. */
+const withDelivery = (figures: Figures): Figures => ({
+  ...figures,
+  ...Object.fromEntries(
+    Object.entries(figures).flatMap(([name, value]) => deliveryNames(name).map((as) => [as, value])),
+  ),
+});
+
+const deliveryNames = (name: string): readonly string[] => {
+  if (name.startsWith("ack")) return [name.replace("ack", "delivery")];
+  if (name === "messagesPerSecond") return ["deliveriesPerSecond"];
+  return name === "serverCpuSecondsPer1000" ? ["serverCpuSecondsPer1000Deliveries"] : [];
+};

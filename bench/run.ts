@@ -1,0 +1,97 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { helpText, readArguments, UsageError, type Arguments } from "./arguments.js";
+import { chooseCores, conditionsOf, pinSelf } from "./conditions.js";
+import type { BenchContext, Figures, Row, Scenario } from "./scenario.js";
+import { group } from "./scenarios/group.js";
+import { logAppend } from "./scenarios/log-append.js";
+import { pairs } from "./scenarios/pairs.js";
+import { selfCheck } from "./scenarios/self-check.js";
+
+/** The only list of all scenarios; a new one is a file beside these and a name here. */
+const scenarios: readonly Scenario[] = [pairs, group, logAppend, selfCheck];
+
+type Outcome = { readonly rows: readonly Row[] } | { readonly error: string };
+
+const chosen = (names: readonly string[]): readonly Scenario[] => {
+  if (names.length === 0) return scenarios;
+  return names.map((name) => {
+    const scenario = scenarios.find((candidate) => candidate.name === name);
+    if (scenario === undefined) {
+      throw new UsageError(`no scenario ${name}; there are ${scenarios.map((known) => known.name).join(", ")}`);
+    }
+    return scenario;
+  });
+};
+
+const contextOf = (args: Arguments): BenchContext => ({
+  seconds: args.seconds,
+  seal: args.seal,
+  dataRoot: args.data,
+  cli: args.cli,
+  cores: chooseCores(),
+  profileDir: args.profile,
+  say: (line) => {
+    console.error(line);
+  },
+});
+
+const runOne = async (scenario: Scenario, context: BenchContext): Promise<Outcome> => {
+  context.say(`${scenario.name}: ${scenario.summary}`);
+  try {
+    const rows = await scenario.run(context);
+    for (const measured of rows) tell(measured, context.say);
+    return { rows };
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    context.say(`  FAILED: ${text}`);
+    return { error: text };
+  }
+};
+
+/** A line of the figures that one looks at first; all are in the JSON. */
+const tell = ({ variant, figures, ratio, goal }: Row, say: BenchContext["say"]): void => {
+  const rates = pick(ratio, /PerSecond$/);
+  say(
+    `  ${variant}: ${pick(figures, /PerSecond$|P(50|99)Ms$|Per1000$/)}${rates === "" ? "" : ` · of the floor: ${rates}`}`,
+  );
+  if (goal !== undefined) say(`  ${goal.met ? "met" : "MISSED"}: ${goal.value} of ${goal.says}; goal ${goal.atLeast}`);
+};
+
+const pick = (figures: Figures, names: RegExp): string =>
+  Object.entries(figures)
+    .filter(([name]) => names.test(name))
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
+
+/** Runs what was asked for; the exit code. */
+const main = async (argv: readonly string[]): Promise<number> => {
+  const args = readArguments(argv);
+  if (args.help) {
+    process.stdout.write(helpText(scenarios.map(({ name, summary }) => `${name.padEnd(14)}${summary}`)));
+    return 0;
+  }
+  const wanted = chosen(args.scenarios);
+  const context = contextOf(args);
+  mkdirSync(context.dataRoot, { recursive: true });
+  if (context.profileDir !== undefined) mkdirSync(context.profileDir, { recursive: true });
+  const conditions = conditionsOf(context); // before pinning, which hides the other cores
+  pinSelf(context.cores);
+
+  const outcomes: Record<string, Outcome> = {};
+  for (const scenario of wanted) outcomes[scenario.name] = await runOne(scenario, context);
+
+  const json = `${JSON.stringify({ conditions, scenarios: outcomes }, null, 2)}\n`;
+  process.stdout.write(json);
+  if (args.json !== undefined) writeFileSync(args.json, json);
+  if (context.profileDir !== undefined)
+    context.say(`CPU profiles, one file a thread (open in Chrome's DevTools): ${context.profileDir}`);
+  return Object.values(outcomes).some((outcome) => "error" in outcome) ? 1 : 0;
+};
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${error.message}\nSee npm run bench -- --help`);
+  process.exitCode = 2;
+}

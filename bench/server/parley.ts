@@ -1,0 +1,86 @@
+import { createHmac } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BenchContext } from "../scenario.js";
+import { startChild } from "./child.js";
+
+export type ParleyServer = {
+  readonly pid: number;
+  /** `http://127.0.0.1:PORT/`. */
+  readonly url: URL;
+  /** A token of `userId` on device `phone`, valid for a day. */
+  readonly token: (userId: string) => string;
+  /** A REST call under /api/v1; rejects on anything but 2xx. */
+  readonly post: (userId: string, path: string, body: unknown) => Promise<unknown>;
+  /** Ends the server and removes its data. Rejects when it did not end cleanly. */
+  readonly stop: () => Promise<void>;
+};
+
+const ownCli = fileURLToPath(new URL("../../src/cli/parley.js", import.meta.url));
+const quiet = ["--host", "127.0.0.1", "--port", "0", "--json", "--log-level", "error"];
+const startMsMax = 20_000;
+export const deviceId = "phone";
+
+const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** HS256, as `parley token` makes it: asking the CLI for 200 tokens would take half a minute. */
+const signToken = (secret: Buffer, userId: string): string => {
+  const iat = Math.floor(Date.now() / 1000);
+  const signed = `${base64url({ alg: "HS256", typ: "JWT" })}.${base64url({ sub: userId, device: deviceId, iat, exp: iat + 86_400 })}`;
+  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+};
+
+/** The environment without PARLEY_…: a benchmark measures the defaults, and signs with the secret of its own directory. */
+const withoutSettings = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("PARLEY_")));
+
+const listeningUrl = (line: unknown): URL => {
+  const { event, url } = line as { event?: unknown; url?: unknown };
+  if (event !== "listening" || typeof url !== "string") throw new Error(`parley said ${JSON.stringify(line)}`);
+  return new URL(url);
+};
+
+/** An embedded Parley with an empty data directory, pinned to the server's core. */
+export const startParley = async (context: BenchContext): Promise<ParleyServer> => {
+  mkdirSync(context.dataRoot, { recursive: true });
+  const data = mkdtempSync(join(context.dataRoot, "parley-bench-"));
+  const child = startChild({
+    name: "parley serve",
+    command: [context.cli ?? ownCli, "serve", ...quiet, "--data", data, "--seal", context.seal],
+    nodeFlags: context.profileDir === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", context.profileDir],
+    core: context.cores.server,
+    env: withoutSettings(process.env),
+  });
+  const stop = async (): Promise<void> => {
+    try {
+      await child.stop();
+    } finally {
+      rmSync(data, { recursive: true, force: true });
+    }
+  };
+  try {
+    const url = listeningUrl(await child.nextJson(startMsMax));
+    // The key is the file's bytes without the newline that ends it.
+    const secret = Buffer.from(readFileSync(join(data, "token.secret"), "latin1").replace(/\n$/, ""), "latin1");
+    const token = (userId: string): string => signToken(secret, userId);
+    return { pid: child.pid, url, token, post: poster(url, token), stop };
+  } catch (error) {
+    // The reason of the failed start matters more than how the process ended after it.
+    await stop().catch(() => undefined);
+    throw error;
+  }
+};
+
+const poster =
+  (url: URL, token: (userId: string) => string): ParleyServer["post"] =>
+  async (userId, path, body) => {
+    const response = await fetch(new URL(`/api/v1${path}`, url), {
+      method: "POST",
+      headers: { authorization: `Bearer ${token(userId)}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`POST ${path} answered ${response.status}: ${text.slice(0, 400)}`);
+    return JSON.parse(text) as unknown;
+  };

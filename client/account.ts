@@ -1,0 +1,57 @@
+import {
+  emptyConversation,
+  isGapped,
+  type ConversationEffect,
+  type ConversationInput,
+  type ConversationState,
+  type Me,
+} from "./conversation.js";
+import { step } from "./reducer.js";
+
+/** All conversations of this device: the only mutable thing that holds them, and the only caller of the reducer. */
+export type Account = {
+  readonly conversations: ReadonlyMap<string, ConversationState>;
+  readonly me: () => Me;
+  readonly become: (me: Me) => void;
+  readonly apply: (conversationId: string, input: ConversationInput) => void;
+  /** Conversations with a gap, to be healed by sync. */
+  readonly gapped: ReadonlySet<string>;
+  /** Another epoch: nothing of the old one counts. Own unacknowledged messages stay. */
+  readonly drop: () => void;
+};
+
+export function createAccount(
+  onStep: (
+    conversation: ConversationState,
+    effects: readonly ConversationEffect[],
+    before: ConversationState | undefined,
+  ) => void,
+): Account {
+  const conversations = new Map<string, ConversationState>();
+  const gapped = new Set<string>();
+  let me: Me = { userId: "", deviceId: "" };
+  return {
+    conversations,
+    gapped,
+    me: () => me,
+    become: (next) => {
+      me = next;
+    },
+    apply: (conversationId, input) => {
+      const before = conversations.get(conversationId);
+      const { conversation, effects } = step(before ?? emptyConversation(conversationId), input, me);
+      conversations.set(conversationId, conversation);
+      if (isGapped(conversation)) gapped.add(conversationId);
+      else gapped.delete(conversationId);
+      onStep(conversation, effects, before);
+    },
+    drop: () => {
+      gapped.clear();
+      for (const [conversationId, { pending }] of conversations) {
+        const waiting = pending.filter(({ status }) => status.kind !== "accepted");
+        if (waiting.length === 0) conversations.delete(conversationId);
+        else conversations.set(conversationId, { ...emptyConversation(conversationId), pending: waiting });
+      }
+    },
+  };
+}

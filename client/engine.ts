@@ -1,0 +1,159 @@
+import { createAccount, type Account } from "./account.js";
+import { createConnection, type Connection } from "./connection.js";
+import type { ConversationEffect, ConversationState } from "./conversation.js";
+import { createEmitter, type Emitter } from "./emitter.js";
+import type { ParleyError } from "./errors.js";
+import { arrivedUpTo, emitEffect, type ClientEvents } from "./events.js";
+import { createHeartbeat } from "./heartbeat.js";
+import { defaults, type ClientOptions, type Settings } from "./options.js";
+import { createOutbox, type Outbox } from "./outbox.js";
+import { memoryOutboxStore } from "./outbox-store.js";
+import type { Connected } from "./protocol.js";
+import { createReceipts, type Receipts } from "./receipts.js";
+import { createRequests, type Requests } from "./requests.js";
+import { probeWith, type Rest } from "./rest.js";
+import { routeFrame } from "./router.js";
+import { createSync, type Sync } from "./sync.js";
+
+/** The moving parts of a client, wired to each other. */
+export type Engine = {
+  readonly emitter: Emitter<ClientEvents>;
+  readonly account: Account;
+  readonly requests: Requests;
+  readonly receipts: Receipts;
+  readonly outbox: Outbox;
+  readonly sync: Sync;
+  readonly connection: Connection;
+  readonly connected: () => Connected | undefined;
+};
+
+/** What the parts that send requests have in common. */
+type Shared = Pick<ClientOptions, "platform"> &
+  Pick<Requests, "request"> & {
+    readonly backoff: Settings["backoff"];
+    readonly onError: (error: ParleyError) => void;
+    readonly frameBytesMax: () => number;
+  };
+
+export function createEngine(options: ClientOptions, rest: Rest): Engine {
+  const settings: Settings = { ...defaults, ...options };
+  const { platform } = options;
+  const emitter = createEmitter<ClientEvents>();
+  let connected: Connected | undefined;
+  const requests = createRequests(platform, settings.requestTimeoutMs, (text) => connection.send(text));
+  const shared: Shared = {
+    platform,
+    request: requests.request,
+    backoff: settings.backoff,
+    onError: (error) => {
+      emitter.emit("error", error);
+    },
+    frameBytesMax: () => connected?.limits.maxFrameBytes ?? defaults.frameBytesMax,
+  };
+  const account = createAccount((conversation, effects, before) => {
+    afterStep(engine, settings, conversation, effects, before);
+  });
+  const receipts = createReceipts({ ...shared, coalesceMs: settings.receiptsCoalesceMs });
+  const outbox = outboxOf(settings, shared, account, emitter);
+  const sync: Sync = createSync({
+    ...shared,
+    account,
+    fetchConversation: async (conversationId) => (await rest.conversation(conversationId)).conversation,
+    onAttempted: () => {
+      outbox.start();
+      receipts.start();
+    },
+    onSynced: () => {
+      connection.markOnline();
+    },
+    onDropped: () => {
+      receipts.clear();
+      emitter.emit("dropped", { reason: "epoch" });
+    },
+  });
+  const parts = { emitter, account, requests, receipts, outbox, sync };
+  const connection = connectionOf(settings, shared, parts, (payload) => {
+    connected = payload;
+  });
+  const engine: Engine = { ...parts, connection, connected: () => connected };
+  return engine;
+}
+
+type Parts = Omit<Engine, "connection" | "connected">;
+
+function connectionOf(
+  settings: Settings,
+  shared: Shared,
+  parts: Parts,
+  onConnected: (payload: Connected) => void,
+): Connection {
+  const { account, emitter, outbox, receipts, requests, sync } = parts;
+  const heartbeat = createHeartbeat({
+    ...shared,
+    onLost: (cause) => {
+      connection.recycle(cause);
+    },
+  });
+  const connection = createConnection({
+    ...settings,
+    deviceType: settings.deviceType,
+    probe: probeWith(settings),
+    onConnected: (payload) => {
+      onConnected(payload);
+      account.become({ userId: payload.userId, deviceId: payload.deviceId });
+      heartbeat.start(payload.heartbeatInterval);
+      sync.start(payload.epoch);
+    },
+    onFrame: (frame) => {
+      routeFrame(parts, frame);
+    },
+    onDown: (cause) => {
+      heartbeat.stop();
+      sync.stop();
+      outbox.stop();
+      receipts.stop();
+      requests.failAll(cause);
+    },
+    onState: (state) => {
+      emitter.emit("connection", state);
+    },
+    onError: shared.onError,
+  });
+  return connection;
+}
+
+function outboxOf(settings: Settings, shared: Shared, account: Account, emitter: Emitter<ClientEvents>): Outbox {
+  return createOutbox({
+    ...shared,
+    store: settings.storage ?? memoryOutboxStore(),
+    entriesMax: settings.outboxMax,
+    inFlightMax: settings.inFlightMax,
+    onChange: (message) => {
+      account.apply(message.conversationId, { kind: "pending", message });
+      emitter.emit("pending", message);
+    },
+    onDiscard: ({ conversationId, clientMessageId }) => {
+      account.apply(conversationId, { kind: "discard", clientMessageId });
+    },
+  });
+}
+
+/** What a step of the reducer means to the other parts, and then to the application. */
+function afterStep(
+  { account, emitter, outbox, receipts, sync }: Engine,
+  settings: Settings,
+  conversation: ConversationState,
+  effects: readonly ConversationEffect[],
+  before: ConversationState | undefined,
+): void {
+  const { conversationId } = conversation;
+  const live = effects.some((effect) => effect.kind === "change" && effect.live);
+  if (live && conversation.pos !== before?.pos) sync.noteMoved(conversationId);
+  for (const effect of effects) {
+    if (effect.kind !== "change" || effect.frame.type !== "message.new") continue;
+    outbox.onMessage(effect.frame.payload, account.me());
+  }
+  const arrived = settings.acknowledgeDelivery === false ? 0 : arrivedUpTo(conversation, effects, account.me());
+  if (arrived > 0) receipts.mark("delivered", conversationId, arrived);
+  for (const effect of effects) emitEffect(emitter, conversation, effect);
+}

@@ -1,0 +1,111 @@
+import { isRecord } from "./protocol.js";
+
+/** Codes of the server (PROTOCOL §8). */
+const serverCodes = [
+  "INVALID_MESSAGE",
+  "UNAUTHORIZED",
+  "FORBIDDEN",
+  "CONVERSATION_NOT_FOUND",
+  "MESSAGE_NOT_FOUND",
+  "MEDIA_NOT_FOUND",
+  "USER_NOT_FOUND",
+  "NOT_FOUND",
+  "METHOD_NOT_ALLOWED",
+  "CONFLICT",
+  "DUPLICATE_MESSAGE",
+  "TOO_LARGE",
+  "RATE_LIMITED",
+  "INTERNAL",
+  "UNAVAILABLE",
+] as const;
+
+/**
+ * And those that are made here: no answer in time, no connection (any more), the client was closed, the device connected
+ * elsewhere (4409), a bound of this library is reached, the outbox's store failed, the server broke the protocol.
+ */
+export type ErrorCode =
+  | (typeof serverCodes)[number]
+  | "TIMEOUT"
+  | "DISCONNECTED"
+  | "CLOSED"
+  | "REPLACED"
+  | "OVERLOADED"
+  | "STORAGE"
+  | "PROTOCOL";
+
+export type ErrorDetail = { readonly field: string; readonly expected: string };
+
+/** Every failure of this library. `retryAfterMs` in milliseconds, as long as the server asks to wait. */
+export class ParleyError extends Error {
+  readonly retryAfterMs?: number;
+  readonly details?: readonly ErrorDetail[];
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    more: { retryAfterMs?: number; details?: readonly ErrorDetail[]; cause?: unknown } = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = "ParleyError";
+    if (more.retryAfterMs !== undefined) this.retryAfterMs = more.retryAfterMs;
+    if (more.details !== undefined) this.details = more.details;
+  }
+}
+
+/**
+ * What becomes of a request that failed so, when it is sent again just as it is: `later` may succeed; `bounded` is a
+ * defect of the server, worth a few attempts; `never` is refused for good.
+ */
+export function retryable(code: ErrorCode): "later" | "bounded" | "never" {
+  switch (code) {
+    case "UNAVAILABLE":
+    case "RATE_LIMITED":
+    case "CONFLICT":
+    case "TIMEOUT":
+    case "DISCONNECTED":
+    case "UNAUTHORIZED": // of the connection, not of the message: the next connection has a new token
+      return "later";
+    case "INTERNAL":
+    case "PROTOCOL":
+    case "OVERLOADED":
+      return "bounded";
+    case "INVALID_MESSAGE":
+    case "FORBIDDEN":
+    case "CONVERSATION_NOT_FOUND":
+    case "MESSAGE_NOT_FOUND":
+    case "MEDIA_NOT_FOUND":
+    case "USER_NOT_FOUND":
+    case "NOT_FOUND":
+    case "METHOD_NOT_ALLOWED":
+    case "DUPLICATE_MESSAGE":
+    case "TOO_LARGE":
+    case "CLOSED":
+    case "REPLACED":
+    case "STORAGE":
+      return "never";
+  }
+}
+
+/** From an `error` frame's payload (`code`) or a REST body (`error`). A code that is not known here counts as INTERNAL. */
+export function errorFrom(body: unknown, fallback: string): ParleyError {
+  if (!isRecord(body)) return new ParleyError("INTERNAL", fallback);
+  const named = body.code ?? body.error;
+  const code = serverCodes.find((known) => known === named);
+  const message = typeof body.message === "string" ? body.message : fallback;
+  const { retryAfter, details } = body;
+  return new ParleyError(code ?? "INTERNAL", code === undefined ? `${String(named)}: ${message}` : message, {
+    ...(typeof retryAfter === "number" ? { retryAfterMs: retryAfter * 1000 } : {}),
+    ...(Array.isArray(details) ? { details: details.filter(isDetail) } : {}),
+  });
+}
+
+const isDetail = (value: unknown): value is ErrorDetail =>
+  isRecord(value) && typeof value.field === "string" && typeof value.expected === "string";
+
+/** Whatever was thrown, as one of ours. */
+export function asParleyError(thrown: unknown, code: ErrorCode, message: string): ParleyError {
+  if (thrown instanceof ParleyError) return thrown;
+  return new ParleyError(code, `${message}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
+    cause: thrown,
+  });
+}

@@ -1,0 +1,11 @@
+/** The public entry: nothing here depends on Node. `client/node.js` has Node's platform. */
+export { createClient, type Client } from "./client.js";
+export { type ClientOptions } from "./options.js";
+export { type ClientEvents } from "./events.js";
+export { type ConnectionState, type TokenSource } from "./connection.js";
+export { isGapped, messageAt, type ConversationState, type PendingMessage } from "./conversation.js";
+export { ParleyError, type ErrorCode, type ErrorDetail } from "./errors.js";
+export { memoryOutboxStore, type OutboxStore, type StoredMessage } from "./outbox-store.js";
+export { platformWith, type Platform, type WebSocketClass } from "./platform.js";
+export type { Group, HistoryPage, InboxPage, MembersPage, Profile, PublicUser } from "./rest.js";
+export type * from "./protocol.js";

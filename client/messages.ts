@@ -1,0 +1,83 @@
+import { bounds, indexOfSequence } from "./conversation.js";
+import type { ChangeFrame, Content, Message, Reaction } from "./protocol.js";
+
+type Payload<Type extends ChangeFrame["type"]> = Extract<ChangeFrame, { type: Type }>["payload"];
+
+/** Adds rows; where a sequence is there already, the one that contains more changes stays. */
+export function mergeMessages(held: readonly Message[], rows: readonly Message[]): readonly Message[] {
+  const merged = [...held];
+  for (const row of rows) {
+    const last = merged.at(-1);
+    if (last === undefined || last.sequence < row.sequence) {
+      merged.push(row);
+      continue;
+    }
+    const index = indexOfSequence(merged, row.sequence);
+    const there = merged[index];
+    if (there?.sequence !== row.sequence) merged.splice(index, 0, row);
+    else if (row.updatedPos >= there.updatedPos) merged[index] = row;
+  }
+  return merged;
+}
+
+/** The oldest go when there are too many. */
+export const boundMessages = (messages: readonly Message[]): readonly Message[] =>
+  messages.length > bounds.messagesMax ? messages.slice(-bounds.messagesMax) : messages;
+
+/** A message after an edit, deletion or reaction; the same one when the change is in it already. */
+export function updateMessage(message: Message, change: Payload<"message.updated">): Message {
+  if (change.pos <= message.updatedPos) return message;
+  const { content, editedAt, deletedAt, reaction } = change;
+  const updated: Message = {
+    ...message,
+    ...(content === undefined ? {} : { content }),
+    ...(editedAt === undefined ? {} : { editedAt }),
+    ...(reaction === undefined ? {} : withReactions(react(message.reactions ?? [], reaction))),
+    updatedPos: change.pos,
+  };
+  return deletedAt === undefined ? updated : withoutContent(updated, deletedAt);
+}
+
+export function expireMessages(messages: readonly Message[], change: Payload<"message.expired">): readonly Message[] {
+  const ids = new Set(change.messageIds ?? []);
+  const upTo = change.upToSequence ?? 0;
+  return messages.map((message) => {
+    const expired = message.sequence <= upTo || ids.has(message.messageId);
+    if (!expired || change.pos <= message.updatedPos) return message;
+    const updated = { ...message, updatedPos: change.pos };
+    // Who deleted it first said when.
+    return withoutContent(updated, message.deletedAt ?? change.timestamp);
+  });
+}
+
+function withoutContent(message: Message, deletedAt: number): Message {
+  const emptied: Message = { ...message, deletedAt };
+  delete (emptied as { content?: Content }).content;
+  return emptied;
+}
+
+const withReactions = (reactions: readonly Reaction[]) => ({ reactions });
+
+/** Counts are trusted to the frames (each is one real change); names are kept as far as the server keeps them. */
+function react(
+  reactions: readonly Reaction[],
+  change: NonNullable<Payload<"message.updated">["reaction"]>,
+): readonly Reaction[] {
+  const { emoji, userId } = change;
+  const known = reactions.find((reaction) => reaction.emoji === emoji);
+  if (change.removed === true) {
+    if (known === undefined) return reactions;
+    const count = known.count - 1;
+    const userIds = known.userIds.filter((user) => user !== userId);
+    return replaceReaction(reactions, { emoji, count, userIds });
+  }
+  if (known === undefined) return [...reactions, { emoji, count: 1, userIds: [userId] }];
+  if (known.userIds.includes(userId)) return reactions;
+  const userIds = known.userIds.length < bounds.reactionUsersMax ? [...known.userIds, userId] : known.userIds;
+  return replaceReaction(reactions, { emoji, count: known.count + 1, userIds });
+}
+
+const replaceReaction = (reactions: readonly Reaction[], changed: Reaction): readonly Reaction[] =>
+  reactions
+    .map((reaction) => (reaction.emoji === changed.emoji ? changed : reaction))
+    .filter((reaction) => reaction.count > 0);

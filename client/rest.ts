@@ -1,0 +1,157 @@
+import { ParleyError, asParleyError, errorFrom } from "./errors.js";
+import { isRecord, type Conversation, type Message, type Role, type Settings, type Summary } from "./protocol.js";
+import type { Platform } from "./platform.js";
+import type { TokenSource } from "./connection.js";
+
+export type Group = {
+  readonly name: string;
+  readonly description?: string;
+  readonly participantIds: readonly string[];
+  readonly settings?: Partial<Settings>;
+  /** Makes a repeated call find the first one's group. */
+  readonly clientRequestId?: string;
+};
+export type InboxPage = { readonly conversations: readonly Summary[]; readonly nextCursor?: string };
+export type MembersPage = {
+  readonly members: readonly { readonly userId: string; readonly role?: Role; readonly joinedAt: number }[];
+  readonly nextCursor?: string;
+};
+export type HistoryPage = {
+  readonly messages: readonly Message[];
+  readonly hasMore: boolean;
+  readonly nextCursor?: string;
+};
+export type PublicUser = { readonly userId: string; readonly displayName?: string; readonly avatarMediaId?: string };
+export type Profile = PublicUser & Readonly<Record<string, unknown>>;
+
+/** The calls of PROTOCOL §6; all reject with ParleyError. `limit` 1–200. */
+export type Rest = {
+  readonly createDirect: (userId: string) => Promise<Conversation>;
+  readonly createGroup: (group: Group) => Promise<Conversation>;
+  readonly conversation: (conversationId: string) => Promise<Summary>;
+  readonly inbox: (page?: { limit?: number; cursor?: string; archived?: boolean }) => Promise<InboxPage>;
+  readonly members: (conversationId: string, page?: { cursor?: string }) => Promise<MembersPage>;
+  /** At most 256 users. */
+  readonly addMembers: (
+    conversationId: string,
+    userIds: readonly string[],
+  ) => Promise<{ readonly added: unknown; readonly memberCount: number }>;
+  readonly removeMember: (conversationId: string, userId: string) => Promise<void>;
+  /** `before` and `after` are exclusive sequences, not both; the newest page without either. Ascending. */
+  readonly history: (
+    conversationId: string,
+    page?: { before?: number; after?: number; limit?: number },
+  ) => Promise<HistoryPage>;
+  readonly me: () => Promise<Profile>;
+  readonly user: (userId: string) => Promise<PublicUser>;
+};
+
+export type RestOptions = {
+  readonly platform: Platform;
+  readonly url: string;
+  readonly token: TokenSource;
+  readonly requestTimeoutMs: number;
+};
+
+/** One call with this token; undefined for an answer without a body. Rejects with ParleyError. */
+export type Call = (token: string, method: string, path: string, body?: object) => Promise<unknown>;
+
+export function createCall({ platform, url, requestTimeoutMs }: Omit<RestOptions, "token">): Call {
+  const base = `${url.replace(/\/+$/, "")}/api/v1`;
+  return async (token, method, path, body) => {
+    const timeout = new AbortController();
+    const stopTimer = platform.startTimer(() => {
+      timeout.abort();
+    }, requestTimeoutMs);
+    try {
+      const answer = await platform.fetch(`${base}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: timeout.signal,
+      });
+      const text = await answer.text();
+      const content: unknown = text === "" ? undefined : parseJson(text);
+      if (answer.status >= 200 && answer.status < 300) return content;
+      throw errorFrom(content, `${method} ${path} answered ${answer.status}`);
+    } catch (thrown) {
+      if (timeout.signal.aborted) {
+        throw new ParleyError("TIMEOUT", `${method} ${path} had no answer within ${requestTimeoutMs} ms`);
+      }
+      throw asParleyError(thrown, "DISCONNECTED", `${method} ${path}`);
+    } finally {
+      stopTimer();
+    }
+  };
+}
+
+/** Asks the server over HTTP why it refuses this token; undefined when it does not, or cannot be reached either. */
+export function probeWith(options: Omit<RestOptions, "token">): (token: string) => Promise<ParleyError | undefined> {
+  const call = createCall(options);
+  return async (token) => {
+    try {
+      await call(token, "GET", "/me");
+      return undefined;
+    } catch (thrown) {
+      const error = asParleyError(thrown, "DISCONNECTED", "GET /me");
+      // Not reached: nothing was learnt that the closed socket did not say.
+      return error.code === "DISCONNECTED" || error.code === "TIMEOUT" ? undefined : error;
+    }
+  };
+}
+
+export function createRest(options: RestOptions): Rest {
+  const callWith = createCall(options);
+  /** A refused token is fetched anew once: it may have expired since the last call. */
+  const call = async (method: string, path: string, body?: object): Promise<unknown> => {
+    const token = await options.token({ rejected: false });
+    try {
+      return await callWith(token, method, path, body);
+    } catch (error) {
+      if (!(error instanceof ParleyError) || error.code !== "UNAUTHORIZED") throw error;
+      return callWith(await options.token({ rejected: true }), method, path, body);
+    }
+  };
+  // The server's answers have the documented shapes; what is checked is that there is one.
+  const get = async <A>(path: string): Promise<A> => answered(await call("GET", path)) as A;
+  const post = async <A>(path: string, body: object): Promise<A> => answered(await call("POST", path, body)) as A;
+
+  return {
+    createDirect: (userId) => post("/conversations", { type: "direct", participantIds: [userId] }),
+    createGroup: (group) => post("/groups", group),
+    conversation: (conversationId) => get(conversationPath(conversationId)),
+    inbox: (page = {}) => get(`/conversations${queryOf(page)}`),
+    members: (conversationId, page = {}) => get(`${conversationPath(conversationId)}/members${queryOf(page)}`),
+    addMembers: (conversationId, userIds) => post(`${conversationPath(conversationId)}/members`, { userIds }),
+    removeMember: async (conversationId, userId) => {
+      await call("DELETE", `${conversationPath(conversationId)}/members/${encodeURIComponent(userId)}`);
+    },
+    history: (conversationId, page = {}) => get(`${conversationPath(conversationId)}/messages${queryOf(page)}`),
+    me: () => get("/me"),
+    user: (userId) => get(`/users/${encodeURIComponent(userId)}`),
+  };
+}
+
+const conversationPath = (conversationId: string): string => `/conversations/${encodeURIComponent(conversationId)}`;
+
+function queryOf(parameters: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
+  return query.size === 0 ? "" : `?${query.toString()}`;
+}
+
+function answered(body: unknown): unknown {
+  if (!isRecord(body)) throw new ParleyError("PROTOCOL", "the answer is not a JSON object");
+  return body;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined; // a proxy's error page: the status says enough
+  }
+}

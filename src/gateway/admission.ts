@@ -1,0 +1,62 @@
+import { E } from "../domain/kernel/fp.js";
+import { gatewayLimits as bounds } from "./limits.js";
+import type { DispatcherDeps } from "./dispatch-types.js";
+import type { Connection } from "./ports.js";
+import { closeCodes, type Failure } from "./protocol/codes.js";
+import { errorFrame } from "./session.js";
+import { defect } from "./work.js";
+
+/**
+ * What stands between a registered socket and `connected`: user and device are in the log, and the head is read after
+ * the hub knew the connection, so that whatever `sync` does not bring arrives live.
+ *
+ * Answers the payload of `connected`. When the server cannot (the log does not answer, or a defect) the client reads
+ * `error`, then `server.draining` with a jittered delay, and is closed with 1012: it comes back by itself, as after a
+ * restart. When the device may not come in (removed, suspended) it is closed with 4401: only a new token helps. Never rejects.
+ */
+export const createAdmission = ({ app, shared, clock, ids, logger, config }: DispatcherDeps) => {
+  const register = async (connection: Connection): Promise<Failure | undefined> => {
+    const { connectionId, actor, deviceType } = connection;
+    const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: actor };
+    try {
+      const registered = await shared.deviceConnected(deviceType, context);
+      if (E.isLeft(registered)) return registered.left;
+      await app.head();
+      return undefined;
+    } catch (error) {
+      return defect(logger, ids, error, { type: "connect", connectionId, userId: actor.userId });
+    }
+  };
+
+  return async (connection: Connection): Promise<object | undefined> => {
+    const failure = await register(connection);
+    if (failure !== undefined) {
+      refuse(connection, failure);
+      return undefined;
+    }
+    const { maxMessageBytes, maxFrameBytes } = config.limits;
+    return {
+      connectionId: connection.connectionId,
+      ...connection.actor,
+      epoch: app.epoch,
+      serverTime: clock(),
+      heartbeatInterval: config.heartbeatIntervalMs,
+      limits: { maxMessageBytes, maxFrameBytes, messagesPerMinute: 0 },
+    };
+  };
+};
+
+const refuse = (connection: Connection, failure: Failure): void => {
+  connection.send(JSON.stringify(errorFrame(failure, {})));
+  if (!isServersFault(failure)) {
+    connection.close(closeCodes.tokenExpired.code, "this device may not connect");
+    return;
+  }
+  const spreadMs = bounds.reconnectAfterMsMax - bounds.reconnectAfterMsMin;
+  const reconnectAfterMs = bounds.reconnectAfterMsMin + Math.floor(Math.random() * spreadMs);
+  connection.send(JSON.stringify({ type: "server.draining", payload: { reconnectAfterMs } }));
+  connection.close(closeCodes.draining.code, closeCodes.draining.reason);
+};
+
+const isServersFault = ({ code }: Failure): boolean =>
+  code === "UNAVAILABLE" || code === "CONFLICT" || code === "INTERNAL";

@@ -1,0 +1,29 @@
+import type { Clock, Ids } from "../commands/ports.js";
+import type { SizeLimits } from "./limits.js";
+import type { Application, Authenticator, Connection, GatewayMetrics, Logger } from "./ports.js";
+import type { SessionConfig, SessionInput, SessionState } from "./session-types.js";
+import type { Shared } from "./shared.js";
+import type { Waves } from "./waves.js";
+
+export type DispatcherDeps = {
+  readonly app: Application;
+  readonly shared: Shared;
+  readonly authenticate: Authenticator;
+  readonly metrics: GatewayMetrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly config: { readonly heartbeatIntervalMs: number; readonly limits: SizeLimits };
+};
+
+/** A connection and its machine's state. */
+export type Live = {
+  readonly connection: Connection;
+  readonly config: SessionConfig;
+  state: SessionState;
+  /** The writes in flight: what a `sync` of this connection waits for. */
+  readonly writes: Waves;
+  timer?: NodeJS.Timeout;
+};
+
+export type Feed = (live: Live, input: SessionInput) => void;

@@ -1,0 +1,83 @@
+import { createAdmission } from "./admission.js";
+import type { DispatcherDeps, Live } from "./dispatch-types.js";
+import { gatewayLimits as bounds } from "./limits.js";
+import { createPerformer } from "./perform.js";
+import type { Claims, Connection } from "./ports.js";
+import { createFrameDecoder } from "./protocol/frames.js";
+import { opening, step } from "./session.js";
+import type { SessionInput } from "./session-types.js";
+import { createWaves } from "./waves.js";
+import { createWork, defect } from "./work.js";
+
+/** Between sockets and the application. No method throws or rejects; those about an unknown connection do nothing. */
+export type Dispatcher = {
+  /** After the hub has registered the connection: resolves when `connected` is on its outbox, or it was refused. */
+  readonly opened: (connection: Connection, claims: Claims, options: { readonly syncToken?: string }) => Promise<void>;
+  readonly text: (connection: Connection, text: string) => void;
+  readonly binary: (connection: Connection) => void;
+  readonly closed: (connection: Connection) => void;
+  /** Heartbeats and expiry, about once a second. `now`: Unix milliseconds. */
+  readonly tick: (now: number) => void;
+  /** Writes what waits, then resolves when everything in flight has its outcome, at the latest after `drainMsMax`. */
+  readonly drain: () => Promise<void>;
+  /** Commands and queries in flight, of closed connections too. */
+  readonly pending: () => number;
+};
+
+export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
+  const decode = createFrameDecoder(deps.config.limits);
+  const lives = new Map<string, Live>();
+  const work = createWork(deps.logger, deps.ids);
+  const admit = createAdmission(deps);
+
+  const perform = createPerformer(deps, work, (live, input) => {
+    feed(live, input);
+  });
+  const feed = (live: Live, input: SessionInput): void => {
+    try {
+      const { state, effects } = step(live.config, live.state, input);
+      live.state = state;
+      for (const effect of effects) perform(live, effect);
+    } catch (error) {
+      defect(deps.logger, deps.ids, error, { connectionId: live.connection.connectionId, input: input.kind });
+    }
+  };
+  const feedKnown = ({ connectionId }: Connection, input: SessionInput): void => {
+    const live = lives.get(connectionId);
+    if (live !== undefined) feed(live, input);
+  };
+
+  return {
+    opened: async (connection, claims, { syncToken }) => {
+      const config = { actor: connection.actor, heartbeatIntervalMs: deps.config.heartbeatIntervalMs, decode };
+      const state = opening(claims.expiresAt, deps.clock());
+      const live: Live = { connection, config, state, writes: createWaves() };
+      lives.set(connection.connectionId, live);
+      const payload = await admit(connection);
+      if (payload === undefined) return;
+      const now = deps.clock();
+      feed(live, { kind: "connected", payload, now, ...(syncToken === undefined ? {} : { syncToken }) });
+    },
+    text: (connection, text) => {
+      feedKnown(connection, { kind: "text", text, now: deps.clock(), receivedAt: performance.now() });
+    },
+    binary: (connection) => {
+      feedKnown(connection, { kind: "binary" });
+    },
+    closed: (connection) => {
+      const live = lives.get(connection.connectionId);
+      if (live === undefined) return;
+      lives.delete(connection.connectionId);
+      clearTimeout(live.timer);
+      feed(live, { kind: "closed" });
+    },
+    tick: (now) => {
+      for (const live of lives.values()) feed(live, { kind: "tick", now });
+    },
+    drain: () => {
+      for (const live of lives.values()) feed(live, { kind: "flush" });
+      return work.idle(bounds.drainMsMax);
+    },
+    pending: work.pending,
+  };
+};

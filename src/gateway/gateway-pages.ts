@@ -1,0 +1,67 @@
+import type { Application, HttpRequest, HttpResponse } from "./ports.js";
+import { errorResponse } from "./transport-uws-answer.js";
+
+export type PagesOptions = {
+  readonly readiness: Application["readiness"];
+  readonly isDraining: () => boolean;
+  readonly metricsText: () => Promise<string>;
+  readonly rest: (request: HttpRequest) => Promise<HttpResponse>;
+};
+
+/** What the gateway serves by plain HTTP: REST under `/api/`, and the few pages that operators and orchestrators read. */
+export const createPages = (options: PagesOptions): ((request: HttpRequest) => Promise<HttpResponse>) => {
+  const pages: Readonly<Record<string, () => Promise<HttpResponse> | HttpResponse>> = {
+    "/": () => plainText(welcome),
+    "/healthz": () => json(200, { status: "ok" }),
+    "/readyz": () => readyz(options),
+    "/metrics": async () => plainText(await options.metricsText(), "text/plain; version=0.0.4; charset=utf-8"),
+    "/ws": () => errorResponse(404, "NOT_FOUND", "This is where WebSocket connects: ask with an Upgrade header."),
+  };
+  return async (request) => {
+    if (request.path.startsWith("/api/")) return options.rest(request);
+    const page = Object.hasOwn(pages, request.path) ? pages[request.path] : undefined;
+    if (page === undefined) return errorResponse(404, "NOT_FOUND", "There is nothing here; the API is under /api/v1.");
+    if (request.method === "GET" || request.method === "HEAD") return page();
+    const refusal = errorResponse(405, "METHOD_NOT_ALLOWED", "This can only be read.");
+    return { ...refusal, headers: { allow: "GET, HEAD" } };
+  };
+};
+
+/** An orchestrator that gets no answer learns nothing: after this long, silence is itself a problem. */
+const readinessMsMax = 2000;
+
+const readyz = async ({ readiness, isDraining }: PagesOptions): Promise<HttpResponse> => {
+  if (isDraining()) return json(503, { ready: false, problems: { gateway: "draining" } });
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<{ ready: false; problems: Record<string, string> }>((resolve) => {
+    timer = setTimeout(resolve, readinessMsMax, {
+      ready: false,
+      problems: { gateway: "a dependency does not answer" },
+    });
+  });
+  try {
+    const { ready, problems } = await Promise.race([readiness(), silence]);
+    return json(ready ? 200 : 503, { ready, problems });
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+const json = (status: number, body: object): HttpResponse => ({ status, body: JSON.stringify(body) });
+
+const plainText = (body: string, contentType = "text/plain; charset=utf-8"): HttpResponse => ({
+  status: 200,
+  headers: { "content-type": contentType },
+  body,
+});
+
+const welcome = `This is Parley, a self-hosted chat backend.
+
+  /ws        WebSocket, with a token (parley token --user alice --device phone)
+  /api/v1    REST, e.g. /api/v1/me and /api/v1/conversations
+  /healthz   whether the process lives
+  /readyz    whether it can serve, and what is missing
+  /metrics   Prometheus
+
+The protocol and the guides are in docs/ of the source tree; the README has a five-minute tour.
+`;

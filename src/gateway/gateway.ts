@@ -1,0 +1,250 @@
+import { randomUUID } from "node:crypto";
+import type { Application, Claims, Connection, GatewayMetrics, HttpRequest } from "./ports.js";
+import type { HttpResponse, Logger } from "./ports.js";
+import { drain } from "./gateway-drain.js";
+import { createPages } from "./gateway-pages.js";
+import type { Hub, HubConnection } from "./hub.js";
+import { createOutboxes, type Outbox, type Outboxes, type Pipe } from "./outbox.js";
+import { startTransport, type SocketEvents, type Transport, type TransportOptions } from "./transport-uws.js";
+import type { Accepted, UpgradeAuthenticator } from "./transport-uws-upgrade.js";
+
+export type GatewayConfig = {
+  readonly host: string;
+  /** 0: a free one. */
+  readonly port: number;
+  readonly heartbeatIntervalMs: number;
+  /** Browser origins that may connect; empty: any, and no CORS. */
+  readonly allowedOrigins: readonly string[];
+  readonly maxFrameBytes: number;
+  /** Waiting frames of one socket; above it the socket is closed with 4508. */
+  readonly outboxBytesMax?: number;
+  /** How long a closing socket may take to accept what is queued before it is cut. */
+  readonly closeGraceMs?: number;
+  readonly maxBodyBytes?: number;
+  readonly acceptsPerSecondMax?: number;
+  readonly acceptsBurstMax?: number;
+};
+
+/** What the gateway asks of `dispatch.ts`. Nothing but `opened` and `drain` takes its time; nothing throws. */
+export type Dispatching = {
+  /** The connection is registered: frames may reach it already. */
+  readonly opened: (connection: Connection, claims: Claims, options: { syncToken?: string }) => Promise<void>;
+  readonly text: (connection: Connection, text: string) => void;
+  readonly binary: (connection: Connection) => void;
+  readonly closed: (connection: Connection) => void;
+  /** Heartbeats and expiring tokens. Unix milliseconds. */
+  readonly tick: (now: number) => void;
+  /** Resolves when everything in flight is answered; may be asked again. */
+  readonly drain: () => Promise<void>;
+};
+
+export type GatewayDependencies = {
+  readonly config: GatewayConfig;
+  readonly app: Pick<Application, "readiness">;
+  readonly authenticate: UpgradeAuthenticator;
+  readonly dispatcher: Dispatching;
+  readonly rest: (request: HttpRequest) => Promise<HttpResponse>;
+  readonly hub: Hub;
+  readonly metrics: GatewayMetrics;
+  readonly metricsText: () => Promise<string>;
+  readonly logger: Logger;
+  readonly clock?: () => number;
+};
+
+export type Gateway = {
+  readonly url: string;
+  readonly port: number;
+  /** Readiness off, no new connections, clients told and closed in waves, everything in flight answered. */
+  readonly drain: () => Promise<void>;
+  /** Cuts what is left. */
+  readonly close: () => Promise<void>;
+};
+
+/** Bounds of sockets and HTTP, each with its reason. */
+const defaults = {
+  /** A thousand frames of a busy conversation; a phone that is 1 MiB behind is served better by a sync. */
+  outboxBytesMax: 1024 * 1024,
+  /** The largest body is a group with 1,000 participants of 128 characters. */
+  maxBodyBytes: 256 * 1024,
+  /** Bodies being read or answered: 1,024 × 256 KiB at the very worst. */
+  requestsMax: 1024,
+  /** A refused upload is read on for so long, so that its client sees why. */
+  discardedBytesMax: 1024 * 1024,
+  discardMsMax: 2000,
+  /** Token checks at once: some 100 µs of a core each. */
+  upgradesMax: 1024,
+  /** A core checks and registers about that many devices a second beside its other work. */
+  acceptsPerSecondMax: 2000,
+  acceptsBurstMax: 5000,
+  closeGraceMs: 5000,
+  tickMs: 1000,
+} as const;
+
+const oversizeCode = 4413;
+const replacedCode = 4409;
+const defectCode = 1011;
+
+type Socket = { readonly connection: HubConnection; readonly outbox: Outbox };
+type Live = Set<Socket>;
+
+/** Rejects when the port is taken or the socket library has no binary for this Node. */
+export const startGateway = async (dependencies: GatewayDependencies): Promise<Gateway> => {
+  const { config, app, dispatcher, rest, metrics, metricsText, logger } = dependencies;
+  const live: Live = new Set();
+  const outboxes = createOutboxes({
+    bytesMax: config.outboxBytesMax ?? defaults.outboxBytesMax,
+    closeGraceMs: config.closeGraceMs ?? defaults.closeGraceMs,
+    metrics,
+    onError: (error) => {
+      logger.error({ err: error }, "A socket could not be written; it is cut");
+    },
+  });
+  const emptied = createSignal();
+  let draining: Promise<void> | undefined;
+
+  const transport = await startTransport({
+    ...transportOptions(dependencies),
+    http: createPages({
+      readiness: app.readiness,
+      isDraining: () => draining !== undefined,
+      rest,
+      metricsText: () => {
+        metrics.outboxBytes(outboxes.bytes());
+        return metricsText();
+      },
+    }),
+    sockets: socketEvents(dependencies, outboxes, live, () => {
+      if (draining !== undefined && live.size === 0) emptied.fire();
+    }),
+  });
+  const ticking = startTicking(dependencies, () => {
+    metrics.outboxBytes(outboxes.bytes());
+  });
+
+  const startDraining = () => {
+    transport.stopListening();
+    if (live.size === 0) emptied.fire();
+    return drain({
+      settle: dispatcher.drain,
+      connections: () => [...live].map((socket) => socket.connection),
+      emptied: () => emptied.fired,
+    });
+  };
+  return {
+    url: urlOf(config.host, transport.port),
+    port: transport.port,
+    drain: () => (draining ??= startDraining()),
+    close: () => close(transport, ticking),
+  };
+};
+
+const close = (transport: Transport, ticking: NodeJS.Timeout): Promise<void> => {
+  clearInterval(ticking);
+  transport.close();
+  return Promise.resolve();
+};
+
+const transportOptions = ({
+  config,
+  authenticate,
+  metrics,
+  logger,
+}: GatewayDependencies): Omit<TransportOptions<Socket>, "http" | "sockets"> => ({
+  host: config.host,
+  port: config.port,
+  origins: config.allowedOrigins,
+  maxFrameBytes: config.maxFrameBytes,
+  body: {
+    bytesMax: config.maxBodyBytes ?? defaults.maxBodyBytes,
+    discardedBytesMax: defaults.discardedBytesMax,
+    discardMsMax: defaults.discardMsMax,
+  },
+  requestsMax: defaults.requestsMax,
+  admission: {
+    concurrentMax: defaults.upgradesMax,
+    perSecondMax: config.acceptsPerSecondMax ?? defaults.acceptsPerSecondMax,
+    burstMax: config.acceptsBurstMax ?? defaults.acceptsBurstMax,
+  },
+  authenticate,
+  metrics,
+  logger,
+});
+
+/** One socket's life: registered first, so that nothing is missed, then made known to the dispatcher. */
+const socketEvents = (
+  { hub, dispatcher, metrics, logger }: GatewayDependencies,
+  outboxes: Outboxes,
+  live: Live,
+  onClosed: () => void,
+): SocketEvents<Socket> => ({
+  opened: (pipe, accepted) => {
+    const socket = createSocket(pipe, accepted, outboxes);
+    const { connection } = socket;
+    const { replaced, reconnect } = hub.register(connection);
+    live.add(socket);
+    replaced?.close(replacedCode, "replaced by a newer connection of this device");
+    metrics.connectionOpened(reconnect);
+    const { claims, syncToken } = accepted;
+    dispatcher.opened(connection, claims, syncToken === undefined ? {} : { syncToken }).catch((error: unknown) => {
+      logger.error({ err: error, connectionId: connection.connectionId }, "A connection could not be opened");
+      connection.close(defectCode, "internal error");
+    });
+    return socket;
+  },
+  text: ({ connection, outbox }, text) => {
+    if (outbox.isOpen()) dispatcher.text(connection, text);
+  },
+  binary: ({ connection, outbox }) => {
+    if (outbox.isOpen()) dispatcher.binary(connection);
+  },
+  oversize: ({ connection }) => {
+    connection.close(oversizeCode, "frame too large");
+  },
+  drained: ({ outbox }) => {
+    outbox.drained();
+  },
+  closed: (socket, code) => {
+    socket.outbox.closed();
+    live.delete(socket);
+    hub.unregister(socket.connection);
+    metrics.connectionClosed(code);
+    onClosed();
+    dispatcher.closed(socket.connection);
+  },
+});
+
+const createSocket = (pipe: Pipe, { claims, deviceType }: Accepted, outboxes: Outboxes): Socket => {
+  const outbox = outboxes.open(pipe);
+  const { userId, deviceId } = claims;
+  const connectionId = randomUUID();
+  return {
+    outbox,
+    connection: { connectionId, actor: { userId, deviceId }, deviceType, send: outbox.send, close: outbox.close },
+  };
+};
+
+const startTicking = ({ config, dispatcher, logger, clock = Date.now }: GatewayDependencies, observe: () => void) =>
+  setInterval(
+    () => {
+      try {
+        dispatcher.tick(clock());
+        observe();
+      } catch (error) {
+        logger.error({ err: error }, "The gateway's tick failed");
+      }
+    },
+    // A lost heartbeat is noticed within half an interval even where intervals are short, as in tests.
+    Math.min(defaults.tickMs, Math.max(50, config.heartbeatIntervalMs / 2)),
+  );
+
+const createSignal = () => {
+  let fire: () => void = () => undefined;
+  const fired = new Promise<void>((resolve) => (fire = resolve));
+  return { fired, fire };
+};
+
+/** One that a browser on this machine can open: the wildcard addresses are none. */
+const urlOf = (host: string, port: number): string => {
+  const shown = host === "0.0.0.0" || host === "::" || host === "" ? "127.0.0.1" : host;
+  return `http://${shown.includes(":") ? `[${shown}]` : shown}:${port}`;
+};

@@ -1,0 +1,62 @@
+/**
+ * Every bound of what a session, a frame or a REST call may hold, with its reason. Bounds of events and groups are the
+ * domain's (`domain/kernel/limits.ts`), those of sockets and outboxes stand in `outbox.ts` and `transport-uws.ts`.
+ */
+export const gatewayLimits = {
+  /** A text of 16 KiB whose every character is escaped (`\u00e9`) is 48 KiB; 1,000 sync cursors are 60 KiB. */
+  frameBytesMax: 128 * 1024,
+  /** Nesting of what is opaque to us: common parsers stop at 512 or 1,000 levels, our own stack at some thousand. */
+  jsonLevelsMax: 256,
+  /** Cursors of one `message.delivered` / `message.read`: PROTOCOL §4. */
+  receiptCursorsMax: 100,
+  /** Cursors of one sync: PROTOCOL §7. */
+  syncCursorsMax: 1000,
+  syncChangesMax: 1000,
+  /** Users that one `POST …/members` names: one event's worth. */
+  addMembersMax: 256,
+  pageMax: 200,
+  pageDefault: 50,
+  /** A page's cursor is a key of the view, encoded. */
+  cursorCharsMax: 2048,
+  /** Any id of a conversation that we make has 24 characters; what is longer was never ours and is not echoed. */
+  conversationIdCharsMax: 128,
+  /** A token has three parts of some hundred bytes; JWKS signatures are the longest of them. */
+  tokenCharsMax: 8192,
+  /** `details` of one answer: a client mends its first mistakes first, and an answer stays smaller than its request. */
+  detailsMax: 16,
+
+  /** Requests of one connection without an answer; every receipt cursor counts as one. An outbox of 1,000 messages fits. */
+  requestsInFlightMax: 2048,
+  /** Their text: what one connection may make the server hold. */
+  bytesInFlightMax: 4 * 1024 * 1024,
+  /** Frames that come before `connected` is sent: a client that does not wait sends its outbox. */
+  framesBeforeConnectedMax: 1024,
+  bytesBeforeConnectedMax: 1024 * 1024,
+  /** How long a receipt may wait for others to share its event (DESIGN §6). */
+  receiptsDelayMsMax: 250,
+  /** Receipts waiting for one conversation: beyond it they are written at once, since a refusal tries each by itself. */
+  receiptsWaitingMax: 64,
+  /** Conversations with waiting receipts on one connection. */
+  receiptConversationsMax: 256,
+  /** Heartbeat intervals without a text frame until a connection counts as lost: PROTOCOL §3. */
+  heartbeatsMissedMax: 3,
+
+  /** Users whose newest write is known one by one; the others wait for the newest write forgotten. */
+  writersRememberedMax: 10_000,
+  /** Devices that need not be registered again; an entry is some 100 bytes. */
+  devicesRememberedMax: 100_000,
+  /** Catch-ups that read the views at once: enough to keep a store busy, few enough that a page's read stays quick. */
+  catchUpsAtOnceMax: 32,
+  /** Catch-ups that wait for their turn, after a restart with everybody coming back. */
+  catchUpsWaitingMax: 10_000,
+  /** Seconds that a refused client waits. */
+  retryAfterS: 1,
+  /** Spread of reconnects after a failed registration. */
+  reconnectAfterMsMin: 1000,
+  reconnectAfterMsMax: 6000,
+  /** How long a drain waits for commands in flight: the log answers or gives up well within it. */
+  drainMsMax: 15_000,
+} as const;
+
+/** What a client is told about sizes, and what its frames are held to. Bytes. */
+export type SizeLimits = { readonly maxMessageBytes: number; readonly maxFrameBytes: number };

@@ -1,0 +1,237 @@
+import type { GatewayMetrics } from "./ports.js";
+
+/**
+ * What waits for one socket. Frames that are queued during a tick leave together, in one write per socket: a frame then
+ * costs a third of what it costs alone. While the peer takes nothing the queue waits here, bounded; beyond the bound the
+ * socket is closed with 4508 and the device syncs. Nothing is dropped silently.
+ */
+export type Outbox = {
+  /** JSON text, or its UTF-8 bytes where many sockets share one frame. Harmless after a close. */
+  readonly send: (frame: Frame) => void;
+  /** Sends what is queued, then the close frame; a peer that takes nothing is cut after the grace. */
+  readonly close: (code: number, reason: string) => void;
+  /** False from the first `close` on: what the peer still says has no consequence any more. */
+  readonly isOpen: () => boolean;
+  /** The socket has room again. */
+  readonly drained: () => void;
+  /** The socket is gone: its owner must say so before anything else touches it. */
+  readonly closed: () => void;
+  /** Waiting, here and in the socket library. */
+  readonly bytes: () => number;
+};
+
+export type Frame = string | Uint8Array;
+
+/** The socket below; uWebSockets.js' fits as it is. None of it may be called after `closed`. */
+export type Pipe = {
+  readonly send: (frame: Frame, isBinary: boolean) => number;
+  readonly cork: (work: () => void) => unknown;
+  readonly getBufferedAmount: () => number;
+  readonly end: (code: number, reason: string) => void;
+  readonly close: () => void;
+};
+
+export type Outboxes = {
+  readonly open: (pipe: Pipe) => Outbox;
+  /** Of all sockets together, for the gauge. */
+  readonly bytes: () => number;
+};
+
+export type OutboxOptions = {
+  /** Per socket. */
+  readonly bytesMax: number;
+  /** How long a closing socket may take to accept what is queued. */
+  readonly closeGraceMs: number;
+  readonly metrics: Pick<GatewayMetrics, "framesQueued" | "framesDropped">;
+  /** A socket threw: it is cut, the others go on. */
+  readonly onError: (error: unknown) => void;
+};
+
+export const slowConsumerCode = 4508;
+
+type State = "open" | "closing" | "closed";
+
+/** One scheduler for all sockets: a list of those with something to send, flushed once a tick. */
+export const createOutboxes = (options: OutboxOptions): Outboxes => {
+  const open = new Set<Outbox>();
+  let dirty: (() => void)[] = [];
+  let frames = 0;
+
+  const flush = () => {
+    const flushing = dirty;
+    dirty = [];
+    options.metrics.framesQueued(frames);
+    frames = 0;
+    for (const each of flushing) each();
+  };
+  const schedule = (work: () => void) => {
+    // The check phase follows the poll phase in which frames and durable appends arrive: everything that one turn of
+    // the event loop has caused is written together, and nothing waits for a timer.
+    if (dirty.push(work) === 1) setImmediate(flush);
+  };
+
+  return {
+    open: (pipe) => {
+      const outbox = createOutbox(
+        pipe,
+        options,
+        schedule,
+        () => frames++,
+        () => open.delete(outbox),
+      );
+      open.add(outbox);
+      return outbox;
+    },
+    bytes: () => {
+      let sum = 0;
+      for (const outbox of open) sum += outbox.bytes();
+      return sum;
+    },
+  };
+};
+
+const createOutbox = (
+  pipe: Pipe,
+  options: OutboxOptions,
+  schedule: (work: () => void) => void,
+  counted: () => void,
+  onClosed: () => void,
+): Outbox => {
+  const queue = createFrameQueue();
+  let state: State = "open";
+  let scheduled = false;
+  let blocked = false;
+  let farewell = { code: 1000, reason: "" };
+  let grace: NodeJS.Timeout | undefined;
+
+  const buffered = () => (blocked && state !== "closed" ? pipe.getBufferedAmount() : 0);
+  const sendQueued = () => {
+    // 0: buffered in the library, the last one for now. 2 (dropped by the library) cannot be: its bound is off.
+    while (queue.peek() !== undefined && !blocked) blocked = pipe.send(queue.shift(), false) !== 1;
+  };
+  const flush = () => {
+    scheduled = false;
+    if (state === "closed") return;
+    guarded(() => {
+      if (!blocked && queue.peek() !== undefined) {
+        pipe.cork(sendQueued);
+        // Within a cork `send` says 1 although the write that ends the cork may then fail.
+        blocked = pipe.getBufferedAmount() > 0;
+      }
+      if (state === "closing" && !blocked && queue.peek() === undefined) pipe.end(farewell.code, farewell.reason);
+    });
+  };
+  const isFull = () => queue.exceeds(options.bytesMax - buffered());
+  const wake = () => {
+    if (scheduled) return;
+    scheduled = true;
+    schedule(flush);
+  };
+  const guarded = (work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      options.onError(error);
+      terminate();
+    }
+  };
+  const terminate = () => {
+    if (state !== "closed") pipe.close();
+  };
+  const close = (code: number, reason: string) => {
+    if (state !== "open") return;
+    state = "closing";
+    farewell = { code, reason };
+    grace = setTimeout(terminate, options.closeGraceMs);
+    wake();
+  };
+
+  return {
+    send: (frame) => {
+      if (state !== "open") return;
+      counted();
+      queue.push(frame);
+      if (!blocked) wake();
+      // A burst within one tick says nothing about the peer: what it can take leaves before it is called slow.
+      if (isFull() && !blocked) flush();
+      if (isFull()) {
+        options.metrics.framesDropped(queue.clear());
+        close(slowConsumerCode, "slow consumer");
+      }
+    },
+    close,
+    isOpen: () => state === "open",
+    drained: () => {
+      blocked = pipe.getBufferedAmount() > 0;
+      if (!blocked) wake();
+    },
+    closed: () => {
+      state = "closed";
+      clearTimeout(grace);
+      queue.clear();
+      onClosed();
+    },
+    bytes: () => queue.bytes() + buffered(),
+  };
+};
+
+/**
+ * Frames in order, with their bytes. A string's length says its bytes only for ASCII, and measuring each one would cost
+ * as much as queueing it: so only lengths are summed (a UTF-16 unit is at most 3 bytes of UTF-8), and frames are
+ * measured, once each, when three times that sum would exceed the bound.
+ */
+const createFrameQueue = () => {
+  let frames: Frame[] = [];
+  let head = 0;
+  /** Frames before this index count in `measured`, those from it on in `unmeasuredUnits`. */
+  let measuredTo = 0;
+  let measured = 0;
+  let unmeasuredUnits = 0;
+
+  const sizeOf = (frame: Frame) => (typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength);
+  const measure = () => {
+    for (; measuredTo < frames.length; measuredTo++) measured += sizeOf(frames[measuredTo] ?? "");
+    unmeasuredUnits = 0;
+  };
+  const clear = () => {
+    const count = frames.length - head;
+    frames.length = 0;
+    head = measuredTo = measured = unmeasuredUnits = 0;
+    return count;
+  };
+
+  return {
+    push: (frame: Frame) => {
+      frames.push(frame);
+      unmeasuredUnits += frame.length;
+    },
+    peek: () => frames[head],
+    shift: (): Frame => {
+      const frame = frames[head] ?? "";
+      if (head < measuredTo) measured -= sizeOf(frame);
+      else {
+        measuredTo = head + 1;
+        unmeasuredUnits -= frame.length;
+      }
+      head++;
+      if (head === frames.length) clear();
+      else if (head >= 1024 && head * 2 > frames.length) {
+        frames = frames.slice(head);
+        measuredTo -= head;
+        head = 0;
+      }
+      return frame;
+    },
+    exceeds: (bytes: number) => {
+      if (measured + 3 * unmeasuredUnits <= bytes) return false;
+      measure();
+      return measured > bytes;
+    },
+    bytes: () => {
+      measure();
+      return measured;
+    },
+    /** How many there were. */
+    clear,
+  };
+};

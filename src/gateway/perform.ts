@@ -1,0 +1,136 @@
+import { E, type Either } from "../domain/kernel/fp.js";
+import type { CommandContext } from "../domain/kernel/decider.js";
+import type { MessageAccepted } from "../commands/commands.js";
+import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
+import type { Claims } from "./ports.js";
+import { closeCodes, type Failure } from "./protocol/codes.js";
+import type { Request, ServerFrame, SessionEffect, SessionInput } from "./session-types.js";
+import type { Work } from "./work.js";
+
+type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
+
+/** Does what the machine wants done, and feeds it what came of it. */
+export const createPerformer = (
+  { app, shared, authenticate, metrics, clock, ids }: DispatcherDeps,
+  work: Work,
+  feed: Feed,
+): ((live: Live, effect: SessionEffect) => void) => {
+  const contextOf = ({ connection }: Live): CommandContext => ({
+    commandId: ids.uuid(),
+    correlationId: connection.connectionId,
+    now: clock(),
+    by: connection.actor,
+  });
+
+  /** A write: syncs that come after it wait for it, and reads that come after its answer see it. */
+  const write = <A extends { readonly position: number }>(
+    live: Live,
+    type: string,
+    command: (context: CommandContext) => Promise<Either<Failure, A>>,
+    done: (outcome: Either<Failure, A>) => void,
+  ): void => {
+    const wave = live.writes.begin();
+    const settled = (outcome: Either<Failure, A>): void => {
+      live.writes.end(wave);
+      if (E.isRight(outcome)) shared.wrote(live.connection.actor.userId, outcome.right.position);
+      done(outcome);
+    };
+    work.run(() => command(contextOf(live)), settled, labels(live, type));
+  };
+
+  const message = (live: Live, { request, message }: Of<"message">): void => {
+    write(
+      live,
+      request.type,
+      (context) => app.commands.sendMessage(message, context),
+      (outcome) => {
+        feed(live, { kind: "answered", request, answer: E.map(toAcknowledgement)(outcome) });
+      },
+    );
+  };
+
+  const receipts = (live: Live, { batch, advance }: Of<"receipts">): void => {
+    write(
+      live,
+      "receipts",
+      (context) => app.commands.advanceReceipts(advance, context),
+      (outcome) => {
+        const failure = E.isLeft(outcome) ? { failure: outcome.left } : {};
+        feed(live, { kind: "receipts_settled", batch, ...failure });
+      },
+    );
+  };
+
+  const sync = (live: Live, { request, body }: Of<"sync">): void => {
+    work.run(
+      () => live.writes.barrier().then(() => shared.sync(live.connection.actor, body)),
+      (outcome) => {
+        const answer = E.map((payload: object): ServerFrame => ({ type: "sync.result", payload }))(outcome);
+        feed(live, { kind: "answered", request, answer });
+      },
+      labels(live, request.type),
+    );
+  };
+
+  const refresh = (live: Live, { request, token }: Of<"authenticate">): void => {
+    const task = async (): Promise<Either<Failure, Either<string, Claims>>> => E.right(await authenticate(token));
+    const done = (outcome: Either<Failure, Either<string, Claims>>): void => {
+      if (E.isLeft(outcome)) feed(live, { kind: "answered", request, answer: outcome });
+      else feed(live, { kind: "authenticated", request, result: outcome.right });
+    };
+    work.run(task, done, labels(live, request.type));
+  };
+
+  const answer = (live: Live, { type, outcome, request, frame }: Of<"answer">): void => {
+    if (frame !== undefined) live.connection.send(JSON.stringify(frame));
+    metrics.request(type, outcome);
+    if (type === "message.send" && outcome === "ok" && request !== undefined)
+      metrics.sendLatency(secondsSince(request));
+    if (type === "auth.refresh" && outcome === "UNAUTHORIZED") metrics.authenticationFailed("refresh");
+  };
+
+  return (live, effect) => {
+    switch (effect.kind) {
+      case "answer":
+        answer(live, effect);
+        return;
+      case "message":
+        message(live, effect);
+        return;
+      case "receipts":
+        receipts(live, effect);
+        return;
+      case "sync":
+        sync(live, effect);
+        return;
+      case "authenticate":
+        refresh(live, effect);
+        return;
+      case "send":
+        live.connection.send(JSON.stringify(effect.frame));
+        return;
+      case "timer":
+        live.timer = setTimeout(feed, effect.delayMs, live, { kind: "receipts_due" } satisfies SessionInput);
+        return;
+      case "close":
+        if (effect.why === "heartbeatLost") metrics.heartbeatFailed();
+        live.connection.close(closeCodes[effect.why].code, closeCodes[effect.why].reason);
+    }
+  };
+};
+
+const toAcknowledgement = (accepted: MessageAccepted): ServerFrame => {
+  const { clientMessageId, messageId, conversationId, sequence, pos, timestamp, duplicate } = accepted;
+  return {
+    type: "message.ack",
+    payload: { clientMessageId, messageId, conversationId, sequence, pos, timestamp, duplicate },
+  };
+};
+
+const secondsSince = ({ receivedAt }: Request): number => (performance.now() - receivedAt) / 1000;
+
+const labels = ({ connection }: Live, type: string): object => ({
+  type,
+  connectionId: connection.connectionId,
+  userId: connection.actor.userId,
+});

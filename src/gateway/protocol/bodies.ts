@@ -1,0 +1,36 @@
+import type { t } from "../../domain/kernel/fp.js";
+import { clientMessageIdCodec, userIdCodec } from "../../domain/kernel/ids.js";
+import { limits } from "../../domain/kernel/limits.js";
+import { gatewayLimits } from "../limits.js";
+import { boolean, list, oneOf, shape, text } from "./codecs.js";
+
+/** The bodies of PROTOCOL §6's calls. "Exactly one other user" is the handler's to check: it knows who asks. */
+export const startDirectBody = shape(
+  { type: oneOf("direct"), participantIds: list("user ids", userIdCodec, 0, limits.participantsMax) },
+  {},
+);
+
+const settings = shape(
+  {},
+  {
+    onlyAdminsCanPost: boolean,
+    onlyAdminsCanEdit: boolean,
+    allowMemberInvites: boolean,
+    historyVisibility: oneOf("since_join", "all"),
+  },
+);
+
+export const startGroupBody = shape(
+  {
+    name: text(1, limits.groupNameCharsMax),
+    participantIds: list("user ids", userIdCodec, 0, limits.participantsMax),
+  },
+  {
+    description: text(0, limits.groupDescriptionCharsMax),
+    settings,
+    clientRequestId: clientMessageIdCodec,
+  },
+);
+export type StartGroupBody = t.TypeOf<typeof startGroupBody>;
+
+export const addMembersBody = shape({ userIds: list("user ids", userIdCodec, 1, gatewayLimits.addMembersMax) }, {});

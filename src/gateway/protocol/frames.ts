@@ -1,0 +1,130 @@
+import { E, type t } from "../../domain/kernel/fp.js";
+import { clientMessageIdCodec, isClientMessageId, messageIdCodec } from "../../domain/kernel/ids.js";
+import type { SendMessage } from "../../commands/commands.js";
+import type { SyncRequest } from "../../projections/queries/queries.js";
+import { gatewayLimits, type SizeLimits } from "../limits.js";
+import { boolean, checked, decoder, integer, isObject, list, shape } from "./codecs.js";
+import type { Failure } from "./codes.js";
+import { contentCodec } from "./content.js";
+import { failureOf, malformed } from "./details.js";
+import { syncCodec } from "./sync-body.js";
+
+/** What a client may ask on a socket, checked and without what it had no business to say. */
+export type ClientRequest =
+  | { readonly type: "message.send"; readonly message: SendMessage }
+  | { readonly type: "message.delivered" | "message.read"; readonly cursors: readonly ReceiptCursor[] }
+  | { readonly type: "sync"; readonly body: SyncRequest }
+  | { readonly type: "heartbeat" }
+  | { readonly type: "auth.refresh"; readonly token: string };
+export type RequestType = ClientRequest["type"];
+export type ReceiptCursor = { readonly conversationId: string; readonly upToSequence: number };
+
+/** What an answer is addressed by: each only if the request had it in a valid form. */
+export type Address = { readonly id?: string; readonly conversationId?: string; readonly clientMessageId?: string };
+
+export type DecodedFrame = { readonly address: Address } & (
+  | { readonly kind: "request"; readonly request: ClientRequest }
+  | { readonly kind: "refused"; readonly type: RequestType | "unknown"; readonly failure: Failure }
+);
+
+/** Any text may be asked for: what is not an id of ours is a conversation that does not exist. */
+export const isConversationName = (value: unknown): value is string =>
+  typeof value === "string" && value.length > 0 && value.length <= gatewayLimits.conversationIdCharsMax;
+export const conversationName = checked("a conversation id", isConversationName);
+
+const token = checked(
+  "a token",
+  (value): value is string => typeof value === "string" && value !== "" && value.length <= gatewayLimits.tokenCharsMax,
+);
+
+const cursor = shape({ conversationId: conversationName, upToSequence: integer(0) }, {});
+const cursors = shape({ cursors: list("cursors", cursor, 0, gatewayLimits.receiptCursorsMax) }, {});
+/** One cursor, or a list: whoever sends `cursors` means the list. */
+const receipts = decoder("an object", (value, context) => {
+  if (isObject(value) && Object.hasOwn(value, "cursors"))
+    return E.map((many: { readonly cursors: readonly ReceiptCursor[] }) => many.cursors)(
+      cursors.validate(value, context),
+    );
+  return E.map((one: ReceiptCursor): readonly ReceiptCursor[] => [one])(cursor.validate(value, context));
+});
+
+const toMessage = ({ content, ...rest }: t.TypeOf<ReturnType<typeof messageCodec>>): SendMessage => ({
+  ...rest,
+  ...content,
+});
+const messageCodec = (bytesMax: number) =>
+  shape(
+    { conversationId: conversationName, clientMessageId: clientMessageIdCodec, content: contentCodec(bytesMax) },
+    { replyTo: messageIdCodec },
+  );
+
+type Reader = (payload: unknown) => E.Either<t.Errors, ClientRequest>;
+
+const read =
+  <A>(codec: t.Type<A, unknown>, toRequest: (decoded: A) => ClientRequest): Reader =>
+  (payload) =>
+    E.map(toRequest)(codec.decode(payload));
+
+const readers = (sizes: SizeLimits): ReadonlyMap<string, { readonly type: RequestType; readonly reader: Reader }> => {
+  const all: Readonly<Record<RequestType, Reader>> = {
+    "message.send": read(messageCodec(sizes.maxMessageBytes), (decoded) => ({
+      type: "message.send",
+      message: toMessage(decoded),
+    })),
+    "message.delivered": read(receipts, (decoded) => ({ type: "message.delivered", cursors: decoded })),
+    "message.read": read(receipts, (decoded) => ({ type: "message.read", cursors: decoded })),
+    sync: read(syncCodec, (body) => ({ type: "sync", body })),
+    heartbeat: read(shape({}, { idle: boolean }), () => ({ type: "heartbeat" })),
+    "auth.refresh": read(shape({ token }, {}), (decoded) => ({ type: "auth.refresh", token: decoded.token })),
+  };
+  return new Map(Object.entries(all).map(([type, reader]) => [type, { type: type as RequestType, reader }] as const));
+};
+
+/** Text of a frame → request or refusal. Never throws, whatever the text. */
+export const createFrameDecoder = (sizes: SizeLimits): ((text: string) => DecodedFrame) => {
+  const known = readers(sizes);
+  const types = `one of ${Array.from(known.keys()).join(", ")}`;
+  return (text) => {
+    const frame = parse(text);
+    if (!isObject(frame)) return refused({}, "unknown", malformed([{ field: "frame", expected: "a JSON object" }]));
+    const { type, id, payload = {} } = frame;
+    const goodId = isFrameId(id);
+    const address = addressOf(goodId ? id : undefined, payload);
+    if (id !== undefined && !goodId)
+      return refused(address, "unknown", malformed([{ field: "id", expected: "1 to 64 characters, or no id" }]));
+    const found = typeof type === "string" ? known.get(type) : undefined;
+    if (found === undefined) return refused(address, "unknown", malformed([{ field: "type", expected: types }]));
+    const decoded = found.reader(payload);
+    return E.isLeft(decoded)
+      ? refused(address, found.type, failureOf(decoded.left, "payload"))
+      : { kind: "request", address, request: decoded.right };
+  };
+};
+
+const refused = (address: Address, type: RequestType | "unknown", failure: Failure): DecodedFrame => ({
+  kind: "refused",
+  address,
+  type,
+  failure,
+});
+
+const isFrameId = (id: unknown): id is string => typeof id === "string" && id.length > 0 && id.length <= 64;
+
+const addressOf = (id: string | undefined, payload: unknown): Address => {
+  const address: { id?: string; conversationId?: string; clientMessageId?: string } = {};
+  if (id !== undefined) address.id = id;
+  if (!isObject(payload)) return address;
+  const { conversationId, clientMessageId } = payload;
+  if (isConversationName(conversationId)) address.conversationId = conversationId;
+  if (isClientMessageId(clientMessageId)) address.clientMessageId = clientMessageId;
+  return address;
+};
+
+/** Undefined for what is not JSON: it is no object either. */
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+};

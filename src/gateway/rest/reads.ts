@@ -1,0 +1,45 @@
+import { E } from "../../domain/kernel/fp.js";
+import { gatewayLimits as bounds } from "../limits.js";
+import { malformed } from "../protocol/details.js";
+import { historyQuery, membersQuery } from "../protocol/queries.js";
+import { syncCodec } from "../protocol/sync-body.js";
+import { json } from "./answers.js";
+import { bodyOf, conversationOf, queryOf, type Handler } from "./call.js";
+import { ok, visible } from "./conversations.js";
+
+/** Members, history, sync and people. */
+
+export const members: Handler = async (rest, call) => {
+  const id = conversationOf(call);
+  if (E.isLeft(id)) return id;
+  const query = queryOf(call, membersQuery);
+  if (E.isLeft(query)) return query;
+  const page = { limit: bounds.pageMax, ...query.right };
+  return ok(await visible(rest, call, () => rest.app.queries.members(call.actor, id.right, page)));
+};
+
+export const history: Handler = async (rest, call) => {
+  const id = conversationOf(call);
+  if (E.isLeft(id)) return id;
+  const query = queryOf(call, historyQuery);
+  if (E.isLeft(query)) return query;
+  if (query.right.before !== undefined && query.right.after !== undefined)
+    return E.left(malformed([{ field: "after", expected: "nothing beside before" }]));
+  const page = { limit: bounds.pageDefault, ...query.right };
+  return ok(await visible(rest, call, () => rest.app.queries.history(call.actor, id.right, page)));
+};
+
+export const sync: Handler = async (rest, call) => {
+  const body = bodyOf(call, syncCodec);
+  return E.isLeft(body) ? body : ok(await rest.shared.sync(call.actor, body.right));
+};
+
+export const me: Handler = async (rest, call) => ok(await visible(rest, call, () => rest.app.queries.me(call.actor)));
+
+export const devices: Handler = async (rest, call) => {
+  const answer = await visible(rest, call, () => rest.app.queries.me(call.actor));
+  return E.isLeft(answer) ? answer : E.right(json(200, { devices: answer.right.devices }));
+};
+
+export const user: Handler = async (rest, call) =>
+  ok(await visible(rest, call, () => rest.app.queries.user(call.params.userId ?? "")));

@@ -1,0 +1,123 @@
+import { E, type Either } from "../../domain/kernel/fp.js";
+import type { Clock, Ids } from "../../commands/ports.js";
+import type {
+  Application,
+  Authenticator,
+  Claims,
+  GatewayMetrics,
+  HttpRequest,
+  HttpResponse,
+  Logger,
+} from "../ports.js";
+import type { ErrorCode, Failure } from "../protocol/codes.js";
+import { malformed } from "../protocol/details.js";
+import type { Shared } from "../shared.js";
+import { defect } from "../work.js";
+import { noContent, refusal } from "./answers.js";
+import type { Call } from "./call.js";
+import { matchRoute, type Match } from "./match.js";
+import type { Route } from "./routes.js";
+
+export type RestDeps = {
+  readonly app: Application;
+  /** The dispatcher's too. */
+  readonly shared: Shared;
+  readonly authenticate: Authenticator;
+  readonly metrics: GatewayMetrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly ids: Ids;
+};
+
+/**
+ * Everything under `/api/v1`: route, then token, then body, then handler. A defect is answered 500 and logged; it
+ * rejects only when reading the body does, which means that the client is gone. CORS is the transport's: it alone sees
+ * the origin.
+ */
+export const createRest = (deps: RestDeps): ((request: HttpRequest) => Promise<HttpResponse>) => {
+  const { authenticate, metrics, logger, ids } = deps;
+
+  return async (request) => {
+    const match = matchRoute(request.method, request.path);
+    if (match.kind !== "route") return unrouted(request.method, match, metrics);
+    const label = `${match.route.method} ${match.route.path}`;
+    const claims = await identify(request, authenticate, (error) => defect(logger, ids, error, { type: label }));
+    if (E.isLeft(claims)) {
+      if (claims.left.code === "UNAUTHORIZED") metrics.authenticationFailed("rest");
+      metrics.request(label, claims.left.code);
+      return refusal(claims.left, challenge(claims.left, request.authorization));
+    }
+    const body = match.route.method === "POST" ? await request.body() : undefined;
+    const call = callOf(deps, claims.right, match.params, request.query, body);
+    const answer = await handle(deps, match.route, call, label);
+    metrics.request(label, E.isLeft(answer) ? answer.left.code : "ok");
+    return E.isLeft(answer) ? refusal(answer.left) : answer.right;
+  };
+};
+
+const handle = async (
+  { app, shared, logger, ids }: RestDeps,
+  route: Route,
+  call: Call,
+  label: string,
+): Promise<Either<Failure, HttpResponse>> => {
+  try {
+    const registered = await shared.deviceCalled(call.context);
+    if (E.isLeft(registered)) return registered;
+    return await route.handler({ app, shared }, call);
+  } catch (error) {
+    return E.left(defect(logger, ids, error, { type: label, userId: call.actor.userId }));
+  }
+};
+
+const callOf = (
+  { ids, clock }: RestDeps,
+  { userId, deviceId }: Claims,
+  params: Call["params"],
+  query: URLSearchParams,
+  body: Call["body"],
+): Call => {
+  const actor = { userId, deviceId };
+  const commandId = ids.uuid();
+  return { actor, params, query, body, context: { commandId, correlationId: commandId, now: clock(), by: actor } };
+};
+
+const identify = async (
+  { authorization }: HttpRequest,
+  authenticate: Authenticator,
+  failed: (error: unknown) => Failure,
+): Promise<Either<Failure, Claims>> => {
+  const token = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+  if (token === undefined) return E.left(unauthorized("A token is needed: Authorization: Bearer …"));
+  try {
+    return E.mapLeft(unauthorized)(await authenticate(token));
+  } catch (error) {
+    return E.left(failed(error));
+  }
+};
+
+const unauthorized = (message: string): Failure => ({ code: "UNAUTHORIZED", message });
+
+/** RFC 6750 §3: no error code when no token was given. */
+const challenge = ({ code }: Failure, authorization: string | undefined): Readonly<Record<string, string>> => {
+  if (code !== "UNAUTHORIZED") return {};
+  return { "www-authenticate": `Bearer realm="parley"${authorization === undefined ? "" : ', error="invalid_token"'}` };
+};
+
+const unrouted = (method: string, match: Exclude<Match, { kind: "route" }>, metrics: GatewayMetrics): HttpResponse => {
+  const refuse = (failure: Failure & { code: ErrorCode }, headers?: Readonly<Record<string, string>>): HttpResponse => {
+    metrics.request("unknown", failure.code);
+    return refusal(failure, headers);
+  };
+  switch (match.kind) {
+    case "not_found":
+      return refuse({ code: "NOT_FOUND", message: "There is no such route." });
+    case "bad_path":
+      return refuse(malformed([{ field: "path", expected: "percent-encoded UTF-8" }]));
+    case "method": {
+      const allow = { allow: match.allowed.join(", ") };
+      if (method === "OPTIONS") return noContent(allow);
+      return refuse({ code: "METHOD_NOT_ALLOWED", message: `Allowed here: ${allow.allow}.` }, allow);
+    }
+  }
+};

@@ -1,0 +1,22 @@
+import type { Handler } from "./call.js";
+import { addMembers, inbox, removeMember, startDirect, startGroup, summary } from "./conversations.js";
+import { devices, history, me, members, sync, user } from "./reads.js";
+
+export type Method = "GET" | "POST" | "DELETE";
+export type Route = { readonly method: Method; readonly path: string; readonly handler: Handler };
+
+/** PROTOCOL §6, as far as it is built. `{names}` are the handlers' `params`. */
+export const routes: readonly Route[] = [
+  { method: "POST", path: "/conversations", handler: startDirect },
+  { method: "POST", path: "/groups", handler: startGroup },
+  { method: "GET", path: "/conversations", handler: inbox },
+  { method: "GET", path: "/conversations/{conversationId}", handler: summary },
+  { method: "GET", path: "/conversations/{conversationId}/members", handler: members },
+  { method: "POST", path: "/conversations/{conversationId}/members", handler: addMembers },
+  { method: "DELETE", path: "/conversations/{conversationId}/members/{userId}", handler: removeMember },
+  { method: "GET", path: "/conversations/{conversationId}/messages", handler: history },
+  { method: "POST", path: "/sync", handler: sync },
+  { method: "GET", path: "/me", handler: me },
+  { method: "GET", path: "/me/devices", handler: devices },
+  { method: "GET", path: "/users/{userId}", handler: user },
+];

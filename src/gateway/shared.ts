@@ -1,0 +1,84 @@
+import { E, type Either } from "../domain/kernel/fp.js";
+import type { CommandContext } from "../domain/kernel/decider.js";
+import type { Actor } from "../domain/kernel/ids.js";
+import type { Position } from "../domain/kernel/stream.js";
+import type { DeviceType } from "../domain/user/user.events.js";
+import type { Rejection } from "../domain/rejections.js";
+import type { Answer, SyncRequest, SyncResult } from "../projections/queries/queries.js";
+import { createGate } from "./gate.js";
+import { gatewayLimits as bounds } from "./limits.js";
+import type { Application } from "./ports.js";
+import { createReadYourWrites } from "./read-your-writes.js";
+
+/** What sockets and REST have in common: one per gateway, given to `createDispatcher` and to `createRest`. */
+export type Shared = {
+  /** To be called with the position of every answered write, before its answer leaves. */
+  readonly wrote: (userId: string, position: Position) => void;
+  /** Resolves when the views hold this user's answered writes. */
+  readonly ownWritesVisible: (actor: Actor) => Answer<undefined>;
+  /** Contains everything accepted before the call. Refused when too many are catching up at once. */
+  readonly sync: (actor: Actor, body: SyncRequest) => Answer<SyncResult>;
+  /** A socket has come: registers user and device, with the type that the client gave. */
+  readonly deviceConnected: (deviceType: DeviceType, context: CommandContext) => Promise<Either<Rejection, undefined>>;
+  /** A REST call has come: costs nothing from the second time on. */
+  readonly deviceCalled: (context: CommandContext) => Promise<Either<Rejection, undefined>>;
+};
+
+export const createShared = (app: Application): Shared => {
+  const writes = createReadYourWrites(bounds.writersRememberedMax);
+  const catchUps = createGate(bounds.catchUpsAtOnceMax, bounds.catchUpsWaitingMax);
+  const devices = createDevices(app, writes.wrote);
+  return {
+    wrote: writes.wrote,
+    ownWritesVisible: (actor) => app.queries.awaitCaughtUp(writes.seen(actor.userId)),
+    sync: async (actor, body) => {
+      // Read before the turn comes: whoever waits long need not see more than it asked for.
+      const head = await app.head();
+      const answer = await catchUps.pass(async () => {
+        const visible = await app.queries.awaitCaughtUp(Math.max(head, writes.seen(actor.userId)));
+        return E.isLeft(visible) ? visible : app.queries.sync(actor, body);
+      });
+      return answer ?? E.left(crowded());
+    },
+    ...devices,
+  };
+};
+
+/** Jittered, so that those who are refused together do not come back together. */
+const crowded = (): Rejection => ({
+  code: "UNAVAILABLE",
+  message: "Too many clients are catching up.",
+  retryAfter: bounds.retryAfterS + Math.floor(Math.random() * 10),
+});
+
+const createDevices = (app: Application, wrote: Shared["wrote"]): Pick<Shared, "deviceConnected" | "deviceCalled"> => {
+  /** Oldest sighting first. To forget one costs a look-up when it calls again. */
+  const known = new Set<string>();
+  const remember = (key: string): void => {
+    known.delete(key);
+    known.add(key);
+    if (known.size > bounds.devicesRememberedMax) for (const oldest of known) return void known.delete(oldest);
+  };
+  const deviceConnected: Shared["deviceConnected"] = async (deviceType, context) => {
+    const registered = await app.commands.registerDevice({ deviceType }, context);
+    if (E.isLeft(registered)) return registered;
+    wrote(context.by.userId, registered.right.position);
+    remember(keyOf(context.by));
+    return E.right(undefined);
+  };
+  const deviceCalled: Shared["deviceCalled"] = async (context) => {
+    const key = keyOf(context.by);
+    if (known.has(key)) return E.right(undefined);
+    // A REST call does not say what kind of device it is from: one that is registered keeps the kind it has.
+    const me = await app.queries.me(context.by);
+    if (E.isRight(me) && me.right.devices.some(({ deviceId }) => deviceId === context.by.deviceId)) {
+      remember(key);
+      return E.right(undefined);
+    }
+    return deviceConnected("web", context);
+  };
+  return { deviceConnected, deviceCalled };
+};
+
+/** No id holds a space. */
+const keyOf = ({ userId, deviceId }: Actor): string => `${userId} ${deviceId}`;

@@ -1,0 +1,48 @@
+/**
+ * Who may come in now. After an outage every client returns at once; each costs a signature check and a registration,
+ * so only so many are let in a second and at once, and the rest is told when to come back.
+ */
+export type Admission = {
+  /** False: answer 503. True: `leave` must follow, once. */
+  readonly enter: () => boolean;
+  readonly leave: () => void;
+  /** Seconds, different for each caller, so that those refused together do not return together. */
+  readonly retryAfterSeconds: () => number;
+};
+
+export type AdmissionOptions = {
+  /** Upgrades whose token is being checked. */
+  readonly concurrentMax: number;
+  readonly perSecondMax: number;
+  /** That many may come at once after a quiet time. */
+  readonly burstMax: number;
+  /** Milliseconds; monotonic. */
+  readonly now?: () => number;
+  readonly random?: () => number;
+};
+
+const retryAfterSecondsMax = 10;
+
+export const createAdmission = (options: AdmissionOptions): Admission => {
+  const now = options.now ?? (() => performance.now());
+  const random = options.random ?? Math.random;
+  let concurrent = 0;
+  let tokens = options.burstMax;
+  let refilledAt = now();
+
+  return {
+    enter: () => {
+      const at = now();
+      tokens = Math.min(options.burstMax, tokens + ((at - refilledAt) / 1000) * options.perSecondMax);
+      refilledAt = at;
+      if (tokens < 1 || concurrent >= options.concurrentMax) return false;
+      tokens--;
+      concurrent++;
+      return true;
+    },
+    leave: () => {
+      concurrent--;
+    },
+    retryAfterSeconds: () => 1 + Math.floor(random() * retryAfterSecondsMax),
+  };
+};

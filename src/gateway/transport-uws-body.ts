@@ -1,0 +1,82 @@
+import type { NativeResponse } from "./transport-uws-native.js";
+
+/** A request's body as it comes in. */
+export type IncomingBody = {
+  /** Rejects when the client goes before the end. */
+  readonly whole: () => Promise<Buffer | "too_large">;
+  /**
+   * Resolves when the client has sent everything, true; or when waiting for it is not worth it, false: then the
+   * connection has to be closed with the answer. An answer amid an upload is lost when the connection is reset.
+   */
+  readonly drained: () => Promise<boolean>;
+  readonly aborted: () => void;
+};
+
+export type BodyLimits = {
+  /** What is kept. */
+  readonly bytesMax: number;
+  /** What is read and thrown away so that the client, which reads only when it has sent, sees the refusal. */
+  readonly discardedBytesMax: number;
+  readonly discardMsMax: number;
+};
+
+/** To be called while the handler runs: what arrives before there is a reader is lost. */
+export const readBody = (native: NativeResponse, limits: BodyLimits): IncomingBody => {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  let tooLarge = false;
+  const kept = deferred<Buffer | "too_large">();
+  const ended = deferred<boolean>();
+
+  native.onData((chunk, isLast) => {
+    bytes += chunk.byteLength;
+    if (bytes > limits.bytesMax && !tooLarge) {
+      tooLarge = true;
+      chunks = [];
+      kept.resolve("too_large");
+    }
+    // The chunk is emptied when this returns: it has to be copied.
+    if (!tooLarge && chunk.byteLength > 0) chunks.push(Buffer.from(chunk.slice(0)));
+    if (isLast) {
+      kept.resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+      ended.resolve(true);
+    } else if (bytes > limits.bytesMax + limits.discardedBytesMax) ended.resolve(false);
+  });
+
+  return {
+    whole: () => kept.promise,
+    drained: () => {
+      const timer = setTimeout(() => {
+        ended.resolve(false);
+      }, limits.discardMsMax);
+      return ended.promise.finally(() => {
+        clearTimeout(timer);
+      });
+    },
+    aborted: () => {
+      chunks = [];
+      kept.reject(new ClientGone());
+      ended.resolve(false);
+    },
+  };
+};
+
+/** The client closed the connection before its request was complete: nobody is there to be answered. */
+export class ClientGone extends Error {
+  constructor() {
+    super("The client went away before its request was complete.");
+    this.name = "ClientGone";
+  }
+}
+
+const deferred = <A>() => {
+  let resolve: (value: A) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<A>((resolved, rejected) => {
+    resolve = resolved;
+    reject = rejected;
+  });
+  // A body that nobody asks for may fail without anybody to hear it.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+};

@@ -1,0 +1,76 @@
+import type { HttpRequest, HttpResponse, Logger } from "./ports.js";
+import type { NativeRequest, NativeResponse } from "./transport-uws-native.js";
+import { createAnswering, errorResponse, type Answering } from "./transport-uws-answer.js";
+import { ClientGone, readBody, type BodyLimits, type IncomingBody } from "./transport-uws-body.js";
+import { corsHeaders, isPreflight, type Origins } from "./transport-uws-cors.js";
+
+export type HttpOptions = {
+  /** Its rejection is a defect: logged, answered with 500. */
+  readonly handle: (request: HttpRequest) => Promise<HttpResponse>;
+  readonly body: BodyLimits;
+  /** Requests at work; each may hold a body. */
+  readonly concurrentMax: number;
+  readonly origins: Origins;
+  readonly logger: Logger;
+};
+
+/** Any method, any path → `HttpRequest` → `HttpResponse`. One answer each, in time or not at all. */
+export const createHttpHandler = (options: HttpOptions) => {
+  let concurrent = 0;
+
+  return (native: NativeResponse, request: NativeRequest): void => {
+    // Before anything that could throw: from here on an exception is answered, it does not end the process.
+    let incoming: IncomingBody | undefined;
+    const method = request.getCaseSensitiveMethod();
+    const answering = createAnswering(native, method === "HEAD", () => incoming?.aborted());
+    try {
+      const cors = corsHeaders(options.origins, request.getHeader("origin"));
+      const parsed = parseRequest(method, request, () => body.whole());
+      const preflight = isPreflight(method, request);
+      const body = (incoming = readBody(native, options.body));
+      if (preflight) return void answering.answer({ status: 204, headers: cors });
+      if (concurrent >= options.concurrentMax) {
+        return void answering.answer(errorResponse(503, "UNAVAILABLE", "Too many requests at once.", 1), true);
+      }
+      concurrent++;
+      void serve(options, parsed, body, answering, cors).finally(() => {
+        concurrent--;
+      });
+    } catch (error) {
+      options.logger.error({ err: error }, "An HTTP request could not be read");
+      answering.answer(internal, true);
+    }
+  };
+};
+
+const parseRequest = (method: string, request: NativeRequest, body: HttpRequest["body"]): HttpRequest => {
+  const authorization = request.getHeader("authorization");
+  return {
+    method,
+    path: request.getUrl(),
+    query: new URLSearchParams(request.getQuery() ?? ""),
+    authorization: authorization === "" ? undefined : authorization,
+    body,
+  };
+};
+
+/** Never rejects. */
+const serve = async (
+  options: HttpOptions,
+  request: HttpRequest,
+  body: IncomingBody,
+  answering: Answering,
+  cors: Readonly<Record<string, string>>,
+): Promise<void> => {
+  try {
+    const response = await options.handle(request);
+    const drained = await body.drained();
+    answering.answer({ ...response, headers: { ...cors, ...response.headers } }, !drained);
+  } catch (error) {
+    if (error instanceof ClientGone) return;
+    options.logger.error({ err: error, method: request.method, path: request.path }, "An HTTP request failed");
+    answering.answer(internal, true);
+  }
+};
+
+const internal = errorResponse(500, "INTERNAL", "Something is wrong with the server; it has been logged.");

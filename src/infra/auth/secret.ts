@@ -1,0 +1,66 @@
+import { randomBytes } from "node:crypto";
+import { link, mkdir, open, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+
+/** HMAC-SHA256 is as strong as its key; below this a key can be guessed. */
+const secretBytesMin = 16;
+const secretBytesMade = 32;
+
+/**
+ * The secret that tokens are signed with: PARLEY_TOKEN_SECRET, else the bytes of `dir/token.secret` without trailing
+ * newline, made at first start. Two processes that start at once agree. Rejects when it is too short or unreadable.
+ */
+export const loadOrCreateSecret = async (
+  dir: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Buffer> => {
+  const given = environment.PARLEY_TOKEN_SECRET;
+  if (given !== undefined) return checked(Buffer.from(given), "PARLEY_TOKEN_SECRET");
+  const path = join(dir, "token.secret");
+  return checked(withoutNewline((await readIfThere(path)) ?? (await create(dir, path))), path);
+};
+
+const checked = (secret: Buffer, source: string): Buffer => {
+  if (secret.length >= secretBytesMin) return secret;
+  throw new Error(
+    `The token secret in ${source} has ${secret.length} bytes; at least ${secretBytesMin} are needed. ` +
+      `Make one with: openssl rand -base64 32`,
+  );
+};
+
+const withoutNewline = (bytes: Buffer): Buffer => {
+  const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : bytes.length;
+  return bytes.subarray(0, end);
+};
+
+const readIfThere = async (path: string): Promise<Buffer | undefined> => {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+};
+
+/** Written whole and durable under another name, then linked: the file appears complete, and only the first one does. */
+const create = async (dir: string, path: string): Promise<Buffer> => {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const draft = `${path}.${randomBytes(6).toString("hex")}`;
+  try {
+    const file = await open(draft, "wx", 0o600);
+    try {
+      await file.writeFile(`${randomBytes(secretBytesMade).toString("base64url")}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(draft, path).catch((error: unknown) => {
+      if (codeOf(error) !== "EEXIST") throw error;
+    });
+  } finally {
+    await rm(draft, { force: true });
+  }
+  return readFile(path);
+};
+
+const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;

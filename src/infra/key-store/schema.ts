@@ -1,0 +1,18 @@
+/** The key store's file. */
+import { chmodSync, closeSync, openSync } from "node:fs";
+import Database from "better-sqlite3";
+
+/** Opens, and makes if need be, the file (mode 600). Every commit is synced before it returns. @throws Error */
+export const openKeyFile = (path: string): Database.Database => {
+  // SQLite gives the WAL the mode of the file that it finds.
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
+  const db = new Database(path);
+  db.pragma("journal_mode = WAL");
+  // On every open: a reopened WAL database would run NORMAL, and an event sealed with a lost key is lost.
+  db.pragma("synchronous = FULL");
+  // A key that is deleted is to be gone from the file as well.
+  db.pragma("secure_delete = ON");
+  db.exec("create table if not exists keys (id text primary key, key blob not null) strict, without rowid");
+  return db;
+};

@@ -1,0 +1,123 @@
+/**
+ * The embedded key store: SQLite in a worker thread, apart from the log, so that destroying a key destroys what it
+ * sealed. New keys that are asked for while a commit is in flight share the next commit.
+ */
+import { LogError, type KeyStore } from "../../commands/ports.js";
+import { callWorker, workerUrl } from "../worker.js";
+import { createKeyCache } from "./key-cache.js";
+import type { KeyHandlers, KeyWorkerData } from "./sqlite.worker.js";
+
+/** `obtain` and `find` reject with LogError `UNAVAILABLE`: no key was handed out, and nothing was sealed with it. */
+export type SqliteKeyStore = KeyStore & {
+  /** Repeatable. What is under way is answered first. */
+  readonly close: () => Promise<void>;
+  /** Resolves when the store's thread died. */
+  readonly failed: Promise<Error>;
+};
+
+export type KeyStoreOptions = {
+  /** Keys kept in memory: 10,000 are about 2 MB, and a key serves a user for a month. */
+  readonly cachedKeysMax: number;
+  /** Different ids that may wait for their key. */
+  readonly waitingMax: number;
+};
+const optionsDefault: KeyStoreOptions = { cachedKeysMax: 10_000, waitingMax: 10_000 };
+/** Keys of one commit. */
+const batchMax = 256;
+
+/**
+ * Opens, or makes, the store in the file `path` (mode 600), whose directory exists.
+ * @throws (rejects) LogError `UNAVAILABLE` when it cannot be opened.
+ */
+export const openSqliteKeyStore = async (
+  path: string,
+  options: Partial<KeyStoreOptions> = {},
+): Promise<SqliteKeyStore> => {
+  const { cachedKeysMax, waitingMax } = { ...optionsDefault, ...options };
+  const data: KeyWorkerData = { path };
+  const worker = callWorker<KeyHandlers>(workerUrl(import.meta.url, "./sqlite.worker.js"), data, { name: "key-store" });
+  const cache = createKeyCache(cachedKeysMax);
+  const obtaining = createObtainer((ids) => worker.call("obtain", ids), waitingMax);
+  let closing: Promise<void> | undefined;
+
+  const find = async (keyId: string): Promise<Buffer | undefined> => {
+    const cached = cache.get(keyId);
+    if (cached !== undefined) return cached;
+    const found = await worker.call("find", keyId).catch(unavailable);
+    return found === undefined ? undefined : cache.put(keyId, bufferOf(found));
+  };
+  const close = async (): Promise<void> => {
+    await obtaining.idle();
+    try {
+      await worker.call("close").catch(unavailable);
+    } finally {
+      await worker.terminate();
+    }
+  };
+
+  // The first answer shows that the file could be opened.
+  await find("").catch(async (error: unknown) => {
+    await worker.terminate();
+    throw error;
+  });
+  return {
+    cached: cache.get,
+    obtain: async (keyId) =>
+      cache.get(keyId) ?? cache.put(keyId, bufferOf(await obtaining.obtain(keyId).catch(unavailable))),
+    find,
+    close: () => (closing ??= close()),
+    failed: worker.failed,
+  };
+};
+
+type Waiting = { readonly resolve: (key: Uint8Array) => void; readonly reject: (error: unknown) => void };
+
+/** One call at a time; whatever is asked for meanwhile is the next one. An id that is under way is not asked for twice. */
+const createObtainer = (call: (ids: readonly string[]) => Promise<Uint8Array[]>, waitingMax: number) => {
+  const asked = new Map<string, Promise<Uint8Array>>();
+  const queue: (Waiting & { readonly id: string })[] = [];
+  let running: Promise<void> | undefined;
+
+  const run = async (): Promise<void> => {
+    // Whoever asks in this turn is in the first batch.
+    await Promise.resolve();
+    while (queue.length > 0) {
+      const batch = queue.splice(0, batchMax);
+      try {
+        const keys = await call(batch.map(({ id }) => id));
+        for (const [i, { id, resolve, reject }] of batch.entries()) {
+          const key = keys[i];
+          asked.delete(id);
+          if (key === undefined) reject(new Error(`no key came for ${id}`));
+          else resolve(key);
+        }
+      } catch (error) {
+        for (const { id, reject } of batch) {
+          asked.delete(id);
+          reject(error);
+        }
+      }
+    }
+    running = undefined;
+  };
+  return {
+    obtain: (id: string): Promise<Uint8Array> => {
+      const known = asked.get(id);
+      if (known !== undefined) return known;
+      if (asked.size >= waitingMax) return Promise.reject(new Error(`${waitingMax} keys are waited for`));
+      const promise = new Promise<Uint8Array>((resolve, reject) => queue.push({ id, resolve, reject }));
+      asked.set(id, promise);
+      running ??= run();
+      return promise;
+    },
+    idle: (): Promise<void> => running ?? Promise.resolve(),
+  };
+};
+
+/** A Buffer that crossed a thread is a Uint8Array. */
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+const unavailable = (error: unknown): never => {
+  const reason = error instanceof Error ? error.message : String(error);
+  throw new LogError("UNAVAILABLE", `no key: ${reason}`, { cause: error });
+};

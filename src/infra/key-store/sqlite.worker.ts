@@ -1,0 +1,46 @@
+/** The key store's thread: one file, one row a key, every commit synced. */
+import { randomBytes } from "node:crypto";
+import { parentPort, workerData } from "node:worker_threads";
+import type Database from "better-sqlite3";
+import { serveWorker } from "../worker.js";
+import { openKeyFile } from "./schema.js";
+
+export type KeyWorkerData = { readonly path: string };
+
+const keyBytes = 32;
+
+const createHandlers = (db: Database.Database) => {
+  const find = db.prepare<[string], Buffer>("select key from keys where id = ?").pluck();
+  const insert = db.prepare<[string, Buffer]>("insert into keys values (?, ?)");
+  const obtainAll = db.transaction((ids: readonly string[]) =>
+    ids.map((id) => {
+      const known = find.get(id);
+      if (known !== undefined) return known;
+      const key = randomBytes(keyBytes);
+      insert.run(id, key);
+      return key;
+    }),
+  );
+  let broken: Error | undefined;
+  return {
+    /** The keys of these ids, in order; new ones are durable. After a failed commit it fails for good: nothing is retried in place. */
+    obtain: (ids: readonly string[]): Uint8Array[] => {
+      if (broken !== undefined) throw broken;
+      try {
+        // Immediate: another process that makes the same key at the same time waits for this one.
+        return obtainAll.immediate(ids);
+      } catch (error) {
+        broken = new Error(`the key store has stopped: ${error instanceof Error ? error.message : String(error)}`);
+        throw broken;
+      }
+    },
+    find: (id: string): Uint8Array | undefined => find.get(id),
+    close: (): void => {
+      db.close();
+    },
+  };
+};
+
+export type KeyHandlers = ReturnType<typeof createHandlers>;
+
+if (parentPort !== null) serveWorker(createHandlers(openKeyFile((workerData as KeyWorkerData).path)));

@@ -1,0 +1,101 @@
+import { chmodSync, closeSync, openSync } from "node:fs";
+import Database from "better-sqlite3";
+import type { Checkpoint, ViewReads } from "../../projections/ports.js";
+import { views } from "../../projections/registry.js";
+import { foldChanges, type ViewChange, type ViewName } from "../../projections/view-change.js";
+import { binderOf, schema, upsertOf } from "./sqlite-schema.js";
+import type { Synchronous } from "./sqlite-rows.js";
+import { sqliteReads } from "./sqlite-reads.js";
+
+/** The views in one SQLite file, synchronous: the core of the worker. One connection, which is the only writer. */
+export type SqliteViews = {
+  /** Folds the changes and writes them with the checkpoint in one transaction. */
+  readonly apply: (changes: readonly ViewChange[], checkpoint: Checkpoint) => void;
+  readonly checkpoint: () => Checkpoint | undefined;
+  readonly reads: Synchronous<ViewReads>;
+  readonly close: () => void;
+};
+
+/** The file cannot be used as it is. Views hold nothing of their own, so the way out is to delete it. */
+export class ViewsUnusable extends Error {
+  readonly code = "VIEWS_UNUSABLE";
+
+  constructor(path: string, reason: string) {
+    super(`${path}: ${reason}. Delete ${path}, ${path}-wal and ${path}-shm: the views are built again from the log.`);
+    this.name = "ViewsUnusable";
+  }
+}
+
+/**
+ * Opens the file, mode 600, and makes the schema if it is new.
+ * @throws ViewsUnusable if another version of Parley made it
+ */
+export const openSqliteViewsFile = (path: string): SqliteViews => {
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
+  const db = new Database(path);
+  try {
+    tune(db);
+    prepareSchema(db, path);
+    return viewsOf(db);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+};
+
+const tune = (db: Database.Database): void => {
+  db.pragma("page_size = 8192");
+  db.pragma("journal_mode = WAL");
+  // The log is durable and the checkpoint moves with the rows, so a lost commit is projected again. OFF would go
+  // further: after a power cut it may leave a damaged file, and views are allowed to lag but never to be wrong.
+  db.pragma("synchronous = NORMAL");
+  // 64 MiB: the heads of active conversations and the tails of the indexes stay in memory.
+  db.pragma("cache_size = -65536");
+  // 32 MiB between checkpoints of the WAL: each costs two fsyncs on this thread.
+  db.pragma("wal_autocheckpoint = 4096");
+  db.pragma("temp_store = MEMORY");
+};
+
+const prepareSchema = (db: Database.Database, path: string): void => {
+  const found = db
+    .prepare<[], string>("select sql from sqlite_schema where sql is not null order by rowid")
+    .pluck()
+    .all();
+  if (found.length === 0) db.exec(["begin", ...schema, "commit"].join(";"));
+  else if (found.join(";").toLowerCase() !== schema.join(";").toLowerCase())
+    throw new ViewsUnusable(path, "it was made by another version of Parley");
+};
+
+const viewsOf = (db: Database.Database): SqliteViews => {
+  const writers = new Map(
+    (Object.keys(views) as ViewName[]).map((view) => [
+      view,
+      { upsert: db.prepare(upsertOf(view)), bind: binderOf(view) },
+    ]),
+  );
+  const moveCheckpoint = db.prepare<[number, string]>(
+    "insert into checkpoint values (1, ?, ?) on conflict do update set position = excluded.position, epoch = excluded.epoch",
+  );
+  const readCheckpoint = db.prepare<[], Checkpoint>("select position, epoch from checkpoint");
+
+  const write = db.transaction((changes: readonly ViewChange[], checkpoint: Checkpoint) => {
+    for (const [view, rows] of foldChanges(changes)) {
+      const writer = writers.get(view);
+      if (writer === undefined) throw new Error(`no view ${view}`);
+      for (const row of rows) writer.upsert.run(writer.bind(row));
+    }
+    moveCheckpoint.run(checkpoint.position, checkpoint.epoch);
+  });
+
+  return {
+    apply: (changes, checkpoint) => {
+      write.immediate(changes, checkpoint);
+    },
+    checkpoint: () => readCheckpoint.get(),
+    reads: sqliteReads(db),
+    close: () => {
+      db.close();
+    },
+  };
+};

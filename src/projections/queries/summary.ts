@@ -1,0 +1,73 @@
+import { E } from "../../domain/kernel/fp.js";
+import type { Actor } from "../../domain/kernel/ids.js";
+import { conversationNotFound, reject } from "../../domain/rejections.js";
+import type { MessageRow, OpenContent, SummaryRow, ViewReads } from "../ports.js";
+import { previewOf } from "./preview.js";
+import type { Answer, ConversationView, Queries, StateView, Summary } from "./queries.js";
+import { unreadOf } from "./unread.js";
+
+export type SummaryDependencies = { readonly reads: ViewReads; readonly open: OpenContent };
+
+/** `GET /conversations/{id}`: for present members. */
+export const summaryQuery =
+  ({ reads, open }: SummaryDependencies): Queries["summary"] =>
+  async (actor, conversationId) => {
+    const row = await presentMember(reads, actor, conversationId);
+    return E.isLeft(row) ? row : E.right(await toSummary(row.right, open));
+  };
+
+/**
+ * The actor's row in a conversation: `CONVERSATION_NOT_FOUND` for somebody who never was a member, `FORBIDDEN` for a
+ * former one (PROTOCOL §2).
+ */
+export const presentMember = async (reads: ViewReads, actor: Actor, conversationId: string): Answer<SummaryRow> => {
+  const [row] = await reads.summaries(actor.userId, [conversationId]);
+  if (row === undefined) return E.left(conversationNotFound);
+  return row.member.present ? E.right(row) : E.left(noLongerMember);
+};
+
+const noLongerMember = reject("FORBIDDEN", "You are no longer a member of this conversation.");
+
+export const toSummary = async (row: SummaryRow, open: OpenContent): Promise<Summary> => ({
+  conversation: conversationOf(row),
+  state: await stateOf(row, open),
+});
+
+/** PROTOCOL §6 `conversation`: what is not set is left out. */
+export const conversationOf = ({ conversation, member, peerId }: SummaryRow): ConversationView => ({
+  conversationId: conversation.conversationId,
+  type: conversation.kind,
+  ...(conversation.name === null ? {} : { name: conversation.name }),
+  ...(conversation.description === null ? {} : { description: conversation.description }),
+  ...(conversation.avatarMediaId === null ? {} : { avatarMediaId: conversation.avatarMediaId }),
+  settings: conversation.settings,
+  ...(conversation.messageTtl === null ? {} : { messageTtl: conversation.messageTtl }),
+  createdBy: conversation.createdBy,
+  createdAt: conversation.createdAt,
+  memberCount: conversation.memberCount,
+  myRole: member.role,
+  ...(peerId === null ? {} : { peerId }),
+  lastSequence: conversation.lastSequence,
+  pos: conversation.headPos,
+});
+
+/** PROTOCOL §6 `state`. Where nobody else is left, nothing was delivered to or read by all: no tick without a reader. */
+export const stateOf = async (row: SummaryRow, open: OpenContent): Promise<StateView> => ({
+  readUpTo: row.member.readUpTo,
+  unread: unreadOf(row),
+  pinned: row.pinned,
+  archived: row.archived,
+  mutedUntil: row.mutedUntil,
+  deliveredToAll: row.deliveredToAll ?? 0,
+  readByAll: row.readByAll ?? 0,
+  lastMessage: row.lastMessage === null ? null : await lastMessageOf(row.lastMessage, open),
+});
+
+const lastMessageOf = async (message: MessageRow, open: OpenContent): Promise<StateView["lastMessage"]> => {
+  const { sequence, messageId, senderId, contentType, at, content } = message;
+  const text = content === null ? null : await open(messageId, content);
+  const common = { sequence, messageId, senderId, type: contentType, timestamp: at };
+  return text === null
+    ? { ...common, preview: "", deleted: true }
+    : { ...common, preview: previewOf(contentType, text) };
+};

@@ -1,0 +1,111 @@
+import type { DomainEvent } from "../domain/catalogue.js";
+import type { ViewChange, ViewName } from "./view-change.js";
+import type { EventPlace, Projection } from "./views/projection.js";
+import { conversations } from "./views/conversations.js";
+import { members, memberships } from "./views/members.js";
+import { messages } from "./views/messages.js";
+import { devices, users } from "./views/users.js";
+
+export type FieldType = "text" | "integer" | "boolean";
+
+/** The fields of a view. Each is a fact, a growing number or a register, and never two of these (DESIGN §4). */
+export type ViewFields = {
+  /** In the order in which a change's `key` gives them. */
+  readonly key: Readonly<Record<string, "text" | "integer">>;
+  readonly facts: Readonly<Record<string, FieldType>>;
+  /** Numbers that only grow. */
+  readonly raised: readonly string[];
+  /** Last writer wins, each by a version of its own. */
+  readonly registers: Readonly<Record<string, FieldType>>;
+  /** The fact (or, in a view without facts, the register) without which a row is not there for readers. */
+  readonly exists: string;
+};
+
+/** The only list of views; stores make their schema from it. */
+export const views: Readonly<Record<ViewName, ViewFields>> = {
+  conversations: {
+    key: { conversationId: "text" },
+    facts: { kind: "text", home: "text", createdBy: "text", createdAt: "integer" },
+    /**
+     * `activity`: log position of the newest event of the conversation's stream. `touched`: of that or of its receipts'
+     * stream, which is what a sync token is compared with.
+     */
+    raised: ["lastSequence", "headPos", "activity", "lastMessageAt", "touched"],
+    registers: {
+      name: "text",
+      description: "text",
+      avatarMediaId: "text",
+      /** JSON text. */
+      settings: "text",
+      messageTtl: "integer",
+      memberCount: "integer",
+    },
+    exists: "kind",
+  },
+  members: {
+    key: { conversationId: "text", userId: "text" },
+    /** None: whoever comes back is the same row. What happened when stands in `memberships`. */
+    facts: {},
+    raised: ["deliveredUpTo", "readUpTo", "touched"],
+    registers: {
+      present: "boolean",
+      role: "text",
+      joinedAt: "integer",
+      joinedPos: "integer",
+      visibleFrom: "integer",
+      /** Log position of the newest joining or leaving. */
+      membershipPosition: "integer",
+    },
+    exists: "joinedPos",
+  },
+  memberships: {
+    key: { conversationId: "text", userId: "text", pos: "integer" },
+    /** `sequence`: `visibleFrom` of a joining, `leftAt` of a leaving. */
+    facts: { joined: "boolean", sequence: "integer", at: "integer" },
+    raised: [],
+    registers: {},
+    exists: "joined",
+  },
+  messages: {
+    key: { conversationId: "text", sequence: "integer" },
+    facts: {
+      messageId: "text",
+      senderId: "text",
+      senderDeviceId: "text",
+      clientMessageId: "text",
+      contentType: "text",
+      pos: "integer",
+      at: "integer",
+      replyTo: "text",
+      expiresAt: "integer",
+    },
+    raised: ["updatedPos"],
+    /** Sealed, as JSON text. A register, so that a replayed MessageSent never brings back what was taken away. */
+    registers: { content: "text" },
+    exists: "messageId",
+  },
+  users: {
+    key: { userId: "text" },
+    facts: { home: "text", registeredAt: "integer" },
+    raised: [],
+    registers: {},
+    exists: "registeredAt",
+  },
+  devices: {
+    key: { userId: "text", deviceId: "text" },
+    /** None: a device that comes back as another type is registered again. */
+    facts: {},
+    raised: [],
+    registers: { deviceType: "text", registeredAt: "integer" },
+    exists: "deviceType",
+  },
+};
+
+const projections: readonly Projection[] = [conversations, members, memberships, messages, users, devices];
+
+/** All that an event changes in all views. A pure function: the same event always asks for the same. */
+export const project = (event: DomainEvent, place: EventPlace): readonly ViewChange[] => {
+  const changes: ViewChange[] = [];
+  for (const projection of projections) for (const change of projection(event, place)) changes.push(change);
+  return changes;
+};

@@ -1,0 +1,143 @@
+import { decodeEvent, type DomainEvent } from "../domain/catalogue.js";
+import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
+import type { Checkpoint, EventSource, ViewStore } from "./ports.js";
+import { project } from "./registry.js";
+import type { ViewChange } from "./view-change.js";
+
+export type RunnerOptions = {
+  readonly source: Pick<EventSource, "readAll">;
+  /** May be synchronous: a store in the same thread needs no promise. */
+  readonly apply: (...args: Parameters<ViewStore["apply"]>) => void | Promise<void>;
+  readonly from: Checkpoint;
+  /** Called after each batch, when its changes and checkpoint are written. */
+  readonly onCheckpoint: (checkpoint: Checkpoint) => void;
+  /** Called once. The runner has stopped, and the store's checkpoint is before what could not be projected. */
+  readonly onFailure: (failure: ProjectionFailure) => void;
+  /** Events a batch: what a reader of the same thread may have to wait for is about 10 µs for each. */
+  readonly batchEventsMax?: number;
+  /** Shortest time from a batch's start to the next one's while nobody waits: fuller batches cost less an event. */
+  readonly batchIntervalMs?: number;
+  readonly decode?: (recorded: RecordedEvent) => DomainEvent;
+};
+
+/** The only writer of views. Everything it does may be repeated; nothing is skipped. */
+export type Runner = {
+  /** The log has more. Cheap, and harmless when it has not. */
+  readonly wake: () => void;
+  /** Somebody waits for the position: until it is reached there are no pauses. */
+  readonly hurry: (position: Position) => void;
+  readonly checkpoint: () => Checkpoint;
+  /** Resolves when the batch under way is written; nothing is written after that. */
+  readonly stop: () => Promise<void>;
+};
+
+/** Which event stopped the runner; none when the log or the store failed. */
+export type ProjectionFailure = {
+  readonly event?: Pick<RecordedEvent, "type" | "stream" | "revision" | "position">;
+  readonly error: Error;
+};
+
+/** Starts after `from`, and follows the log for as long as it is woken. */
+export const startRunner = (options: RunnerOptions): Runner => {
+  const { batchEventsMax = 2000, batchIntervalMs = 15, decode = decodeEvent } = options;
+  const state = { checkpoint: options.from, wanted: 0, more: false, stopped: false, startedAt: -Infinity };
+  let following: Promise<void> | undefined;
+  let endPause: () => void = () => undefined;
+
+  const fail = (failure: ProjectionFailure): void => {
+    state.stopped = true;
+    options.onFailure(failure);
+  };
+
+  /** One batch. @returns how many events the log had for it */
+  const step = async (): Promise<number> => {
+    const events = await options.source.readAll(state.checkpoint.position, batchEventsMax);
+    if (state.stopped) return 0;
+    const { changes, position, failure } = projectBatch(events, decode);
+    if (position !== undefined) {
+      const next = { position, epoch: state.checkpoint.epoch };
+      await options.apply(changes, next);
+      state.checkpoint = next;
+      options.onCheckpoint(next);
+    }
+    if (failure !== undefined) fail(failure);
+    return events.length;
+  };
+
+  /** At least one turn of the event loop, so that other work of this thread, such as reads, comes between two batches. */
+  const rest = (): Promise<void> =>
+    new Promise((resolve) => {
+      const restMs = state.startedAt + batchIntervalMs - performance.now();
+      const timer = setTimeout(resolve, Math.max(restMs, 0));
+      endPause = () => {
+        clearTimeout(timer);
+        setImmediate(resolve);
+      };
+      if (restMs <= 0 || state.wanted > state.checkpoint.position) endPause();
+    });
+
+  const follow = async (): Promise<void> => {
+    while (state.more && !state.stopped) {
+      await rest();
+      state.more = false;
+      state.startedAt = performance.now();
+      const count = await step();
+      if (count === batchEventsMax) state.more = true;
+      // A short page and no wake since: this is the head. Whoever waits for something beyond it waits for a wake.
+      if (!state.more) state.wanted = 0;
+    }
+  };
+
+  const wake = (): void => {
+    state.more = true;
+    following ??= follow()
+      .catch((error: unknown) => {
+        fail({ error: error instanceof Error ? error : new Error(String(error)) });
+      })
+      .finally(() => {
+        following = undefined;
+        if (state.more && !state.stopped) wake();
+      });
+  };
+
+  return {
+    wake,
+    hurry: (position) => {
+      if (position <= state.checkpoint.position) return;
+      state.wanted = Math.max(state.wanted, position);
+      wake();
+      endPause();
+    },
+    checkpoint: () => state.checkpoint,
+    stop: async () => {
+      state.stopped = true;
+      endPause();
+      await following;
+    },
+  };
+};
+
+type Batch = {
+  readonly changes: readonly ViewChange[];
+  /** Of the last event projected. */
+  readonly position: Position | undefined;
+  readonly failure: ProjectionFailure | undefined;
+};
+
+/** Projects as many of the events as it can: up to the first one that cannot be. */
+const projectBatch = (events: readonly RecordedEvent[], decode: (recorded: RecordedEvent) => DomainEvent): Batch => {
+  const changes: ViewChange[] = [];
+  let position: Position | undefined;
+  for (const recorded of events) {
+    try {
+      for (const change of project(decode(recorded), recorded)) changes.push(change);
+    } catch (cause) {
+      const { type, stream, revision } = recorded;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const error = new Error(`${type} at ${stream}@${revision} cannot be projected: ${reason}`, { cause });
+      return { changes, position, failure: { event: { type, stream, revision, position: recorded.position }, error } };
+    }
+    position = recorded.position;
+  }
+  return { changes, position, failure: undefined };
+};

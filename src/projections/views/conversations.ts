@@ -1,0 +1,60 @@
+import type { ConversationProfile, SettingsChanged } from "../../domain/conversation/conversation.events.js";
+import { streamId } from "../../domain/kernel/stream.js";
+import { assign, insert, raise, type Value, type ViewChange } from "../view-change.js";
+import { nothing, type EventPlace, type Projection } from "./projection.js";
+
+/** Conversations and their heads: one row each, whatever the number of members. */
+export const conversations: Projection = (event, place) => {
+  switch (event.type) {
+    case "ConversationStarted":
+      return started(event.profile, event.home, place);
+    case "MemberJoined":
+    case "MemberLeft":
+      return [moved(place), register(place, { memberCount: event.memberCount })];
+    case "SettingsChanged":
+      return [moved(place), register(place, changed(event.changes))];
+    case "MessageSent":
+      return [moved(place, { lastSequence: event.sequence, lastMessageAt: event.at })];
+    case "MemberRoleChanged":
+      return [moved(place)];
+    case "ReceiptsAdvanced":
+      return [raise("conversations", [event.conversationId], { touched: place.position })];
+    case "UserRegistered":
+    case "DeviceRegistered":
+    case "LogStarted":
+      return nothing;
+  }
+};
+
+const started = (profile: ConversationProfile, home: string, place: EventPlace): readonly ViewChange[] => {
+  const { kind, createdBy, createdAt, settings, name, description, avatarMediaId, messageTtl } = profile;
+  return [
+    insert("conversations", keyOf(place), { kind, home, createdBy, createdAt }),
+    moved(place),
+    register(place, {
+      name: name ?? null,
+      description: description ?? null,
+      avatarMediaId: avatarMediaId ?? null,
+      settings: JSON.stringify(settings),
+      messageTtl: messageTtl ?? null,
+    }),
+  ];
+};
+
+/** Only what was changed: a register keeps the version at which it was last written. */
+const changed = ({ settings, ...others }: SettingsChanged["changes"]): Readonly<Record<string, Value>> =>
+  settings === undefined ? others : { ...others, settings: JSON.stringify(settings) };
+
+const keyOf = (place: EventPlace) => [streamId(place.stream)];
+
+/** Every event of the conversation's stream moves its head. */
+const moved = (place: EventPlace, further: Readonly<Record<string, number>> = {}): ViewChange =>
+  raise("conversations", keyOf(place), {
+    headPos: place.revision,
+    activity: place.position,
+    touched: place.position,
+    ...further,
+  });
+
+const register = (place: EventPlace, fields: Readonly<Record<string, Value>>): ViewChange =>
+  assign("conversations", keyOf(place), fields, place.revision);

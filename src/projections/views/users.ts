@@ -1,0 +1,41 @@
+import { streamId } from "../../domain/kernel/stream.js";
+import { assign, insert } from "../view-change.js";
+import { nothing, type Projection } from "./projection.js";
+
+/** Users who were ever seen. */
+export const users: Projection = (event) => {
+  switch (event.type) {
+    case "UserRegistered":
+      return [insert("users", [event.userId], { home: event.home, registeredAt: event.at })];
+    case "DeviceRegistered":
+    case "ConversationStarted":
+    case "MemberJoined":
+    case "MemberLeft":
+    case "MemberRoleChanged":
+    case "SettingsChanged":
+    case "MessageSent":
+    case "ReceiptsAdvanced":
+    case "LogStarted":
+      return nothing;
+  }
+};
+
+/** Their devices, as last registered. */
+export const devices: Projection = (event, place) => {
+  switch (event.type) {
+    case "DeviceRegistered": {
+      const fields = { deviceType: event.deviceType, registeredAt: event.at };
+      return [assign("devices", [streamId(place.stream), event.deviceId], fields, place.revision)];
+    }
+    case "UserRegistered":
+    case "ConversationStarted":
+    case "MemberJoined":
+    case "MemberLeft":
+    case "MemberRoleChanged":
+    case "SettingsChanged":
+    case "MessageSent":
+    case "ReceiptsAdvanced":
+    case "LogStarted":
+      return nothing;
+  }
+};

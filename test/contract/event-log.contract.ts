@@ -1,0 +1,325 @@
+/** What every `EventLog` promises (commands/ports.ts), as one executable suite: each adapter's test runs it. */
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AppendResult, EventLog } from "../../src/commands/ports.js";
+import type { NewEvent, Position, RecordedEvent } from "../../src/domain/kernel/stream.js";
+
+export type OpenedLog = {
+  readonly log: EventLog;
+  /** Closes the log and opens it again on the same data. */
+  readonly reopen: () => Promise<EventLog>;
+  readonly close: () => Promise<void>;
+};
+
+export const newEvent = (data: unknown = {}, id: string = randomUUID()): NewEvent => ({
+  id,
+  type: "MessageSent",
+  data: JSON.stringify(data),
+  meta: '{"schema":1}',
+});
+export const newEvents = (count: number): NewEvent[] => Array.from({ length: count }, (_, i) => newEvent({ i }));
+export const newStream = (): string => `conversation-d_${randomUUID()}`;
+
+const idsOf = (events: readonly { id: string }[]): string[] => events.map(({ id }) => id);
+const revisionsOf = (events: readonly RecordedEvent[]): number[] => events.map(({ revision }) => revision);
+const positionsOf = (events: readonly RecordedEvent[]): number[] => events.map(({ position }) => position);
+
+/** The answer of an append that has to be new. */
+export const appended = async (result: Promise<AppendResult>): Promise<{ revision: number; position: Position }> => {
+  const answer = await result;
+  expect(answer).toMatchObject({ kind: "appended", duplicate: false });
+  return answer as { kind: "appended"; revision: number; position: Position; duplicate: boolean };
+};
+
+/** Collects what a subscription hands over; `until` resolves when that many have come. */
+export const collect = (log: EventLog, from: Position | "head", delayMs = 0) => {
+  const events: RecordedEvent[] = [];
+  const waiting: { count: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  let overlapping = 0;
+  let busy = false;
+  const subscription = log.subscribe(from, {
+    onEvents: (batch) => {
+      if (busy) overlapping++;
+      events.push(...batch);
+      for (const { count, resolve } of waiting) if (events.length >= count) resolve();
+      if (delayMs === 0) return undefined;
+      busy = true;
+      return new Promise<void>((resolve) => {
+        setTimeout(() => {
+          busy = false;
+          resolve();
+        }, delayMs);
+      });
+    },
+    onFailure: (error) => {
+      for (const { reject } of waiting) reject(error);
+    },
+  });
+  const until = (count: number): Promise<void> =>
+    events.length >= count
+      ? Promise.resolve()
+      : new Promise((resolve, reject) => waiting.push({ count, resolve, reject }));
+  return { events, until, stop: subscription.stop, overlapping: () => overlapping };
+};
+
+export const eventLogContract = (name: string, open: () => Promise<OpenedLog>): void => {
+  describe(`${name} as an event log`, () => {
+    let opened: OpenedLog;
+    let log: EventLog;
+    beforeEach(async () => {
+      opened = await open();
+      ({ log } = opened);
+    });
+    afterEach(async () => {
+      await opened.close();
+    });
+
+    appending(() => log);
+    repeating(() => log);
+    reading(() => log);
+    subscribing(() => log);
+
+    it("has everything after it was opened again: events, heads, idempotency", async () => {
+      const [stream, loose] = [newStream(), newStream()];
+      const [events, others] = [newEvents(3), newEvents(2)];
+      await log.append(stream, "no_stream", events);
+      const last = await appended(log.append(loose, "any", others));
+      const again = await opened.reopen();
+      expect(await again.head()).toBe(last.position);
+      expect(idsOf(await again.readStream(stream, 0, 10))).toEqual(idsOf(events));
+      expect(await again.append(stream, "no_stream", events)).toMatchObject({ revision: 2, duplicate: true });
+      expect(await again.append(loose, "any", others)).toEqual({ kind: "appended", ...last, duplicate: true });
+      const next = await appended(again.append(stream, 2, newEvents(1)));
+      expect(next.revision).toBe(3);
+      expect(next.position).toBeGreaterThan(last.position);
+    });
+  });
+};
+
+const appending = (current: () => EventLog): void => {
+  it("starts empty", async () => {
+    expect(await current().head()).toBe(0);
+    expect(await current().readAll(undefined, 10)).toEqual([]);
+    expect(await current().readStream(newStream(), 0, 10)).toEqual([]);
+  });
+
+  it("answers with the last event's revision and position, without a gap in the stream, and stores every byte", async () => {
+    const [log, stream] = [current(), newStream()];
+    const first = [newEvent({ text: 'ü 😀 "\\ \u0000' }), newEvent({ text: "" })];
+    const one = await appended(log.append(stream, "no_stream", first));
+    const two = await appended(log.append(stream, 1, newEvents(1)));
+    expect([one.revision, two.revision]).toEqual([1, 2]);
+    expect(two.position).toBeGreaterThan(one.position);
+    expect(await log.head()).toBe(two.position);
+    const read = await log.readStream(stream, 0, 10);
+    expect(revisionsOf(read)).toEqual([0, 1, 2]);
+    expect(read[0]).toEqual({ ...first[0], stream, revision: 0, position: read[0]?.position });
+  });
+
+  it("refuses what does not stand where the writer believes, says where it stands, and writes nothing", async () => {
+    const [log, stream] = [current(), newStream()];
+    expect(await log.append(stream, 0, newEvents(1))).toEqual({ kind: "conflict", actual: -1 });
+    await appended(log.append(stream, "no_stream", newEvents(2)));
+    for (const expected of ["no_stream", 0, 2, 7] as const)
+      expect(await log.append(stream, expected, newEvents(2))).toEqual({ kind: "conflict", actual: 1 });
+    expect(await log.readAll(undefined, 10)).toHaveLength(2);
+  });
+
+  it("takes any revision for `any`, also of an absent stream", async () => {
+    const [log, stream] = [current(), newStream()];
+    expect((await appended(log.append(stream, "any", newEvents(2)))).revision).toBe(1);
+    expect((await appended(log.append(stream, "any", newEvents(1)))).revision).toBe(2);
+    expect((await appended(log.append(stream, 2, newEvents(1)))).revision).toBe(3);
+  });
+
+  it("lets exactly one of 50 concurrent writers of a revision win, and all of 50 that say `any`", async () => {
+    const [log, contended, open] = [current(), newStream(), newStream()];
+    const [racers, others] = await Promise.all([
+      Promise.all(Array.from({ length: 50 }, () => log.append(contended, "no_stream", newEvents(2)))),
+      Promise.all(Array.from({ length: 50 }, () => log.append(open, "any", newEvents(2)))),
+    ]);
+    expect(racers.filter(({ kind }) => kind === "appended")).toHaveLength(1);
+    expect(racers.filter(({ kind }) => kind === "conflict")).toHaveLength(49);
+    expect(others.map((answer) => (answer.kind === "appended" ? answer.revision : -1)).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 50 }, (_, i) => 2 * i + 1),
+    );
+    const read = await log.readStream(open, 0, 1000);
+    expect(revisionsOf(read)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    // Atomic: the two events of an append stand side by side.
+    for (let i = 0; i < 100; i += 2) expect([read[i]?.data, read[i + 1]?.data]).toEqual(['{"i":0}', '{"i":1}']);
+  });
+
+  it("leaves the neighbours of a conflict alone", async () => {
+    const [log, one, two] = [current(), newStream(), newStream()];
+    const answers = await Promise.all([
+      log.append(one, "no_stream", newEvents(1)),
+      log.append(one, "no_stream", newEvents(1)),
+      log.append(two, "no_stream", newEvents(1)),
+      log.append(one, 0, newEvents(1)),
+    ]);
+    expect(answers.map(({ kind }) => kind)).toEqual(["appended", "conflict", "appended", "appended"]);
+    expect(await log.readAll(undefined, 10)).toHaveLength(3);
+  });
+
+  it("refuses an event above 64 KiB and an append above 512 KiB, and takes what is just below", async () => {
+    const [log, stream] = [current(), newStream()];
+    const large = (bytes: number): NewEvent => newEvent("x".repeat(bytes));
+    await expect(log.append(stream, "no_stream", [large(64 * 1024)])).rejects.toMatchObject({ code: "TOO_LARGE" });
+    const many = Array.from({ length: 9 }, () => large(60 * 1024));
+    await expect(log.append(stream, "no_stream", many)).rejects.toMatchObject({ code: "TOO_LARGE" });
+    await appended(log.append(stream, "no_stream", many.slice(1)));
+    expect((await log.readStream(stream, 7, 1))[0]?.data).toBe(many[8]?.data);
+  });
+};
+
+const repeating = (current: () => EventLog): void => {
+  it("answers a repeated append with its first acceptance, however much came later", async () => {
+    const [log, stream] = [current(), newStream()];
+    const [first, second] = [newEvents(2), newEvents(3)];
+    const one = await appended(log.append(stream, "no_stream", first));
+    const two = await appended(log.append(stream, 1, second));
+    await appended(log.append(stream, 4, newEvents(1)));
+    const before = await log.readAll(undefined, 100);
+    expect(await log.append(stream, "no_stream", first)).toEqual({ kind: "appended", ...one, duplicate: true });
+    expect(await log.append(stream, 1, second)).toEqual({ kind: "appended", ...two, duplicate: true });
+    expect(await log.readAll(undefined, 100)).toEqual(before);
+  });
+
+  it("answers repetitions that are under way together", async () => {
+    const [log, stream, events] = [current(), newStream(), newEvents(2)];
+    const answers = await Promise.all(Array.from({ length: 5 }, () => log.append(stream, "no_stream", events)));
+    expect(answers.map((answer) => answer.kind === "appended" && answer.duplicate)).toEqual([
+      false,
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect(await log.readStream(stream, 0, 10)).toHaveLength(2);
+  });
+
+  it("takes a partial overlap, another order or another place for a conflict", async () => {
+    const [log, stream] = [current(), newStream()];
+    const [a, b, c] = [newEvent(), newEvent(), newEvent()];
+    await appended(log.append(stream, "no_stream", [a, b]));
+    for (const events of [[a, c], [b, a], [a, b, c], [c]])
+      expect(await log.append(stream, "no_stream", events)).toEqual({ kind: "conflict", actual: 1 });
+    expect(await log.append(stream, 0, [a])).toEqual({ kind: "conflict", actual: 1 });
+    expect(await log.append(stream, 0, [b])).toMatchObject({ kind: "appended", revision: 1, duplicate: true });
+    expect(await log.readStream(stream, 0, 10)).toHaveLength(2);
+  });
+
+  it("knows what was appended with `any`", async () => {
+    const [log, stream] = [current(), newStream()];
+    const [a, b, c] = [newEvent(), newEvent(), newEvent()];
+    const first = await appended(log.append(stream, "any", [a, b]));
+    await appended(log.append(stream, "any", newEvents(2)));
+    expect(await log.append(stream, "any", [a, b])).toEqual({ kind: "appended", ...first, duplicate: true });
+    for (const events of [
+      [a, c],
+      [c, a],
+      [b, a],
+    ])
+      expect(await log.append(stream, "any", events)).toEqual({ kind: "conflict", actual: 3 });
+    // Another stream's ids are its own.
+    expect(await log.append(newStream(), "any", [a, b])).toMatchObject({ duplicate: false });
+    expect(await log.readStream(stream, 0, 10)).toHaveLength(4);
+  });
+};
+
+const reading = (current: () => EventLog): void => {
+  it("reads a stream both ways, within bounds", async () => {
+    const [log, stream] = [current(), newStream()];
+    for (let i = 0; i < 5; i++) {
+      await log.append(stream, i - 1, newEvents(1));
+      await log.append(newStream(), "no_stream", newEvents(1));
+    }
+    const read = async (from: number, count: number, direction?: "forwards" | "backwards") =>
+      revisionsOf(await log.readStream(stream, from, count, direction));
+    expect(await read(0, 3)).toEqual([0, 1, 2]);
+    expect(await read(3, 10)).toEqual([3, 4]);
+    expect(await read(5, 10)).toEqual([]);
+    expect(await read(-1, 2, "backwards")).toEqual([4, 3]);
+    expect(await read(3, 10, "backwards")).toEqual([3, 2, 1, 0]);
+    expect(await read(9, 2, "backwards")).toEqual([4, 3]);
+    expect(await read(0, 0)).toEqual([]);
+  });
+
+  it("reads everything both ways, exclusive of the position named", async () => {
+    const log = current();
+    for (let i = 0; i < 6; i++) await log.append(newStream(), "no_stream", newEvents(1));
+    const all = await log.readAll(undefined, 100);
+    const positions = positionsOf(all);
+    expect(positions).toHaveLength(6);
+    expect(positions).toEqual([...positions].sort((a, b) => a - b));
+    expect(await log.readAll(0, 2)).toEqual(all.slice(0, 2));
+    expect(await log.readAll(positions[1], 2)).toEqual(all.slice(2, 4));
+    expect(await log.readAll(positions[5], 2)).toEqual([]);
+    expect(await log.readAll(undefined, 2, "backwards")).toEqual([all[5], all[4]]);
+    expect(await log.readAll(positions[1], 9, "backwards")).toEqual([all[0]]);
+  });
+};
+
+const subscribing = (current: () => EventLog): void => {
+  const fill = async (log: EventLog, count: number): Promise<void> => {
+    await Promise.all(Array.from({ length: count }, () => log.append(newStream(), "no_stream", newEvents(2))));
+  };
+
+  it.each(["start", "middle", "head"] as const)(
+    "hands over everything from the %s on while writers go on: no gap, no duplicate, in order",
+    async (where) => {
+      const log = current();
+      await fill(log, 600);
+      const head = await log.head();
+      const middle = positionsOf(await log.readAll(undefined, 600)).at(-1) ?? 0;
+      const writers = Array.from({ length: 8 }, async () => {
+        for (let i = 0; i < 40; i++) await log.append(newStream(), "no_stream", newEvents(2));
+      });
+      const live = collect(log, where === "start" ? 0 : where === "middle" ? middle : "head");
+      await Promise.all(writers);
+      const all = await log.readAll(where === "start" ? 0 : where === "middle" ? middle : head, 10_000);
+      await live.until(all.length);
+      expect(positionsOf(live.events)).toEqual(positionsOf(all));
+      expect(live.events).toEqual(all);
+      live.stop();
+    },
+  );
+
+  it("waits for a slow subscriber and loses nothing meanwhile", async () => {
+    const log = current();
+    const [slow, fast] = [collect(log, 0, 20), collect(log, 0)];
+    for (let i = 0; i < 10; i++) await fill(log, 100);
+    await Promise.all([slow.until(2000), fast.until(2000)]);
+    expect(slow.events).toEqual(await log.readAll(undefined, 5000));
+    expect(fast.events).toEqual(slow.events);
+    expect(slow.overlapping()).toBe(0);
+  });
+
+  it("hands over nothing after it was stopped, and nothing that is not durable", async () => {
+    const log = current();
+    const stopped = collect(log, "head");
+    const going = collect(log, "head");
+    await fill(log, 1);
+    await stopped.until(2);
+    stopped.stop();
+    await fill(log, 1);
+    await going.until(4);
+    expect(stopped.events).toHaveLength(2);
+    expect(positionsOf(await log.readAll(undefined, 10))).toEqual(positionsOf(going.events));
+  });
+
+  it("ends with the error of a subscriber that throws or rejects, once, and leaves the others alone", async () => {
+    const log = current();
+    const ended = [
+      () => {
+        throw new Error("bad");
+      },
+      () => Promise.reject(new Error("bad")),
+    ].map((onEvents) => new Promise<Error>((onFailure) => log.subscribe("head", { onEvents, onFailure })));
+    const healthy = collect(log, "head");
+    await fill(log, 2);
+    expect((await Promise.all(ended)).map(({ message }) => message)).toEqual(["bad", "bad"]);
+    await fill(log, 1);
+    await healthy.until(6);
+  });
+};

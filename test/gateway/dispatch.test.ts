@@ -1,0 +1,285 @@
+import { describe, expect, it, vi } from "vitest";
+import { createGate } from "../../src/gateway/gate.js";
+import { createReadYourWrites } from "../../src/gateway/read-your-writes.js";
+import { createWaves } from "../../src/gateway/waves.js";
+import { createConnection, createGatewayKit } from "./dispatch-kit.js";
+
+const online = async (userId = "alice", kit = createGatewayKit()) => {
+  const client = createConnection(userId);
+  const claims = { ...client.connection.actor, expiresAt: kit.now() + 3_600_000 };
+  await kit.dispatcher.opened(client.connection, claims, {});
+  const say = (frame: object): void => {
+    kit.dispatcher.text(client.connection, JSON.stringify(frame));
+  };
+  const answer = (id: string) =>
+    vi.waitFor(() => {
+      const found = client.frames.find((frame) => frame.id === id);
+      if (!found) throw new Error(`no answer to ${id}`);
+      return found;
+    });
+  return { ...client, kit, say, answer, claims };
+};
+const startDirect = async (kit: ReturnType<typeof createGatewayKit>, a = "alice", b = "bob"): Promise<string> => {
+  const by = { userId: a, deviceId: "phone" };
+  const started = await kit.app.commands.startDirect({ peerId: b }, { commandId: "c", correlationId: "c", now: 1, by });
+  if (started._tag === "Left") throw new Error("not started");
+  return started.right.conversationId;
+};
+const message = (id: string | undefined, conversationId: string, clientMessageId: string) => ({
+  type: "message.send",
+  ...(id === undefined ? {} : { id }),
+  payload: { conversationId, clientMessageId, content: { type: "text", text: "hi" } },
+});
+
+describe("opening", () => {
+  it("registers the device, then says connected with the limits", async () => {
+    const { frames, kit } = await online();
+    expect(kit.devices.get("alice")).toEqual([{ deviceId: "phone", deviceType: "mobile" }]);
+    expect(frames).toEqual([
+      {
+        type: "connected",
+        payload: {
+          connectionId: expect.any(String) as string,
+          userId: "alice",
+          deviceId: "phone",
+          epoch: "epoch-1",
+          serverTime: kit.now(),
+          heartbeatInterval: 30_000,
+          limits: { maxMessageBytes: 16_384, maxFrameBytes: 131_072, messagesPerMinute: 0 },
+        },
+      },
+    ]);
+  });
+
+  it("sends the sync that was asked for unasked, and lets frames wait for connected", async () => {
+    const kit = createGatewayKit();
+    const { connection, types } = createConnection("alice");
+    const release = kit.holdCommands();
+    const claims = { ...connection.actor, expiresAt: Infinity };
+    const opened = kit.dispatcher.opened(connection, claims, { syncToken: "t" });
+    kit.dispatcher.text(connection, JSON.stringify({ type: "heartbeat", id: "h" }));
+    await Promise.resolve();
+    expect(types()).toEqual([]);
+    release();
+    await opened;
+    await kit.dispatcher.drain();
+    expect(types()).toEqual(["connected", "heartbeat.ack", "sync.result"]);
+    expect(kit.calls).toContain('sync {"token":"t"}');
+  });
+
+  it("turns away with 1012 what the server cannot take, with 4401 whom it will not", async () => {
+    const kit = createGatewayKit();
+    kit.breakDown("head");
+    const failing = await online("alice", kit);
+    expect(failing.frames).toMatchObject([
+      { type: "error", payload: { code: "INTERNAL" } },
+      { type: "server.draining", payload: { reconnectAfterMs: expect.any(Number) as number } },
+    ]);
+    expect(failing.closes).toEqual([1012]);
+    expect(JSON.stringify(failing.frames)).not.toContain("secret");
+    const suspended = await online("suspended");
+    expect(suspended.frames).toMatchObject([{ type: "error", payload: { code: "FORBIDDEN" } }]);
+    expect(suspended.closes).toEqual([4401]);
+  });
+});
+
+describe("requests", () => {
+  it("are acknowledged with what was accepted, and with nothing of the log's own", async () => {
+    const { kit, say, answer } = await online();
+    const conversationId = await startDirect(kit);
+    say(message("a", conversationId, "k1"));
+    const ack = await answer("a");
+    expect(ack.type).toBe("message.ack");
+    expect(Object.keys(ack.payload).sort()).toEqual(
+      ["clientMessageId", "messageId", "conversationId", "sequence", "pos", "timestamp", "duplicate"].sort(),
+    );
+    say(message("b", conversationId, "k1"));
+    expect((await answer("b")).payload).toEqual({ ...ack.payload, duplicate: true });
+    expect(kit.metrics).toEqual(["message.send ok", "latency sane", "message.send ok", "latency sane"]);
+  });
+
+  it("of one connection reach a conversation in their order", async () => {
+    const { kit, say } = await online();
+    const conversationId = await startDirect(kit);
+    for (let n = 0; n < 200; n++) say(message(undefined, conversationId, `k${n}`));
+    await kit.dispatcher.drain();
+    const sent = kit.conversations.get(conversationId)?.messages.map(({ clientMessageId }) => clientMessageId);
+    expect(sent).toEqual(Array.from({ length: 200 }, (_, n) => `k${n}`));
+  });
+
+  it("that are refused say so with their ids", async () => {
+    const { say, answer } = await online();
+    say(message("a", "d_nobody", "k"));
+    expect(await answer("a")).toMatchObject({
+      type: "error",
+      payload: { code: "CONVERSATION_NOT_FOUND", conversationId: "d_nobody", clientMessageId: "k" },
+    });
+  });
+
+  it("that meet a defect say where it is logged and leak nothing", async () => {
+    const { kit, say, answer } = await online();
+    kit.breakDown("sendMessage");
+    say(message("a", "d_1", "k"));
+    const { payload } = await answer("a");
+    expect(payload).toMatchObject({ code: "INTERNAL", conversationId: "d_1" });
+    expect(JSON.stringify(payload)).not.toContain("secret");
+    const errorId = (kit.logged[0] as { errorId: string }).errorId;
+    expect(payload.message).toContain(errorId);
+    expect(kit.dispatcher.pending()).toBe(0);
+  });
+
+  it("for a new token take a good one and refuse a bad one", async () => {
+    const { say, answer, kit, closes, connection } = await online();
+    for (const token of ["alice/phone", "bob/phone", "rubbish", "broken"])
+      say({ type: "auth.refresh", id: token, payload: { token } });
+    expect((await answer("alice/phone")).type).toBe("ack");
+    expect((await answer("bob/phone")).payload.code).toBe("UNAUTHORIZED");
+    expect((await answer("rubbish")).payload.code).toBe("UNAUTHORIZED");
+    expect((await answer("broken")).payload.code).toBe("INTERNAL");
+    expect(kit.metrics.filter((metric) => metric === "authentication refresh")).toHaveLength(2);
+    expect(closes).toEqual([]);
+    kit.dispatcher.closed(connection);
+  });
+});
+
+describe("reading", () => {
+  it("sees what this connection sent before, even unanswered", async () => {
+    const { kit, say, answer } = await online();
+    const conversationId = await startDirect(kit);
+    const release = kit.holdCommands();
+    say(message("m", conversationId, "k"));
+    say({ type: "sync", id: "s" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(kit.calls.some((call) => call.startsWith("sync"))).toBe(false);
+    release();
+    expect((await answer("s")).payload.token).toBe("changes-1");
+    expect(Math.max(...kit.waits)).toBe(kit.position());
+  });
+
+  it("says UNAVAILABLE when the views do not come along", async () => {
+    const { kit, say, answer } = await online();
+    kit.stuckAt(0);
+    say({ type: "sync", id: "s" });
+    expect((await answer("s")).payload).toMatchObject({ code: "UNAVAILABLE", retryAfter: 1 });
+  });
+});
+
+describe("the end of a connection", () => {
+  it("writes the receipts that waited", async () => {
+    const { kit, say, connection } = await online();
+    const conversationId = await startDirect(kit);
+    say(message(undefined, conversationId, "k"));
+    say({ type: "message.read", payload: { conversationId, upToSequence: 1 } });
+    kit.dispatcher.closed(connection);
+    await kit.dispatcher.drain();
+    const receipts = kit.conversations.get(conversationId)?.receipts;
+    expect(receipts).toEqual([{ by: "alice", advance: { conversationId, deliveredUpTo: 1, readUpTo: 1 } }]);
+  });
+
+  it("does not take along commands in flight, and a drain waits for them", async () => {
+    const { kit, say, connection, frames } = await online();
+    const conversationId = await startDirect(kit);
+    const release = kit.holdCommands();
+    say(message("m", conversationId, "k"));
+    kit.dispatcher.closed(connection);
+    let drained = false;
+    const drain = kit.dispatcher.drain().then(() => (drained = true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([drained, kit.dispatcher.pending()]).toEqual([false, 1]);
+    release();
+    await drain;
+    expect(kit.conversations.get(conversationId)?.messages).toHaveLength(1);
+    expect(frames.map(({ type }) => type)).toEqual(["connected"]);
+  });
+
+  it("comes by itself: receipts after 250 ms, 4408 after three intervals, 4401 with the token, 4400 for binary", async () => {
+    const { kit, say, answer, closes } = await online();
+    const conversationId = await startDirect(kit);
+    const start = performance.now();
+    say({ type: "message.read", id: "r", payload: { conversationId, upToSequence: 0 } });
+    expect((await answer("r")).type).toBe("ack");
+    expect(performance.now() - start).toBeGreaterThan(200);
+    kit.dispatcher.tick(kit.now() + 89_999);
+    expect(closes).toEqual([]);
+    kit.dispatcher.tick(kit.now() + 90_000);
+    expect(closes).toEqual([4408]);
+    expect(kit.metrics).toContain("heartbeat");
+    const expiring = await online("bob");
+    expiring.kit.dispatcher.tick(expiring.claims.expiresAt);
+    const rude = await online("carol");
+    rude.kit.dispatcher.binary(rude.connection);
+    expect([expiring.closes, rude.closes]).toEqual([[4401], [4400]]);
+  });
+
+  it("is quiet about connections it does not know", () => {
+    const { dispatcher } = createGatewayKit();
+    const { connection, frames } = createConnection("alice");
+    dispatcher.text(connection, "{}");
+    dispatcher.binary(connection);
+    dispatcher.closed(connection);
+    expect(frames).toEqual([]);
+  });
+});
+
+describe("the parts", () => {
+  it("read-your-writes never forgets too much", () => {
+    const writes = createReadYourWrites(2);
+    writes.wrote("a", 10);
+    writes.wrote("b", 4);
+    writes.wrote("a", 7);
+    writes.wrote("c", 20);
+    expect(["a", "b", "c", "never"].map(writes.seen)).toEqual([10, 4, 20, 10]);
+    writes.wrote("d", 30);
+    expect(["a", "b", "c", "d"].map(writes.seen)).toEqual([10, 10, 20, 30]);
+  });
+
+  it("a gate lets so many in, so many wait and the others go", async () => {
+    const gate = createGate(2, 1);
+    const done: (() => void)[] = [];
+    let most = 0;
+    let inside = 0;
+    const work = () =>
+      gate.pass(async () => {
+        most = Math.max(most, ++inside);
+        await new Promise<void>((resolve) => done.push(resolve));
+        inside--;
+        return "done";
+      });
+    const all = [work(), work(), work(), work()];
+    expect(await all[3]).toBeUndefined();
+    for (let n = 0; n < 3; n++) {
+      await vi.waitFor(() => {
+        expect(done.length).toBeGreaterThan(n);
+      });
+      done[n]?.();
+    }
+    expect(await Promise.all(all)).toEqual(["done", "done", "done", undefined]);
+    expect(most).toBe(2);
+  });
+
+  it("a gate goes on after a failure", async () => {
+    const gate = createGate(1, 1);
+    await expect(gate.pass(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    expect(await gate.pass(() => Promise.resolve(1))).toBe(1);
+  });
+
+  it("a barrier waits for what began before it alone", async () => {
+    const waves = createWaves();
+    const seen: string[] = [];
+    const first = waves.begin();
+    void waves.barrier().then(() => seen.push("one"));
+    const second = waves.begin();
+    void waves.barrier().then(() => seen.push("two"));
+    waves.end(second);
+    await new Promise(setImmediate);
+    expect(seen).toEqual([]);
+    waves.end(first);
+    await new Promise(setImmediate);
+    expect(seen).toEqual(["one", "two"]);
+    const later = waves.begin();
+    void waves.barrier().then(() => seen.push("three"));
+    waves.end(later);
+    await waves.barrier();
+    expect(seen).toContain("three");
+  });
+});

@@ -1,0 +1,22 @@
+import type { ViewReads } from "../../src/projections/ports.js";
+import { conversationIds, users } from "./arbitraries.js";
+
+/** Everything that a store's views say about the users and conversations of the arbitraries. */
+export const dumpViews = async (reads: ViewReads): Promise<unknown> => ({
+  users: await Promise.all(
+    users.map(async (userId) => ({
+      user: await reads.user(userId),
+      devices: await reads.devices(userId),
+      inbox: await reads.inbox(userId, { archived: undefined, limit: 200 }),
+      summaries: await reads.summaries(userId, conversationIds),
+      touched: await reads.touchedSince(userId, { touchedAfter: 0, order: "ascending", bound: 0, limit: 200 }),
+    })),
+  ),
+  conversations: await Promise.all(
+    conversationIds.map(async (id) => ({
+      members: await reads.members(id, { limit: 200 }),
+      messages: await reads.messages(id, { from: 1, to: 10_000, limit: 10_000, order: "ascending" }),
+      steps: await Promise.all(users.map((userId) => reads.membershipSteps(id, userId))),
+    })),
+  ),
+});

@@ -1,0 +1,116 @@
+import { describe, expect, it } from "vitest";
+import { streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
+import type { Checkpoint } from "../../src/projections/ports.js";
+import { startRunner, type ProjectionFailure, type RunnerOptions } from "../../src/projections/runner.js";
+import { createWriter } from "../kit/arbitraries.js";
+
+/** A log in memory that grows by one user an event, and a runner on it which writes down what it does. */
+const setUp = (options: Partial<RunnerOptions> = {}) => {
+  const { log, write } = createWriter();
+  const batches: { readonly size: number; readonly checkpoint: Checkpoint; readonly at: number }[] = [];
+  const failures: ProjectionFailure[] = [];
+  const waiting: { readonly position: number; readonly resolve: () => void }[] = [];
+  const runner = startRunner({
+    source: { readAll: (from, count) => Promise.resolve(log.slice(from, from + count)) },
+    apply: (changes, checkpoint) => {
+      batches.push({ size: changes.length, checkpoint, at: performance.now() });
+    },
+    from: { position: 0, epoch: "e" },
+    onCheckpoint: ({ position }) => {
+      for (const waiter of waiting) if (waiter.position <= position) waiter.resolve();
+    },
+    onFailure: (failure) => failures.push(failure),
+    ...options,
+  });
+  const grow = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      const userId = `user-${log.length}`;
+      write(streamOf.user(userId), userId, { type: "UserRegistered", userId, home: "main" });
+    }
+  };
+  const reached = (position: number): Promise<void> =>
+    new Promise((resolve) => {
+      if (runner.checkpoint().position >= position) resolve();
+      else waiting.push({ position, resolve });
+    });
+  return { log, grow, runner, batches, failures, reached };
+};
+
+const broken = (position: number): RecordedEvent => ({
+  ...{ id: "broken", type: "UserRegistered", data: "{", meta: "{}" },
+  ...{ stream: "user-x", revision: 0, position },
+});
+
+describe("the runner", () => {
+  it("projects page after page, each event once, in order", async () => {
+    const { grow, runner, batches, reached } = setUp({ batchEventsMax: 10, batchIntervalMs: 0 });
+    grow(35);
+    runner.wake();
+    await reached(35);
+    expect(batches.map(({ size }) => size)).toEqual([10, 10, 10, 5]);
+    expect(batches.map(({ checkpoint }) => checkpoint.position)).toEqual([10, 20, 30, 35]);
+    await runner.stop();
+  });
+
+  it("lets batches fill while nobody waits, and hurries when somebody does", async () => {
+    const batchIntervalMs = 2_000;
+    const { grow, runner, batches, reached } = setUp({ batchIntervalMs });
+    grow(1);
+    runner.wake();
+    await reached(1);
+    grow(1);
+    runner.wake();
+    grow(1);
+    runner.wake();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(batches).toHaveLength(1);
+    runner.hurry(3);
+    await reached(3);
+    expect(batches.map(({ size }) => size)).toEqual([1, 2]);
+    expect((batches[1]?.at ?? Infinity) - (batches[0]?.at ?? 0)).toBeLessThan(batchIntervalMs);
+    await runner.stop();
+  });
+
+  it("stops at what it cannot project, with everything before it written", async () => {
+    const { log, grow, runner, batches, failures, reached } = setUp();
+    grow(4);
+    log.push(broken(5));
+    grow(3);
+    runner.wake();
+    await reached(4);
+    await runner.stop();
+    expect(batches.at(-1)?.checkpoint).toEqual({ position: 4, epoch: "e" });
+    expect(failures).toMatchObject([{ event: { type: "UserRegistered", stream: "user-x", revision: 0, position: 5 } }]);
+    runner.wake();
+    await runner.stop();
+    expect(failures).toHaveLength(1);
+  });
+
+  it("stops when the store fails, and keeps the checkpoint", async () => {
+    let report: (failure: ProjectionFailure) => void = () => undefined;
+    const failure = new Promise<ProjectionFailure>((resolve) => (report = resolve));
+    const { grow, runner } = setUp({
+      apply: () => Promise.reject(new Error("disk full")),
+      onFailure: (said) => {
+        report(said);
+      },
+    });
+    grow(2);
+    runner.wake();
+    expect((await failure).error.message).toBe("disk full");
+    expect(runner.checkpoint().position).toBe(0);
+  });
+
+  it("writes nothing after it has stopped", async () => {
+    const { grow, runner, batches } = setUp({ batchEventsMax: 1, batchIntervalMs: 0 });
+    grow(1_000);
+    runner.wake();
+    await runner.stop();
+    const written = batches.length;
+    runner.wake();
+    runner.hurry(1_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(batches).toHaveLength(written);
+    expect(written).toBeLessThan(1_000);
+  });
+});
