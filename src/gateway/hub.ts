@@ -58,7 +58,7 @@ export const createHub = (options: { readonly remembered?: number } = {}): Hub =
     unregister: (connection) => {
       const { userId, deviceId } = connection.actor;
       const devices = users.get(userId);
-      if (devices === undefined) return;
+      if (devices?.get(deviceId) !== connection) return;
       devices.delete(deviceId);
       size--;
       if (devices.size === 0) users.delete(userId);

@@ -59,24 +59,17 @@ const createDevices = (app: Application, wrote: Shared["wrote"]): Pick<Shared, "
     known.add(key);
     if (known.size > bounds.devicesRememberedMax) for (const oldest of known) return void known.delete(oldest);
   };
-  const deviceConnected: Shared["deviceConnected"] = async (deviceType, context) => {
-    const registered = await app.commands.registerDevice({ deviceType }, context);
+  const register = async (command: { deviceType?: DeviceType }, context: CommandContext) => {
+    const registered = await app.commands.registerDevice(command, context);
     if (E.isLeft(registered)) return registered;
     wrote(context.by.userId, registered.right.position);
     remember(keyOf(context.by));
     return E.right(undefined);
   };
-  const deviceCalled: Shared["deviceCalled"] = async (context) => {
-    const key = keyOf(context.by);
-    if (known.has(key)) return E.right(undefined);
-    // A REST call does not say what kind of device it is from: one that is registered keeps the kind it has.
-    const me = await app.queries.me(context.by);
-    if (E.isRight(me) && me.right.devices.some(({ deviceId }) => deviceId === context.by.deviceId)) {
-      remember(key);
-      return E.right(undefined);
-    }
-    return deviceConnected("web", context);
-  };
+  const deviceConnected: Shared["deviceConnected"] = (deviceType, context) => register({ deviceType }, context);
+  // A REST call does not say what kind of device it is from: one that is registered keeps the kind it has.
+  const deviceCalled: Shared["deviceCalled"] = async (context) =>
+    known.has(keyOf(context.by)) ? E.right(undefined) : register({}, context);
   return { deviceConnected, deviceCalled };
 };
 

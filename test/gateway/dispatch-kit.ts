@@ -88,9 +88,10 @@ export const createMemoryApp = () => {
         command("registerDevice", () => {
           if (by.userId === "suspended") return E.left(reject("FORBIDDEN", "suspended"));
           const own = devices.get(by.userId) ?? [];
+          const known = own.find(({ deviceId }) => deviceId === by.deviceId);
           devices.set(by.userId, [
             ...own.filter(({ deviceId }) => deviceId !== by.deviceId),
-            { deviceId: by.deviceId, deviceType },
+            { deviceId: by.deviceId, deviceType: deviceType ?? known?.deviceType ?? "web" },
           ]);
           return E.right({ position: ++position });
         }),

@@ -101,15 +101,17 @@ const waiting = () =>
     Number(/^parley_outbox_bytes (\d+)$/m.exec(await response.text())?.[1]),
   );
 
-/** Sends until frames have been dropped; answers how many the outbox has taken, without the first one, `connected`. */
+/** Sends until frames have been dropped; answers how many the outbox has taken. */
 const fill = async (connection: HubConnection, frame: string): Promise<number> => {
+  await tick();
+  const before = await metric("parley_outbox_frames_total");
   for (let sent = 0; sent < 100_000; sent += 32) {
     for (let each = 0; each < 32; each++) connection.send(frame);
     await tick();
     if ((await metric("parley_outbox_dropped_frames_total")) > 0) {
       // Frames are counted when their tick is flushed.
       await tick();
-      return (await metric("parley_outbox_frames_total")) - 1;
+      return (await metric("parley_outbox_frames_total")) - before;
     }
   }
   throw new Error("The outbox has no bound.");

@@ -15,7 +15,7 @@ export type JwtAuthenticator = {
  * Tokens signed with the shared secret (PROTOCOL §3): HS256 alone, `sub` = user, `device` = device, `exp` required,
  * `iat` optional. Issuer and audience say nothing here: whoever has the secret is the application.
  *
- * jose only checks asynchronously, on a thread pool, at thirty times the cost; so HS256 is checked here, and the tests
+ * jose only checks asynchronously, on a thread pool, at a dozen times the cost; so HS256 is checked here, and the tests
  * compare every verdict with jose's.
  */
 export const createJwtAuthenticator = (options: {
