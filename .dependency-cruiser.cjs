@@ -6,7 +6,8 @@ const vendors = {
   "^fp-ts|^io-ts": "^src/domain/kernel/fp\\.ts$",
   "^uWebSockets|uws-pack": "^(src/gateway/transport-uws|bench/)",
   "^better-sqlite3": "^src/infra/|^bench/",
-  "^jose$": "^src/infra/|^src/cli/|^test/",
+  "^jose$": "^test/",
+  "^jsonwebtoken$": "^src/infra/auth/",
   "^prom-client$": "^src/infra/telemetry",
   "^pino": "^src/infra/|^src/cli/",
   "^commander$": "^src/cli/",
@@ -16,16 +17,57 @@ const vendors = {
 module.exports = {
   forbidden: [
     layer("no-circular", {}, { circular: true }, "a cycle has no direction to read in"),
-    layer("domain-is-pure", { path: "^src/domain" }, { pathNot: "^src/domain|^node_modules/(fp-ts|io-ts)|^crypto$" }, "no I/O, no clock, no vendors; of node only the digests"),
-    layer("commands", { path: "^src/commands" }, { path: "^src/(projections|gateway|infra|cli)|^client" }, "commands → domain"),
-    layer("projections", { path: "^src/projections" }, { path: "^src/(commands|gateway|infra|cli)|^client" }, "projections → domain"),
-    layer("gateway", { path: "^src/gateway" }, { path: "^src/(infra|cli)|^client" }, "gateway → domain types, commands' and projections' public functions"),
-    layer("infra-adapters", { path: "^src/infra", pathNot: "^src/infra/profiles" }, { path: "^src/cli|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|runner|registry|queries|views)|^src/commands/(?!ports)" }, "an adapter implements a port, it does not use its caller"),
+    layer(
+      "domain-is-pure",
+      { path: "^src/domain" },
+      { pathNot: "^src/domain|^node_modules/(fp-ts|io-ts)|^crypto$" },
+      "no I/O, no clock, no vendors; of node only the digests",
+    ),
+    layer(
+      "commands",
+      { path: "^src/commands" },
+      { path: "^src/(projections|gateway|infra|cli)|^client" },
+      "commands → domain",
+    ),
+    layer(
+      "projections",
+      { path: "^src/projections" },
+      { path: "^src/(commands|gateway|infra|cli)|^client" },
+      "projections → domain",
+    ),
+    layer(
+      "gateway",
+      { path: "^src/gateway" },
+      { path: "^src/(infra|cli)|^client" },
+      "gateway → domain types, commands' and projections' public functions",
+    ),
+    layer(
+      "infra-adapters",
+      { path: "^src/infra", pathNot: "^src/infra/profiles" },
+      {
+        path: "^src/cli|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|runner|registry|queries|views)|^src/commands/(?!ports)",
+      },
+      "an adapter implements a port, it does not use its caller",
+    ),
     layer("cli", { path: "^src/cli" }, { path: "^src/(commands|projections|gateway)|^client" }, "cli → profiles"),
-    layer("client-stands-alone", { path: "^client" }, { path: "^(src|test|bench)" }, "the client is for strangers: it has only the protocol"),
+    layer(
+      "client-stands-alone",
+      { path: "^client" },
+      { path: "^(src|test|bench)" },
+      "the client is for strangers: it has only the protocol",
+    ),
     ...Object.entries(vendors).map(([vendor, owner]) =>
-      layer(`one-owner-of-${vendor.replace(/[^a-z-]/gi, "")}`, { path: "^(src|client|test|bench)", pathNot: owner }, { path: `node_modules/(${vendor.replace(/\^/g, "")})` }, "a vendor package is imported by its adapter alone"),
+      layer(
+        `one-owner-of-${vendor.replace(/[^a-z-]/gi, "")}`,
+        { path: "^(src|client|test|bench)", pathNot: owner },
+        { path: `node_modules/(${vendor.replace(/\^/g, "")})` },
+        "a vendor package is imported by its adapter alone",
+      ),
     ),
   ],
-  options: { tsPreCompilationDeps: true, doNotFollow: { path: "node_modules" }, tsConfig: { fileName: "tsconfig.json" } },
+  options: {
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: "node_modules" },
+    tsConfig: { fileName: "tsconfig.json" },
+  },
 };

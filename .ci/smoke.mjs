@@ -28,7 +28,9 @@ const call = async (url, user, method, path, body) => {
 };
 const send = (url, conversationId) =>
   new Promise((resolve, reject) => {
-    const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, { headers: { authorization: `Bearer ${token("alice")}` } });
+    const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, {
+      headers: { authorization: `Bearer ${token("alice")}` },
+    });
     const timer = setTimeout(() => reject(new Error("no acknowledgement within 10 s")), 10_000);
     socket.on("error", reject);
     socket.on("message", (text) => {
@@ -46,7 +48,10 @@ const send = (url, conversationId) =>
 
 let running = await start();
 try {
-  const { conversationId } = await call(running.url, "alice", "POST", "/conversations", { type: "direct", participantIds: ["bob"] });
+  const { conversationId } = await call(running.url, "alice", "POST", "/conversations", {
+    type: "direct",
+    participantIds: ["bob"],
+  });
   const ack = await send(running.url, conversationId);
   running.server.kill("SIGKILL");
   running = await start();

@@ -13,7 +13,7 @@ import { createRest, type Rest } from "./rest.js";
  * is in `conversations`, what happens in the events. REST calls are on it as well; those here that share a name with one
  * (`history`, `createDirect`, `createGroup`) also put what they learn into the state.
  */
-export type Client = Omit<Rest, "conversation"> & {
+export type Client = Rest & {
   readonly connect: () => void;
   /** For good. Unacknowledged messages stay in `storage`; their promises reject with CLOSED. */
   readonly close: () => void;

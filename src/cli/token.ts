@@ -28,7 +28,7 @@ missing. Your own application makes tokens the same way: HS256, claims sub, devi
   )
   .action(async (options: { user: string; device: string; ttl: number; data?: string }) => {
     try {
-      const dataDir = options.data ?? process.env["PARLEY_DATA"] ?? "./data";
+      const dataDir = options.data ?? process.env.PARLEY_DATA ?? "./data";
       const actor = { userId: options.user, deviceId: options.device };
       process.stdout.write(`${await issueToken(dataDir, actor, options.ttl)}\n`);
     } catch (error) {

@@ -39,60 +39,28 @@ export type ProjectionFailure = {
 
 /** Starts after `from`, and follows the log for as long as it is woken. */
 export const startRunner = (options: RunnerOptions): Runner => {
-  const { batchEventsMax = 2000, batchIntervalMs = 15, decode = decodeEvent } = options;
-  const state = { checkpoint: options.from, wanted: 0, more: false, stopped: false, startedAt: -Infinity };
+  const { batchEventsMax = 2000, batchIntervalMs = 100 } = options;
+  const state: State = { checkpoint: options.from, wanted: 0, more: false, stopped: false };
+  const pause = createPause();
+  let startedAt = -Infinity;
   let following: Promise<void> | undefined;
-  let endPause: () => void = () => undefined;
-
-  const fail = (failure: ProjectionFailure): void => {
-    state.stopped = true;
-    options.onFailure(failure);
-  };
-
-  /** One batch. @returns how many events the log had for it */
-  const step = async (): Promise<number> => {
-    const events = await options.source.readAll(state.checkpoint.position, batchEventsMax);
-    if (state.stopped) return 0;
-    const { changes, position, failure } = projectBatch(events, decode);
-    if (position !== undefined) {
-      const next = { position, epoch: state.checkpoint.epoch };
-      await options.apply(changes, next);
-      state.checkpoint = next;
-      options.onCheckpoint(next);
-    }
-    if (failure !== undefined) fail(failure);
-    return events.length;
-  };
-
-  /** At least one turn of the event loop, so that other work of this thread, such as reads, comes between two batches. */
-  const rest = (): Promise<void> =>
-    new Promise((resolve) => {
-      const restMs = state.startedAt + batchIntervalMs - performance.now();
-      const timer = setTimeout(resolve, Math.max(restMs, 0));
-      endPause = () => {
-        clearTimeout(timer);
-        setImmediate(resolve);
-      };
-      if (restMs <= 0 || state.wanted > state.checkpoint.position) endPause();
-    });
 
   const follow = async (): Promise<void> => {
     while (state.more && !state.stopped) {
-      await rest();
+      const hurried = state.wanted > state.checkpoint.position;
+      await pause.rest(hurried ? 0 : startedAt + batchIntervalMs - performance.now());
       state.more = false;
-      state.startedAt = performance.now();
-      const count = await step();
-      if (count === batchEventsMax) state.more = true;
+      startedAt = performance.now();
+      if ((await step(options, state, batchEventsMax)) === batchEventsMax) state.more = true;
       // A short page and no wake since: this is the head. Whoever waits for something beyond it waits for a wake.
       if (!state.more) state.wanted = 0;
     }
   };
-
   const wake = (): void => {
     state.more = true;
     following ??= follow()
       .catch((error: unknown) => {
-        fail({ error: error instanceof Error ? error : new Error(String(error)) });
+        fail(options, state, { error: error instanceof Error ? error : new Error(String(error)) });
       })
       .finally(() => {
         following = undefined;
@@ -106,13 +74,62 @@ export const startRunner = (options: RunnerOptions): Runner => {
       if (position <= state.checkpoint.position) return;
       state.wanted = Math.max(state.wanted, position);
       wake();
-      endPause();
+      pause.end();
     },
     checkpoint: () => state.checkpoint,
     stop: async () => {
       state.stopped = true;
-      endPause();
+      pause.end();
       await following;
+    },
+  };
+};
+
+type State = {
+  checkpoint: Checkpoint;
+  /** The newest position that somebody waits for. */
+  wanted: Position;
+  /** The log may have more than was read. */
+  more: boolean;
+  stopped: boolean;
+};
+
+const fail = (options: RunnerOptions, state: State, failure: ProjectionFailure): void => {
+  state.stopped = true;
+  options.onFailure(failure);
+};
+
+/** One batch. @returns how many events the log had for it */
+const step = async (options: RunnerOptions, state: State, batchEventsMax: number): Promise<number> => {
+  const events = await options.source.readAll(state.checkpoint.position, batchEventsMax);
+  if (state.stopped) return 0;
+  const { changes, position, failure } = projectBatch(events, options.decode ?? decodeEvent);
+  if (position !== undefined) {
+    const next = { position, epoch: state.checkpoint.epoch };
+    await options.apply(changes, next);
+    state.checkpoint = next;
+    options.onCheckpoint(next);
+  }
+  if (failure !== undefined) fail(options, state, failure);
+  return events.length;
+};
+
+/** Always at least one turn of the event loop: other work of this thread, such as reads, comes between two batches. */
+const createPause = () => {
+  let end: () => void = () => undefined;
+  return {
+    rest: (ms: number): Promise<void> =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, Math.max(ms, 0));
+        end = () => {
+          clearTimeout(timer);
+          setImmediate(resolve);
+        };
+        if (ms <= 0) end();
+      }),
+    /** Cuts the rest under way short. */
+    end: (): void => {
+      end();
     },
   };
 };

@@ -100,7 +100,7 @@ describe("three devices talk", () => {
     const seen: number[] = [];
     for (let pos = 2, more = true; more;) {
       const answer = await bob.request("sync", { cursors: { [group]: pos }, only: true, limit: 1_000 });
-      const [entry] = answer["conversations"] as {
+      const [entry] = answer.conversations as {
         pos: number;
         hasMore: boolean;
         changes: { type: string; payload: { sequence: number } }[];

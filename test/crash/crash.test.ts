@@ -9,7 +9,7 @@ import { seed } from "../kit/seed.js";
 import { startServer, type TestServer } from "../kit/server.js";
 
 const clientsCount = 20;
-const kills = Number(process.env["PARLEY_KILLS"] ?? 5);
+const kills = Number(process.env.PARLEY_KILLS ?? 5);
 
 type Sent = {
   readonly conversationId: string;
@@ -51,7 +51,7 @@ describe(`kill -9 under load (seed ${seed}, ${kills} kills)`, () => {
         const unread = await unreadAsServed(devices);
         for (const [key, count] of unread) {
           const [userId = "", conversationId = ""] = key.split(" ");
-          expect([key, count]).toEqual([key, unreadIn(log.get(conversationId) as TrueConversation, userId)]);
+          expect([key, count]).toEqual([key, unreadIn(inLog(log, conversationId), userId)]);
         }
       } finally {
         await server.dispose();
@@ -77,7 +77,7 @@ const makeConversations = async (devices: readonly Device[]): Promise<ReadonlyMa
     await eventually(() => members.every(({ client }) => client.conversations.has(conversationId)), "members know it");
   };
   for (let i = 0; i < devices.length; i += 2) {
-    const [a, b] = [devices[i] as Device, devices[i + 1] as Device];
+    const [a, b] = devices.slice(i, i + 2) as [Device, Device];
     await make([a, b], a.client.createDirect(b.userId));
   }
   for (const members of [devices, devices.slice(0, 7)]) {
@@ -212,10 +212,16 @@ const checkLog = (
   }
 };
 
+const inLog = (log: ReadonlyMap<string, TrueConversation>, conversationId: string): TrueConversation => {
+  const conversation = log.get(conversationId);
+  if (conversation === undefined) throw new Error(`${conversationId} is not in the log`);
+  return conversation;
+};
+
 const checkClients = (log: ReadonlyMap<string, TrueConversation>, views: readonly ClientView[]): void => {
   const agreed = new Map<string, readonly (string | undefined)[]>();
   for (const { userId, conversationId, sequences, texts } of views) {
-    const all = messagesOf(log.get(conversationId) as TrueConversation);
+    const all = messagesOf(inLog(log, conversationId));
     expect([userId, sequences]).toEqual([userId, all.map(({ sequence }) => sequence)]);
     expect(texts).toEqual(agreed.get(conversationId) ?? texts);
     agreed.set(conversationId, texts);

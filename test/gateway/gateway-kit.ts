@@ -18,7 +18,7 @@ export type TestGateway = {
   readonly secret: Buffer;
   /** What the dispatcher was told, in order: "opened alice/phone", "text …", "closed alice/phone". */
   readonly told: string[];
-  readonly token: (userId: string, deviceId?: string, ttlSeconds?: number) => Promise<string>;
+  readonly token: (userId: string, deviceId?: string, ttlSeconds?: number) => string;
   readonly client: (userId: string, deviceId?: string, query?: string) => Promise<Client>;
   readonly stop: () => Promise<void>;
 };
@@ -65,8 +65,7 @@ export const startTestGateway = async (options: TestOptions = {}): Promise<TestG
     secret,
     told,
     token,
-    client: async (userId, deviceId, query = "") =>
-      openClient(`${wsUrl(gateway)}?token=${await token(userId, deviceId)}${query}`),
+    client: (userId, deviceId, query = "") => openClient(`${wsUrl(gateway)}?token=${token(userId, deviceId)}${query}`),
     stop: gateway.close,
   };
 };

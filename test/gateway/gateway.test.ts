@@ -97,7 +97,7 @@ describe("draining", () => {
     server = await startTestGateway({ dispatcher: { drain: () => settled } });
     const clients = await Promise.all(Array.from({ length: 600 }, (_, index) => server.client(`user${index}`)));
     const [first] = clients;
-    const token = await server.token("late");
+    const token = server.token("late");
     const kept = await ask("/healthz");
     expect(kept.status).toBe(200);
 
@@ -134,7 +134,7 @@ describe("draining", () => {
     get("/readyz");
     await expect.poll(() => answered.join()).toMatch(/503 .*"gateway":"draining"/s);
     answered.length = 0;
-    get(`/ws?token=${await server.token("a")}`, `${upgradeHeaders}\r\n`);
+    get(`/ws?token=${server.token("a")}`, `${upgradeHeaders}\r\n`);
     await expect.poll(() => answered.join()).toMatch(/503 .*UNAVAILABLE/s);
     await expect(ask("/readyz")).rejects.toThrow();
     standing.destroy();

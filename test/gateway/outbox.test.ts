@@ -87,7 +87,7 @@ it("closes a slow peer with 4508: every frame has arrived or is counted as dropp
 
 it("cuts a peer that never reads", async () => {
   await start();
-  const socket = await rawWebSocket(server.gateway.port, await server.token("alice"));
+  const socket = await rawWebSocket(server.gateway.port, server.token("alice"));
   socket.pause();
   await fill(connectionOf("alice"), "x".repeat(4096));
   await expect.poll(() => server.hub.size()).toBe(0);

@@ -30,7 +30,7 @@ const open = (query: string, protocols: string[] = [], options: object = {}) =>
 
 describe("the upgrade", () => {
   it("takes the token from the header, from the subprotocols and from the query, in this order", async () => {
-    const [alice, bob, carol] = await Promise.all(["alice", "bob", "carol"].map((user) => server.token(user)));
+    const [alice, bob, carol] = ["alice", "bob", "carol"].map((user) => server.token(user));
     const headers = { authorization: `Bearer ${alice}` };
     const byHeader = await open(`?token=${carol}`, ["parley.v1", `bearer.${bob}`], { headers });
     const byProtocol = await open(`?token=${carol}`, ["parley.v1", `bearer.${bob}`]);
@@ -70,7 +70,7 @@ describe("the upgrade", () => {
       },
     ],
   ])("refuses %s with 401 and the JSON error body", async (_name, make) => {
-    const refusal = await refusalOf(open(`?token=${await make()}`));
+    const refusal = await refusalOf(open(`?token=${make()}`));
     expect(refusal.status).toBe(401);
     const body = JSON.parse(refusal.body) as Record<string, unknown>;
     expect(body).toEqual({ error: "UNAUTHORIZED", message: expect.any(String) as string });
@@ -82,7 +82,7 @@ describe("the upgrade", () => {
 
   it("checks the origin where origins are configured", async () => {
     await restart({ config: { allowedOrigins: ["https://chat.example"] } });
-    const token = await server.token("alice");
+    const token = server.token("alice");
     const refusal = await refusalOf(open(`?token=${token}`, [], { origin: "https://evil.example" }));
     expect(refusal.status).toBe(403);
     expect(JSON.parse(refusal.body)).toMatchObject({ error: "FORBIDDEN" });
@@ -93,7 +93,7 @@ describe("the upgrade", () => {
 
   it("refuses what comes too fast with 503 and a time to come back, and recovers", async () => {
     await restart({ config: { acceptsBurstMax: 2, acceptsPerSecondMax: 20 } });
-    const token = await server.token("alice");
+    const token = server.token("alice");
     const opened = await Promise.allSettled(Array.from({ length: 8 }, () => open(`?token=${token}`)));
     expect(opened.filter((each) => each.status === "fulfilled").length).toBeLessThan(8);
     const refusal = opened.find((each) => each.status === "rejected")?.reason as Awaited<ReturnType<typeof refusalOf>>;
@@ -116,7 +116,7 @@ describe("the upgrade", () => {
   });
 
   it("survives clients that leave while their token is checked", async () => {
-    const token = await server.token("alice");
+    const token = server.token("alice");
     const leaving = Array.from({ length: 50 }, async () => {
       const socket = await rawWebSocket(server.gateway.port, token);
       socket.destroy();
@@ -140,7 +140,7 @@ describe("the upgrade", () => {
     for (let round = 0; round < 60; round++) {
       await restart({ authenticate: later });
       expect((await refusalOf(open("?token=rubbish"))).status).toBe(401);
-      const client = await open(`?token=${await sign(`user${round}`)}`);
+      const client = await open(`?token=${sign(`user${round}`)}`);
       expect(await client.next(0)).toBe(connected);
     }
   });
@@ -200,7 +200,7 @@ describe("frames", () => {
 
   it("that are malformed or half written hurt nobody else", async () => {
     const other = await server.client("bob");
-    const token = await server.token("alice");
+    const token = server.token("alice");
     const whole = maskedFrame(1, "hello there");
     const sent: (Buffer | string)[] = [
       whole.subarray(0, 7),

@@ -63,9 +63,7 @@ export const commands: fc.Arbitrary<readonly ConversationCommand[]> = fc
   )
   .map(([members, rest]) => [
     { ...start(members, {}), context: contextOf(members[0] ?? "alice", 5_000, "start") },
-    ...rest.map(
-      ([by, command, now], index) => ({ ...command, context: contextOf(by, now, `c-${index}`) }) as ConversationCommand,
-    ),
+    ...rest.map(([by, command, now], index) => ({ ...command, context: contextOf(by, now, `c-${index}`) })),
   ]);
 
 export type Run = { readonly state: Conversation; readonly events: readonly ConversationEvent[] };

@@ -12,7 +12,7 @@ export const connectDevice = async (
 ): Promise<Client> => {
   const client = createClient({
     url: server.url(),
-    platform: nodePlatform(WebSocket as never),
+    platform: nodePlatform(WebSocket),
     token: () => server.token(userId, deviceId),
     backoff: { delayMsBase: 50, delayMsMax: 500 },
     ...options,

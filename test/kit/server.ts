@@ -57,7 +57,9 @@ export const startServer = async (
     dataDir,
     token: (userId, deviceId, ttlSeconds = 3_600) => issueToken(dataDir, { userId, deviceId }, ttlSeconds),
     start,
-    kill: async () => void (await end("SIGKILL")),
+    kill: async () => {
+      await end("SIGKILL");
+    },
     terminate: () => end("SIGTERM"),
     process: () => now().child,
     dispose: async () => {

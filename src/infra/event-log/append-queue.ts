@@ -50,7 +50,9 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
   let bytes = 0;
   let ended: string | undefined;
 
+  /** While a commit is in flight the next one gathers here: fuller commits cost less an event, and nobody waits longer. */
   const flush = (): void => {
+    if (sent.length > 0) return;
     const batch = waiting;
     waiting = [];
     for (let at = 0; at < batch.length;) {
@@ -100,6 +102,8 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
       const answers = answersOf(results);
       publish({ batch, answers });
       for (const [i, answer] of answers.entries()) batch[i]?.resolve(answer);
+      // After this turn: those whose answers came just now may have more.
+      if (waiting.length > 0) setImmediate(flush);
     },
     close: (reason) => {
       ended = reason;

@@ -84,7 +84,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
   const home = read("home", settings.home.codec);
   if (!host || port === undefined || !dataDir || !logLevel || heartbeatSeconds === undefined || !seal || !home)
     throw new BadConfig(problems);
-  const allowedOrigins = (environment["PARLEY_ALLOWED_ORIGINS"] ?? "").split(",").map((origin) => origin.trim());
+  const allowedOrigins = (environment.PARLEY_ALLOWED_ORIGINS ?? "").split(",").map((origin) => origin.trim());
   return {
     host,
     port,

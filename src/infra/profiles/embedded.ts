@@ -82,7 +82,7 @@ const open = async (
   });
   closers.push(delivery.stop);
 
-  const { authenticate } = createJwtAuthenticator({ secret });
+  const { authenticate, check } = createJwtAuthenticator({ secret });
   const app: Application = { commands, queries, epoch, head: log.head, readiness: readinessOf(log, views) };
   const shared = createShared(app);
   const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
@@ -91,7 +91,7 @@ const open = async (
   const gateway = await startGateway({
     config: { ...config, heartbeatIntervalMs, maxFrameBytes: sizes.maxFrameBytes },
     app,
-    authenticate,
+    authenticate: check,
     dispatcher,
     rest: createRest(common),
     hub,
@@ -150,7 +150,7 @@ const wakeViews = (log: SqliteLog, views: SqliteViews, logger: Logger): void => 
 
 const readinessOf = (log: SqliteLog, views: SqliteViews): Application["readiness"] => {
   const problems: Record<string, string> = {};
-  void log.failed.then((error) => (problems["log"] = error.message));
-  void views.failed.then((error) => (problems["views"] = error.message));
+  void log.failed.then((error) => (problems.log = error.message));
+  void views.failed.then((error) => (problems.views = error.message));
   return () => Promise.resolve({ ready: Object.keys(problems).length === 0, problems: { ...problems } });
 };

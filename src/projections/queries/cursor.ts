@@ -1,4 +1,4 @@
-import type { t} from "../../domain/kernel/fp.js";
+import type { t } from "../../domain/kernel/fp.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import { reject, type Rejection } from "../../domain/rejections.js";
 

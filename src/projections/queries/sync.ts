@@ -154,8 +154,10 @@ const add = async (deps: SyncDependencies, plan: Plan, page: Page, row: SummaryR
   const { conversationId } = row.conversation;
   const cursor = Object.hasOwn(plan.cursors, conversationId) ? plan.cursors[conversationId] : undefined;
   const membershipMoved = plan.since === undefined || row.membershipPosition > plan.since;
-  if (cursor === undefined && row.member.present && membershipMoved)
-    return page.addNew(await toSummary(row, deps.open));
+  if (cursor === undefined && row.member.present && membershipMoved) {
+    page.addNew(await toSummary(row, deps.open));
+    return;
+  }
   if (!row.member.present && (membershipMoved || cursor !== undefined)) page.left.push(conversationId);
   // Nothing of a conversation that was left before the token reaches its former member.
   if (cursor === undefined && !row.member.present && !membershipMoved) return;
