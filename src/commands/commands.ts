@@ -1,7 +1,8 @@
 import type { Either } from "../domain/kernel/fp.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
-import type { DeviceType } from "../domain/user/user.events.js";
-import type { Settings, ContentType } from "../domain/conversation/conversation.events.js";
+import type { DeviceType, Privacy } from "../domain/user/user.events.js";
+import type { Preferences } from "../domain/user/user.js";
+import type { ContentType, Role, Settings } from "../domain/conversation/conversation.events.js";
 import type { Position } from "../domain/kernel/stream.js";
 import type { Rejection } from "../domain/rejections.js";
 
@@ -12,7 +13,10 @@ import type { Rejection } from "../domain/rejections.js";
  */
 export type Commands = {
   /** Without a type (REST) a known device keeps its own and a new one is "web". */
-  readonly registerDevice: (command: { deviceType?: DeviceType }, context: CommandContext) => Outcome<Written>;
+  readonly registerDevice: (
+    command: { deviceType?: DeviceType; tokenIssuedAt?: number },
+    context: CommandContext,
+  ) => Outcome<Written>;
   readonly startDirect: (command: { peerId: string }, context: CommandContext) => Outcome<Started>;
   readonly startGroup: (command: StartGroup, context: CommandContext) => Outcome<Started>;
   readonly addMembers: (
@@ -25,6 +29,36 @@ export type Commands = {
     context: CommandContext,
   ) => Outcome<Changed>;
   readonly sendMessage: (command: SendMessage, context: CommandContext) => Outcome<MessageAccepted>;
+  /** Own messages, while they are there. */
+  readonly editMessage: (command: EditMessage, context: CommandContext) => Outcome<Changed>;
+  /** Own messages; in groups anybody's by admins and owners. Twice is once. */
+  readonly deleteMessage: (command: MessageName, context: CommandContext) => Outcome<Changed>;
+  readonly addReaction: (command: MessageName & { emoji: string }, context: CommandContext) => Outcome<Changed>;
+  readonly removeReaction: (command: MessageName & { emoji: string }, context: CommandContext) => Outcome<Changed>;
+  readonly changeRole: (
+    command: { conversationId: string; userId: string; role: Role },
+    context: CommandContext,
+  ) => Outcome<Changed>;
+  readonly changeSettings: (
+    command: { conversationId: string; name?: string; description?: string; settings?: Partial<Settings> },
+    context: CommandContext,
+  ) => Outcome<Changed>;
+  /** A removed device comes back only with a token issued later. */
+  readonly removeDevice: (command: { deviceId: string }, context: CommandContext) => Outcome<Written>;
+  readonly changeProfile: (
+    command: { displayName?: string; privacy?: Partial<Privacy> },
+    context: CommandContext,
+  ) => Outcome<Written>;
+  /** Of a present member. */
+  readonly changePreferences: (
+    command: { conversationId: string } & Partial<Preferences>,
+    context: CommandContext,
+  ) => Outcome<Written & Preferences>;
+  /** The other present members of a conversation, for what never enters the log; a Left as for any command. */
+  readonly othersIn: (
+    conversationId: string,
+    context: CommandContext,
+  ) => Outcome<{ readonly userIds: readonly string[] }>;
   /** Cursors that do not grow write nothing. */
   readonly advanceReceipts: (command: AdvanceReceipts, context: CommandContext) => Outcome<Written>;
 };
@@ -51,6 +85,14 @@ export type SendMessage = {
   /** JSON text of the content as it will be sealed and sent. */
   readonly content: string;
   readonly replyTo?: string;
+};
+
+export type MessageName = { readonly conversationId: string; readonly messageId: string };
+
+export type EditMessage = MessageName & {
+  readonly contentType: ContentType;
+  /** JSON text of the content as it will be sealed and sent. */
+  readonly content: string;
 };
 
 export type MessageAccepted = Written & {

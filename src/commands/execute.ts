@@ -1,21 +1,20 @@
-import { isDeepStrictEqual } from "node:util";
-import { decodeConversationEvent } from "../domain/catalogue.js";
-import {
-  acceptedMessage,
-  type Conversation,
-  type SendMessage as SendMessageCommand,
-} from "../domain/conversation/conversation.js";
 import { isOrWasMember } from "../domain/conversation/conversation.decide.js";
+import type { Conversation, ConversationCommand } from "../domain/conversation/conversation.js";
 import { defaultSettings } from "../domain/conversation/conversation.events.js";
+import { formerMember } from "../domain/conversation/decision.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
-import { E } from "../domain/kernel/fp.js";
-import { directConversationId, groupConversationId, messageIdOf } from "../domain/kernel/ids.js";
-import { streamOf } from "../domain/kernel/stream.js";
+import { E, type Either } from "../domain/kernel/fp.js";
+import { directConversationId, groupConversationId } from "../domain/kernel/ids.js";
+import { limits } from "../domain/kernel/limits.js";
 import { conversationNotFound, reject, type Rejection } from "../domain/rejections.js";
-import type { AdvanceReceipts, Commands, MessageAccepted, Outcome, SendMessage, StartGroup } from "./commands.js";
-import type { EventLog, Ids } from "./ports.js";
+import { preferencesOf, privacyOf } from "../domain/user/user.js";
+import type { AdvanceReceipts, Commands, StartGroup } from "./commands.js";
+import { needsNoLookUp, prepareWith } from "./look-up.js";
+import { createMessageCommands } from "./messages.js";
+import type { EventLog, Ids, LookUpMessage } from "./ports.js";
 import { routes } from "./routes.js";
-import { unsealed, type Sealing } from "./sealing.js";
+import type { Sealing } from "./sealing.js";
+import { changed, type ConversationDone } from "./settled.js";
 import { createWriter } from "./writer.js";
 
 export type CommandDependencies = {
@@ -24,12 +23,16 @@ export type CommandDependencies = {
   readonly ids: Ids;
   /** Name of the cell, written into first events. */
   readonly home: string;
+  readonly lookUp: LookUpMessage;
+  /** Members of a group. */
+  readonly membersMax: number;
 };
 
 /** The write side: every command on its aggregate's queue. `pending` counts what was submitted and is not settled. */
 export const createCommands = (deps: CommandDependencies): Commands & { readonly pending: () => number } => {
-  const { log, home, ids } = deps;
-  const conversations = createWriter(log, routes.conversation);
+  const { log, home, ids, membersMax } = deps;
+  const conversationRoute = { ...routes.conversation, prepare: prepareWith(deps.lookUp), isPrepared: needsNoLookUp };
+  const conversations = createWriter(log, conversationRoute);
   const receipts = createWriter(log, routes.receipts);
   const users = createWriter(log, routes.user);
 
@@ -40,72 +43,91 @@ export const createCommands = (deps: CommandDependencies): Commands & { readonly
     // What somebody else started is not among the caller's own changes: the answer shows it all the same.
     return E.right({ conversationId: id, created, position: created ? settled.right.position : await log.head() });
   };
+  const change = async (id: string, command: ConversationCommand) =>
+    E.map(changed)(await conversations.submit(id, command));
 
   return {
+    ...createMessageCommands(deps, conversations),
+
     pending: () => conversations.pending() + receipts.pending() + users.pending(),
 
-    registerDevice: async ({ deviceType }, context) =>
+    registerDevice: (command, context) =>
       users.submit(context.by.userId, {
         type: "RegisterDevice",
         home,
-        ...(deviceType === undefined ? {} : { deviceType }),
+        devicesMax: limits.devicesMax,
+        ...command,
         context,
       }),
+
+    removeDevice: (command, context) => users.submit(context.by.userId, { type: "RemoveDevice", ...command, context }),
+
+    changeProfile: (command, context) =>
+      users.submit(context.by.userId, { type: "ChangeProfile", ...command, context }),
+
+    changePreferences: async ({ conversationId, ...changes }, context) => {
+      const present = presentMember(await conversations.current(conversationId), context);
+      if (E.isLeft(present)) return present;
+      const command = { type: "ChangePreferences" as const, conversationId, changes, context };
+      const settled = await users.submit(context.by.userId, command);
+      return E.map(({ position, state }: { position: number; state: Parameters<typeof preferencesOf>[0] }) => ({
+        position,
+        ...preferencesOf(state, conversationId),
+      }))(settled);
+    },
 
     startDirect: ({ peerId }, context) => {
       const id = directConversationId(context.by.userId, peerId);
       const members = [context.by.userId, peerId].map((userId) => ({ userId, role: "member" as const }));
       const profile = { kind: "direct" as const, settings: defaultSettings };
-      return start(id, { conversationId: id, home, profile, members }, context);
+      return start(id, { conversationId: id, home, profile, members, membersMax: members.length }, context);
     },
 
     startGroup: (command, context) => {
       const { clientRequestId } = command;
       const named = clientRequestId === undefined ? { random: ids.uuid() } : { clientRequestId };
       const id = groupConversationId(context.by.userId, named);
-      return start(id, { conversationId: id, home, ...groupOf(command, context.by.userId) }, context);
+      return start(id, { conversationId: id, home, membersMax, ...groupOf(command, context.by.userId) }, context);
     },
 
     addMembers: async ({ conversationId, userIds }, context) => {
-      const settled = await conversations.submit(conversationId, { type: "JoinMembers", userIds, context });
-      return E.map((done: Done) => {
+      const command = { type: "JoinMembers" as const, userIds, membersMax, context };
+      return E.map((done: ConversationDone) => {
         const joins = done.events.filter((event) => event.type === "MemberJoined");
         const memberCount = done.state.situation === "started" ? done.state.members.size : 0;
-        return {
-          ...changed(done),
-          added: joins.flatMap((join) => join.members.map(({ userId }) => userId)),
-          memberCount,
-        };
-      })(settled);
+        const added = joins.flatMap((join) => join.members.map(({ userId }) => userId));
+        return { ...changed(done), added, memberCount };
+      })(await conversations.submit(conversationId, command));
     },
 
-    removeMember: async ({ conversationId, userId }, context) =>
-      E.map(changed)(await conversations.submit(conversationId, { type: "RemoveMember", userId, context })),
+    removeMember: ({ conversationId, userId }, context) =>
+      change(conversationId, { type: "RemoveMember", userId, context }),
 
-    sendMessage: (command, context) => sendMessage(deps, conversations, command, context),
+    changeRole: ({ conversationId, userId, role }, context) =>
+      change(conversationId, { type: "ChangeRole", userId, role, context }),
+
+    changeSettings: ({ conversationId, ...changes }, context) =>
+      change(conversationId, { type: "ChangeSettings", changes, context }),
+
+    othersIn: async (conversationId, context) =>
+      E.map((state: Present) => ({
+        userIds: [...state.members.keys()].filter((userId) => userId !== context.by.userId),
+      }))(presentMember(await conversations.current(conversationId), context)),
 
     advanceReceipts: async (command, context) => {
-      const refusal = refusalOf(await conversations.current(command.conversationId), command, context);
+      const present = presentMember(await conversations.current(command.conversationId), context);
+      if (E.isLeft(present)) return present;
+      const refusal = beyondTheLast(present.right.lastSequence, command);
       if (refusal !== undefined) return E.left(refusal);
-      return receipts.submit(command.conversationId, { type: "AdvanceCursors", ...command, context });
+      const { readReceipts } = privacyOf(await users.current(context.by.userId));
+      const advance = { type: "AdvanceCursors" as const, ...command, private: !readReceipts, context };
+      return receipts.submit(command.conversationId, advance);
     },
   };
 };
 
-type ConversationWriter = ReturnType<
-  typeof createWriter<
-    Parameters<typeof routes.conversation.decider.decide>[1],
-    Conversation,
-    Parameters<typeof routes.conversation.decider.evolve>[1]
-  >
->;
-type Done = Extract<Awaited<ReturnType<ConversationWriter["submit"]>>, { _tag: "Right" }>["right"];
-type Start = Extract<Parameters<typeof routes.conversation.decider.decide>[1], { type: "StartConversation" }>;
-
-const changed = ({ events, revision, position }: Done) => ({
-  position,
-  ...(events.length > 0 ? { pos: revision } : {}),
-});
+type Start = Extract<ConversationCommand, { type: "StartConversation" }>;
+type Present = Extract<Conversation, { situation: "started" }>;
 
 const groupOf = (command: StartGroup, creator: string) => {
   const { name, description, participantIds, settings } = command;
@@ -124,66 +146,16 @@ const groupOf = (command: StartGroup, creator: string) => {
   };
 };
 
-const sendMessage = async (
-  deps: CommandDependencies,
-  conversations: ConversationWriter,
-  sent: SendMessage,
-  context: CommandContext,
-): Outcome<MessageAccepted> => {
-  const { conversationId, clientMessageId, contentType, content, replyTo } = sent;
-  const messageId = messageIdOf(conversationId, context.by, clientMessageId);
-  const commandOf = (sealed: SendMessageCommand["content"]) => ({
-    type: "SendMessage" as const,
-    messageId,
-    clientMessageId,
-    contentType,
-    content: sealed,
-    ...(replyTo === undefined ? {} : { replyTo }),
-    context,
-  });
-  const sealed =
-    contentType === "encrypted"
-      ? unsealed(content)
-      : deps.sealing.seal(messageId, context.by.userId, context.now, content);
-  const command = sealed instanceof Promise ? sealed.then(commandOf) : commandOf(sealed);
-  const settled = await conversations.submit(conversationId, command);
-  if (E.isLeft(settled)) return settled;
-  const accepted = acceptedMessage(settled.right.state, messageId);
-  if (accepted === undefined) throw new Error(`accepted message ${messageId} is not in the state that accepted it`);
-  const { sequence, pos, at } = accepted;
-  const duplicate = settled.right.events.length === 0;
-  if (duplicate) {
-    const difference = await differenceFrom(deps, sent, pos);
-    if (difference !== undefined) return E.left(difference);
-  }
-  const { position } = settled.right;
-  return E.right({ clientMessageId, messageId, conversationId, sequence, pos, timestamp: at, duplicate, position });
+/** The state, for what only present members may do. */
+const presentMember = (state: Conversation, { by }: CommandContext): Either<Rejection, Present> => {
+  if (state.situation === "absent" || !isOrWasMember(state, by.userId)) return E.left(conversationNotFound);
+  return state.members.has(by.userId) ? E.right(state) : E.left(formerMember);
 };
-
-/** A key names one message: the same content again is a retry, other content a mistake that the client should see. */
-const differenceFrom = async (
-  deps: CommandDependencies,
-  sent: SendMessage,
-  pos: number,
-): Promise<Rejection | undefined> => {
-  const [recorded] = await deps.log.readStream(streamOf.conversation(sent.conversationId), pos, 1);
-  const first = recorded === undefined ? undefined : decodeConversationEvent(recorded);
-  if (first?.type !== "MessageSent") throw new Error(`no message at ${sent.conversationId}@${pos}`);
-  if (first.replyTo !== sent.replyTo || first.contentType !== sent.contentType) return keyReused;
-  if (first.contentType === "encrypted") return undefined;
-  const text = await deps.sealing.open(first.messageId, first.content);
-  if (text === null || isDeepStrictEqual(JSON.parse(text), JSON.parse(sent.content))) return undefined;
-  return keyReused;
-};
-
-const keyReused = reject("DUPLICATE_MESSAGE", "This clientMessageId was used for another message; use a new one.");
 
 /** Cursors are refused by what the conversation knows; that they only grow is the receipts' own law. */
-const refusalOf = (state: Conversation, command: AdvanceReceipts, { by }: CommandContext): Rejection | undefined => {
-  if (state.situation === "absent" || !isOrWasMember(state, by.userId)) return conversationNotFound;
-  if (!state.members.has(by.userId)) return reject("FORBIDDEN", "You are no longer a member of this conversation.");
+const beyondTheLast = (lastSequence: number, command: AdvanceReceipts): Rejection | undefined => {
   const upTo = Math.max(command.deliveredUpTo ?? 0, command.readUpTo ?? 0);
-  if (upTo <= state.lastSequence) return undefined;
-  const expected = `at most ${state.lastSequence}, the last sequence of the conversation`;
+  if (upTo <= lastSequence) return undefined;
+  const expected = `at most ${lastSequence}, the last sequence of the conversation`;
   return reject("INVALID_MESSAGE", "upToSequence is beyond the last message.", [{ field: "upToSequence", expected }]);
 };

@@ -1,3 +1,4 @@
+import type { OldMessage } from "../domain/conversation/conversation.js";
 import type {
   ExpectedRevision,
   NewEvent,
@@ -78,6 +79,21 @@ export type KeyStore = {
   readonly cached: (keyId: string) => Buffer | undefined;
   readonly obtain: (keyId: string) => Promise<Buffer>;
   readonly find: (keyId: string) => Promise<Buffer | undefined>;
+};
+
+/**
+ * Messages from before a state's window, by id. `from`: the state itself knows every change from this revision on; the
+ * answer holds at least everything before it. Null: there is no such message. Rejects with LogError `UNAVAILABLE` when
+ * nobody can answer now.
+ */
+export type LookUpMessage = (conversationId: string, messageId: string, from: Revision) => Promise<OldMessage | null>;
+
+/** The messages view, as far as it has come: `coversTo` is the last revision of the conversation that it holds. */
+export type MessageIndex = {
+  readonly find: (
+    conversationId: string,
+    messageId: string,
+  ) => Promise<{ readonly coversTo: Revision; readonly message: OldMessage | null }>;
 };
 
 export type Clock = () => number;

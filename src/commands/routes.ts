@@ -13,7 +13,7 @@ import { streamOf, type RecordedEvent, type Revision, type StreamName } from "..
 import type { ReceiptsEvent } from "../domain/receipts/receipts.events.js";
 import { receipts, type AdvanceCursors, type Receipts } from "../domain/receipts/receipts.js";
 import type { UserEvent } from "../domain/user/user.events.js";
-import { user, type RegisterDevice, type User } from "../domain/user/user.js";
+import { user, type User, type UserCommand } from "../domain/user/user.js";
 
 /** Where an aggregate's commands go: its stream, its decider, and what its appends expect. */
 export type Route<Command, State, Event> = {
@@ -22,6 +22,10 @@ export type Route<Command, State, Event> = {
   readonly decode: (recorded: RecordedEvent) => Event;
   /** `any` only where all events commute: then nobody ever conflicts. */
   readonly expects: "revision" | "any";
+  /** Whether `command` can be decided on `state` without reading anything first. Missing: always. */
+  readonly isPrepared?: (state: State, command: Command) => boolean;
+  /** The command with what has to be read for it; undefined when nothing has to. */
+  readonly prepare?: (state: State, command: Command) => Promise<Command> | undefined;
   /** Takes back from a state what was folded in beyond `revision` in place. */
   readonly rewind?: (state: State, revision: Revision) => void;
 };
@@ -47,7 +51,7 @@ const receiptsRoute: Route<AdvanceCursors, Receipts, ReceiptsEvent> = {
   expects: "any",
 };
 
-const userRoute: Route<RegisterDevice, User, UserEvent> = {
+const userRoute: Route<UserCommand, User, UserEvent> = {
   stream: streamOf.user,
   decider: user,
   decode: decodeUserEvent,

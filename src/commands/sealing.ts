@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomFillSync } from "node:crypto";
+import { createCipheriv, createHmac, createDecipheriv, randomFillSync } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Sealed } from "../domain/conversation/conversation.events.js";
 import type { KeyStore } from "./ports.js";
@@ -11,6 +11,8 @@ import type { KeyStore } from "./ports.js";
 export type Sealing = {
   /** Makes the key first where there is none: only then a promise. */
   readonly seal: (messageId: string, owner: string, at: number, text: string) => Sealed | Promise<Sealed>;
+  /** A keyed digest of the content: the same for the same content, owner and month, and telling nothing without the key. */
+  readonly digest: (messageId: string, owner: string, at: number, text: string) => Promise<string>;
   /** Only from memory: what this process sealed a moment ago. */
   readonly openNow: (messageId: string, sealed: Sealed) => string | undefined;
   /** Null when the key is gone. @throws Error when the data were tampered with. */
@@ -52,6 +54,10 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
       const key = keys.cached(keyId);
       if (key !== undefined) return sealWith(key, keyId, messageId, text);
       return keys.obtain(keyId).then((made) => sealWith(made, keyId, messageId, text));
+    },
+    digest: async (messageId, owner, at, text) => {
+      const key = enabled ? await keys.obtain(keyIdOf(owner, at)) : messageId;
+      return createHmac("sha256", key).update(messageId).update(text).digest("base64url");
     },
     open: async (messageId, sealed) => {
       const known = openNow(messageId, sealed);

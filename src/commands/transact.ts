@@ -10,7 +10,9 @@ import type { Route, Routed, RoutedEvent } from "./routes.js";
 export type Loaded<State> = { readonly state: State; readonly revision: Revision };
 
 /** What became of one command: the state right after it, its events (none: nothing to change), and where they stand. */
-export type Settled<State, Event> = {
+export type Settled<Command, State, Event> = {
+  /** As it was decided: with what was read for it. */
+  readonly command: Command;
   readonly state: State;
   readonly events: readonly Event[];
   /** Revision of the command's last event, or of the state that made it needless. */
@@ -22,7 +24,7 @@ export type Settled<State, Event> = {
 /** A command waiting for its turn. `settle` is called exactly once, after its events are durable. */
 export type Job<Command, State, Event> = {
   readonly command: Command;
-  readonly settle: (outcome: Either<Rejection, Settled<State, Event>>) => void;
+  readonly settle: (outcome: Either<Rejection, Settled<Command, State, Event>>) => void;
   /** Instead of `settle`, for a defect. */
   readonly fail: (error: Error) => void;
 };
@@ -48,6 +50,7 @@ export const transact = async <Command extends Routed, State, Event extends Rout
 ): Promise<Loaded<State>> => {
   let loaded = known ?? (await catchUp(log, route, stream));
   for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
+    await prepareFirst(route, loaded.state, jobs);
     const batch = decideAll(route, loaded, jobs);
     if (batch.events.length === 0) {
       settleAll(batch, jobs, startPosition);
@@ -71,10 +74,21 @@ export const transact = async <Command extends Routed, State, Event extends Rout
   return loaded;
 };
 
+/** Those behind it that have to be prepared as well end the batch before them, and are first in the next. */
+const prepareFirst = async <Command, State, Event>(
+  { prepare }: Route<Command, State, Event>,
+  state: State,
+  jobs: Job<Command, State, Event>[],
+): Promise<void> => {
+  const [first] = jobs;
+  const prepared = first === undefined ? undefined : prepare?.(state, first.command);
+  if (first !== undefined && prepared !== undefined) jobs[0] = { ...first, command: await prepared };
+};
+
 const startPosition: Position = 0;
 
-type Batch<State, Event> = {
-  readonly outcomes: readonly Either<Rejection, Settled<State, Event>>[];
+type Batch<Command, State, Event> = {
+  readonly outcomes: readonly Either<Rejection, Settled<Command, State, Event>>[];
   readonly events: readonly NewEvent[];
   readonly state: State;
 };
@@ -83,12 +97,13 @@ const decideAll = <Command extends Routed, State, Event extends RoutedEvent>(
   route: Route<Command, State, Event>,
   { state: before, revision: from }: Loaded<State>,
   jobs: readonly Job<Command, State, Event>[],
-): Batch<State, Event> => {
-  const outcomes: Either<Rejection, Settled<State, Event>>[] = [];
+): Batch<Command, State, Event> => {
+  const outcomes: Either<Rejection, Settled<Command, State, Event>>[] = [];
   const events: NewEvent[] = [];
   let state = before;
   let bytes = 0;
   for (const { command } of jobs) {
+    if (outcomes.length > 0 && route.isPrepared?.(state, command) === false) break;
     const decision = route.decider.decide(state, command);
     if (E.isLeft(decision)) {
       outcomes.push(decision);
@@ -100,7 +115,9 @@ const decideAll = <Command extends Routed, State, Event extends RoutedEvent>(
     if (events.length > 0 && bytes > limits.appendBytesMax) break;
     for (const event of decision.right) state = route.decider.evolve(state, event);
     events.push(...encoded);
-    outcomes.push(E.right({ state, events: decision.right, revision: from + events.length, position: startPosition }));
+    outcomes.push(
+      E.right({ command, state, events: decision.right, revision: from + events.length, position: startPosition }),
+    );
   }
   return { outcomes, events, state };
 };
@@ -109,7 +126,7 @@ const decideAll = <Command extends Routed, State, Event extends RoutedEvent>(
 const utf8BytesPerUnitMax = 3;
 
 const settleAll = <Command, State, Event>(
-  batch: Batch<State, Event>,
+  batch: Batch<Command, State, Event>,
   jobs: Job<Command, State, Event>[],
   position: Position,
 ): void => {

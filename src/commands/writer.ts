@@ -17,7 +17,7 @@ export type Writer<Command, State, Event> = {
   readonly submit: (
     id: string,
     command: Command | Promise<Command>,
-  ) => Promise<Either<Rejection, Settled<State, Event>>>;
+  ) => Promise<Either<Rejection, Settled<Command, State, Event>>>;
   /** The state as this process last knew it: read from the log when it is not in memory. Waits for what was submitted. */
   readonly current: (id: string) => Promise<State>;
   /** Commands waiting or in flight. */
@@ -31,7 +31,9 @@ const queueMax = 5_000;
 /** Commands of one append. */
 const batchMax = 256;
 
-type Waiting<Command, State, Event> = Job<Command | Promise<Command>, State, Event>;
+type Waiting<Command, State, Event> = Omit<Job<Command, State, Event>, "command"> & {
+  readonly command: Command | Promise<Command>;
+};
 type Inspection<State> = { readonly inspect: (state: State) => void; readonly fail: (error: Error) => void };
 
 export const createWriter = <Command extends Routed, State, Event extends RoutedEvent>(

@@ -5,12 +5,22 @@ import {
   memberJoinedCodec,
   memberLeftCodec,
   memberRoleChangedCodec,
+  messageDeletedCodec,
+  messageEditedCodec,
   messageSentCodec,
+  reactionCodec,
   settingsChangedCodec,
   type ConversationEvent,
 } from "./conversation/conversation.events.js";
 import { receiptsAdvancedCodec, type ReceiptsEvent } from "./receipts/receipts.events.js";
-import { deviceRegisteredCodec, userRegisteredCodec, type UserEvent } from "./user/user.events.js";
+import {
+  deviceRegisteredCodec,
+  deviceRemovedCodec,
+  preferencesChangedCodec,
+  profileChangedCodec,
+  userRegisteredCodec,
+  type UserEvent,
+} from "./user/user.events.js";
 import { logStartedCodec, type LogStarted } from "./log.events.js";
 
 export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | LogStarted;
@@ -27,9 +37,16 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   MemberRoleChanged: [{ codec: memberRoleChangedCodec }],
   SettingsChanged: [{ codec: settingsChangedCodec }],
   MessageSent: [{ codec: messageSentCodec }],
+  MessageEdited: [{ codec: messageEditedCodec }],
+  MessageDeleted: [{ codec: messageDeletedCodec }],
+  ReactionAdded: [{ codec: reactionCodec }],
+  ReactionRemoved: [{ codec: reactionCodec }],
   ReceiptsAdvanced: [{ codec: receiptsAdvancedCodec }],
   UserRegistered: [{ codec: userRegisteredCodec }],
   DeviceRegistered: [{ codec: deviceRegisteredCodec }],
+  DeviceRemoved: [{ codec: deviceRemovedCodec }],
+  ProfileChanged: [{ codec: profileChangedCodec }],
+  PreferencesChanged: [{ codec: preferencesChangedCodec }],
   LogStarted: [{ codec: logStartedCodec }],
 };
 

@@ -1,10 +1,12 @@
 /** What a command can be refused with. The codes are PROTOCOL §8's; the gateway adds those that only it can give. */
 export type RejectionCode =
   | "INVALID_MESSAGE"
+  | "UNAUTHORIZED"
   | "FORBIDDEN"
   | "CONVERSATION_NOT_FOUND"
   | "MESSAGE_NOT_FOUND"
   | "USER_NOT_FOUND"
+  | "NOT_FOUND"
   | "CONFLICT"
   | "DUPLICATE_MESSAGE"
   | "TOO_LARGE"

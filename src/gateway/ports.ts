@@ -3,12 +3,14 @@ import type { Actor } from "../domain/kernel/ids.js";
 import type { DeviceType } from "../domain/user/user.events.js";
 import type { Position } from "../domain/kernel/stream.js";
 import type { Commands } from "../commands/commands.js";
+import type { Typing } from "../projections/delivery/typing.js";
 import type { Queries } from "../projections/queries/queries.js";
 
 /** The application as the gateway sees it: the same in both profiles. */
 export type Application = {
   readonly commands: Commands;
   readonly queries: Queries;
+  readonly typing: Typing;
   /** Opaque incarnation of the log. */
   readonly epoch: string;
   /** Position of the log's last event. */

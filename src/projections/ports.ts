@@ -76,6 +76,22 @@ export type ViewReads = {
   ) => Promise<readonly MessageRow[]>;
   /** Those of the sequences that exist. */
   readonly messagesAt: (conversationId: string, sequences: readonly number[]) => Promise<readonly MessageRow[]>;
+  /** A message by id, and the last revision of the conversation's stream that these views hold. */
+  readonly messageById: (
+    conversationId: string,
+    messageId: string,
+  ) => Promise<{ readonly coversTo: Revision; readonly message: MessageRow | null }>;
+  /**
+   * For each of the sequences: `of` = members when it was sent, less the sender, and how many of these have received and
+   * (visibly) read up to it.
+   */
+  readonly receiptCounts: (conversationId: string, sequences: readonly number[]) => Promise<readonly ReceiptCounts[]>;
+  /** Those members by user id, strictly after `after`, with the times of their first steps at or beyond the sequence. */
+  readonly receiptsOf: (
+    conversationId: string,
+    sequence: number,
+    page: { after?: string; limit: number },
+  ) => Promise<readonly ReceiptRow[]>;
   /** When the user joined and left, by pos; empty for somebody who never was a member. */
   readonly membershipSteps: (conversationId: string, userId: string) => Promise<readonly MembershipStep[]>;
   readonly user: (userId: string) => Promise<UserRow | undefined>;
@@ -170,7 +186,27 @@ export type MessageRow = {
   readonly content: Sealed | null;
   readonly deletedAt: number | null;
   readonly editedAt: number | null;
+  /** By the order in which an emoji was first there; `userIds`: the first fifty. */
+  readonly reactions: readonly {
+    readonly emoji: string;
+    readonly count: number;
+    readonly userIds: readonly string[];
+  }[];
   readonly updatedPos: number;
+};
+
+export type ReceiptCounts = {
+  readonly sequence: number;
+  readonly messageId: string;
+  readonly senderId: string;
+  readonly of: number;
+  readonly delivered: number;
+  readonly read: number;
+};
+export type ReceiptRow = {
+  readonly userId: string;
+  readonly deliveredAt: number | null;
+  readonly readAt: number | null;
 };
 
 export type UserRow = {
@@ -190,6 +226,8 @@ export type Delivery = {
   readonly frame: string;
   /** Only the recipient's other devices: the one that acted knows already. */
   readonly exceptDeviceId?: string;
+  /** Typing and the like: shed when a socket's outbox is half full. */
+  readonly ephemeral?: true;
 };
 
 /**
@@ -200,4 +238,6 @@ export type Delivery = {
 export type Bus = {
   readonly deliver: (deliveries: readonly Delivery[]) => void | Promise<void>;
   readonly connected: (userId: string, exceptDeviceId?: string) => boolean;
+  /** Ends the device's session, wherever it is, with 4401: it was removed. */
+  readonly disconnect: (userId: string, deviceId: string) => void;
 };

@@ -1,25 +1,33 @@
-import type { CommandContext, Decider, EventContext } from "../kernel/decider.js";
-import { E, type Either } from "../kernel/fp.js";
-import { uuidv5, type UserId } from "../kernel/ids.js";
+import type { Decider, EventContext } from "../kernel/decider.js";
+import { E } from "../kernel/fp.js";
+import type { UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
 import { conversationNotFound, reject, type Rejection } from "../rejections.js";
 import {
   absent,
   evolve,
+  type ChangeRole,
+  type ChangeSettings,
   type Conversation,
   type ConversationCommand,
   type JoinMembers,
   type Member,
   type RemoveMember,
-  type SendMessage,
   type StartConversation,
   type Started,
 } from "./conversation.js";
-import type { ConversationEvent, ConversationProfile, MemberJoined, Role } from "./conversation.events.js";
+import {
+  defaultSettings,
+  type ConversationEvent,
+  type ConversationProfile,
+  type MemberJoined,
+  type Role,
+  type Settings,
+  type SettingsChanged,
+} from "./conversation.events.js";
+import { formerMember, stamping, type Decision, type With } from "./decision.js";
+import { decideAboutMessage } from "./message.decide.js";
 import { mayInGroup, type GroupAct } from "./permissions.js";
-import { findRecent } from "./recent.js";
-
-export type Decision = Either<Rejection, readonly ConversationEvent[]>;
 
 /** Checks go visibility → known key → permission (PROTOCOL §2); shape was checked where the command was made. */
 export const decide = (state: Conversation, command: ConversationCommand): Decision => {
@@ -31,8 +39,16 @@ export const decide = (state: Conversation, command: ConversationCommand): Decis
       return decideJoin(state, command);
     case "RemoveMember":
       return decideLeave(state, command);
+    case "ChangeRole":
+      return decideRole(state, command);
+    case "ChangeSettings":
+      return decideSettings(state, command);
     case "SendMessage":
-      return decideSend(state, command);
+    case "EditMessage":
+    case "DeleteMessage":
+    case "AddReaction":
+    case "RemoveReaction":
+      return decideAboutMessage(state, command);
   }
 };
 
@@ -42,22 +58,10 @@ export const conversation: Decider<ConversationCommand, Conversation, Conversati
   decide,
 };
 
-type With<C> = C & { readonly context: CommandContext };
-
-/** Makes the events' own part: ids from the command's, so that the same command always makes the same events. */
-const stamping = (context: CommandContext, lastAt: number) => {
-  let made = 0;
-  return (id?: string): EventContext => ({
-    id: id ?? uuidv5("event", context.commandId, String(made++)),
-    at: Math.max(context.now, lastAt),
-    by: context.by,
-  });
-};
-
 /** A repeat, or the other party of a direct conversation, finds it started: nothing to write. */
 const decideStart = (state: Conversation, command: With<StartConversation>): Decision => {
   if (state.situation === "started") return E.right([]);
-  if (command.members.length > limits.groupMembersMax) return E.left(tooManyMembers);
+  if (command.members.length > command.membersMax) return E.left(tooManyMembers(command.membersMax));
   const stamp = stamping(command.context, 0);
   const started = stamp();
   const profile = { ...command.profile, createdBy: command.context.by.userId, createdAt: started.at };
@@ -87,7 +91,7 @@ const decideJoin = (state: Started, command: With<JoinMembers>): Decision => {
   if (refusal) return E.left(refusal);
   const newcomers = [...new Set(command.userIds)].filter((userId) => !state.members.has(userId));
   if (newcomers.length === 0) return E.right([]);
-  if (state.members.size + newcomers.length > limits.groupMembersMax) return E.left(tooManyMembers);
+  if (state.members.size + newcomers.length > command.membersMax) return E.left(tooManyMembers(command.membersMax));
   const { historyVisibility } = state.profile.settings;
   const joining = {
     memberCount: state.members.size,
@@ -105,7 +109,7 @@ const decideLeave = (state: Started, command: With<RemoveMember>): Decision => {
   const act = leaver?.role === "owner" ? "removeOwner" : "removeMember";
   const refusal = refusalInGroup(state, by.userId, command.userId === by.userId ? "leave" : act);
   if (refusal) return E.left(refusal);
-  if (leaver === undefined) return E.left(reject("USER_NOT_FOUND", "That user is not a member of this group."));
+  if (leaver === undefined) return E.left(notMember);
   const stamp = stamping(command.context, state.lastAt);
   const left: ConversationEvent = {
     type: "MemberLeft",
@@ -130,27 +134,53 @@ const heirOf = (state: Started, leaverId: UserId, leaver: Member): UserId | unde
 };
 const rank = (member: Member): number => (member.role === "admin" ? 0 : 1);
 
-const decideSend = (state: Started, command: With<SendMessage>): Decision => {
-  const { by } = command.context;
-  // Before permission: whoever retries learns what became of it, whatever they may do today.
-  if (findRecent(state.recent, command.messageId)) return E.right([]);
-  const member = state.members.get(by.userId);
-  if (member === undefined) return E.left(formerMember);
-  if (state.profile.kind === "group" && !mayInGroup(member.role, "post", state.profile.settings))
-    return E.left(reject("FORBIDDEN", "Only admins can post in this group."));
-  const { messageId, clientMessageId, contentType, content, replyTo } = command;
-  const stamp = stamping(command.context, state.lastAt);
-  const sent = { messageId, sequence: state.lastSequence + 1, clientMessageId, contentType, content };
-  return E.right([
-    { type: "MessageSent", ...stamp(messageId), ...sent, ...(replyTo === undefined ? {} : { replyTo }) },
-  ]);
+const decideRole = (state: Started, command: With<ChangeRole>): Decision => {
+  const refusal = refusalInGroup(state, command.context.by.userId, "changeRoles");
+  if (refusal) return E.left(refusal);
+  const member = state.members.get(command.userId);
+  if (member === undefined) return E.left(notMember);
+  if (member.role === command.role) return E.right([]);
+  const owners = [...state.members.values()].filter(({ role }) => role === "owner").length;
+  if (member.role === "owner" && owners === 1)
+    return E.left(reject("CONFLICT", "A group keeps an owner: make somebody else an owner first."));
+  const { userId, role } = command;
+  return E.right([{ type: "MemberRoleChanged", ...stamping(command.context, state.lastAt)(), userId, role }]);
 };
+
+/** Name and description are the members' unless `onlyAdminsCanEdit`; settings always need an admin. */
+const decideSettings = (state: Started, command: With<ChangeSettings>): Decision => {
+  const { settings, ...profile } = command.changes;
+  const { userId } = command.context.by;
+  const acts: readonly GroupAct[] = [
+    ...(Object.keys(profile).length > 0 ? ["editProfile" as const] : []),
+    ...(settings === undefined ? [] : ["editSettings" as const]),
+  ];
+  for (const act of acts) {
+    const refusal = refusalInGroup(state, userId, act);
+    if (refusal) return E.left(refusal);
+  }
+  const changes = changedOnly(state.profile, { ...profile, settings: { ...state.profile.settings, ...settings } });
+  if (Object.keys(changes).length === 0) return E.right([]);
+  return E.right([{ type: "SettingsChanged", ...stamping(command.context, state.lastAt)(), changes }]);
+};
+
+const changedOnly = (
+  { name, description, settings }: ConversationProfile,
+  wanted: { name?: string; description?: string; settings: Settings },
+): SettingsChanged["changes"] => ({
+  ...(wanted.name === undefined || wanted.name === name ? {} : { name: wanted.name }),
+  ...(wanted.description === undefined || wanted.description === (description ?? "")
+    ? {}
+    : { description: wanted.description }),
+  ...(settingNames.every((key) => wanted.settings[key] === settings[key]) ? {} : { settings: wanted.settings }),
+});
+const settingNames = Object.keys(defaultSettings) as (keyof Settings)[];
 
 export const isOrWasMember = (state: Started, userId: UserId): boolean =>
   state.members.has(userId) || state.former.has(userId);
 
-const formerMember = reject("FORBIDDEN", "You are no longer a member of this conversation.");
-const tooManyMembers = reject("TOO_LARGE", `A group has at most ${limits.groupMembersMax} members.`);
+const notMember = reject("USER_NOT_FOUND", "That user is not a member of this group.");
+const tooManyMembers = (max: number): Rejection => reject("TOO_LARGE", `A group has at most ${max} members.`);
 
 const refusalInGroup = (state: Started, userId: UserId, act: GroupAct | "leave") => {
   const member = state.members.get(userId);

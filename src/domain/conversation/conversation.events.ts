@@ -105,6 +105,22 @@ export const messageSentCodec = t.intersection([
   t.partial({ replyTo: t.string, expiresAt: t.number }),
 ]);
 
+/**
+ * `digest`: a keyed digest of the content, so that the same edit again can be told without opening anything, and tells
+ * nothing once the key is gone.
+ */
+export const messageEditedCodec = t.type({
+  messageId: t.string,
+  sequence: t.number,
+  contentType: contentTypeCodec,
+  content: sealedCodec,
+  digest: t.string,
+});
+
+export const messageDeletedCodec = t.type({ messageId: t.string, sequence: t.number });
+
+export const reactionCodec = t.type({ messageId: t.string, sequence: t.number, emoji: t.string });
+
 export type ConversationStarted = { readonly type: "ConversationStarted" } & EventContext &
   Readonly<t.TypeOf<typeof conversationStartedCodec>>;
 export type MemberJoined = { readonly type: "MemberJoined" } & EventContext &
@@ -116,5 +132,23 @@ export type SettingsChanged = { readonly type: "SettingsChanged" } & EventContex
   Readonly<t.TypeOf<typeof settingsChangedCodec>>;
 export type MessageSent = { readonly type: "MessageSent" } & EventContext & Readonly<t.TypeOf<typeof messageSentCodec>>;
 
+export type MessageEdited = { readonly type: "MessageEdited" } & EventContext &
+  Readonly<t.TypeOf<typeof messageEditedCodec>>;
+export type MessageDeleted = { readonly type: "MessageDeleted" } & EventContext &
+  Readonly<t.TypeOf<typeof messageDeletedCodec>>;
+export type ReactionAdded = { readonly type: "ReactionAdded" } & EventContext &
+  Readonly<t.TypeOf<typeof reactionCodec>>;
+export type ReactionRemoved = { readonly type: "ReactionRemoved" } & EventContext &
+  Readonly<t.TypeOf<typeof reactionCodec>>;
+
 export type ConversationEvent =
-  ConversationStarted | MemberJoined | MemberLeft | MemberRoleChanged | SettingsChanged | MessageSent;
+  | ConversationStarted
+  | MemberJoined
+  | MemberLeft
+  | MemberRoleChanged
+  | SettingsChanged
+  | MessageSent
+  | MessageEdited
+  | MessageDeleted
+  | ReactionAdded
+  | ReactionRemoved;

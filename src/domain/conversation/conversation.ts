@@ -1,15 +1,28 @@
 import type { CommandContext } from "../kernel/decider.js";
 import type { ConversationId, MessageId, UserId } from "../kernel/ids.js";
 import { noRevision, type Revision } from "../kernel/stream.js";
-import type { ConversationEvent, ConversationProfile, ContentType, Role, Sealed } from "./conversation.events.js";
-import { findRecent, noRecent, remember, type RecentMessage, type RecentMessages } from "./recent.js";
+import type {
+  ContentType,
+  ConversationEvent,
+  ConversationProfile,
+  Role,
+  Sealed,
+  Settings,
+} from "./conversation.events.js";
+import { amend, type Amendments } from "./amendments.js";
+import { findRecent, noRecent, remember, windowStart, type RecentMessage, type RecentMessages } from "./recent.js";
 
 // --- state ---------------------------------------------------------------------------------------------------------
+
+/** Sequences from `from` up to, not including, `to`. */
+export type Visible = { readonly from: number; readonly to: number };
 
 export type Member = {
   readonly role: Role;
   readonly joinedPos: Revision;
   readonly joinedAt: number;
+  /** Of all their memberships; the present one is open: `to` is Infinity. */
+  readonly visible: readonly Visible[];
 };
 
 export type Absent = { readonly situation: "absent"; readonly revision: typeof noRevision };
@@ -24,9 +37,10 @@ export type Started = {
   readonly lastAt: number;
   /** In the order of joining. */
   readonly members: ReadonlyMap<UserId, Member>;
-  /** Were members and are not now. */
-  readonly former: ReadonlySet<UserId>;
+  /** Were members and are not now, and what they could see. */
+  readonly former: ReadonlyMap<UserId, readonly Visible[]>;
   readonly recent: RecentMessages;
+  readonly amendments: Amendments;
 };
 
 export type Conversation = Absent | Started;
@@ -42,9 +56,19 @@ export type StartConversation = {
   readonly profile: Omit<ConversationProfile, "createdAt" | "createdBy">;
   /** The creator among them. */
   readonly members: readonly { readonly userId: UserId; readonly role: Role }[];
+  readonly membersMax: number;
 };
-export type JoinMembers = { readonly type: "JoinMembers"; readonly userIds: readonly UserId[] };
+export type JoinMembers = {
+  readonly type: "JoinMembers";
+  readonly userIds: readonly UserId[];
+  readonly membersMax: number;
+};
 export type RemoveMember = { readonly type: "RemoveMember"; readonly userId: UserId };
+export type ChangeRole = { readonly type: "ChangeRole"; readonly userId: UserId; readonly role: Role };
+export type ChangeSettings = {
+  readonly type: "ChangeSettings";
+  readonly changes: { readonly name?: string; readonly description?: string; readonly settings?: Partial<Settings> };
+};
 export type SendMessage = {
   readonly type: "SendMessage";
   /** `messageIdOf` its conversation, sender and clientMessageId: the idempotency key. */
@@ -52,11 +76,34 @@ export type SendMessage = {
   readonly clientMessageId: string;
   readonly contentType: ContentType;
   readonly content: Sealed;
-  readonly replyTo?: string;
+  readonly replyTo?: MessageId;
 };
-export type ConversationCommand = (StartConversation | JoinMembers | RemoveMember | SendMessage) & {
+export type EditMessage = {
+  readonly type: "EditMessage";
+  readonly messageId: MessageId;
+  readonly contentType: ContentType;
+  readonly content: Sealed;
+  readonly digest: string;
+};
+export type DeleteMessage = { readonly type: "DeleteMessage"; readonly messageId: MessageId };
+export type React = {
+  readonly type: "AddReaction" | "RemoveReaction";
+  readonly messageId: MessageId;
+  readonly emoji: string;
+};
+
+/** What commands about messages may name: messages older than the state's window come with them, looked up before. */
+export type AboutMessages = SendMessage | EditMessage | DeleteMessage | React;
+export type ConversationCommand = (
+  StartConversation | JoinMembers | RemoveMember | ChangeRole | ChangeSettings | AboutMessages
+) & {
   readonly context: CommandContext;
+  /** What look-ups have found; null: there is no such message. */
+  readonly found?: ReadonlyMap<MessageId, OldMessage | null>;
 };
+
+/** A message from before the window, as it was when the window started or later. */
+export type OldMessage = RecentMessage & { readonly deleted: boolean; readonly reactions: readonly string[] };
 
 // --- evolve --------------------------------------------------------------------------------------------------------
 
@@ -70,8 +117,9 @@ export const evolve = (state: Conversation, event: ConversationEvent): Conversat
       lastSequence: 0,
       lastAt: event.at,
       members: new Map(),
-      former: new Set(),
+      former: new Map(),
       recent: noRecent(),
+      amendments: new Map(),
     };
   // A stream always begins with ConversationStarted: `decide` writes nothing to an absent conversation before it.
   if (state.situation === "absent") return state;
@@ -82,10 +130,11 @@ const evolveStarted = (state: Started, event: Exclude<ConversationEvent, { type:
   switch (event.type) {
     case "MemberJoined": {
       const joined = { joinedPos: state.revision, joinedAt: event.at };
+      const now = { from: event.visibleFrom, to: Infinity };
       const members = new Map(state.members);
-      const former = new Set(state.former);
+      const former = new Map(state.former);
       for (const { userId, role } of event.members) {
-        members.set(userId, { role, ...joined });
+        members.set(userId, { role, ...joined, visible: [...(former.get(userId) ?? []), now] });
         former.delete(userId);
       }
       return { ...state, members, former };
@@ -93,7 +142,9 @@ const evolveStarted = (state: Started, event: Exclude<ConversationEvent, { type:
     case "MemberLeft": {
       const members = new Map(state.members);
       members.delete(event.userId);
-      return { ...state, members, former: new Set(state.former).add(event.userId) };
+      const seen = state.members.get(event.userId)?.visible ?? [];
+      const visible = seen.map(({ from, to }) => ({ from, to: Math.min(to, event.leftAt) }));
+      return { ...state, members, former: new Map(state.former).set(event.userId, visible) };
     }
     case "MemberRoleChanged": {
       const member = state.members.get(event.userId);
@@ -118,9 +169,20 @@ const evolveStarted = (state: Started, event: Exclude<ConversationEvent, { type:
       };
       return { ...state, lastSequence: sequence, recent: remember(state.recent, message) };
     }
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved":
+      return { ...state, amendments: amend(state.amendments, event, state.revision, windowStart(state.recent)) };
   }
 };
 
-/** A message accepted now or earlier, as long as the state remembers it. */
-export const acceptedMessage = (state: Conversation, messageId: MessageId): RecentMessage | undefined =>
-  state.situation === "absent" ? undefined : findRecent(state.recent, messageId);
+/** A message accepted now or earlier: remembered, or looked up for the command that names it. */
+export const acceptedMessage = (
+  state: Conversation,
+  messageId: MessageId,
+  found?: ConversationCommand["found"],
+): RecentMessage | undefined =>
+  state.situation === "absent"
+    ? undefined
+    : (findRecent(state.recent, messageId) ?? found?.get(messageId) ?? undefined);

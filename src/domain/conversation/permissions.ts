@@ -1,22 +1,25 @@
 import type { Role, Settings } from "./conversation.events.js";
 
-/** What a present member of a group may do. Direct conversations have no roles: there only `post` exists. */
-export type GroupAct = "post" | "invite" | "removeMember" | "removeOwner";
+/** What a present member of a group may be allowed to do. Everyone may leave, read, react and change their own messages. */
+export type GroupAct =
+  "post" | "invite" | "removeMember" | "removeOwner" | "editProfile" | "editSettings" | "changeRoles" | "deleteOthers";
 
-type Rule = "everyone" | "admins" | "owners" | ((settings: Settings) => "everyone" | "admins");
+type Rank = "everyone" | "admins" | "owners";
 
-/** PROTOCOL §6's matrix. */
-const rules: Readonly<Record<GroupAct, Rule>> = {
-  post: (settings) => (settings.onlyAdminsCanPost ? "admins" : "everyone"),
-  invite: (settings) => (settings.allowMemberInvites ? "everyone" : "admins"),
-  removeMember: "admins",
-  removeOwner: "owners",
+/** PROTOCOL §6's matrix: who may do what, as far as the settings have a say. Direct conversations have no roles. */
+const matrix: Readonly<Record<GroupAct, (settings: Settings) => Rank>> = {
+  post: ({ onlyAdminsCanPost }) => (onlyAdminsCanPost ? "admins" : "everyone"),
+  invite: ({ allowMemberInvites }) => (allowMemberInvites ? "everyone" : "admins"),
+  removeMember: () => "admins",
+  removeOwner: () => "owners",
+  editProfile: ({ onlyAdminsCanEdit }) => (onlyAdminsCanEdit ? "admins" : "everyone"),
+  editSettings: () => "admins",
+  changeRoles: () => "owners",
+  deleteOthers: () => "admins",
 };
 
 const ranks: Readonly<Record<Role, number>> = { member: 0, admin: 1, owner: 2 };
-const ranksNeeded = { everyone: 0, admins: 1, owners: 2 } as const;
+const needed: Readonly<Record<Rank, number>> = { everyone: 0, admins: 1, owners: 2 };
 
-export const mayInGroup = (role: Role, act: GroupAct, settings: Settings): boolean => {
-  const rule = rules[act];
-  return ranks[role] >= ranksNeeded[typeof rule === "function" ? rule(settings) : rule];
-};
+export const mayInGroup = (role: Role, act: GroupAct, settings: Settings): boolean =>
+  ranks[role] >= needed[matrix[act](settings)];

@@ -2,6 +2,7 @@ import { limits } from "../kernel/limits.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
 import type { Revision } from "../kernel/stream.js";
 import type { ContentType } from "./conversation.events.js";
+import { addOlder, mayBeOlder, noOlderIds, type OlderIds } from "./older.js";
 
 /** What a conversation remembers of one of its newest messages: the answer to a retry. */
 export type RecentMessage = {
@@ -23,9 +24,11 @@ export type RecentMessages = {
   /** Ascending pos; those before `first` are evicted. */
   order: RecentMessage[];
   first: number;
+  /** Ids of the evicted ones. */
+  readonly older: OlderIds;
 };
 
-export const noRecent = (): RecentMessages => ({ byId: new Map(), order: [], first: 0 });
+export const noRecent = (): RecentMessages => ({ byId: new Map(), order: [], first: 0, older: noOlderIds() });
 
 export const remember = (recent: RecentMessages, message: RecentMessage): RecentMessages => {
   recent.byId.set(message.messageId, message);
@@ -38,12 +41,21 @@ const evictOldest = (recent: RecentMessages): void => {
   const oldest = recent.order[recent.first];
   if (oldest === undefined) return;
   recent.byId.delete(oldest.messageId);
+  addOlder(recent.older, oldest.messageId);
   recent.first += 1;
   if (recent.first >= limits.recentMessagesMax) {
     recent.order = recent.order.slice(recent.first);
     recent.first = 0;
   }
 };
+
+/** Whether the message may exist although it is not among the recent ones. */
+export const mayBeOlderThanRecent = (recent: RecentMessages, messageId: MessageId): boolean =>
+  mayBeOlder(recent.older, messageId);
+
+/** Where the window starts: every change from this revision on is in the state; 0 while nothing was evicted. */
+export const windowStart = ({ order, first, older }: RecentMessages): Revision =>
+  older.blocks.length === 0 ? 0 : (order[first]?.pos ?? 0);
 
 export const findRecent = (recent: RecentMessages, messageId: MessageId): RecentMessage | undefined =>
   recent.byId.get(messageId);

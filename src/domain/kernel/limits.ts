@@ -2,8 +2,12 @@
 export const limits = {
   /** Members an event carries: 256 ids of 128 characters stay below `eventBytesMax`. */
   membersPerEvent: 256,
-  /** Members of a group; delivery of larger ones needs the large lane. */
+  /** Members of a group unless it is configured otherwise; delivery of larger ones needs the large lane. */
   groupMembersMax: 1024,
+  /** Different emoji on one message. */
+  reactionsPerMessageMax: 50,
+  /** Devices of a user; the longest unseen gives way to a new one. */
+  devicesMax: 10,
   /** Ids that one `POST /groups` names. */
   participantsMax: 1000,
   /** One event, so that every event store takes it and no reader is surprised. */

@@ -8,7 +8,8 @@ import type { EventContext } from "../kernel/decider.js";
  */
 export const cursorCodec = t.intersection([
   t.type({ userId: t.string, deviceId: t.string, at: t.number }),
-  t.partial({ deliveredUpTo: t.number, readUpTo: t.number }),
+  /** `private`: read while the reader shows no reads; it counts for the reader's own unread and is shown to nobody. */
+  t.partial({ deliveredUpTo: t.number, readUpTo: t.number, private: t.literal(true) }),
 ]);
 export type Cursor = Readonly<t.TypeOf<typeof cursorCodec>>;
 

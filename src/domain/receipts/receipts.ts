@@ -17,6 +17,8 @@ export type AdvanceCursors = {
   readonly conversationId: string;
   readonly deliveredUpTo?: number;
   readonly readUpTo?: number;
+  /** The reader shows no reads. */
+  readonly private: boolean;
   readonly context: CommandContext;
 };
 
@@ -39,7 +41,8 @@ export const receipts: Decider<AdvanceCursors, Receipts, ReceiptsEvent> = {
     const cursor = growth(cursorsOf(state, by.userId), by, command);
     if (cursor === undefined) return E.right([]);
     const stamp = { id: uuidv5("event", commandId, "0"), at: now, by };
-    const cursors = [{ ...cursor, at: now }];
+    const shown = cursor.readUpTo !== undefined && command.private ? { private: true as const } : {};
+    const cursors = [{ ...cursor, at: now, ...shown }];
     return E.right([{ type: "ReceiptsAdvanced", ...stamp, conversationId: command.conversationId, cursors }]);
   },
 };

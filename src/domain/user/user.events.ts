@@ -10,8 +10,31 @@ export const userRegisteredCodec = t.type({ userId: t.string, home: t.string });
 /** Also written when a known device comes back as another type: the last one counts. */
 export const deviceRegisteredCodec = t.type({ deviceId: t.string, deviceType: deviceTypeCodec });
 
+/** Whoever holds a token of the device that was issued before this comes in no more. */
+export const deviceRemovedCodec = t.type({ deviceId: t.string });
+export const privacyCodec = t.type({ lastSeen: t.keyof({ contacts: null, nobody: null }), readReceipts: t.boolean });
+export type Privacy = t.TypeOf<typeof privacyCodec>;
+export const defaultPrivacy: Privacy = { lastSeen: "contacts", readReceipts: true };
+/** Only what was changed; `privacy` is complete where it is there. */
+export const profileChangedCodec = t.type({ changes: t.partial({ displayName: t.string, privacy: privacyCodec }) });
+/** Only what was changed. `pinned`: a rank, 1 on top; `mutedUntil`: Unix milliseconds. */
+export const preferencesChangedCodec = t.type({
+  conversationId: t.string,
+  changes: t.partial({
+    pinned: t.union([t.number, t.null]),
+    archived: t.boolean,
+    mutedUntil: t.union([t.number, t.null]),
+  }),
+});
+
 export type UserRegistered = { readonly type: "UserRegistered" } & EventContext &
   Readonly<t.TypeOf<typeof userRegisteredCodec>>;
 export type DeviceRegistered = { readonly type: "DeviceRegistered" } & EventContext &
   Readonly<t.TypeOf<typeof deviceRegisteredCodec>>;
-export type UserEvent = UserRegistered | DeviceRegistered;
+export type DeviceRemoved = { readonly type: "DeviceRemoved" } & EventContext &
+  Readonly<t.TypeOf<typeof deviceRemovedCodec>>;
+export type ProfileChanged = { readonly type: "ProfileChanged" } & EventContext &
+  Readonly<t.TypeOf<typeof profileChangedCodec>>;
+export type PreferencesChanged = { readonly type: "PreferencesChanged" } & EventContext &
+  Readonly<t.TypeOf<typeof preferencesChangedCodec>>;
+export type UserEvent = UserRegistered | DeviceRegistered | DeviceRemoved | ProfileChanged | PreferencesChanged;

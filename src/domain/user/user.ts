@@ -1,47 +1,203 @@
-import type { CommandContext, Decider } from "../kernel/decider.js";
-import { E } from "../kernel/fp.js";
-import { uuidv5, type DeviceId } from "../kernel/ids.js";
-import type { DeviceType, UserEvent } from "./user.events.js";
+import type { CommandContext, Decider, EventContext } from "../kernel/decider.js";
+import { E, type Either } from "../kernel/fp.js";
+import { uuidv5, type ConversationId, type DeviceId } from "../kernel/ids.js";
+import { reject, type Rejection } from "../rejections.js";
+import {
+  defaultPrivacy,
+  type DeviceType,
+  type PreferencesChanged,
+  type Privacy,
+  type UserEvent,
+} from "./user.events.js";
+
+// --- state ---------------------------------------------------------------------------------------------------------
+
+export type Device =
+  | { readonly situation: "registered"; readonly deviceType: DeviceType; readonly seenAt: number }
+  | { readonly situation: "removed"; readonly deviceType: DeviceType; readonly removedAt: number };
+
+/** What a member has set for a conversation. */
+export type Preferences = {
+  readonly pinned: number | null;
+  readonly archived: boolean;
+  readonly mutedUntil: number | null;
+};
+
+export type Registered = {
+  readonly situation: "registered";
+  readonly displayName: string | undefined;
+  readonly privacy: Privacy;
+  readonly devices: ReadonlyMap<DeviceId, Device>;
+  readonly preferences: ReadonlyMap<ConversationId, Preferences>;
+};
 
 /** A user is made by the first token that is seen; others may write to the id before. */
-export type User =
-  | { readonly situation: "unseen" }
-  | { readonly situation: "registered"; readonly devices: ReadonlyMap<DeviceId, DeviceType> };
+export type User = { readonly situation: "unseen" } | Registered;
+
+export const defaultPreferences: Preferences = { pinned: null, archived: false, mutedUntil: null };
+export const preferencesOf = (user: User, conversationId: ConversationId): Preferences =>
+  (user.situation === "registered" ? user.preferences.get(conversationId) : undefined) ?? defaultPreferences;
+export const privacyOf = (user: User): Privacy => (user.situation === "registered" ? user.privacy : defaultPrivacy);
+
+// --- commands ------------------------------------------------------------------------------------------------------
 
 export type RegisterDevice = {
   readonly type: "RegisterDevice";
   readonly home: string;
   /** Unknown where the caller cannot know it: a known device keeps its type, a new one is "web". */
   readonly deviceType?: DeviceType;
+  /** `iat` of the token, Unix milliseconds. */
+  readonly tokenIssuedAt?: number;
+  readonly devicesMax: number;
+};
+export type RemoveDevice = { readonly type: "RemoveDevice"; readonly deviceId: DeviceId };
+export type ChangeProfile = {
+  readonly type: "ChangeProfile";
+  readonly displayName?: string;
+  readonly privacy?: Partial<Privacy>;
+};
+/** That the user is a member was checked by whoever made the command. */
+export type ChangePreferences = {
+  readonly type: "ChangePreferences";
+  readonly conversationId: ConversationId;
+  readonly changes: Partial<Preferences>;
+};
+export type UserCommand = (RegisterDevice | RemoveDevice | ChangeProfile | ChangePreferences) & {
   readonly context: CommandContext;
 };
 
-export const user: Decider<RegisterDevice, User, UserEvent> = {
-  initial: () => ({ situation: "unseen" }),
+// --- evolve --------------------------------------------------------------------------------------------------------
 
-  evolve: (state, event) => {
-    const devices = state.situation === "unseen" ? new Map<DeviceId, DeviceType>() : state.devices;
-    switch (event.type) {
-      case "UserRegistered":
-        return { situation: "registered", devices };
-      case "DeviceRegistered":
-        return { situation: "registered", devices: new Map(devices).set(event.deviceId, event.deviceType) };
+const registered: Registered = {
+  situation: "registered",
+  displayName: undefined,
+  privacy: defaultPrivacy,
+  devices: new Map(),
+  preferences: new Map(),
+};
+
+const evolve = (before: User, event: UserEvent): User => {
+  const state = before.situation === "unseen" ? registered : before;
+  switch (event.type) {
+    case "UserRegistered":
+      return state;
+    case "DeviceRegistered": {
+      const device = { situation: "registered" as const, deviceType: event.deviceType, seenAt: event.at };
+      return { ...state, devices: new Map(state.devices).set(event.deviceId, device) };
     }
-  },
+    case "DeviceRemoved": {
+      const deviceType = state.devices.get(event.deviceId)?.deviceType ?? "web";
+      const device = { situation: "removed" as const, deviceType, removedAt: event.at };
+      return { ...state, devices: new Map(state.devices).set(event.deviceId, device) };
+    }
+    case "ProfileChanged":
+      return { ...state, ...event.changes };
+    case "PreferencesChanged": {
+      const preferences = { ...preferencesOf(state, event.conversationId), ...event.changes };
+      return { ...state, preferences: new Map(state.preferences).set(event.conversationId, preferences) };
+    }
+  }
+};
 
-  decide: (state, command) => {
-    const { by, now, commandId } = command.context;
-    const stamp = (index: number) => ({ id: uuidv5("event", commandId, String(index)), at: now, by });
-    const known = state.situation === "registered" ? state.devices.get(by.deviceId) : undefined;
-    const deviceType = command.deviceType ?? known ?? "web";
-    const device: UserEvent = {
-      type: "DeviceRegistered",
-      ...stamp(1),
-      deviceId: by.deviceId,
-      deviceType,
-    };
-    if (state.situation === "unseen")
-      return E.right([{ type: "UserRegistered", ...stamp(0), userId: by.userId, home: command.home }, device]);
-    return E.right(known === deviceType ? [] : [device]);
-  },
+// --- decide --------------------------------------------------------------------------------------------------------
+
+type With<C> = C & { readonly context: CommandContext };
+type Decision = Either<Rejection, readonly UserEvent[]>;
+
+const decide = (state: User, command: UserCommand): Decision => {
+  switch (command.type) {
+    case "RegisterDevice":
+      return decideRegister(state, command);
+    case "RemoveDevice":
+      return decideRemove(state, command);
+    case "ChangeProfile":
+      return decideProfile(state, command);
+    case "ChangePreferences":
+      return decidePreferences(state, command);
+  }
+};
+
+export const user: Decider<UserCommand, User, UserEvent> = {
+  initial: () => ({ situation: "unseen" }),
+  evolve,
+  decide,
+};
+
+const stamping = ({ commandId, now, by }: CommandContext) => {
+  let made = 0;
+  return (): EventContext => ({ id: uuidv5("event", commandId, String(made++)), at: now, by });
+};
+
+/** A device that is seen again is written anew after a day, which is as exactly as the log knows when it was seen. */
+const seenAgainAfterMs = 24 * 60 * 60 * 1000;
+
+const decideRegister = (state: User, command: With<RegisterDevice>): Decision => {
+  const { by, now } = command.context;
+  const stamp = stamping(command.context);
+  const known = state.situation === "registered" ? state.devices.get(by.deviceId) : undefined;
+  if (known?.situation === "removed" && !isIssuedAfter(command.tokenIssuedAt, known.removedAt))
+    return E.left(reject("UNAUTHORIZED", "This device was removed; it needs a token that is issued now."));
+  const deviceType = command.deviceType ?? known?.deviceType ?? "web";
+  const isKnown = known?.situation === "registered" && known.deviceType === deviceType;
+  if (isKnown && now - known.seenAt < seenAgainAfterMs) return E.right([]);
+  const events: UserEvent[] = [];
+  if (state.situation === "unseen")
+    events.push({ type: "UserRegistered", ...stamp(), userId: by.userId, home: command.home });
+  if (known?.situation !== "registered")
+    for (const deviceId of givingWay(state, command.devicesMax))
+      events.push({ type: "DeviceRemoved", ...stamp(), deviceId });
+  events.push({ type: "DeviceRegistered", ...stamp(), deviceId: by.deviceId, deviceType });
+  return E.right(events);
+};
+
+/** `iat` has whole seconds: a token issued in the second of the removal is not after it. */
+const isIssuedAfter = (issuedAt: number | undefined, removedAt: number): boolean =>
+  issuedAt !== undefined && issuedAt > removedAt;
+
+/** The longest unseen, so that one more finds room. */
+const givingWay = (state: User, devicesMax: number): readonly DeviceId[] => {
+  if (state.situation === "unseen") return [];
+  const present = [...state.devices].flatMap(([deviceId, device]) =>
+    device.situation === "registered" ? [{ deviceId, seenAt: device.seenAt }] : [],
+  );
+  const surplus = present.length + 1 - devicesMax;
+  return surplus <= 0
+    ? []
+    : present
+        .sort((a, b) => a.seenAt - b.seenAt)
+        .slice(0, surplus)
+        .map(({ deviceId }) => deviceId);
+};
+
+const decideRemove = (state: User, { deviceId, context }: With<RemoveDevice>): Decision => {
+  const device = state.situation === "registered" ? state.devices.get(deviceId) : undefined;
+  if (device === undefined) return E.left(reject("NOT_FOUND", "You have no such device."));
+  if (device.situation === "removed") return E.right([]);
+  return E.right([{ type: "DeviceRemoved", ...stamping(context)(), deviceId }]);
+};
+
+const decideProfile = (state: User, { displayName, privacy, context }: With<ChangeProfile>): Decision => {
+  const before = state.situation === "registered" ? state : registered;
+  const wanted = { ...before.privacy, ...privacy };
+  const samePrivacy =
+    wanted.lastSeen === before.privacy.lastSeen && wanted.readReceipts === before.privacy.readReceipts;
+  const changes = {
+    ...(displayName === undefined || displayName === before.displayName ? {} : { displayName }),
+    ...(samePrivacy ? {} : { privacy: wanted }),
+  };
+  if (Object.keys(changes).length === 0) return E.right([]);
+  return E.right([{ type: "ProfileChanged", ...stamping(context)(), changes }]);
+};
+
+const decidePreferences = (state: User, command: With<ChangePreferences>): Decision => {
+  const before = preferencesOf(state, command.conversationId);
+  const { pinned, archived, mutedUntil } = command.changes;
+  const changes: PreferencesChanged["changes"] = {
+    ...(pinned === undefined || pinned === before.pinned ? {} : { pinned }),
+    ...(archived === undefined || archived === before.archived ? {} : { archived }),
+    ...(mutedUntil === undefined || mutedUntil === before.mutedUntil ? {} : { mutedUntil }),
+  };
+  if (Object.keys(changes).length === 0) return E.right([]);
+  const { conversationId, context } = command;
+  return E.right([{ type: "PreferencesChanged", ...stamping(context)(), conversationId, changes }]);
 };

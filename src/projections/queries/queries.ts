@@ -22,6 +22,13 @@ export type Queries = {
     conversationId: string,
     page: { before?: number; after?: number; limit: number },
   ) => Answer<HistoryPage>;
+  /** Message info: for its sender only. */
+  readonly receipts: (
+    actor: Actor,
+    conversationId: string,
+    messageId: string,
+    page: { limit: number; cursor?: string },
+  ) => Answer<ReceiptsPage>;
   readonly sync: (actor: Actor, request: SyncRequest) => Answer<SyncResult>;
   readonly me: (actor: Actor) => Answer<Me>;
   readonly user: (userId: string) => Answer<PublicUser>;
@@ -87,11 +94,25 @@ export type MessageView = {
   readonly replyTo?: string;
   readonly editedAt?: number;
   readonly deletedAt?: number;
+  readonly reactions?: readonly {
+    readonly emoji: string;
+    readonly count: number;
+    readonly userIds: readonly string[];
+  }[];
   readonly updatedPos: number;
 };
 export type HistoryPage = {
   readonly messages: readonly MessageView[];
   readonly hasMore: boolean;
+  readonly nextCursor?: string;
+};
+
+export type ReceiptsPage = {
+  readonly sequence: number;
+  readonly of: number;
+  readonly delivered: number;
+  readonly read: number;
+  readonly members: readonly { readonly userId: string; readonly deliveredAt?: number; readonly readAt?: number }[];
   readonly nextCursor?: string;
 };
 
@@ -125,6 +146,11 @@ export type SyncResult = {
 export type PublicUser = { readonly userId: string; readonly displayName?: string; readonly avatarMediaId?: string };
 export type Me = PublicUser & {
   readonly privacy: { readonly lastSeen: "contacts" | "nobody"; readonly readReceipts: boolean };
-  readonly devices: readonly { readonly deviceId: string; readonly deviceType: DeviceType; readonly current?: true }[];
+  readonly devices: readonly {
+    readonly deviceId: string;
+    readonly deviceType: DeviceType;
+    readonly lastSeen: number;
+    readonly current?: true;
+  }[];
   readonly blocks: readonly string[];
 };

@@ -1,0 +1,113 @@
+import { isDeepStrictEqual } from "node:util";
+import { decodeConversationEvent } from "../domain/catalogue.js";
+import { acceptedMessage } from "../domain/conversation/conversation.js";
+import type { ContentType, Sealed } from "../domain/conversation/conversation.events.js";
+import type { CommandContext } from "../domain/kernel/decider.js";
+import { E } from "../domain/kernel/fp.js";
+import { messageIdOf } from "../domain/kernel/ids.js";
+import { streamOf } from "../domain/kernel/stream.js";
+import { reject, type Rejection } from "../domain/rejections.js";
+import type { Commands, EditMessage, MessageAccepted, Outcome, SendMessage } from "./commands.js";
+import type { EventLog } from "./ports.js";
+import { unsealed, type Sealing } from "./sealing.js";
+import { changed, type ConversationWriter } from "./settled.js";
+
+export type MessageDependencies = { readonly log: EventLog; readonly sealing: Sealing };
+
+type MessageCommands = Pick<
+  Commands,
+  "sendMessage" | "editMessage" | "deleteMessage" | "addReaction" | "removeReaction"
+>;
+
+/** Everything about messages: content is sealed on its way to the queue, where its place is taken already. */
+export const createMessageCommands = (
+  deps: MessageDependencies,
+  conversations: ConversationWriter,
+): MessageCommands => {
+  const about =
+    (type: "AddReaction" | "RemoveReaction"): MessageCommands["addReaction"] =>
+    async ({ conversationId, messageId, emoji }, context) =>
+      E.map(changed)(await conversations.submit(conversationId, { type, messageId, emoji, context }));
+  return {
+    sendMessage: (command, context) => sendMessage(deps, conversations, command, context),
+    editMessage: (command, context) => editMessage(deps, conversations, command, context),
+    deleteMessage: async ({ conversationId, messageId }, context) =>
+      E.map(changed)(await conversations.submit(conversationId, { type: "DeleteMessage", messageId, context })),
+    addReaction: about("AddReaction"),
+    removeReaction: about("RemoveReaction"),
+  };
+};
+
+const sendMessage = async (
+  deps: MessageDependencies,
+  conversations: ConversationWriter,
+  sent: SendMessage,
+  context: CommandContext,
+): Outcome<MessageAccepted> => {
+  const { conversationId, clientMessageId, contentType, content, replyTo } = sent;
+  const messageId = messageIdOf(conversationId, context.by, clientMessageId);
+  const commandOf = (sealed: Sealed) => ({
+    type: "SendMessage" as const,
+    messageId,
+    clientMessageId,
+    contentType,
+    content: sealed,
+    ...(replyTo === undefined ? {} : { replyTo }),
+    context,
+  });
+  const sealed = seal(deps.sealing, messageId, contentType, content, context);
+  const command = sealed instanceof Promise ? sealed.then(commandOf) : commandOf(sealed);
+  const settled = await conversations.submit(conversationId, command);
+  if (E.isLeft(settled)) return settled;
+  const { state, events, position } = settled.right;
+  const accepted = acceptedMessage(state, messageId, settled.right.command.found);
+  if (accepted === undefined) throw new Error(`accepted message ${messageId} is not in the state that accepted it`);
+  const { sequence, pos, at } = accepted;
+  const duplicate = events.length === 0;
+  if (duplicate) {
+    const difference = await differenceFrom(deps, sent, pos);
+    if (difference !== undefined) return E.left(difference);
+  }
+  return E.right({ clientMessageId, messageId, conversationId, sequence, pos, timestamp: at, duplicate, position });
+};
+
+const editMessage = async (
+  { sealing }: MessageDependencies,
+  conversations: ConversationWriter,
+  { conversationId, messageId, contentType, content }: EditMessage,
+  context: CommandContext,
+) => {
+  const sealed = seal(sealing, messageId, contentType, content, context);
+  const digested = sealing.digest(messageId, context.by.userId, context.now, content);
+  // The promise takes the place in the queue: what the connection sends next stays behind it.
+  const command = Promise.all([sealed, digested]).then(([ready, digest]) => ({
+    type: "EditMessage" as const,
+    messageId,
+    contentType,
+    content: ready,
+    digest,
+    context,
+  }));
+  return E.map(changed)(await conversations.submit(conversationId, command));
+};
+
+const seal = (sealing: Sealing, messageId: string, type: ContentType, content: string, context: CommandContext) =>
+  type === "encrypted" ? unsealed(content) : sealing.seal(messageId, context.by.userId, context.now, content);
+
+/** A key names one message: the same content again is a retry, other content a mistake that the client should see. */
+const differenceFrom = async (
+  deps: MessageDependencies,
+  sent: SendMessage,
+  pos: number,
+): Promise<Rejection | undefined> => {
+  const [recorded] = await deps.log.readStream(streamOf.conversation(sent.conversationId), pos, 1);
+  const first = recorded === undefined ? undefined : decodeConversationEvent(recorded);
+  if (first?.type !== "MessageSent") throw new Error(`no message at ${sent.conversationId}@${pos}`);
+  if (first.replyTo !== sent.replyTo || first.contentType !== sent.contentType) return keyReused;
+  if (first.contentType === "encrypted") return undefined;
+  const text = await deps.sealing.open(first.messageId, first.content);
+  if (text === null || isDeepStrictEqual(JSON.parse(text), JSON.parse(sent.content))) return undefined;
+  return keyReused;
+};
+
+const keyReused = reject("DUPLICATE_MESSAGE", "This clientMessageId was used for another message; use a new one.");

@@ -1,0 +1,155 @@
+import { E } from "../kernel/fp.js";
+import type { MessageId, UserId } from "../kernel/ids.js";
+import { limits } from "../kernel/limits.js";
+import { reject } from "../rejections.js";
+import { emojiOf, reactionKey, type Amendment } from "./amendments.js";
+import type {
+  AboutMessages,
+  Conversation,
+  ConversationCommand,
+  DeleteMessage,
+  EditMessage,
+  OldMessage,
+  React,
+  SendMessage,
+  Started,
+} from "./conversation.js";
+import { mayInGroup } from "./permissions.js";
+import { findRecent, mayBeOlderThanRecent, type RecentMessage } from "./recent.js";
+import { formerMember, stamping, type Decision, type With } from "./decision.js";
+
+/**
+ * Messages from before the window that the command cannot be decided without. None while everything is in memory, or
+ * certain not to exist.
+ */
+export const lookUpsFor = (state: Conversation, command: ConversationCommand): readonly MessageId[] => {
+  if (state.situation === "absent" || !("messageId" in command)) return [];
+  const named = [
+    command.messageId,
+    ...("replyTo" in command && command.replyTo !== undefined ? [command.replyTo] : []),
+  ];
+  return named.filter(
+    (id) => !findRecent(state.recent, id) && mayBeOlderThanRecent(state.recent, id) && command.found?.has(id) !== true,
+  );
+};
+
+export const decideAboutMessage = (state: Started, command: With<AboutMessages>): Decision => {
+  switch (command.type) {
+    case "SendMessage":
+      return decideSend(state, command);
+    case "EditMessage":
+      return decideEdit(state, command);
+    case "DeleteMessage":
+      return decideDelete(state, command);
+    case "AddReaction":
+    case "RemoveReaction":
+      return decideReaction(state, command);
+  }
+};
+
+const decideSend = (state: Started, command: With<SendMessage>): Decision => {
+  const { by } = command.context;
+  // Before permission: whoever retries learns what became of it, whatever they may do today.
+  if (find(state, command, command.messageId)) return E.right([]);
+  const member = state.members.get(by.userId);
+  if (member === undefined) return E.left(formerMember);
+  if (state.profile.kind === "group" && !mayInGroup(member.role, "post", state.profile.settings))
+    return E.left(reject("FORBIDDEN", "Only admins can post in this group."));
+  const { messageId, clientMessageId, contentType, content, replyTo } = command;
+  if (replyTo !== undefined && !visibleMessage(state, command, replyTo)) return E.left(replyNotFound);
+  const stamp = stamping(command.context, state.lastAt);
+  const sent = { messageId, sequence: state.lastSequence + 1, clientMessageId, contentType, content };
+  return E.right([
+    { type: "MessageSent", ...stamp(messageId), ...sent, ...(replyTo === undefined ? {} : { replyTo }) },
+  ]);
+};
+
+const decideEdit = (state: Started, command: With<EditMessage>): Decision => {
+  const { messageId, contentType, content, digest, context } = command;
+  const message = visibleMessage(state, command, messageId);
+  if (message === undefined) return notFoundOr(state, context.by.userId);
+  if (message.senderId !== context.by.userId) return E.left(reject("FORBIDDEN", "Only its sender can edit a message."));
+  if (message.deleted) return E.left(messageNotFound);
+  if (message.contentType !== contentType)
+    return E.left(
+      reject("INVALID_MESSAGE", "An edit keeps the type of the content.", [
+        { field: "content.type", expected: `"${message.contentType}"` },
+      ]),
+    );
+  if (message.digest === digest) return E.right([]);
+  const stamp = stamping(context, state.lastAt)();
+  const { sequence } = message;
+  return E.right([{ type: "MessageEdited", ...stamp, messageId, sequence, contentType, content, digest }]);
+};
+
+const decideDelete = (state: Started, command: With<DeleteMessage>): Decision => {
+  const { messageId, context } = command;
+  const message = visibleMessage(state, command, messageId);
+  if (message === undefined) return notFoundOr(state, context.by.userId);
+  if (message.senderId !== context.by.userId && !mayModerate(state, context.by.userId))
+    return E.left(reject("FORBIDDEN", "Only its sender, and in groups admins and owners, can delete a message."));
+  if (message.deleted) return E.right([]);
+  const { sequence } = message;
+  return E.right([{ type: "MessageDeleted", ...stamping(context, state.lastAt)(), messageId, sequence }]);
+};
+
+const mayModerate = ({ members, profile }: Started, userId: UserId): boolean => {
+  const member = members.get(userId);
+  return profile.kind === "group" && member !== undefined && mayInGroup(member.role, "deleteOthers", profile.settings);
+};
+
+const decideReaction = (state: Started, command: With<React>): Decision => {
+  const { messageId, emoji, context } = command;
+  const message = visibleMessage(state, command, messageId);
+  if (message === undefined) return notFoundOr(state, context.by.userId);
+  if (message.deleted) return E.left(messageNotFound);
+  const adding = command.type === "AddReaction";
+  if (message.reactions.has(reactionKey(emoji, context.by.userId)) === adding) return E.right([]);
+  const emojis = new Set([...message.reactions].map(emojiOf));
+  if (adding && !emojis.has(emoji) && emojis.size >= limits.reactionsPerMessageMax)
+    return E.left(reject("TOO_LARGE", `A message has at most ${limits.reactionsPerMessageMax} different reactions.`));
+  const stamp = stamping(context, state.lastAt)();
+  const type = adding ? "ReactionAdded" : "ReactionRemoved";
+  return E.right([{ type, ...stamp, messageId, sequence: message.sequence, emoji }]);
+};
+
+/** A message with all that was done to it. */
+type Whole = RecentMessage & {
+  readonly deleted: boolean;
+  readonly digest: string | undefined;
+  readonly reactions: ReadonlySet<string>;
+};
+
+const find = (state: Started, { found }: With<AboutMessages>, messageId: MessageId) =>
+  findRecent(state.recent, messageId) ?? found?.get(messageId) ?? undefined;
+
+/** Undefined also for one that a present member may not see, and for everybody who is not present. */
+const visibleMessage = (state: Started, command: With<AboutMessages>, messageId: MessageId): Whole | undefined => {
+  const message = find(state, command, messageId);
+  const member = state.members.get(command.context.by.userId);
+  const { sequence = 0 } = message ?? {};
+  if (!message || !member?.visible.some(({ from, to }) => from <= sequence && sequence < to)) return undefined;
+  const { deleted = false, reactions = [] }: Partial<OldMessage> = message;
+  const amendment = state.amendments.get(messageId);
+  return {
+    ...message,
+    deleted: deleted || amendment?.deleted === true,
+    digest: amendment?.digest,
+    reactions: reactionsOf(reactions, amendment),
+  };
+};
+
+const reactionsOf = (before: readonly string[], amendment: Amendment | undefined): ReadonlySet<string> => {
+  const reactions = new Set(before);
+  for (const [key, there] of amendment?.reactions ?? [])
+    if (there) reactions.add(key);
+    else reactions.delete(key);
+  return reactions;
+};
+
+const messageNotFound = reject("MESSAGE_NOT_FOUND", "There is no such message in this conversation.");
+const replyNotFound = reject("MESSAGE_NOT_FOUND", "The message that `replyTo` names is not in this conversation.", [
+  { field: "replyTo", expected: "the id of a message of this conversation" },
+]);
+const notFoundOr = (state: Started, userId: UserId): Decision =>
+  E.left(state.members.has(userId) ? messageNotFound : formerMember);

@@ -1,0 +1,54 @@
+import type { MessageId } from "../kernel/ids.js";
+
+/**
+ * Which message ids may be older than the window: a Bloom filter that grows. A miss is certain and costs no I/O; a hit
+ * is looked up. Message ids are digests already, so their own hex digits serve as hashes.
+ *
+ * Some 4 bytes an id; a new id is taken for an old one about twice in a million for each block (16,384 ids).
+ * Shared by successive states: a bit too many does no harm, since a hit is only a reason to look.
+ */
+export type OlderIds = { readonly blocks: Block[] };
+
+type Block = { readonly bits: Uint8Array; count: number };
+
+const bitsPerId = 32;
+const hashes = 10;
+const firstBlockIds = 1_024;
+const blockIdsMax = 16_384;
+
+export const noOlderIds = (): OlderIds => ({ blocks: [] });
+
+export const addOlder = (older: OlderIds, messageId: MessageId): void => {
+  let block = older.blocks.at(-1);
+  if (block === undefined || block.count >= idsOf(block)) {
+    const ids = Math.min(blockIdsMax, block === undefined ? firstBlockIds : idsOf(block) * 2);
+    block = { bits: new Uint8Array((ids * bitsPerId) / 8), count: 0 };
+    older.blocks.push(block);
+  }
+  const { bits } = block;
+  forEachBit(bits, messageId, (byte, mask) => {
+    bits[byte] = (bits[byte] ?? 0) | mask;
+    return true;
+  });
+  block.count += 1;
+};
+
+export const mayBeOlder = (older: OlderIds, messageId: MessageId): boolean =>
+  older.blocks.some(({ bits }) => forEachBit(bits, messageId, (byte, mask) => ((bits[byte] ?? 0) & mask) !== 0));
+
+/** Bytes in memory. */
+export const olderBytes = (older: OlderIds): number => older.blocks.reduce((sum, { bits }) => sum + bits.length, 0);
+
+const idsOf = ({ bits }: Block): number => (bits.length * 8) / bitsPerId;
+
+/** Double hashing over a power of two of bits; ends with false as soon as `visit` says false. */
+const forEachBit = (bits: Uint8Array, id: MessageId, visit: (byte: number, mask: number) => boolean): boolean => {
+  const size = bits.length * 8;
+  const first = parseInt(id.slice(0, 8), 16);
+  const step = parseInt(id.slice(28, 36), 16) | 1;
+  for (let i = 0; i < hashes; i += 1) {
+    const bit = (first + i * step) % size;
+    if (!visit(bit >>> 3, 1 << (bit & 7))) return false;
+  }
+  return true;
+};
