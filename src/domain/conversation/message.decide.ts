@@ -26,7 +26,7 @@ export const lookUpsFor = (state: Conversation, command: ConversationCommand): r
   if (state.situation === "absent" || !("messageId" in command)) return [];
   const named = [
     command.messageId,
-    ...("replyTo" in command && command.replyTo !== undefined ? [command.replyTo] : []),
+    ...(command.type === "SendMessage" && command.replyTo !== undefined ? [command.replyTo] : []),
   ];
   return named.filter(
     (id) => !findRecent(state.recent, id) && mayBeOlderThanRecent(state.recent, id) && command.found?.has(id) !== true,
