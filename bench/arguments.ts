@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 export type Arguments = {
   readonly scenarios: readonly string[];
   readonly seconds: number;
+  readonly scale: number;
   readonly json: string | undefined;
   readonly seal: "on" | "off";
   readonly data: string;
@@ -25,10 +26,13 @@ export const readArguments = (argv: readonly string[]): Arguments => {
   const seconds = Number(values.seconds);
   if (!(seconds >= 1 && seconds <= secondsMax))
     throw new UsageError(`--seconds is 1 to ${secondsMax}, not ${values.seconds}`);
+  const scale = Number(values.scale);
+  if (!(scale > 0 && scale <= 1)) throw new UsageError(`--scale is above 0 and at most 1, not ${values.scale}`);
   if (values.seal !== "on" && values.seal !== "off") throw new UsageError(`--seal is on or off, not ${values.seal}`);
   return {
     scenarios: positionals,
     seconds,
+    scale,
     json: values.json,
     seal: values.seal,
     data: resolve(values.data),
@@ -45,6 +49,7 @@ const parse = (argv: readonly string[]) => {
       allowPositionals: true,
       options: {
         seconds: { type: "string", default: "10" },
+        scale: { type: "string", default: "1" },
         json: { type: "string" },
         seal: { type: "string", default: "on" },
         data: { type: "string", default: tmpdir() },
@@ -69,6 +74,7 @@ ${scenarios.map((line) => `  ${line}`).join("\n")}
 
 Options
   --seconds N     length of one measurement, without warm-up and floors (10)
+  --scale S       share of the sizes that scenarios make, 0 to 1: only to see that they work (1)
   --json FILE     write the JSON to FILE as well
   --seal on|off   sealing of content in the server (on)
   --data DIR      where data directories are made and removed; its disk is what durable costs (${tmpdir()})

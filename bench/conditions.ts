@@ -57,6 +57,7 @@ export const conditionsOf = (context: BenchContext): Readonly<Record<string, unk
   fileSystem: `${fileSystemOf(context.dataRoot)} at ${context.dataRoot}`,
   seal: context.seal,
   secondsPerMeasurement: context.seconds,
+  scale: context.scale,
   server: context.cli ?? "this build",
   profiled: context.profileDir ?? false,
 });

@@ -2,13 +2,28 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { helpText, readArguments, UsageError, type Arguments } from "./arguments.js";
 import { chooseCores, conditionsOf, pinSelf } from "./conditions.js";
 import type { BenchContext, Figures, Row, Scenario } from "./scenario.js";
+import { coldLoad } from "./scenarios/cold-load.js";
 import { group } from "./scenarios/group.js";
+import { hotGroup } from "./scenarios/hot-group.js";
+import { idleConnections } from "./scenarios/idle-connections.js";
 import { logAppend } from "./scenarios/log-append.js";
 import { pairs } from "./scenarios/pairs.js";
+import { projectionReplay } from "./scenarios/projection-replay.js";
 import { selfCheck } from "./scenarios/self-check.js";
+import { sync } from "./scenarios/sync.js";
 
 /** The only list of all scenarios; a new one is a file beside these and a name here. */
-const scenarios: readonly Scenario[] = [pairs, group, logAppend, selfCheck];
+const scenarios: readonly Scenario[] = [
+  pairs,
+  group,
+  hotGroup,
+  sync,
+  idleConnections,
+  logAppend,
+  projectionReplay,
+  coldLoad,
+  selfCheck,
+];
 
 type Outcome = { readonly rows: readonly Row[] } | { readonly error: string };
 
@@ -25,6 +40,7 @@ const chosen = (names: readonly string[]): readonly Scenario[] => {
 
 const contextOf = (args: Arguments): BenchContext => ({
   seconds: args.seconds,
+  scale: args.scale,
   seal: args.seal,
   dataRoot: args.data,
   cli: args.cli,
@@ -52,7 +68,7 @@ const runOne = async (scenario: Scenario, context: BenchContext): Promise<Outcom
 const tell = ({ variant, figures, ratio, goal }: Row, say: BenchContext["say"]): void => {
   const rates = pick(ratio, /PerSecond$/);
   say(
-    `  ${variant}: ${pick(figures, /PerSecond$|P(50|99)Ms$|Per1000$/)}${rates === "" ? "" : ` · of the floor: ${rates}`}`,
+    `  ${variant}: ${pick(figures, /PerSecond$|P(50|99)Ms$|Per1000$|loadMs$|KiB$/)}${rates === "" ? "" : ` · of the floor: ${rates}`}`,
   );
   if (goal !== undefined) say(`  ${goal.met ? "met" : "MISSED"}: ${goal.value} of ${goal.says}; goal ${goal.atLeast}`);
 };
@@ -67,7 +83,7 @@ const pick = (figures: Figures, names: RegExp): string =>
 const main = async (argv: readonly string[]): Promise<number> => {
   const args = readArguments(argv);
   if (args.help) {
-    process.stdout.write(helpText(scenarios.map(({ name, summary }) => `${name.padEnd(14)}${summary}`)));
+    process.stdout.write(helpText(scenarios.map(({ name, summary }) => `${name.padEnd(19)}${summary}`)));
     return 0;
   }
   const wanted = chosen(args.scenarios);

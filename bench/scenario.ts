@@ -19,6 +19,8 @@ export type Goal = { readonly says: string; readonly value: number; readonly atL
 export type BenchContext = {
   /** Length of one measurement; warm-up and floors come on top. */
   readonly seconds: number;
+  /** Share of the sizes that scenarios make, 0 to 1: below 1 only to see that they work. */
+  readonly scale: number;
   readonly seal: "on" | "off";
   /** Where data directories are made: its disk is what `durable` costs. */
   readonly dataRoot: string;
@@ -45,8 +47,12 @@ export const round = (value: number): number => Number(value.toPrecision(4));
 const rounded = (figures: Figures): Figures =>
   Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, round(value)]));
 
+/** A size as the context wants it; at least one. */
+export const scaled = ({ scale }: Pick<BenchContext, "scale">, size: number): number =>
+  Math.max(1, Math.round(size * scale));
+
 /** Only what is a rate, a time or a cost has a ratio that means something. */
-const comparable = /PerSecond$|Ms$|Per1000(Deliveries)?$/;
+const comparable = /PerSecond$|Ms$|PerConnectionKiB$|Per1000(Deliveries)?$/;
 
 /** A row with its ratios; a floor of 0 has none. */
 export const row = (measured: Omit<Row, "ratio">): Row => ({

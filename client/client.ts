@@ -1,3 +1,4 @@
+import { abortable, type CallOptions } from "./abort.js";
 import type { ConnectionState } from "./connection.js";
 import type { ConversationState } from "./conversation.js";
 import type { Emitter } from "./emitter.js";
@@ -23,12 +24,13 @@ export type Client = Rest & {
   readonly conversations: ReadonlyMap<string, ConversationState>;
   /**
    * Puts a message into the outbox; it is visible at once in the conversation's `pending`. `accepted` resolves when it
-   * is durable, however many reconnects that takes, and rejects with ParleyError when it is refused for good.
+   * is durable, however many reconnects that takes, and rejects with ParleyError when it is refused for good. `signal`
+   * ends the waiting, not the message: that stays in the outbox, and `pending` tells what becomes of it.
    */
   readonly send: (
     conversationId: string,
     content: Content,
-    options?: { clientMessageId?: string; replyTo?: string },
+    options?: { clientMessageId?: string; replyTo?: string } & CallOptions,
   ) => { readonly clientMessageId: string; readonly accepted: Promise<MessageAck> };
   /** Removes a refused message from `pending`. */
   readonly discard: (conversationId: string, clientMessageId: string) => void;
@@ -36,15 +38,19 @@ export type Client = Rest & {
   readonly markDelivered: (conversationId: string, upToSequence: number) => void;
   /** Kept and repeated until the server has it; read implies delivered. */
   readonly markRead: (conversationId: string, upToSequence: number) => void;
-  readonly edit: (conversationId: string, messageId: string, content: Content) => Promise<Ack>;
-  readonly remove: (conversationId: string, messageId: string) => Promise<Ack>;
-  readonly react: (conversationId: string, messageId: string, emoji: string) => Promise<Ack>;
-  readonly unreact: (conversationId: string, messageId: string, emoji: string) => Promise<Ack>;
-  readonly leave: (conversationId: string) => Promise<void>;
+  readonly edit: (conversationId: string, messageId: string, content: Content, options?: CallOptions) => Promise<Ack>;
+  readonly remove: (conversationId: string, messageId: string, options?: CallOptions) => Promise<Ack>;
+  readonly react: (conversationId: string, messageId: string, emoji: string, options?: CallOptions) => Promise<Ack>;
+  readonly unreact: (conversationId: string, messageId: string, emoji: string, options?: CallOptions) => Promise<Ack>;
+  readonly leave: (conversationId: string, options?: CallOptions) => Promise<void>;
   /** Fetches a token and continues the connection with it, before the old one expires. */
-  readonly refreshToken: () => Promise<void>;
+  readonly refreshToken: (options?: CallOptions) => Promise<void>;
   /** Any request of the protocol; resolves with its answer's payload. Not repeated: rejects when the connection is lost. */
-  readonly request: (type: string, payload: object) => Promise<Readonly<Record<string, unknown>>>;
+  readonly request: (
+    type: string,
+    payload: object,
+    options?: CallOptions,
+  ) => Promise<Readonly<Record<string, unknown>>>;
   /** The server's limits and ids of the present connection. */
   readonly connected: () => Connected | undefined;
 };
@@ -88,7 +94,10 @@ function sendingOf({ platform }: ClientOptions, { account, outbox, receipts }: E
     send: (conversationId, content, more = {}) => {
       const clientMessageId = more.clientMessageId ?? platform.uuid();
       const replyTo = more.replyTo === undefined ? {} : { replyTo: more.replyTo };
-      return { clientMessageId, accepted: outbox.send({ conversationId, clientMessageId, content, ...replyTo }) };
+      const accepted = abortable(outbox.send({ conversationId, clientMessageId, content, ...replyTo }), more);
+      // As without a signal: not looking at the promise must not end the process.
+      accepted.catch(() => undefined);
+      return { clientMessageId, accepted };
     },
     discard: outbox.discard,
     markDelivered: (conversationId, upToSequence) => {
@@ -117,7 +126,8 @@ type Calls = Pick<
 
 /** What is asked once, and rejects when it fails. */
 function callsOf({ token }: ClientOptions, rest: Rest, { account, requests, sync }: Engine): Calls {
-  const request: Client["request"] = async (type, payload) => (await requests.request(type, payload)).payload;
+  const request: Client["request"] = async (type, payload, more = {}) =>
+    (await abortable(requests.request(type, payload), more)).payload;
   /** The frame may be on its way; asking costs little and does not depend on it. */
   const learn = <A extends { readonly conversationId: string }>(conversation: A): A => {
     if (!account.conversations.has(conversation.conversationId)) sync.require(conversation.conversationId);
@@ -125,23 +135,27 @@ function callsOf({ token }: ClientOptions, rest: Rest, { account, requests, sync
   };
   return {
     request,
-    edit: (conversationId, messageId, content) => request("message.edit", { conversationId, messageId, content }),
-    remove: (conversationId, messageId) => request("message.delete", { conversationId, messageId }),
-    react: (conversationId, messageId, emoji) => request("reaction.add", { conversationId, messageId, emoji }),
-    unreact: (conversationId, messageId, emoji) => request("reaction.remove", { conversationId, messageId, emoji }),
-    createDirect: async (userId) => learn(await rest.createDirect(userId)),
-    createGroup: async (group) => learn(await rest.createGroup(group)),
-    leave: async (conversationId) => {
+    edit: (conversationId, messageId, content, more) =>
+      request("message.edit", { conversationId, messageId, content }, more),
+    remove: (conversationId, messageId, more) => request("message.delete", { conversationId, messageId }, more),
+    react: (conversationId, messageId, emoji, more) =>
+      request("reaction.add", { conversationId, messageId, emoji }, more),
+    unreact: (conversationId, messageId, emoji, more) =>
+      request("reaction.remove", { conversationId, messageId, emoji }, more),
+    createDirect: async (userId, more) => learn(await rest.createDirect(userId, more)),
+    createGroup: async (group, more) => learn(await rest.createGroup(group, more)),
+    leave: async (conversationId, more) => {
       const { userId } = account.me();
-      await rest.removeMember(conversationId, userId === "" ? (await rest.me()).userId : userId);
+      await rest.removeMember(conversationId, userId === "" ? (await rest.me(more)).userId : userId, more);
     },
-    history: async (conversationId, page) => {
-      const answer = await rest.history(conversationId, page);
+    history: async (conversationId, page, more) => {
+      const answer = await rest.history(conversationId, page, more);
       account.apply(conversationId, { kind: "history", messages: answer.messages });
       return answer;
     },
-    refreshToken: async () => {
-      await request("auth.refresh", { token: await token({ rejected: false }) });
+    refreshToken: async (more = {}) => {
+      const fresh = await abortable(Promise.resolve(token({ rejected: false })), more);
+      await request("auth.refresh", { token: fresh }, more);
     },
   };
 }

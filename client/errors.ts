@@ -21,7 +21,8 @@ const serverCodes = [
 
 /**
  * And those that are made here: no answer in time, no connection (any more), the client was closed, the device connected
- * elsewhere (4409), a bound of this library is reached, the outbox's store failed, the server broke the protocol.
+ * elsewhere (4409), a bound of this library is reached, the outbox's store failed, the server broke the protocol, the
+ * caller's AbortSignal ended the waiting.
  */
 export type ErrorCode =
   | (typeof serverCodes)[number]
@@ -31,7 +32,8 @@ export type ErrorCode =
   | "REPLACED"
   | "OVERLOADED"
   | "STORAGE"
-  | "PROTOCOL";
+  | "PROTOCOL"
+  | "ABORTED";
 
 export type ErrorDetail = { readonly field: string; readonly expected: string };
 
@@ -82,6 +84,7 @@ export function retryable(code: ErrorCode): "later" | "bounded" | "never" {
     case "CLOSED":
     case "REPLACED":
     case "STORAGE":
+    case "ABORTED":
       return "never";
   }
 }

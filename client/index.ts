@@ -1,4 +1,5 @@
-/** The public entry: nothing here depends on Node. `client/node.js` has Node's platform. */
+/** The public entry: nothing here depends on Node. `client/node.js` and `client/browser.js` have the platforms. */
+export type { CallOptions } from "./abort.js";
 export { createClient, type Client } from "./client.js";
 export { type ClientOptions } from "./options.js";
 export { type ClientEvents } from "./events.js";
@@ -6,6 +7,7 @@ export { type ConnectionState, type TokenSource } from "./connection.js";
 export { isGapped, messageAt, type ConversationState, type PendingMessage } from "./conversation.js";
 export { ParleyError, type ErrorCode, type ErrorDetail } from "./errors.js";
 export { memoryOutboxStore, type OutboxStore, type StoredMessage } from "./outbox-store.js";
+export { storedOutbox, type KeyValueStore, type StoredOutboxOptions } from "./storage-outbox.js";
 export { platformWith, type Platform, type WebSocketClass } from "./platform.js";
 export type { Group, HistoryPage, InboxPage, MembersPage, Profile, PublicUser } from "./rest.js";
 export type * from "./protocol.js";

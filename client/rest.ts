@@ -1,3 +1,4 @@
+import { abortable, abortedBy, type CallOptions } from "./abort.js";
 import { ParleyError, asParleyError, errorFrom } from "./errors.js";
 import { isRecord, type Conversation, type Message, type Role, type Settings, type Summary } from "./protocol.js";
 import type { Platform } from "./platform.js";
@@ -26,24 +27,36 @@ export type Profile = PublicUser & Readonly<Record<string, unknown>>;
 
 /** The calls of PROTOCOL §6; all reject with ParleyError. `limit` 1–200. */
 export type Rest = {
-  readonly createDirect: (userId: string) => Promise<Conversation>;
-  readonly createGroup: (group: Group) => Promise<Conversation>;
-  readonly conversation: (conversationId: string) => Promise<Summary>;
-  readonly inbox: (page?: { limit?: number; cursor?: string; archived?: boolean }) => Promise<InboxPage>;
-  readonly members: (conversationId: string, page?: { cursor?: string }) => Promise<MembersPage>;
+  readonly createDirect: (userId: string, options?: CallOptions) => Promise<Conversation>;
+  readonly createGroup: (group: Group, options?: CallOptions) => Promise<Conversation>;
+  readonly conversation: (conversationId: string, options?: CallOptions) => Promise<Summary>;
+  readonly inbox: (
+    page?: { limit?: number; cursor?: string; archived?: boolean },
+    options?: CallOptions,
+  ) => Promise<InboxPage>;
+  readonly members: (conversationId: string, page?: { cursor?: string }, options?: CallOptions) => Promise<MembersPage>;
   /** At most 256 users. */
   readonly addMembers: (
     conversationId: string,
     userIds: readonly string[],
+    options?: CallOptions,
   ) => Promise<{ readonly added: unknown; readonly memberCount: number }>;
-  readonly removeMember: (conversationId: string, userId: string) => Promise<void>;
+  readonly removeMember: (conversationId: string, userId: string, options?: CallOptions) => Promise<void>;
   /** `before` and `after` are exclusive sequences, not both; the newest page without either. Ascending. */
   readonly history: (
     conversationId: string,
     page?: { before?: number; after?: number; limit?: number },
+    options?: CallOptions,
   ) => Promise<HistoryPage>;
-  readonly me: () => Promise<Profile>;
-  readonly user: (userId: string) => Promise<PublicUser>;
+  readonly me: (options?: CallOptions) => Promise<Profile>;
+  readonly user: (userId: string, options?: CallOptions) => Promise<PublicUser>;
+  /** Any other call: `path` below /api/v1, such as `/me/devices`. Undefined for an answer without a body. */
+  readonly call: (
+    method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
+    path: string,
+    body?: object,
+    options?: CallOptions,
+  ) => Promise<unknown>;
 };
 
 export type RestOptions = {
@@ -54,15 +67,24 @@ export type RestOptions = {
 };
 
 /** One call with this token; undefined for an answer without a body. Rejects with ParleyError. */
-export type Call = (token: string, method: string, path: string, body?: object) => Promise<unknown>;
+export type Call = (
+  token: string,
+  method: string,
+  path: string,
+  body?: object,
+  signal?: AbortSignal,
+) => Promise<unknown>;
 
 export function createCall({ platform, url, requestTimeoutMs }: Omit<RestOptions, "token">): Call {
   const base = `${url.replace(/\/+$/, "")}/api/v1`;
-  return async (token, method, path, body) => {
-    const timeout = new AbortController();
-    const stopTimer = platform.startTimer(() => {
-      timeout.abort();
-    }, requestTimeoutMs);
+  return async (token, method, path, body, signal) => {
+    if (signal?.aborted) throw abortedBy(signal);
+    const ended = new AbortController();
+    const end = (): void => {
+      ended.abort();
+    };
+    const stopTimer = platform.startTimer(end, requestTimeoutMs);
+    signal?.addEventListener("abort", end);
     try {
       const answer = await platform.fetch(`${base}${path}`, {
         method,
@@ -71,19 +93,21 @@ export function createCall({ platform, url, requestTimeoutMs }: Omit<RestOptions
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: timeout.signal,
+        signal: ended.signal,
       });
       const text = await answer.text();
       const content: unknown = text === "" ? undefined : parseJson(text);
       if (answer.status >= 200 && answer.status < 300) return content;
       throw errorFrom(content, `${method} ${path} answered ${answer.status}`);
     } catch (thrown) {
-      if (timeout.signal.aborted) {
+      if (signal?.aborted) throw abortedBy(signal);
+      if (ended.signal.aborted) {
         throw new ParleyError("TIMEOUT", `${method} ${path} had no answer within ${requestTimeoutMs} ms`);
       }
       throw asParleyError(thrown, "DISCONNECTED", `${method} ${path}`);
     } finally {
       stopTimer();
+      signal?.removeEventListener("abort", end);
     }
   };
 }
@@ -106,32 +130,42 @@ export function probeWith(options: Omit<RestOptions, "token">): (token: string) 
 export function createRest(options: RestOptions): Rest {
   const callWith = createCall(options);
   /** A refused token is fetched anew once: it may have expired since the last call. */
-  const call = async (method: string, path: string, body?: object): Promise<unknown> => {
+  const attempt = async (method: string, path: string, body: object | undefined, signal: AbortSignal | undefined) => {
     const token = await options.token({ rejected: false });
     try {
-      return await callWith(token, method, path, body);
+      return await callWith(token, method, path, body, signal);
     } catch (error) {
       if (!(error instanceof ParleyError) || error.code !== "UNAUTHORIZED") throw error;
-      return callWith(await options.token({ rejected: true }), method, path, body);
+      return callWith(await options.token({ rejected: true }), method, path, body, signal);
     }
   };
+  // Fetching the token is part of what one may give up waiting for.
+  const call: Rest["call"] = (method, path, body, { signal } = {}) =>
+    abortable(attempt(method, path, body, signal), { signal });
   // The server's answers have the documented shapes; what is checked is that there is one.
-  const get = async <A>(path: string): Promise<A> => answered(await call("GET", path)) as A;
-  const post = async <A>(path: string, body: object): Promise<A> => answered(await call("POST", path, body)) as A;
+  const get = async <A>(path: string, more?: CallOptions): Promise<A> =>
+    answered(await call("GET", path, undefined, more)) as A;
+  const post = async <A>(path: string, body: object, more?: CallOptions): Promise<A> =>
+    answered(await call("POST", path, body, more)) as A;
 
   return {
-    createDirect: (userId) => post("/conversations", { type: "direct", participantIds: [userId] }),
-    createGroup: (group) => post("/groups", group),
-    conversation: (conversationId) => get(conversationPath(conversationId)),
-    inbox: (page = {}) => get(`/conversations${queryOf(page)}`),
-    members: (conversationId, page = {}) => get(`${conversationPath(conversationId)}/members${queryOf(page)}`),
-    addMembers: (conversationId, userIds) => post(`${conversationPath(conversationId)}/members`, { userIds }),
-    removeMember: async (conversationId, userId) => {
-      await call("DELETE", `${conversationPath(conversationId)}/members/${encodeURIComponent(userId)}`);
+    call,
+    createDirect: (userId, more) => post("/conversations", { type: "direct", participantIds: [userId] }, more),
+    createGroup: (group, more) => post("/groups", group, more),
+    conversation: (conversationId, more) => get(conversationPath(conversationId), more),
+    inbox: (page = {}, more = {}) => get(`/conversations${queryOf(page)}`, more),
+    members: (conversationId, page = {}, more = {}) =>
+      get(`${conversationPath(conversationId)}/members${queryOf(page)}`, more),
+    addMembers: (conversationId, userIds, more) =>
+      post(`${conversationPath(conversationId)}/members`, { userIds }, more),
+    removeMember: async (conversationId, userId, more) => {
+      const path = `${conversationPath(conversationId)}/members/${encodeURIComponent(userId)}`;
+      await call("DELETE", path, undefined, more);
     },
-    history: (conversationId, page = {}) => get(`${conversationPath(conversationId)}/messages${queryOf(page)}`),
-    me: () => get("/me"),
-    user: (userId) => get(`/users/${encodeURIComponent(userId)}`),
+    history: (conversationId, page = {}, more = {}) =>
+      get(`${conversationPath(conversationId)}/messages${queryOf(page)}`, more),
+    me: (more) => get("/me", more),
+    user: (userId, more) => get(`/users/${encodeURIComponent(userId)}`, more),
   };
 }
 

@@ -18,6 +18,9 @@ export type EchoOptions = {
 };
 
 export type EchoServer = {
+  readonly pid: number;
+  /** Of its WebSocket. */
+  readonly url: URL;
   readonly measure: (options: EchoOptions) => Promise<Figures>;
   readonly stop: () => Promise<void>;
 };
@@ -31,7 +34,13 @@ const script = fileURLToPath(new URL("./uws-echo.js", import.meta.url));
 export const startEcho = async (context: BenchContext): Promise<EchoServer> => {
   const child = startChild({ name: "the echo floor", command: [script], core: context.cores.server });
   const { url } = (await child.nextJson(10_000)) as { url: string };
-  return { measure: (options) => measureEcho(new URL("/ws", url), child.pid, options), stop: child.stop };
+  const socketUrl = new URL("/ws", url);
+  return {
+    pid: child.pid,
+    url: socketUrl,
+    measure: (options) => measureEcho(socketUrl, child.pid, options),
+    stop: child.stop,
+  };
 };
 
 const measureEcho = async (url: URL, pid: number, options: EchoOptions): Promise<Figures> => {

@@ -13,7 +13,7 @@ export type ParleyServer = {
   readonly token: (userId: string) => string;
   /** A REST call under /api/v1; rejects on anything but 2xx. */
   readonly post: (userId: string, path: string, body: unknown) => Promise<unknown>;
-  /** Ends the server and removes its data. Rejects when it did not end cleanly. */
+  /** Ends the server and removes its data, if they are its own. Rejects when it did not end cleanly. */
   readonly stop: () => Promise<void>;
 };
 
@@ -41,10 +41,13 @@ const listeningUrl = (line: unknown): URL => {
   return new URL(url);
 };
 
-/** An embedded Parley with an empty data directory, pinned to the server's core. */
-export const startParley = async (context: BenchContext): Promise<ParleyServer> => {
+/**
+ * An embedded Parley, pinned to the server's core, on an empty data directory of its own, or on `directory`, which then
+ * stays when it stops.
+ */
+export const startParley = async (context: BenchContext, directory?: string): Promise<ParleyServer> => {
   mkdirSync(context.dataRoot, { recursive: true });
-  const data = mkdtempSync(join(context.dataRoot, "parley-bench-"));
+  const data = directory ?? mkdtempSync(join(context.dataRoot, "parley-bench-"));
   const child = startChild({
     name: "parley serve",
     command: [context.cli ?? ownCli, "serve", ...quiet, "--data", data, "--seal", context.seal],
@@ -56,7 +59,7 @@ export const startParley = async (context: BenchContext): Promise<ParleyServer> 
     try {
       await child.stop();
     } finally {
-      rmSync(data, { recursive: true, force: true });
+      if (directory === undefined) rmSync(data, { recursive: true, force: true });
     }
   };
   try {

@@ -1,14 +1,38 @@
 #!/usr/bin/env node
 import { Command } from "commander";
+import { doctorCommand } from "./doctor.js";
+import { eventsCommand } from "./events.js";
+import { fail } from "./failure.js";
+import { projectionsCommand } from "./projections.js";
 import { serveCommand } from "./serve.js";
 import { tokenCommand } from "./token.js";
 import { version } from "./version.js";
 
+/** Wrong usage, as opposed to 1: it was understood, and something is wrong. */
+const usageExitCode = 2;
+
+/** Commander asks each command by itself what to do at its end; subcommands do not inherit it. */
+const endWithUsageCode = (command: Command): void => {
+  command.showHelpAfterError("(--help says more)").exitOverride(({ exitCode }) => {
+    process.exit(exitCode === 0 ? 0 : usageExitCode);
+  });
+  for (const child of command.commands) endWithUsageCode(child);
+};
+
+// `parley events tail | head` is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  fail(error);
+});
+
 const program = new Command("parley")
   .description("A self-hosted, event-sourced chat backend. Start it with `parley serve`.")
   .version(version)
-  .showHelpAfterError()
   .addCommand(serveCommand)
-  .addCommand(tokenCommand);
+  .addCommand(tokenCommand)
+  .addCommand(doctorCommand)
+  .addCommand(projectionsCommand)
+  .addCommand(eventsCommand);
+endWithUsageCode(program);
 
 await program.parseAsync();

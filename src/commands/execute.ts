@@ -11,10 +11,12 @@ import { preferencesOf, privacyOf } from "../domain/user/user.js";
 import type { AdvanceReceipts, Commands, StartGroup } from "./commands.js";
 import { needsNoLookUp, prepareWith } from "./look-up.js";
 import { createMessageCommands } from "./messages.js";
-import type { EventLog, Ids, LookUpMessage } from "./ports.js";
+import type { EventLog, Ids, LookUpMessage, SnapshotStore } from "./ports.js";
 import { routes } from "./routes.js";
 import type { Sealing } from "./sealing.js";
 import { changed, type ConversationDone } from "./settled.js";
+import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
+import { createSnapshots, noSnapshots } from "./snapshots.js";
 import { createWriter } from "./writer.js";
 
 export type CommandDependencies = {
@@ -26,15 +28,43 @@ export type CommandDependencies = {
   readonly lookUp: LookUpMessage;
   /** Members of a group. */
   readonly membersMax: number;
+  /** Without it every cold load folds its whole stream. */
+  readonly snapshots?: SnapshotStore;
+  /** A snapshot could not be read or saved: no command fails for it. */
+  readonly onSnapshotFailure?: (error: Error) => void;
+  /** Bytes of folded states in memory, each kind of aggregate for itself. */
+  readonly loadedBytesMax?: Partial<typeof loadedBytes>;
 };
 
-/** The write side: every command on its aggregate's queue. `pending` counts what was submitted and is not settled. */
-export const createCommands = (deps: CommandDependencies): Commands & { readonly pending: () => number } => {
+/** A thousand conversations with full windows, and what their members need; those in use are loaded again in a moment. */
+const loadedBytes = { conversations: 512 * 1024 * 1024, receipts: 64 * 1024 * 1024, users: 64 * 1024 * 1024 };
+
+export type CommandSide = Commands & {
+  /** Commands that were submitted and are not settled. */
+  readonly pending: () => number;
+  /** Resolves when no snapshot waits to be saved: then its store may be closed. */
+  readonly snapshotsSaved: () => Promise<void>;
+};
+
+/** The write side: every command on its aggregate's queue. */
+export const createCommands = (deps: CommandDependencies): CommandSide => {
   const { log, home, ids, membersMax } = deps;
   const conversationRoute = { ...routes.conversation, prepare: prepareWith(deps.lookUp), isPrepared: needsNoLookUp };
-  const conversations = createWriter(log, conversationRoute);
-  const receipts = createWriter(log, routes.receipts);
-  const users = createWriter(log, routes.user);
+  const bytesMax = { ...loadedBytes, ...deps.loadedBytesMax };
+  const snapshots = {
+    conversations: snapshotsOf(deps, conversationRoute.snapshot),
+    receipts: snapshotsOf(deps, routes.receipts.snapshot),
+    users: snapshotsOf(deps, routes.user.snapshot),
+  };
+  const conversations = createWriter(log, conversationRoute, {
+    snapshots: snapshots.conversations,
+    loadedBytesMax: bytesMax.conversations,
+  });
+  const receipts = createWriter(log, routes.receipts, {
+    snapshots: snapshots.receipts,
+    loadedBytesMax: bytesMax.receipts,
+  });
+  const users = createWriter(log, routes.user, { snapshots: snapshots.users, loadedBytesMax: bytesMax.users });
 
   const start = async (id: string, command: Omit<Start, "type" | "context">, context: CommandContext) => {
     const settled = await conversations.submit(id, { type: "StartConversation", ...command, context });
@@ -50,6 +80,9 @@ export const createCommands = (deps: CommandDependencies): Commands & { readonly
     ...createMessageCommands(deps, conversations),
 
     pending: () => conversations.pending() + receipts.pending() + users.pending(),
+    snapshotsSaved: async () => {
+      await Promise.all([snapshots.conversations.idle(), snapshots.receipts.idle(), snapshots.users.idle()]);
+    },
 
     registerDevice: (command, context) =>
       users.submit(context.by.userId, {
@@ -125,6 +158,11 @@ export const createCommands = (deps: CommandDependencies): Commands & { readonly
     },
   };
 };
+
+const snapshotsOf = <State>(deps: CommandDependencies, format: SnapshotFormat<State>) =>
+  deps.snapshots === undefined
+    ? noSnapshots<State>()
+    : createSnapshots(deps.snapshots, format, deps.onSnapshotFailure ?? (() => undefined));
 
 type Start = Extract<ConversationCommand, { type: "StartConversation" }>;
 type Present = Extract<Conversation, { situation: "started" }>;

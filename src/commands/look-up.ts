@@ -7,12 +7,17 @@ import { windowStart } from "../domain/conversation/recent.js";
 import { streamOf, type Revision } from "../domain/kernel/stream.js";
 import type { EventLog, LookUpMessage, MessageIndex } from "./ports.js";
 
-/** The view where it has come far enough, else the stream itself: slow, and always right. */
+/**
+ * The view where it has come far enough, else the stream itself: slow, and always right. Accepting depends on no view: a
+ * view that fails to answer, which whoever runs it reports, is one that has not come far enough.
+ */
 export const lookUpIn =
   (index: MessageIndex, log: Pick<EventLog, "readStream">): LookUpMessage =>
   async (conversationId, messageId, from) => {
-    const { coversTo, message } = await index.find(conversationId, messageId);
-    return coversTo >= from - 1 ? message : findInStream(log, conversationId, messageId, from);
+    const indexed = await index.find(conversationId, messageId).catch(() => undefined);
+    return indexed !== undefined && indexed.coversTo >= from - 1
+      ? indexed.message
+      : findInStream(log, conversationId, messageId, from);
   };
 
 /** What `transact` runs before a command that names a message from before the window. */

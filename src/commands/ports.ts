@@ -1,3 +1,4 @@
+import type { Chunk, Chunks } from "../domain/kernel/chunks.snapshot.js";
 import type { OldMessage } from "../domain/conversation/conversation.js";
 import type {
   ExpectedRevision,
@@ -95,6 +96,29 @@ export type MessageIndex = {
     messageId: string,
   ) => Promise<{ readonly coversTo: Revision; readonly message: OldMessage | null }>;
 };
+
+/**
+ * Folded aggregates, so that a cold load is short. Disposable: whatever is lost, damaged or of another version is a
+ * longer fold.
+ *
+ * - `load` answers the newest snapshot of that stream that was saved whole under that version, never parts of two and
+ *   never damaged bytes; undefined when there is none.
+ * - `save` replaces the stream's snapshot, all of it or nothing. A `fixed` chunk that the stream's snapshot of the same
+ *   version holds under that name is taken as it is there and not asked for its data. Nothing need be durable.
+ * - Both reject when the store cannot be asked. Saves of one stream come one after another.
+ */
+export type SnapshotStore = {
+  readonly load: (stream: StreamName, version: number) => Promise<StoredSnapshot | undefined>;
+  readonly save: (stream: StreamName, snapshot: SnapshotHead & { readonly chunks: readonly Chunk[] }) => Promise<void>;
+};
+
+export type SnapshotHead = {
+  readonly version: number;
+  /** Of the last event that was folded in, and that event's id: in another log, or none, there is another event. */
+  readonly revision: Revision;
+  readonly eventId: string;
+};
+export type StoredSnapshot = SnapshotHead & { readonly chunks: Chunks };
 
 export type Clock = () => number;
 /** Random ids. */

@@ -1,13 +1,11 @@
 import { encodeEvent } from "../domain/catalogue.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { limits } from "../domain/kernel/limits.js";
-import { noRevision, type NewEvent, type Position, type Revision, type StreamName } from "../domain/kernel/stream.js";
+import type { NewEvent, Position, Revision, StreamName } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
+import { catchUp } from "./load.js";
 import { LogError, type AppendResult, type EventLog } from "./ports.js";
-import type { Route, Routed, RoutedEvent } from "./routes.js";
-
-/** An aggregate as far as this process has read or written it. */
-export type Loaded<State> = { readonly state: State; readonly revision: Revision };
+import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 
 /** What became of one command: the state right after it, its events (none: nothing to change), and where they stand. */
 export type Settled<Command, State, Event> = {
@@ -32,7 +30,6 @@ export type Job<Command, State, Event> = {
 const conflictsMax = 20;
 const unknownOutcomesMax = 8;
 const backoffMsMax = 200;
-const pageSize = 500;
 
 /**
  * The one loop that retries appends. All jobs are decided one after another on the same state and appended together;
@@ -45,11 +42,14 @@ export const transact = async <Command extends Routed, State, Event extends Rout
   log: EventLog,
   route: Route<Command, State, Event>,
   stream: StreamName,
-  known: Loaded<State> | undefined,
+  known: Loaded<State>,
   jobs: Job<Command, State, Event>[],
 ): Promise<Loaded<State>> => {
-  let loaded = known ?? (await catchUp(log, route, stream));
+  let loaded = known;
+  const [first] = jobs;
   for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
+    // From scratch includes what was looked up: it was so for the window of then.
+    if (first !== undefined) jobs[0] = first;
     await prepareFirst(route, loaded.state, jobs);
     const batch = decideAll(route, loaded, jobs);
     if (batch.events.length === 0) {
@@ -63,7 +63,10 @@ export const transact = async <Command extends Routed, State, Event extends Rout
     });
     if (result.kind === "appended") {
       settleAll(batch, jobs, result.position);
-      return { state: batch.state, revision: loaded.revision + batch.events.length };
+      const revision = loaded.revision + batch.events.length;
+      // With `any` others may have written in between: their events are not in the state yet.
+      if (result.revision !== revision && route.expects === "any") return await catchUp(log, route, stream, loaded);
+      return { ...loaded, state: batch.state, revision, eventId: batch.events.at(-1)?.id ?? loaded.eventId };
     }
     route.rewind?.(loaded.state, loaded.revision);
     await backoff(conflicts);
@@ -109,6 +112,13 @@ const decideAll = <Command extends Routed, State, Event extends RoutedEvent>(
       outcomes.push(decision);
       continue;
     }
+    if (decision.right.length === 0) {
+      const known = route.remembering?.(state, command) ?? command;
+      outcomes.push(
+        E.right({ command: known, state, events: [], revision: from + events.length, position: startPosition }),
+      );
+      continue;
+    }
     const encoded = decision.right.map((event) => encodeEvent(event, command.context));
     bytes += encoded.reduce((sum, event) => sum + (event.data.length + event.meta.length) * utf8BytesPerUnitMax, 0);
     // The first always goes: what one command makes is within the log's bound by the limits of the protocol.
@@ -137,22 +147,6 @@ const settleAll = <Command, State, Event>(
       E.isRight(outcome) && outcome.right.events.length > 0 ? E.right({ ...outcome.right, position }) : outcome,
     );
   });
-};
-
-/** Reads what the stream has beyond `from`: all of it, to begin with. @throws UnreadableEvent, LogError */
-export const catchUp = async <Command, State, Event>(
-  log: EventLog,
-  route: Route<Command, State, Event>,
-  stream: StreamName,
-  from: Loaded<State> = { state: route.decider.initial(), revision: noRevision },
-): Promise<Loaded<State>> => {
-  let { state, revision } = from;
-  for (;;) {
-    const page = await log.readStream(stream, revision + 1, pageSize);
-    for (const recorded of page) state = route.decider.evolve(state, route.decode(recorded));
-    revision += page.length;
-    if (page.length < pageSize) return { state, revision };
-  }
 };
 
 const appendUntilDefinite = async (

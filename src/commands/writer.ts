@@ -2,8 +2,10 @@ import { LRUCache } from "lru-cache";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import { LogError, type EventLog } from "./ports.js";
-import type { Route, Routed, RoutedEvent } from "./routes.js";
-import { catchUp, transact, type Job, type Loaded, type Settled } from "./transact.js";
+import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
+import { loadAggregate } from "./load.js";
+import type { Snapshots } from "./snapshots.js";
+import { transact, type Job, type Settled } from "./transact.js";
 
 /**
  * One queue per stream: commands take effect in the order in which they came, and those that arrive while an append
@@ -24,8 +26,6 @@ export type Writer<Command, State, Event> = {
   readonly pending: () => number;
 };
 
-/** Streams whose folded state stays in memory. */
-const loadedMax = 10_000;
 /** Commands that wait for one stream: beyond it a client is told to come back. */
 const queueMax = 5_000;
 /** Commands of one append. */
@@ -39,8 +39,13 @@ type Inspection<State> = { readonly inspect: (state: State) => void; readonly fa
 export const createWriter = <Command extends Routed, State, Event extends RoutedEvent>(
   log: EventLog,
   route: Route<Command, State, Event>,
+  /** `loadedBytesMax`: folded states that stay in memory, by what they weigh. */
+  { snapshots, loadedBytesMax }: { readonly snapshots: Snapshots<State>; readonly loadedBytesMax: number },
 ): Writer<Command, State, Event> => {
-  const loaded = new LRUCache<string, Loaded<State> & object>({ max: loadedMax });
+  const loaded = new LRUCache<string, Loaded<State> & object>({
+    maxSize: loadedBytesMax,
+    sizeCalculation: ({ state }) => route.weigh(state),
+  });
   const queues = new Map<string, (Waiting<Command, State, Event> | Inspection<State>)[]>();
   let pending = 0;
 
@@ -79,7 +84,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     }
     while (jobs.length > 0) {
       try {
-        remember(id, await transact(log, route, route.stream(id), loaded.get(id), jobs));
+        remember(id, await transact(log, route, route.stream(id), await load(id), jobs));
       } catch (error) {
         loaded.delete(id);
         for (const job of jobs.splice(0)) refuse(job, error);
@@ -87,14 +92,17 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     }
   };
 
+  const load = async (id: string): Promise<Loaded<State>> =>
+    loaded.get(id) ?? (await loadAggregate(log, route, route.stream(id), snapshots));
+
   /** What does not exist is not kept: ids that somebody guesses must not drive out conversations that are in use. */
   const remember = (id: string, next: Loaded<State>): void => {
-    if (next.revision >= 0) loaded.set(id, next);
+    if (next.revision >= 0) loaded.set(id, snapshots.keep(route.stream(id), next));
   };
 
   const inspect = async (id: string, { inspect: seen, fail }: Inspection<State>): Promise<void> => {
     try {
-      const next = loaded.get(id) ?? (await catchUp(log, route, route.stream(id)));
+      const next = await load(id);
       remember(id, next);
       seen(next.state);
     } catch (error) {

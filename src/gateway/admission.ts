@@ -1,9 +1,10 @@
 import { E } from "../domain/kernel/fp.js";
 import { gatewayLimits as bounds } from "./limits.js";
 import type { DispatcherDeps } from "./dispatch-types.js";
-import type { Connection } from "./ports.js";
+import type { Claims, Connection } from "./ports.js";
 import { closeCodes, type Failure } from "./protocol/codes.js";
 import { errorFrame } from "./session.js";
+import { issued } from "./shared.js";
 import { defect } from "./work.js";
 
 /**
@@ -14,12 +15,12 @@ import { defect } from "./work.js";
  * `error`, then `server.draining` with a jittered delay, and is closed with 1012: it comes back by itself, as after a
  * restart. When the device may not come in (removed, suspended) it is closed with 4401: only a new token helps. Never rejects.
  */
-export const createAdmission = ({ app, shared, clock, ids, logger, config }: DispatcherDeps) => {
-  const register = async (connection: Connection): Promise<Failure | undefined> => {
+export const createAdmission = ({ app, shared, metrics, clock, ids, logger, config }: DispatcherDeps) => {
+  const register = async (connection: Connection, { issuedAt }: Claims): Promise<Failure | undefined> => {
     const { connectionId, actor, deviceType } = connection;
     const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: actor };
     try {
-      const registered = await shared.deviceConnected(deviceType, context);
+      const registered = await shared.deviceConnected({ deviceType, ...issued(issuedAt) }, context);
       if (E.isLeft(registered)) return registered.left;
       await app.head();
       return undefined;
@@ -28,9 +29,10 @@ export const createAdmission = ({ app, shared, clock, ids, logger, config }: Dis
     }
   };
 
-  return async (connection: Connection): Promise<object | undefined> => {
-    const failure = await register(connection);
+  return async (connection: Connection, claims: Claims): Promise<object | undefined> => {
+    const failure = await register(connection, claims);
     if (failure !== undefined) {
+      if (failure.code === "UNAUTHORIZED") metrics.authenticationFailed("upgrade");
       refuse(connection, failure);
       return undefined;
     }

@@ -24,6 +24,8 @@ export type Live = {
   /** The writes in flight: what a `sync` of this connection waits for. */
   readonly writes: Waves;
   timer?: NodeJS.Timeout;
+  /** It has begun to type at least once: its end is told when it goes. */
+  hasTyped: boolean;
 };
 
 export type Feed = (live: Live, input: SessionInput) => void;

@@ -51,9 +51,9 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
     opened: async (connection, claims, { syncToken }) => {
       const config = { actor: connection.actor, heartbeatIntervalMs: deps.config.heartbeatIntervalMs, decode };
       const state = opening(claims.expiresAt, deps.clock());
-      const live: Live = { connection, config, state, writes: createWaves() };
+      const live: Live = { connection, config, state, writes: createWaves(), hasTyped: false };
       lives.set(connection.connectionId, live);
-      const payload = await admit(connection);
+      const payload = await admit(connection, claims);
       if (payload === undefined) return;
       const now = deps.clock();
       feed(live, { kind: "connected", payload, now, ...(syncToken === undefined ? {} : { syncToken }) });
@@ -70,6 +70,7 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
       lives.delete(connection.connectionId);
       clearTimeout(live.timer);
       feed(live, { kind: "closed" });
+      if (live.hasTyped) deps.app.typing.gone(connection.actor);
     },
     tick: (now) => {
       for (const live of lives.values()) feed(live, { kind: "tick", now });

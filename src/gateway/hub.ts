@@ -1,10 +1,11 @@
 import type { DeviceId, UserId } from "../domain/kernel/ids.js";
 import type { Delivery } from "../projections/ports.js";
 import type { Connection } from "./ports.js";
-import type { Frame } from "./outbox.js";
+import type { Outbox } from "./outbox.js";
+import { closeCodes } from "./protocol/codes.js";
 
-/** A connection that also takes a frame as bytes, which many sockets can share. */
-export type HubConnection = Omit<Connection, "send"> & { readonly send: (frame: Frame) => void };
+/** A connection that also takes a frame as bytes, which many sockets can share, and frames that may be shed. */
+export type HubConnection = Omit<Connection, "send"> & { readonly send: Outbox["send"] };
 
 /** Who is connected to this gateway: user → device → its one live connection. */
 export type Hub = {
@@ -16,6 +17,8 @@ export type Hub = {
   readonly deliver: (deliveries: readonly Delivery[]) => void;
   /** Whether the user has a socket here besides the device named. */
   readonly connected: (userId: UserId, exceptDeviceId?: DeviceId) => boolean;
+  /** Ends the session of a device that was removed, with 4401; what is queued is sent before. */
+  readonly disconnect: (userId: UserId, deviceId: DeviceId) => void;
   readonly connections: () => IterableIterator<HubConnection>;
   readonly size: () => number;
 };
@@ -35,13 +38,13 @@ export const createHub = (options: { readonly remembered?: number } = {}): Hub =
   let size = 0;
 
   const deliverOne = (delivery: Delivery) => {
-    const { recipients, exceptDeviceId } = delivery;
+    const { recipients, exceptDeviceId, ephemeral } = delivery;
     const frame = recipients.length >= sharedFromRecipients ? Buffer.from(delivery.frame) : delivery.frame;
     for (const userId of recipients) {
       const devices = users.get(userId);
       if (devices === undefined) continue;
       for (const connection of devices.values())
-        if (connection.actor.deviceId !== exceptDeviceId) connection.send(frame);
+        if (connection.actor.deviceId !== exceptDeviceId) connection.send(frame, ephemeral);
     }
   };
 
@@ -70,6 +73,9 @@ export const createHub = (options: { readonly remembered?: number } = {}): Hub =
       const devices = users.get(userId);
       if (devices === undefined) return false;
       return devices.size > (exceptDeviceId !== undefined && devices.has(exceptDeviceId) ? 1 : 0);
+    },
+    disconnect: (userId, deviceId) => {
+      users.get(userId)?.get(deviceId)?.close(closeCodes.tokenExpired.code, "device removed");
     },
     *connections() {
       for (const devices of users.values()) yield* devices.values();

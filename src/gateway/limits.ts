@@ -12,6 +12,9 @@ export const gatewayLimits = {
   /** Cursors of one sync: PROTOCOL §7. */
   syncCursorsMax: 1000,
   syncChangesMax: 1000,
+  /** PROTOCOL §4: a family with its skin tones and joiners has some ten code points. */
+  emojiCharsMax: 32,
+  displayNameCharsMax: 100,
   /** Users that one `POST …/members` names: one event's worth. */
   addMembersMax: 256,
   pageMax: 200,

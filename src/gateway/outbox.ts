@@ -3,11 +3,14 @@ import type { GatewayMetrics } from "./ports.js";
 /**
  * What waits for one socket. Frames that are queued during a tick leave together, in one write per socket: a frame then
  * costs a third of what it costs alone. While the peer takes nothing the queue waits here, bounded; beyond the bound the
- * socket is closed with 4508 and the device syncs. Nothing is dropped silently.
+ * socket is closed with 4508 and the device syncs. Nothing is dropped silently but typing and presence, which go first.
  */
 export type Outbox = {
-  /** JSON text, or its UTF-8 bytes where many sockets share one frame. Harmless after a close. */
-  readonly send: (frame: Frame) => void;
+  /**
+   * JSON text, or its UTF-8 bytes where many sockets share one frame. An ephemeral one is shed, and counted as dropped,
+   * while the outbox is half full. Harmless after a close.
+   */
+  readonly send: (frame: Frame, ephemeral?: boolean) => void;
   /** Sends what is queued, then the close frame; a peer that takes nothing is cut after the grace. */
   readonly close: (code: number, reason: string) => void;
   /** False from the first `close` on: what the peer still says has no consequence any more. */
@@ -48,6 +51,9 @@ export type OutboxOptions = {
 };
 
 export const slowConsumerCode = 4508;
+
+/** What is only true for a moment must not push out what has to arrive: it is shed from this share of the bound on. */
+const shedFrom = 0.5;
 
 type State = "open" | "closing" | "closed";
 
@@ -121,7 +127,12 @@ const createOutbox = (
       if (state === "closing" && !blocked && queue.peek() === undefined) pipe.end(farewell.code, farewell.reason);
     });
   };
-  const isFull = () => queue.exceeds(options.bytesMax - buffered());
+  const isBeyond = (bytes: number) => queue.exceeds(bytes - buffered());
+  /** A burst within one tick says nothing about the peer: what it can take leaves before it is called slow. */
+  const staysBeyond = (bytes: number) => {
+    if (isBeyond(bytes) && !blocked) flush();
+    return isBeyond(bytes);
+  };
   const wake = () => {
     if (scheduled) return;
     scheduled = true;
@@ -147,14 +158,16 @@ const createOutbox = (
   };
 
   return {
-    send: (frame) => {
+    send: (frame, ephemeral) => {
       if (state !== "open") return;
       counted();
+      if (ephemeral === true && staysBeyond(options.bytesMax * shedFrom)) {
+        options.metrics.framesDropped(1);
+        return;
+      }
       queue.push(frame);
       if (!blocked) wake();
-      // A burst within one tick says nothing about the peer: what it can take leaves before it is called slow.
-      if (isFull() && !blocked) flush();
-      if (isFull()) {
+      if (staysBeyond(options.bytesMax)) {
         options.metrics.framesDropped(queue.clear());
         close(slowConsumerCode, "slow consumer");
       }

@@ -1,9 +1,10 @@
 import { E, type Either } from "../domain/kernel/fp.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
-import type { MessageAccepted } from "../commands/commands.js";
+import type { Changed, Commands, MessageAccepted, Outcome } from "../commands/commands.js";
 import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
-import type { Claims } from "./ports.js";
+import type { Claims, TokenRefusal } from "./ports.js";
 import { closeCodes, type Failure } from "./protocol/codes.js";
+import type { ChangeRequest } from "./protocol/frames.js";
 import type { Request, ServerFrame, SessionEffect, SessionInput } from "./session-types.js";
 import type { Work } from "./work.js";
 
@@ -49,6 +50,34 @@ export const createPerformer = (
     );
   };
 
+  const change = (live: Live, { request, change }: Of<"change">): void => {
+    write(
+      live,
+      request.type,
+      (context) => changing(app.commands, change, context),
+      (outcome) => {
+        feed(live, { kind: "answered", request, answer: E.map(toAck(request))(outcome) });
+      },
+    );
+  };
+
+  const typing = (live: Live, { request, typing: { type, conversationId } }: Of<"typing">): void => {
+    const { actor } = live.connection;
+    work.run(
+      () => app.commands.othersIn(conversationId, contextOf(live)),
+      (outcome) => {
+        // A connection that has gone meanwhile has stopped typing.
+        if (E.isRight(outcome) && live.state.phase !== "closed") {
+          if (type === "typing.start") app.typing.start(conversationId, actor, outcome.right.userIds);
+          else app.typing.stop(conversationId, actor);
+          live.hasTyped = true;
+        }
+        feed(live, { kind: "answered", request, answer: E.map(() => toAck(request)({}))(outcome) });
+      },
+      labels(live, request.type),
+    );
+  };
+
   const receipts = (live: Live, { batch, advance }: Of<"receipts">): void => {
     write(
       live,
@@ -73,8 +102,8 @@ export const createPerformer = (
   };
 
   const refresh = (live: Live, { request, token }: Of<"authenticate">): void => {
-    const task = async (): Promise<Either<Failure, Either<string, Claims>>> => E.right(await authenticate(token));
-    const done = (outcome: Either<Failure, Either<string, Claims>>): void => {
+    const task = async (): Promise<Either<Failure, Either<TokenRefusal, Claims>>> => E.right(await authenticate(token));
+    const done = (outcome: Either<Failure, Either<TokenRefusal, Claims>>): void => {
       if (E.isLeft(outcome)) feed(live, { kind: "answered", request, answer: outcome });
       else feed(live, { kind: "authenticated", request, result: outcome.right });
     };
@@ -96,6 +125,12 @@ export const createPerformer = (
         return;
       case "message":
         message(live, effect);
+        return;
+      case "change":
+        change(live, effect);
+        return;
+      case "typing":
+        typing(live, effect);
         return;
       case "receipts":
         receipts(live, effect);
@@ -126,6 +161,27 @@ const toAcknowledgement = (accepted: MessageAccepted): ServerFrame => {
     payload: { clientMessageId, messageId, conversationId, sequence, pos, timestamp, duplicate },
   };
 };
+
+const changing = (commands: Commands, change: ChangeRequest, context: CommandContext): Outcome<Changed> => {
+  switch (change.type) {
+    case "message.edit":
+      return commands.editMessage(change.edit, context);
+    case "message.delete":
+      return commands.deleteMessage(change.message, context);
+    case "reaction.add":
+      return commands.addReaction(change.reaction, context);
+    case "reaction.remove":
+      return commands.removeReaction(change.reaction, context);
+  }
+};
+
+/** `pos` only where something changed. */
+const toAck =
+  ({ address: { conversationId } }: Request) =>
+  ({ pos }: Pick<Changed, "pos">): ServerFrame => ({
+    type: "ack",
+    payload: { ...(conversationId === undefined ? {} : { conversationId }), ...(pos === undefined ? {} : { pos }) },
+  });
 
 const secondsSince = ({ receivedAt }: Request): number => (performance.now() - receivedAt) / 1000;
 

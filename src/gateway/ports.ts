@@ -24,8 +24,12 @@ export type Readiness = { readonly ready: boolean; readonly problems: Readonly<R
 /** What a good token says. Times in Unix milliseconds. */
 export type Claims = Actor & { readonly expiresAt: number; readonly issuedAt?: number };
 
-/** Left: why the token is refused, for the log and the client. */
-export type Authenticator = (token: string) => Promise<Either<string, Claims>>;
+/**
+ * Why a token is refused, for the log and the client. UNAVAILABLE: it cannot be judged now, since the keys that it
+ * would be judged by cannot be fetched; a new token would fare no better.
+ */
+export type TokenRefusal = { readonly code: "UNAUTHORIZED" | "UNAVAILABLE"; readonly message: string };
+export type Authenticator = (token: string) => Promise<Either<TokenRefusal, Claims>>;
 
 /** One authenticated socket, as the dispatcher sees it. Every method is harmless after the socket has closed. */
 export type Connection = {

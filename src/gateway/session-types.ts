@@ -2,9 +2,9 @@ import type { Either } from "../domain/kernel/fp.js";
 import type { Actor } from "../domain/kernel/ids.js";
 import type { AdvanceReceipts, SendMessage } from "../commands/commands.js";
 import type { SyncRequest } from "../projections/queries/queries.js";
-import type { Claims } from "./ports.js";
+import type { Claims, TokenRefusal } from "./ports.js";
 import type { CloseReason, ErrorCode, Failure } from "./protocol/codes.js";
-import type { Address, DecodedFrame, RequestType } from "./protocol/frames.js";
+import type { Address, ChangeRequest, DecodedFrame, RequestType, TypingRequest } from "./protocol/frames.js";
 import type { Batch, Receipts } from "./receipts.js";
 
 /** The vocabulary of `session.ts`: what it remembers, what it is told, what it wants done. Times in Unix milliseconds. */
@@ -40,7 +40,7 @@ export type SessionInput =
   | { readonly kind: "binary" }
   | { readonly kind: "answered"; readonly request: Request; readonly answer: Either<Failure, ServerFrame> }
   | { readonly kind: "receipts_settled"; readonly batch: Batch<Request>; readonly failure?: Failure }
-  | { readonly kind: "authenticated"; readonly request: Request; readonly result: Either<string, Claims> }
+  | { readonly kind: "authenticated"; readonly request: Request; readonly result: Either<TokenRefusal, Claims> }
   | { readonly kind: "receipts_due" }
   | { readonly kind: "tick"; readonly now: number }
   /** Whatever waits is written now: the server drains. */
@@ -60,8 +60,10 @@ export type SessionEffect =
       readonly request?: Request;
       readonly frame?: ServerFrame;
     }
-  /** Each of these must come back as exactly one input; messages and receipts are called in the order of the effects. */
+  /** Each of these must come back as exactly one input; what writes is called in the order of the effects. */
   | { readonly kind: "message"; readonly request: Request; readonly message: SendMessage }
+  | { readonly kind: "change"; readonly request: Request; readonly change: ChangeRequest }
+  | { readonly kind: "typing"; readonly request: Request; readonly typing: TypingRequest }
   | { readonly kind: "receipts"; readonly batch: Batch<Request>; readonly advance: AdvanceReceipts }
   | { readonly kind: "sync"; readonly request: Request; readonly body: SyncRequest }
   | { readonly kind: "authenticate"; readonly request: Request; readonly token: string }

@@ -107,6 +107,14 @@ const accept = (before: SessionState, asked: ClientRequest, request: Request, no
   switch (asked.type) {
     case "message.send":
       return { state, effects: [{ kind: "message", request, message: asked.message }] };
+    case "message.edit":
+    case "message.delete":
+    case "reaction.add":
+    case "reaction.remove":
+      return { state, effects: [{ kind: "change", request, change: asked }] };
+    case "typing.start":
+    case "typing.stop":
+      return { state, effects: [{ kind: "typing", request, typing: asked }] };
     case "message.delivered":
       return onReceipt(state, "delivered", asked.cursors, request);
     case "message.read":
@@ -229,10 +237,11 @@ const onConnected = (config: SessionConfig, before: SessionState, { payload, syn
 type Authenticated = Extract<SessionInput, { kind: "authenticated" }>;
 
 const onAuthenticated = ({ actor }: SessionConfig, state: SessionState, { request, result }: Authenticated) => {
-  const refused = (message: string) => answered(state, request, E.left({ code: "UNAUTHORIZED", message }));
-  if (E.isLeft(result)) return refused(result.left);
+  if (E.isLeft(result)) return answered(state, request, result);
   const claims = result.right;
   return claims.userId === actor.userId && claims.deviceId === actor.deviceId
     ? answered({ ...state, expiresAt: claims.expiresAt }, request, E.right(framed("ack", undefined, {})))
-    : refused("The token is another user's or another device's.");
+    : answered(state, request, E.left(anothers));
 };
+
+const anothers: Failure = { code: "UNAUTHORIZED", message: "The token is another user's or another device's." };

@@ -19,10 +19,22 @@ export type Shared = {
   /** Contains everything accepted before the call. Refused when too many are catching up at once. */
   readonly sync: (actor: Actor, body: SyncRequest) => Answer<SyncResult>;
   /** A socket has come: registers user and device, with the type that the client gave. */
-  readonly deviceConnected: (deviceType: DeviceType, context: CommandContext) => Promise<Either<Rejection, undefined>>;
+  readonly deviceConnected: (
+    device: Issued & { readonly deviceType: DeviceType },
+    context: CommandContext,
+  ) => Promise<Either<Rejection, undefined>>;
   /** A REST call has come: costs nothing from the second time on. */
-  readonly deviceCalled: (context: CommandContext) => Promise<Either<Rejection, undefined>>;
+  readonly deviceCalled: (device: Issued, context: CommandContext) => Promise<Either<Rejection, undefined>>;
+  /**
+   * A device was removed, here or elsewhere: its next call is looked at in the log, and refused. To be called by
+   * whoever follows the log, for every DeviceRemoved; once more than needed costs a look-up.
+   */
+  readonly deviceRemoved: (userId: string, deviceId: string) => void;
 };
+
+/** `iat` of the token, Unix milliseconds: a removed device comes back only with one that is newer. */
+export type Issued = { readonly tokenIssuedAt?: number };
+export const issued = (at: number | undefined): Issued => (at === undefined ? {} : { tokenIssuedAt: at });
 
 export const createShared = (app: Application): Shared => {
   const writes = createReadYourWrites(bounds.writersRememberedMax);
@@ -51,26 +63,37 @@ const crowded = (): Rejection => ({
   retryAfter: bounds.retryAfterS + Math.floor(Math.random() * 10),
 });
 
-const createDevices = (app: Application, wrote: Shared["wrote"]): Pick<Shared, "deviceConnected" | "deviceCalled"> => {
+type Devices = Pick<Shared, "deviceConnected" | "deviceCalled" | "deviceRemoved">;
+
+const createDevices = (app: Application, wrote: Shared["wrote"]): Devices => {
   /** Oldest sighting first. To forget one costs a look-up when it calls again. */
   const known = new Set<string>();
+  let removals = 0;
   const remember = (key: string): void => {
     known.delete(key);
     known.add(key);
     if (known.size > bounds.devicesRememberedMax) for (const oldest of known) return void known.delete(oldest);
   };
-  const register = async (command: { deviceType?: DeviceType }, context: CommandContext) => {
+  const register = async (command: Issued & { deviceType?: DeviceType }, context: CommandContext) => {
+    const removalsBefore = removals;
     const registered = await app.commands.registerDevice(command, context);
     if (E.isLeft(registered)) return registered;
     wrote(context.by.userId, registered.right.position);
-    remember(keyOf(context.by));
+    // A removal that was told meanwhile may be this device's, and later in the log than the answer.
+    if (removals === removalsBefore) remember(keyOf(context.by));
     return E.right(undefined);
   };
-  const deviceConnected: Shared["deviceConnected"] = (deviceType, context) => register({ deviceType }, context);
   // A REST call does not say what kind of device it is from: one that is registered keeps the kind it has.
-  const deviceCalled: Shared["deviceCalled"] = async (context) =>
-    known.has(keyOf(context.by)) ? E.right(undefined) : register({}, context);
-  return { deviceConnected, deviceCalled };
+  const deviceCalled: Shared["deviceCalled"] = async (device, context) =>
+    known.has(keyOf(context.by)) ? E.right(undefined) : register(device, context);
+  return {
+    deviceConnected: register,
+    deviceCalled,
+    deviceRemoved: (userId, deviceId) => {
+      removals++;
+      known.delete(keyOf({ userId, deviceId }));
+    },
+  };
 };
 
 /** No id holds a space. */

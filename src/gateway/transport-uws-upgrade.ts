@@ -1,6 +1,6 @@
 import { E, type Either } from "../domain/kernel/fp.js";
 import type { DeviceType } from "../domain/user/user.events.js";
-import type { Authenticator, Claims, GatewayMetrics, Logger } from "./ports.js";
+import type { Authenticator, Claims, GatewayMetrics, HttpResponse, Logger, TokenRefusal } from "./ports.js";
 import type { Admission } from "./transport-uws-admission.js";
 import { createAnswering, errorResponse, type Answering } from "./transport-uws-answer.js";
 import { isOriginAllowed, type Origins } from "./transport-uws-cors.js";
@@ -17,7 +17,7 @@ export type Accepted = {
  * An `Authenticator` that may answer at once. It should: an upgrade within its handler leaves in one packet, one that
  * comes later in some thirty (see `Answering.upgrade`).
  */
-export type UpgradeAuthenticator = (token: string) => Either<string, Claims> | ReturnType<Authenticator>;
+export type UpgradeAuthenticator = (token: string) => Either<TokenRefusal, Claims> | ReturnType<Authenticator>;
 
 export type UpgradeOptions = {
   readonly authenticate: UpgradeAuthenticator;
@@ -59,7 +59,7 @@ const authenticate = (options: UpgradeOptions, asked: Asked, answering: Answerin
     options.logger.error({ err: error }, "An upgrade failed");
     answering.answer(internal, true);
   };
-  const conclude = (outcome: Either<string, Claims>) => {
+  const conclude = (outcome: Either<TokenRefusal, Claims>) => {
     try {
       concludeUpgrade(options, outcome, answering, upgrade);
     } catch (error) {
@@ -81,19 +81,18 @@ const authenticate = (options: UpgradeOptions, asked: Asked, answering: Answerin
   }
 };
 
-const noToken = E.left("There is no token.");
+const noToken = E.left<TokenRefusal, Claims>({ code: "UNAUTHORIZED", message: "There is no token." });
 
 type Upgrade = (claims: Claims) => void;
 
 const concludeUpgrade = (
   options: UpgradeOptions,
-  outcome: Either<string, Claims>,
+  outcome: Either<TokenRefusal, Claims>,
   answering: Answering,
   upgrade: Upgrade,
 ): void => {
   if (E.isLeft(outcome)) {
-    options.metrics.authenticationFailed("upgrade");
-    answering.answer(errorResponse(401, "UNAUTHORIZED", outcome.left), true);
+    answering.answer(refusalOf(options, outcome.left), true);
   } else if (!options.isOpen()) {
     answering.answer(unavailable(options.admission), true);
   } else {
@@ -101,6 +100,12 @@ const concludeUpgrade = (
       upgrade(outcome.right);
     });
   }
+};
+
+const refusalOf = ({ metrics, admission }: UpgradeOptions, { code, message }: TokenRefusal): HttpResponse => {
+  if (code === "UNAVAILABLE") return errorResponse(503, code, message, admission.retryAfterSeconds());
+  metrics.authenticationFailed("upgrade");
+  return errorResponse(401, code, message);
 };
 
 type Asked = Readonly<Record<"origin" | "key" | "protocol" | "extensions", string>> & {

@@ -6,7 +6,7 @@ import type {
   Sealed,
   ContentType,
 } from "../domain/conversation/conversation.events.js";
-import type { DeviceType } from "../domain/user/user.events.js";
+import type { DeviceType, Privacy } from "../domain/user/user.events.js";
 import type { ViewChange } from "./view-change.js";
 
 /** What projections need of the log: the reading half of the commands' `EventLog`, with the same promises. */
@@ -76,11 +76,8 @@ export type ViewReads = {
   ) => Promise<readonly MessageRow[]>;
   /** Those of the sequences that exist. */
   readonly messagesAt: (conversationId: string, sequences: readonly number[]) => Promise<readonly MessageRow[]>;
-  /** A message by id, and the last revision of the conversation's stream that these views hold. */
-  readonly messageById: (
-    conversationId: string,
-    messageId: string,
-  ) => Promise<{ readonly coversTo: Revision; readonly message: MessageRow | null }>;
+  /** A message by id with all its reactions, and the last revision of the conversation's stream that these views hold. */
+  readonly messageById: (conversationId: string, messageId: string) => Promise<FoundMessage>;
   /**
    * For each of the sequences: `of` = members when it was sent, less the sender, and how many of these have received and
    * (visibly) read up to it.
@@ -146,7 +143,7 @@ export type SummaryRow = {
   readonly deletedAfter: number;
   /** First sequence of the newest interval in which they may see. */
   readonly visibleFrom: number;
-  /** Smallest cursors of the other present members; null without others. */
+  /** Smallest cursors of the other present members; null without others. Whoever shows no reads sees none: 0. */
   readonly deliveredToAll: number | null;
   readonly readByAll: number | null;
   readonly pinned: number | null;
@@ -195,6 +192,13 @@ export type MessageRow = {
   readonly updatedPos: number;
 };
 
+export type FoundMessage = {
+  /** -1 while the views do not know the conversation. */
+  readonly coversTo: Revision;
+  readonly message: MessageRow | null;
+  readonly reactions: readonly { readonly emoji: string; readonly userId: string }[];
+};
+
 export type ReceiptCounts = {
   readonly sequence: number;
   readonly messageId: string;
@@ -213,6 +217,7 @@ export type UserRow = {
   readonly userId: string;
   readonly displayName: string | null;
   readonly avatarMediaId: string | null;
+  readonly privacy: Privacy;
 };
 export type DeviceRow = { readonly deviceId: string; readonly deviceType: DeviceType; readonly registeredAt: number };
 

@@ -3,7 +3,8 @@ import type { ViewChange, ViewName } from "./view-change.js";
 import type { EventPlace, Projection } from "./views/projection.js";
 import { conversations } from "./views/conversations.js";
 import { members, memberships } from "./views/members.js";
-import { messages } from "./views/messages.js";
+import { messages, reactions } from "./views/messages.js";
+import { receiptSteps } from "./views/receipt-steps.js";
 import { devices, users } from "./views/users.js";
 
 export type FieldType = "text" | "integer" | "boolean";
@@ -17,7 +18,7 @@ export type ViewFields = {
   readonly raised: readonly string[];
   /** Last writer wins, each by a version of its own. */
   readonly registers: Readonly<Record<string, FieldType>>;
-  /** The fact (or, in a view without facts, the register) without which a row is not there for readers. */
+  /** The fact (in a view without facts the register, else the number) without which a row is not there for readers. */
   readonly exists: string;
 };
 
@@ -25,7 +26,8 @@ export type ViewFields = {
 export const views: Readonly<Record<ViewName, ViewFields>> = {
   conversations: {
     key: { conversationId: "text" },
-    facts: { kind: "text", home: "text", createdBy: "text", createdAt: "integer" },
+    /** `startedPosition`: log position of the conversation's first event. */
+    facts: { kind: "text", home: "text", createdBy: "text", createdAt: "integer", startedPosition: "integer" },
     /**
      * `activity`: log position of the newest event of the conversation's stream. `touched`: of that or of its receipts'
      * stream, which is what a sync token is compared with.
@@ -46,7 +48,12 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
     key: { conversationId: "text", userId: "text" },
     /** None: whoever comes back is the same row. What happened when stands in `memberships`. */
     facts: {},
-    raised: ["deliveredUpTo", "readUpTo", "touched"],
+    /**
+     * `deliveredUpTo`, `readUpTo`, `shownReadUpTo`: where ticks and unread stand; joining raises them, and what is read in
+     * private raises all but `shownReadUpTo`, which is what others see. `deliveredStep`, `readStep`: raised by the
+     * member's own receipts alone, so that nobody counts as having received what was said before they came.
+     */
+    raised: ["deliveredUpTo", "readUpTo", "shownReadUpTo", "deliveredStep", "readStep", "touched"],
     registers: {
       present: "boolean",
       role: "text",
@@ -55,6 +62,10 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
       visibleFrom: "integer",
       /** Log position of the newest joining or leaving. */
       membershipPosition: "integer",
+      /** Preferences: written by the user's stream alone, so their versions are its revisions. */
+      pinned: "integer",
+      archived: "boolean",
+      mutedUntil: "integer",
     },
     exists: "joinedPos",
   },
@@ -78,22 +89,41 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
       at: "integer",
       replyTo: "text",
       expiresAt: "integer",
+      /** `idKeyOf` the message: what a store finds it by. */
+      idKey: "integer",
     },
     raised: ["updatedPos"],
     /** Sealed, as JSON text. A register, so that a replayed MessageSent never brings back what was taken away. */
-    registers: { content: "text" },
+    registers: { content: "text", editedAt: "integer", deletedAt: "integer" },
     exists: "messageId",
+  },
+  reactions: {
+    key: { conversationId: "text", sequence: "integer", emoji: "text", userId: "text" },
+    facts: {},
+    /** Minus the pos at which the user first added it: a minimum is a raised negative. */
+    raised: ["minusFirstPos"],
+    registers: { present: "boolean" },
+    exists: "present",
+  },
+  receiptSteps: {
+    /** `kind`: "delivered" or "read"; reading is receiving, so a "read" is both. */
+    key: { conversationId: "text", userId: "text", kind: "text", upTo: "integer" },
+    facts: {},
+    /** Minus the first time at which one of the user's devices was so far. */
+    raised: ["minusAt"],
+    registers: {},
+    exists: "minusAt",
   },
   users: {
     key: { userId: "text" },
     facts: { home: "text", registeredAt: "integer" },
     raised: [],
-    registers: {},
+    registers: { displayName: "text", lastSeen: "text", readReceipts: "boolean" },
     exists: "registeredAt",
   },
   devices: {
     key: { userId: "text", deviceId: "text" },
-    /** None: a device that comes back as another type is registered again. */
+    /** None: a device that comes back is registered again; a removed one has no type. */
     facts: {},
     raised: [],
     registers: { deviceType: "text", registeredAt: "integer" },
@@ -101,7 +131,16 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
   },
 };
 
-const projections: readonly Projection[] = [conversations, members, memberships, messages, users, devices];
+const projections: readonly Projection[] = [
+  conversations,
+  members,
+  memberships,
+  messages,
+  reactions,
+  receiptSteps,
+  users,
+  devices,
+];
 
 /** All that an event changes in all views. A pure function: the same event always asks for the same. */
 export const project = (event: DomainEvent, place: EventPlace): readonly ViewChange[] => {

@@ -4,7 +4,8 @@
  *
  * A field is a fact, a growing number or a register, and never two of these.
  */
-export type ViewName = "conversations" | "members" | "memberships" | "messages" | "users" | "devices";
+export type ViewName =
+  "conversations" | "members" | "memberships" | "messages" | "reactions" | "receiptSteps" | "users" | "devices";
 
 /** The parts of a row's key in the order in which `registry.ts` lists its key fields. */
 export type Key = readonly (string | number)[];
@@ -60,7 +61,8 @@ export const assign = (view: ViewName, key: Key, fields: Assign["fields"], versi
 /** Everything that a batch of changes asks of one row. Applying it is the same as applying them one by one. */
 export type RowChange = {
   readonly key: Key;
-  readonly facts: Record<string, Value>;
+  /** Of the one event that has them; never written to. */
+  facts: Readonly<Record<string, Value>>;
   readonly raised: Record<string, number>;
   readonly registers: Record<string, Versioned>;
 };
@@ -76,7 +78,14 @@ export type FoldedChanges = ReadonlyMap<ViewName, readonly RowChange[]>;
 export const foldChanges = (changes: readonly ViewChange[]): FoldedChanges => {
   const rows = new Map<ViewName, RowChange[]>();
   const byKey = new Map<ViewName, Map<string, RowChange>>();
-  for (const change of changes) foldInto(rowOf(rows, byKey, change), change);
+  let before: { readonly change: ViewChange; readonly row: RowChange } | undefined;
+  for (const change of changes) {
+    // An event's changes of one row come together and share its key: the row need not be looked for again.
+    const same = before?.change.key === change.key && before.change.view === change.view;
+    const row = same && before !== undefined ? before.row : rowOf(rows, byKey, change);
+    foldInto(row, change);
+    before = { change, row };
+  }
   return rows;
 };
 
@@ -91,7 +100,7 @@ const rowOf = (
   const name = key.join("\0");
   let row = index.get(name);
   if (row === undefined) {
-    index.set(name, (row = { key, facts: {}, raised: {}, registers: {} }));
+    index.set(name, (row = { key, facts: noFacts, raised: {}, registers: {} }));
     const ofView = rows.get(view);
     if (ofView === undefined) rows.set(view, [row]);
     else ofView.push(row);
@@ -99,11 +108,14 @@ const rowOf = (
   return row;
 };
 
+const noFacts: RowChange["facts"] = {};
+
 /** `for in` rather than entries: this runs four times for every message. */
 const foldInto = (row: RowChange, change: ViewChange): void => {
   switch (change.kind) {
     case "insert":
-      Object.assign(row.facts, change.facts);
+      // Each key's facts come from one event: a second time they are the same.
+      row.facts = change.facts;
       return;
     case "raise":
       for (const field in change.fields) {

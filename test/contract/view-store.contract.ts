@@ -187,6 +187,41 @@ export const viewStoreContract = (name: string, open: () => Promise<OpenedViews>
       ]);
     });
 
+    it("a message is found by its id, however far apart in the log its conversation's events are", async () => {
+      const send = (reply: boolean) => ({ do: "send", in: "g_one", user: "alice", reply }) as const;
+      const log = logOf([send(false), send(false), send(true), { ...send(false), in: "g_two" }]);
+      const far = log.map((recorded) => ({ ...recorded, position: recorded.position * 50_000 }));
+      await store.apply(changesOf(far), at(1));
+      const ids = (await store.reads.messages("g_one", { from: 1, to: 9, limit: 9, order: "ascending" })).map(
+        ({ messageId }) => messageId,
+      );
+      for (const [index, messageId] of ids.entries())
+        expect(await store.reads.messageById("g_one", messageId)).toMatchObject({
+          ...{ coversTo: 4, message: { messageId, sequence: index + 1 }, reactions: [] },
+        });
+      expect(await store.reads.messageById("g_two", ids[0] ?? "")).toEqual({
+        coversTo: 2,
+        message: null,
+        reactions: [],
+      });
+      expect(await store.reads.messageById("g_none", ids[0] ?? "")).toMatchObject({ coversTo: -1, message: null });
+    });
+
+    it("names fifty users of an emoji and counts them all; by id it names them all", async () => {
+      const [sent] = changesOf(logOf([{ do: "send", in: "g_one", user: "alice", reply: false }])).filter(
+        ({ view, kind }) => view === "messages" && kind === "insert",
+      );
+      const users = Array.from({ length: 60 }, (_, index) => `user-${index}`);
+      const there = users.map((userId, pos) => assign("reactions", ["g_one", 1, "👍", userId], { present: true }, pos));
+      const taken = assign("reactions", ["g_one", 1, "👍", "user-0"], { present: false }, 99);
+      await store.apply([...(sent === undefined ? [] : [sent]), ...conversation("g_one", 1), taken, ...there], at(1));
+      await store.apply([insert("conversations", ["g_one"], { startedPosition: 1 })], at(2));
+      const [row] = await store.reads.messagesAt("g_one", [1]);
+      expect(row?.reactions).toEqual([{ emoji: "👍", count: 59, userIds: users.slice(1, 51) }]);
+      const found = await store.reads.messageById("g_one", row?.messageId ?? "");
+      expect(found.reactions).toHaveLength(59);
+    });
+
     it("a random log twice, backwards the second time, is the log once", async () => {
       const [sample = []] = fc.sample<readonly RecordedEvent[]>(logs, { seed, numRuns: 1 });
       const changes = changesOf(sample);

@@ -2,12 +2,19 @@ import { randomUUID } from "node:crypto";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import type { CommandContext } from "../../src/domain/kernel/decider.js";
+import { defaultPrivacy } from "../../src/domain/user/user.events.js";
 import { directConversationId, groupConversationId, messageIdOf } from "../../src/domain/kernel/ids.js";
 import { conversationNotFound, reject, type Rejection } from "../../src/domain/rejections.js";
-import type { AdvanceReceipts, MessageAccepted, StartGroup } from "../../src/commands/commands.js";
-import type { ConversationView, StateView, Summary } from "../../src/projections/queries/queries.js";
+import type {
+  AdvanceReceipts,
+  Changed,
+  MessageAccepted,
+  MessageName,
+  StartGroup,
+} from "../../src/commands/commands.js";
+import type { ConversationView, Me, ReceiptsPage, StateView, Summary } from "../../src/projections/queries/queries.js";
 import { createDispatcher } from "../../src/gateway/dispatch.js";
-import type { Application, Claims, Connection, GatewayMetrics } from "../../src/gateway/ports.js";
+import type { Application, Claims, Connection, GatewayMetrics, TokenRefusal } from "../../src/gateway/ports.js";
 import { createRest } from "../../src/gateway/rest/rest.js";
 import { createShared } from "../../src/gateway/shared.js";
 
@@ -17,9 +24,10 @@ import { createShared } from "../../src/gateway/shared.js";
  */
 type Conversation = {
   readonly id: string;
-  readonly name?: string;
+  name?: string;
   readonly members: Set<string>;
   readonly messages: MessageAccepted[];
+  readonly changes: string[];
   readonly receipts: { by: string; advance: AdvanceReceipts }[];
 };
 
@@ -27,6 +35,10 @@ export const createMemoryApp = () => {
   const conversations = new Map<string, Conversation>();
   const devices = new Map<string, { deviceId: string; deviceType: "mobile" | "web" | "desktop" }[]>();
   const calls: string[] = [];
+  /** Devices that come in only with a token issued after this. */
+  const removed = new Map<string, number>();
+  const typed: string[] = [];
+  const profiles = new Map<string, { displayName?: string; privacy: Me["privacy"] }>();
   let position = 0;
   let hold: Promise<void> = Promise.resolve();
   /** Views stand still at this position. */
@@ -44,10 +56,29 @@ export const createMemoryApp = () => {
     const found = conversations.get(id);
     return found?.members.has(userId) ? E.right(found) : E.left(conversationNotFound);
   };
+  /** The same change of the same message twice is once. */
+  const change = (what: string, { conversationId, messageId }: MessageName, userId: string) =>
+    command(what, () =>
+      E.chain(({ messages, changes }: Conversation): Either<Rejection, Changed> => {
+        if (!messages.some((message) => message.messageId === messageId))
+          return E.left(reject("MESSAGE_NOT_FOUND", "no such message"));
+        const done = `${what} ${messageId} by ${userId}`;
+        if (changes.includes(done)) return E.right({ position });
+        changes.push(done);
+        return E.right({ position: ++position, pos: messages.length + changes.length });
+      })(mine(conversationId, userId)),
+    );
   const start = (id: string, members: readonly string[], name?: string) => {
     const created = !conversations.has(id);
     if (created)
-      conversations.set(id, { id, members: new Set(members), messages: [], receipts: [], ...(name ? { name } : {}) });
+      conversations.set(id, {
+        id,
+        members: new Set(members),
+        messages: [],
+        changes: [],
+        receipts: [],
+        ...(name ? { name } : {}),
+      });
     return E.right({ conversationId: id, created, position: created ? ++position : position });
   };
   const summaryOf = ({ id, members, messages, name }: Conversation): Summary => {
@@ -83,9 +114,16 @@ export const createMemoryApp = () => {
       return Promise.resolve(position);
     },
     readiness: () => Promise.resolve({ ready: true, problems: {} }),
+    typing: {
+      start: (id, { userId }, others) => void typed.push(`${userId} in ${id} to ${others.join()}`),
+      stop: (id, { userId }) => void typed.push(`${userId} no more in ${id}`),
+      gone: ({ userId, deviceId }) => void typed.push(`${userId}/${deviceId} gone`),
+    },
     commands: {
-      registerDevice: ({ deviceType }, { by }) =>
+      registerDevice: ({ deviceType, tokenIssuedAt = 0 }, { by }) =>
         command("registerDevice", () => {
+          if (tokenIssuedAt <= (removed.get(`${by.userId} ${by.deviceId}`) ?? -1))
+            return E.left(reject("UNAUTHORIZED", "This device was removed."));
           if (by.userId === "suspended") return E.left(reject("FORBIDDEN", "suspended"));
           const own = devices.get(by.userId) ?? [];
           const known = own.find(({ deviceId }) => deviceId === by.deviceId);
@@ -131,6 +169,61 @@ export const createMemoryApp = () => {
             return accepted;
           })(mine(conversationId, by.userId)),
         ),
+      editMessage: (edit, { by }) => change(`edit to ${edit.content}`, edit, by.userId),
+      deleteMessage: (message, { by }) => change("delete", message, by.userId),
+      addReaction: (reaction, { by }) => change(`react ${reaction.emoji}`, reaction, by.userId),
+      removeReaction: (reaction, { by }) => change(`unreact ${reaction.emoji}`, reaction, by.userId),
+      changeRole: ({ conversationId, userId, role }, { by }) =>
+        command("changeRole", () =>
+          E.chain(({ members }: Conversation): Either<Rejection, Changed> => {
+            calls.push(`${userId} ${role}`);
+            return members.has(userId)
+              ? E.right({ position: ++position, pos: 1 })
+              : E.left(reject("USER_NOT_FOUND", "No such member."));
+          })(mine(conversationId, by.userId)),
+        ),
+      changeSettings: ({ conversationId, name, ...rest }, { by }) =>
+        command("changeSettings", () =>
+          E.map((conversation: Conversation): Changed => {
+            calls.push(JSON.stringify(rest));
+            if (name !== undefined) conversation.name = name;
+            return { position: ++position, pos: 1 };
+          })(mine(conversationId, by.userId)),
+        ),
+      removeDevice: ({ deviceId }, { by, now }) =>
+        command("removeDevice", () => {
+          const own = devices.get(by.userId) ?? [];
+          if (!own.some((device) => device.deviceId === deviceId))
+            return E.left(reject("NOT_FOUND", "No such device."));
+          devices.set(
+            by.userId,
+            own.filter((device) => device.deviceId !== deviceId),
+          );
+          removed.set(`${by.userId} ${deviceId}`, now);
+          return E.right({ position: ++position });
+        }),
+      changeProfile: ({ displayName, privacy }, { by }) =>
+        command("changeProfile", () => {
+          const before = profiles.get(by.userId) ?? { privacy: defaultPrivacy };
+          profiles.set(by.userId, {
+            ...before,
+            ...(displayName === undefined ? {} : { displayName }),
+            privacy: { ...before.privacy, ...privacy },
+          });
+          return E.right({ position: ++position });
+        }),
+      changePreferences: ({ conversationId, ...wanted }, { by }) =>
+        command("changePreferences", () =>
+          E.map(() => ({ pinned: null, archived: false, mutedUntil: null, ...wanted, position: ++position }))(
+            mine(conversationId, by.userId),
+          ),
+        ),
+      othersIn: (conversationId, { by }) =>
+        command("othersIn", () =>
+          E.map(({ members }: Conversation) => ({
+            userIds: Array.from(members).filter((userId) => userId !== by.userId),
+          }))(mine(conversationId, by.userId)),
+        ),
       advanceReceipts: (advance, { by }) =>
         command("advanceReceipts", () =>
           E.chain(({ messages, receipts }: Conversation) => {
@@ -164,6 +257,11 @@ export const createMemoryApp = () => {
         calls.push(`history ${JSON.stringify(page)}`);
         return Promise.resolve(E.map(() => ({ messages: [], hasMore: false }))(mine(id, userId)));
       },
+      receipts: ({ userId }, id, messageId, page) => {
+        calls.push(`receipts ${messageId} ${JSON.stringify(page)}`);
+        const answer: ReceiptsPage = { sequence: 1, of: 1, delivered: 1, read: 0, members: [] };
+        return Promise.resolve(E.map(() => answer)(mine(id, userId)));
+      },
       sync: (_actor, request) => {
         calls.push(`sync ${JSON.stringify(request)}`);
         const changes = Array.from(conversations.values()).reduce((sum, { messages }) => sum + messages.length, 0);
@@ -177,10 +275,12 @@ export const createMemoryApp = () => {
         const own = devices.get(userId);
         if (!own) return Promise.resolve(E.left(reject("USER_NOT_FOUND", "never seen")));
         const listed = own.map((device) =>
-          device.deviceId === deviceId ? { ...device, current: true as const } : device,
+          device.deviceId === deviceId
+            ? { ...device, lastSeen: 1, current: true as const }
+            : { ...device, lastSeen: 1 },
         );
-        const privacy = { lastSeen: "contacts" as const, readReceipts: true };
-        return Promise.resolve(E.right({ userId, privacy, devices: listed, blocks: [] }));
+        const profile = profiles.get(userId) ?? { privacy: defaultPrivacy };
+        return Promise.resolve(E.right({ userId, ...profile, devices: listed, blocks: [] }));
       },
       user: (userId) =>
         Promise.resolve(devices.has(userId) ? E.right({ userId }) : E.left(reject("USER_NOT_FOUND", "never seen"))),
@@ -191,6 +291,7 @@ export const createMemoryApp = () => {
     conversations,
     devices,
     calls,
+    typed,
     waits,
     position: () => position,
     stuckAt: (at: number) => {
@@ -210,6 +311,9 @@ export const createMemoryApp = () => {
       }),
   };
 };
+
+const badToken: TokenRefusal = { code: "UNAUTHORIZED", message: "The token is bad." };
+const unjudged: TokenRefusal = { code: "UNAVAILABLE", message: "No keys to judge it by." };
 
 /** The gateway's layer between sockets and the application, whole, on the application in memory. */
 export const createGatewayKit = (memory = createMemoryApp()) => {
@@ -232,12 +336,16 @@ export const createGatewayKit = (memory = createMemoryApp()) => {
   const deps = {
     app: memory.app,
     shared: createShared(memory.app),
-    /** `user/device` is a good token. */
+    /** `user/device` is a good token, also with `/` and when it was issued. */
     authenticate: (token: string) => {
       if (token === "broken") return Promise.reject(new Error("secret of the authenticator"));
-      const [userId, deviceId] = token.split("/");
-      const claims = userId && deviceId ? { userId, deviceId, expiresAt: now + 3_600_000 } : undefined;
-      return Promise.resolve(claims ? E.right<string, Claims>(claims) : E.left<string, Claims>("The token is bad."));
+      const [userId, deviceId, issuedAt] = token.split("/");
+      if (token === "unjudged") return Promise.resolve(E.left<TokenRefusal, Claims>(unjudged));
+      if (!userId || !deviceId) return Promise.resolve(E.left<TokenRefusal, Claims>(badToken));
+      const claims: Claims = { userId, deviceId, expiresAt: now + 3_600_000 };
+      return Promise.resolve(
+        E.right<TokenRefusal, Claims>(issuedAt === undefined ? claims : { ...claims, issuedAt: Number(issuedAt) }),
+      );
     },
     metrics: gatewayMetrics,
     logger: { debug: quiet, info: quiet, warn: log, error: log },

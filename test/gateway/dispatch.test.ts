@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { createGate } from "../../src/gateway/gate.js";
 import { createReadYourWrites } from "../../src/gateway/read-your-writes.js";
 import { createWaves } from "../../src/gateway/waves.js";
+import { foreignFrames } from "../kit/malformed.js";
 import { createConnection, createGatewayKit } from "./dispatch-kit.js";
 
 const online = async (userId = "alice", kit = createGatewayKit()) => {
@@ -83,6 +84,31 @@ describe("opening", () => {
   });
 });
 
+describe("typing", () => {
+  it("is told to the others, in order, and ends with the connection", async () => {
+    const { kit, say, answer, connection } = await online();
+    const conversationId = await startDirect(kit);
+    say({ type: "typing.start", payload: { conversationId } });
+    say({ type: "typing.stop", payload: { conversationId } });
+    say({ type: "typing.start", id: "t", payload: { conversationId } });
+    expect(await answer("t")).toEqual({ type: "ack", id: "t", payload: { conversationId } });
+    kit.dispatcher.closed(connection);
+    const started = `alice in ${conversationId} to bob`;
+    expect(kit.typed).toEqual([started, `alice no more in ${conversationId}`, started, "alice/phone gone"]);
+  });
+
+  it("does not begin after the connection has gone, and who never typed has no end to tell", async () => {
+    const { kit, say, connection } = await online();
+    const conversationId = await startDirect(kit);
+    const release = kit.holdCommands();
+    say({ type: "typing.start", payload: { conversationId } });
+    kit.dispatcher.closed(connection);
+    release();
+    await kit.dispatcher.drain();
+    expect(kit.typed).toEqual([]);
+  });
+});
+
 describe("requests", () => {
   it("are acknowledged with what was accepted, and with nothing of the log's own", async () => {
     const { kit, say, answer } = await online();
@@ -105,6 +131,74 @@ describe("requests", () => {
     await kit.dispatcher.drain();
     const sent = kit.conversations.get(conversationId)?.messages.map(({ clientMessageId }) => clientMessageId);
     expect(sent).toEqual(Array.from({ length: 200 }, (_, n) => `k${n}`));
+  });
+
+  it("that change a message are acknowledged with the change's pos, or none where nothing changed", async () => {
+    const { kit, say, answer } = await online();
+    const conversationId = await startDirect(kit);
+    say(message("m", conversationId, "k"));
+    const { messageId } = (await answer("m")).payload;
+    const name = { conversationId, messageId };
+    const frames = [
+      { type: "message.edit", payload: { ...name, content: { type: "text", text: "b" } } },
+      { type: "reaction.add", payload: { ...name, emoji: "👍" } },
+      { type: "reaction.remove", payload: { ...name, emoji: "👍" } },
+      { type: "message.delete", payload: name },
+    ];
+    for (const [index, frame] of frames.entries()) {
+      say({ ...frame, id: `first ${index}` });
+      say({ ...frame, id: `again ${index}` });
+      expect(await answer(`first ${index}`)).toMatchObject({
+        type: "ack",
+        payload: { conversationId, pos: 2 + index },
+      });
+      expect(await answer(`again ${index}`)).toEqual({
+        type: "ack",
+        id: `again ${index}`,
+        payload: { conversationId },
+      });
+    }
+    const done = ['edit to {"type":"text","text":"b"}', "react 👍", "unreact 👍", "delete"];
+    expect(kit.conversations.get(conversationId)?.changes).toEqual(
+      done.map((what) => `${what} ${String(messageId)} by alice`),
+    );
+    expect(kit.metrics.slice(-2)).toEqual(["message.delete ok", "message.delete ok"]);
+  });
+
+  it("without an id that change a message are not acknowledged, but refused they are", async () => {
+    const { kit, say, types } = await online();
+    const conversationId = await startDirect(kit);
+    const payload = { conversationId, messageId: "00000000-0000-5000-8000-000000000000", emoji: "👍" };
+    say({ type: "reaction.add", payload });
+    say({ type: "typing.start", payload });
+    await kit.dispatcher.drain();
+    expect(types()).toEqual(["connected", "error"]);
+  });
+
+  it("reach a conversation in their order, of whatever kind they are", async () => {
+    const { kit, say } = await online();
+    const conversationId = await startDirect(kit);
+    const payload = { conversationId, messageId: "00000000-0000-5000-8000-000000000000", emoji: "👍" };
+    const before = kit.calls.length;
+    say(message(undefined, conversationId, "k"));
+    say({ type: "reaction.add", payload });
+    say({ type: "message.delete", payload });
+    say(message(undefined, conversationId, "k2"));
+    say({ type: "reaction.remove", payload });
+    expect(kit.calls.slice(before)).toEqual(["sendMessage", "react 👍", "delete", "sendMessage", "unreact 👍"]);
+    await kit.dispatcher.drain();
+  });
+
+  it("of strangers are refused, whatever they ask", async () => {
+    const kit = createGatewayKit();
+    const conversationId = await startDirect(kit);
+    const mallory = await online("mallory", kit);
+    for (const [index, frame] of foreignFrames(conversationId).entries()) {
+      mallory.say({ ...frame, id: `f${index}` });
+      const { type, payload } = await mallory.answer(`f${index}`);
+      expect([frame.type, type, payload.code]).toEqual([frame.type, "error", "CONVERSATION_NOT_FOUND"]);
+    }
+    expect(kit.typed).toEqual([]);
   });
 
   it("that are refused say so with their ids", async () => {

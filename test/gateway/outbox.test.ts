@@ -116,3 +116,27 @@ const fill = async (connection: HubConnection, frame: string): Promise<number> =
   }
   throw new Error("The outbox has no bound.");
 };
+
+it("sheds what is only true for a moment from half of its bound on, counted; all else still arrives", async () => {
+  await start();
+  const client = await server.client("alice");
+  const connection = connectionOf("alice");
+  connection.send("typing while there is room", true);
+  expect(await client.next(1)).toBe("typing while there is room");
+  pause(client);
+  let sent = 0;
+  // What leaves into the kernel's buffers does not count: until what waits here is beyond half, and stays there.
+  while ((await waiting()) <= bytesMax / 2 + 8 * 4096) {
+    for (let each = 0; each < 8; each++) connection.send(`${sent++}`.padEnd(4096, "x"));
+    await tick();
+  }
+  for (let each = 0; each < 10; each++) connection.send("typing nobody needs now", true);
+  connection.send("the last one");
+  expect(await metric("parley_outbox_dropped_frames_total")).toBe(10);
+  client.socket.resume();
+  await client.next(sent + 2);
+  expect(client.received.at(-1)).toBe("the last one");
+  expect(client.received).not.toContain("typing nobody needs now");
+  connection.send("typing again", true);
+  expect(await client.next(sent + 3)).toBe("typing again");
+});

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { HttpResponse } from "../../src/gateway/ports.js";
+import { foreignCalls, malformedCalls } from "../kit/malformed.js";
 import { createConnection, createGatewayKit } from "./dispatch-kit.js";
 
 type Asked = { as?: string | null; authorization?: string; body?: unknown; raw?: Buffer | "too_large" };
@@ -81,8 +82,123 @@ describe("conversations", () => {
       const answer = await ask("GET", `/conversations/${id}${path}`, { as: "mallory/phone" });
       expect([answer.status, answer.json.error]).toEqual([404, "CONVERSATION_NOT_FOUND"]);
     }
+    for (const [target, body] of foreignCalls(id)) {
+      const [method = "", path = ""] = target.split(" ");
+      const answer = await ask(method, path, { as: "mallory/phone", body });
+      expect([target, answer.status, answer.json.error]).toEqual([target, 404, "CONVERSATION_NOT_FOUND"]);
+    }
     for (const odd of ["d_none", "%20", "..", "x".repeat(200), "__proto__"])
       expect((await ask("GET", `/conversations/${odd}`)).json.error).toBe("CONVERSATION_NOT_FOUND");
+  });
+});
+
+describe("changes", () => {
+  it("of a group are answered with the group as it is then; none at all is well too", async () => {
+    const { ask, kit } = createClient();
+    const made = await ask("POST", "/groups", { body: { name: "Crew", participantIds: [] } });
+    const at = `/conversations/${String(made.json.conversationId)}`;
+    const body = { name: "Team", description: "", settings: { onlyAdminsCanPost: true, x: 1 }, avatarMediaId: "m_1" };
+    const changed = await ask("PATCH", at, { body });
+    expect([changed.status, changed.json.name]).toEqual([200, "Team"]);
+    expect(kit.calls).toContain('{"description":"","settings":{"onlyAdminsCanPost":true}}');
+    expect(kit.waits.at(-1)).toBe(kit.position());
+    const position = kit.position();
+    for (const empty of [{ body: {} }, { body: { messageTtl: 5 } }, {}])
+      expect((await ask("PATCH", at, empty)).json).toEqual(changed.json);
+    expect(kit.position()).toBe(position);
+  });
+
+  it("of a role are answered with it", async () => {
+    const { ask, kit } = createClient();
+    const made = await ask("POST", "/groups", { body: { name: "Crew", participantIds: ["bob"] } });
+    const at = `/conversations/${String(made.json.conversationId)}/members`;
+    const answer = await ask("PATCH", `${at}/bob`, { body: { role: "admin" } });
+    expect([answer.status, answer.json]).toEqual([200, { userId: "bob", role: "admin" }]);
+    expect(kit.calls).toContain("bob admin");
+    expect((await ask("PATCH", `${at}/nobody`, { body: { role: "admin" } })).json.error).toBe("USER_NOT_FOUND");
+  });
+
+  it("of preferences are answered with all three", async () => {
+    const { ask, direct } = createClient();
+    const at = `/conversations/${await direct()}/preferences`;
+    const answer = await ask("PUT", at, { body: { pinned: 2, mutedUntil: 99, unread: 5 } });
+    expect([answer.status, answer.json]).toEqual([200, { pinned: 2, archived: false, mutedUntil: 99 }]);
+    const cleared = await ask("PUT", at, { body: { pinned: null, archived: true, mutedUntil: null } });
+    expect(cleared.json).toEqual({ pinned: null, archived: true, mutedUntil: null });
+    expect((await ask("PUT", at)).status).toBe(200);
+  });
+
+  it("of the profile are answered with it", async () => {
+    const { ask, kit } = createClient();
+    const answer = await ask("PUT", "/me", { body: { displayName: "Alice 🌈", privacy: { readReceipts: false } } });
+    expect(answer.status).toBe(200);
+    const privacy = { lastSeen: "contacts", readReceipts: false };
+    expect(answer.json).toMatchObject({ userId: "alice", displayName: "Alice 🌈", privacy });
+    expect(kit.waits.at(-1)).toBe(kit.position());
+    expect((await ask("PUT", "/me", { body: {} })).json).toEqual(answer.json);
+  });
+
+  it("message info comes in pages", async () => {
+    const { ask, kit, direct } = createClient();
+    const at = `/conversations/${await direct()}/messages/m/receipts`;
+    expect((await ask("GET", `${at}?limit=5&cursor=c`)).json).toMatchObject({ sequence: 1, of: 1, members: [] });
+    await ask("GET", at);
+    expect(kit.calls.filter((call) => call.startsWith("receipts"))).toEqual([
+      'receipts m {"limit":5,"cursor":"c"}',
+      'receipts m {"limit":200}',
+    ]);
+  });
+});
+
+describe("a device that is removed", () => {
+  it("is not let in again, by REST and by sockets, until it has a newer token", async () => {
+    const { ask, kit } = createClient();
+    await ask("GET", "/me", { as: "alice/laptop/5" });
+    const removal = await ask("DELETE", "/me/devices/laptop");
+    expect([removal.status, removal.json]).toEqual([204, {}]);
+    const refused = await ask("GET", "/me", { as: "alice/laptop/5" });
+    expect([refused.status, refused.json.error]).toEqual([401, "UNAUTHORIZED"]);
+    expect(refused.headers["www-authenticate"]).toContain("invalid_token");
+    const { connection, closes, frames } = createConnection("alice", "laptop");
+    await kit.dispatcher.opened(connection, { ...connection.actor, expiresAt: Infinity, issuedAt: 5 }, {});
+    expect(frames).toMatchObject([{ type: "error", payload: { code: "UNAUTHORIZED" } }]);
+    expect(closes).toEqual([4401]);
+    expect(kit.metrics).toContain("authentication rest");
+    expect(kit.metrics).toContain("authentication upgrade");
+    expect((await ask("GET", "/me", { as: `alice/laptop/${kit.now() + 1}` })).status).toBe(200);
+  });
+
+  it("elsewhere is forgotten here when the log's follower says so", async () => {
+    const { ask, kit } = createClient();
+    expect((await ask("GET", "/me", { as: "alice/laptop/5" })).status).toBe(200);
+    const by = { userId: "alice", deviceId: "phone" };
+    const context = { commandId: "c", correlationId: "c", now: kit.now(), by };
+    await kit.app.commands.removeDevice({ deviceId: "laptop" }, context);
+    kit.shared.deviceRemoved("alice", "laptop");
+    expect((await ask("GET", "/me", { as: "alice/laptop/5" })).status).toBe(401);
+  });
+
+  it("while it is being let in is looked at again by its next call", async () => {
+    const { ask, kit } = createClient();
+    const registrations = () => kit.calls.filter((call) => call === "registerDevice").length;
+    const release = kit.holdCommands();
+    const first = ask("GET", "/users/alice");
+    await expect.poll(registrations).toBe(1);
+    kit.shared.deviceRemoved("alice", "phone");
+    release();
+    await first;
+    for (let n = 0; n < 3; n++) await ask("GET", "/users/alice");
+    expect(registrations()).toBe(2);
+  });
+
+  it("was there: an unknown one is NOT_FOUND, and nobody removes another's", async () => {
+    const { ask } = createClient();
+    await ask("GET", "/me", { as: "bob/tablet" });
+    for (const device of ["nothing", "tablet", "%20", "__proto__"]) {
+      const answer = await ask("DELETE", `/me/devices/${device}`);
+      expect([answer.status, answer.json.error]).toEqual([404, "NOT_FOUND"]);
+    }
+    expect((await ask("GET", "/me", { as: "bob/tablet" })).status).toBe(200);
   });
 });
 
@@ -99,7 +215,7 @@ describe("people", () => {
     expect(kit.calls.filter((call) => call === "me")).toHaveLength(2);
     expect(kit.calls.filter((call) => call === "registerDevice")).toHaveLength(1);
     expect((await ask("GET", "/me/devices")).json).toEqual({
-      devices: [{ deviceId: "phone", deviceType: "web", current: true }],
+      devices: [{ deviceId: "phone", deviceType: "web", lastSeen: 1, current: true }],
     });
     expect((await ask("GET", "/users/nobody")).json.error).toBe("USER_NOT_FOUND");
   });
@@ -171,6 +287,14 @@ describe("refusals before any handler", () => {
     expect((await ask("GET", "/me", { authorization: "bearer alice/phone" })).status).toBe(200);
   });
 
+  it("say 503 where a token cannot be judged now: it may be good", async () => {
+    const { ask, kit } = createClient();
+    const answer = await ask("GET", "/me", { as: "unjudged" });
+    expect([answer.status, answer.json.error, answer.headers["retry-after"]]).toEqual([503, "UNAVAILABLE", "1"]);
+    expect(answer.headers["www-authenticate"]).toBeUndefined();
+    expect(kit.metrics).not.toContain("authentication rest");
+  });
+
   it("turn a defect into 500 with nothing leaked", async () => {
     const { ask, kit } = createClient();
     kit.breakDown("startGroup");
@@ -195,104 +319,8 @@ describe("refusals before any handler", () => {
   });
 });
 
-const many = (count: number) => Array.from({ length: count }, (_, n) => `u${n}`);
-const group = (over: object) => ({ name: "n", participantIds: [], ...over });
-const direct = (...participantIds: unknown[]) => ({ type: "direct", participantIds });
-const idForm = "1-128 characters of A-Z a-z 0-9 _ . : @ -";
-const noJson = "a JSON object in UTF-8";
-
-/** Method, target, body (a string is sent as it is), status, field, what was expected of it. */
-const bad: readonly [name: string, target: string, body: unknown, status: number, field: string, expected: string][] = [
-  ["no JSON", "POST /groups", "{", 400, "body", noJson],
-  ["no body", "POST /groups", "", 400, "body", noJson],
-  ["a list", "POST /sync", "[]", 400, "body", noJson],
-  ["null", "POST /sync", "null", 400, "body", noJson],
-  ["bytes of no UTF-8", "POST /sync", Buffer.from([0x7b, 0xff, 0x7d]), 400, "body", noJson],
-  ["another type", "POST /conversations", { ...direct("bob"), type: "group" }, 400, "type", '"direct"'],
-  ["no participants", "POST /conversations", { type: "direct" }, 400, "participantIds", "at most 1000 user ids"],
-  ["nobody", "POST /conversations", direct(), 400, "participantIds", "exactly one other user"],
-  ["two", "POST /conversations", direct("bob", "carol"), 400, "participantIds", "exactly one other user"],
-  ["oneself", "POST /conversations", direct("alice"), 400, "participantIds", "exactly one other user"],
-  ["an odd id", "POST /conversations", direct("b b"), 400, "participantIds.0", idForm],
-  ["a number as id", "POST /conversations", direct(7), 400, "participantIds.0", idForm],
-  ["no name", "POST /groups", { participantIds: [] }, 400, "name", "1 to 100 characters"],
-  ["an empty name", "POST /groups", group({ name: "" }), 400, "name", "1 to 100 characters"],
-  ["a name of 101", "POST /groups", group({ name: "😀".repeat(101) }), 400, "name", "1 to 100 characters"],
-  ["half a pair as name", "POST /groups", group({ name: "\ud83d" }), 400, "name", "1 to 100 characters"],
-  [
-    "a long description",
-    "POST /groups",
-    group({ description: "x".repeat(513) }),
-    400,
-    "description",
-    "0 to 512 characters",
-  ],
-  ["null as description", "POST /groups", group({ description: null }), 400, "description", "0 to 512 characters"],
-  [
-    "an odd setting",
-    "POST /groups",
-    group({ settings: { allowMemberInvites: 1 } }),
-    400,
-    "settings.allowMemberInvites",
-    "true or false",
-  ],
-  [
-    "an odd visibility",
-    "POST /groups",
-    group({ settings: { historyVisibility: "x" } }),
-    400,
-    "settings.historyVisibility",
-    'one of "since_join", "all"',
-  ],
-  [
-    "an odd request id",
-    "POST /groups",
-    group({ clientRequestId: "" }),
-    400,
-    "clientRequestId",
-    "1-64 printable ASCII characters",
-  ],
-  [
-    "1,001 participants",
-    "POST /groups",
-    group({ participantIds: many(1001) }),
-    413,
-    "participantIds",
-    "at most 1000 user ids",
-  ],
-  ["nobody to add", "POST /conversations/d_1/members", { userIds: [] }, 400, "userIds", "1 to 256 user ids"],
-  ["257 to add", "POST /conversations/d_1/members", { userIds: many(257) }, 413, "userIds", "1 to 256 user ids"],
-  ["an odd one to add", "POST /conversations/d_1/members", { userIds: ["a", ""] }, 400, "userIds.1", idForm],
-  ["an odd sync", "POST /sync", { cursors: { d_1: 1.5 } }, 400, "cursors.d_1", "an integer of at least -1"],
-  ["a limit of 0", "GET /conversations?limit=0", undefined, 400, "limit", "an integer from 1 to 200"],
-  ["a limit of 201", "GET /conversations?limit=201", undefined, 400, "limit", "an integer from 1 to 200"],
-  ["a limit of ten", "GET /conversations?limit=ten", undefined, 400, "limit", "an integer from 1 to 200"],
-  ["an empty limit", "GET /conversations?limit=", undefined, 400, "limit", "an integer from 1 to 200"],
-  ["a limit of 1e1", "GET /conversations?limit=1e1", undefined, 400, "limit", "an integer from 1 to 200"],
-  ["archived perhaps", "GET /conversations?archived=perhaps", undefined, 400, "archived", '"true" or "false"'],
-  ["an empty cursor", "GET /conversations?cursor=", undefined, 400, "cursor", "a cursor"],
-  [
-    "a negative before",
-    "GET /conversations/d_1/messages?before=-1",
-    undefined,
-    400,
-    "before",
-    "an integer of at least 0",
-  ],
-  [
-    "before and after",
-    "GET /conversations/d_1/messages?before=1&after=1",
-    undefined,
-    400,
-    "after",
-    "nothing beside before",
-  ],
-  ["a bad escape", "GET /users/%E0%A4", undefined, 400, "path", "percent-encoded UTF-8"],
-  ["a lone percent", "GET /conversations/%/members", undefined, 400, "path", "percent-encoded UTF-8"],
-];
-
 describe("a malformed call", () => {
-  it.each(bad)("%s", async (_name, target, body, status, field, expected) => {
+  it.each(malformedCalls)("%s", async (_name, target, body, status, field, expected) => {
     const { ask, kit } = createClient();
     const [method = "", path = ""] = target.split(" ");
     const raw = Buffer.isBuffer(body) ? body : typeof body === "string" ? Buffer.from(body) : undefined;

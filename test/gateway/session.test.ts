@@ -20,7 +20,7 @@ const config = {
   heartbeatIntervalMs,
   decode: createFrameDecoder({ maxMessageBytes: 1024, maxFrameBytes: 65536 }),
 };
-type Open = Extract<SessionEffect, { kind: "message" | "receipts" | "sync" | "authenticate" }>;
+type Open = Extract<SessionEffect, { kind: "message" | "change" | "typing" | "receipts" | "sync" | "authenticate" }>;
 
 const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
   let state: SessionState = opening(expiresAt, 0);
@@ -57,11 +57,16 @@ const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
         return {
           kind: "authenticated",
           request: effect.request,
-          result: refuseWith ? E.left("no") : E.right({ ...actor, expiresAt: now + 1_000_000 }),
+          result: refuseWith
+            ? E.left({ code: "UNAUTHORIZED", message: "no" })
+            : E.right({ ...actor, expiresAt: now + 1_000_000 }),
         };
+      case "change":
+      case "typing":
       case "message":
       case "sync": {
-        const frame = { type: effect.kind === "sync" ? "sync.result" : "message.ack", payload: {} };
+        const types = { sync: "sync.result", message: "message.ack", change: "ack", typing: "ack" };
+        const frame = { type: types[effect.kind], payload: {} };
         return { kind: "answered", request: effect.request, answer: refuseWith ? E.left(refuseWith) : E.right(frame) };
       }
     }
@@ -128,6 +133,10 @@ const frameArbitrary = fc.oneof(
       cursors: fc.array(fc.record({ conversationId: conversation, upToSequence: upTo }), { maxLength: 5 }),
     }),
   }),
+  fc.record({
+    type: fc.constantFrom("message.edit", "message.delete", "reaction.add", "reaction.remove", "typing.start"),
+    payload: fc.constant({ ...send(undefined).payload, messageId: "00000000-0000-5000-8000-000000000000", emoji: "a" }),
+  }),
   fc.record({ type: fc.constantFrom("heartbeat", "sync"), payload: fc.constant({}) }),
   fc.record({ type: fc.constant("auth.refresh"), payload: fc.constant({ token: "t" }) }),
   fc.record({ type: fc.constantFrom("message.send", "nonsense", "sync"), payload: fc.constant({ limit: -1 }) }),
@@ -145,7 +154,7 @@ const unavailable: Failure = { code: "UNAVAILABLE", message: "not now" };
 
 const cursorsOf = ({ type, payload }: Frame) => {
   const cursors = "cursors" in payload ? payload.cursors : [payload];
-  return type.startsWith("message.") && type !== "message.send"
+  return type === "message.delivered" || type === "message.read"
     ? (cursors as { conversationId: string; upToSequence: number }[])
     : [];
 };

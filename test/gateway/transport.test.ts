@@ -1,3 +1,4 @@
+import { E } from "../../src/domain/kernel/fp.js";
 import { createHmac } from "node:crypto";
 import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -142,6 +143,17 @@ describe("the upgrade", () => {
       expect((await refusalOf(open("?token=rubbish"))).status).toBe(401);
       const client = await open(`?token=${sign(`user${round}`)}`);
       expect(await client.next(0)).toBe(connected);
+    }
+  });
+
+  it("is refused with 503 where its token cannot be judged now, and does not count as a failed one", async () => {
+    const unjudged = E.left({ code: "UNAVAILABLE" as const, message: "no keys" });
+    for (const authenticate of [() => unjudged, () => Promise.resolve(unjudged)]) {
+      await restart({ authenticate });
+      const refusal = await refusalOf(open("?token=x"));
+      expect([refusal.status, Number(refusal.headers["retry-after"]) > 0]).toEqual([503, true]);
+      expect(JSON.parse(refusal.body)).toMatchObject({ error: "UNAVAILABLE" });
+      expect(await server.telemetry.metricsText()).not.toMatch(/authentication_failures_total\{[^}]*\} [1-9]/);
     }
   });
 

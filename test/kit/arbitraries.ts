@@ -3,36 +3,18 @@ import { encodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import {
   defaultSettings,
   type ConversationProfile,
-  type Role,
   type Settings,
 } from "../../src/domain/conversation/conversation.events.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { users, wish, type ConversationName, type User, type Wish } from "./wishes.js";
+
+export { conversationIds, users } from "./wishes.js";
 
 /**
  * Random logs of a few users in a few conversations. A script of wishes becomes events as the formats promise them
  * (sequences and revisions without gaps, nobody joins twice); wishes that the moment does not allow are skipped.
  */
-export const users = ["alice", "bob", "carol", "dave"] as const;
-export const conversationIds = ["d_direct", "g_one", "g_two"] as const;
-type User = (typeof users)[number];
-type ConversationName = (typeof conversationIds)[number];
-
-type Wish =
-  | { readonly do: "join"; readonly in: ConversationName; readonly users: readonly User[]; readonly all: boolean }
-  | { readonly do: "leave"; readonly in: ConversationName; readonly user: User }
-  | { readonly do: "role"; readonly in: ConversationName; readonly user: User; readonly role: Role }
-  | { readonly do: "rename"; readonly in: ConversationName; readonly name: string; readonly settings: Settings }
-  | { readonly do: "send"; readonly in: ConversationName; readonly user: User; readonly reply: boolean }
-  | {
-      readonly do: "receipt";
-      readonly in: ConversationName;
-      readonly user: User;
-      readonly share: number;
-      readonly read: boolean;
-    }
-  | { readonly do: "register"; readonly user: User; readonly device: string; readonly mobile: boolean };
-
 /** What a log's events say about one conversation, folded the naive way. */
 type Naive = {
   readonly id: ConversationName;
@@ -40,73 +22,22 @@ type Naive = {
   readonly present: Set<User>;
   readonly ever: Set<User>;
   lastSequence: number;
+  /** By sequence, from 1. */
+  readonly messages: NaiveMessage[];
   name: string | undefined;
   settings: Settings;
 };
 
-const conversation = fc.constantFrom(...conversationIds);
-const user = fc.constantFrom(...users);
-/** In hundredths, since almost all doubles below one are next to nothing. */
-const share = fc.integer({ min: 0, max: 100 }).map((hundredths) => hundredths / 100);
-const settings: fc.Arbitrary<Settings> = fc
-  .boolean()
-  .map((onlyAdminsCanPost) => ({ ...defaultSettings, onlyAdminsCanPost }));
-
-const wish: fc.Arbitrary<Wish> = fc.oneof(
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant("join" as const),
-      in: conversation,
-      users: fc.subarray([...users], { minLength: 1 }),
-      all: fc.boolean(),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("leave" as const), in: conversation, user }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant("role" as const),
-      in: conversation,
-      user,
-      role: fc.constantFrom<Role>("owner", "admin", "member"),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant("rename" as const),
-      in: conversation,
-      name: fc.string({ maxLength: 5 }),
-      settings,
-    }),
-  },
-  {
-    weight: 8,
-    arbitrary: fc.record({ do: fc.constant("send" as const), in: conversation, user, reply: fc.boolean() }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant("receipt" as const),
-      in: conversation,
-      user,
-      share,
-      read: fc.boolean(),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant("register" as const),
-      user,
-      device: fc.constantFrom("phone", "laptop"),
-      mobile: fc.boolean(),
-    }),
-  },
-);
-
 type WithoutPlace<E> = E extends DomainEvent ? Omit<E, "id" | "at" | "by"> : never;
+
+type NaiveMessage = {
+  readonly messageId: string;
+  readonly sequence: number;
+  readonly by: User;
+  deleted: boolean;
+  /** `emoji user` of those there. */
+  readonly reactions: Set<string>;
+};
 
 /** Writes a log: every event gets the next revision of its stream and the next position. */
 export const createWriter = () => {
@@ -121,9 +52,10 @@ export const createWriter = () => {
     // Without the decoded event that `encodeEvent` may leave beside the texts: what is read from a log is text.
     log.push({ id, type, data, meta, stream, revision, position });
   };
-  return { log, write };
+  return { log, write, now: () => 1_000 + log.length + 1 };
 };
-type Write = ReturnType<typeof createWriter>["write"];
+type Writer = ReturnType<typeof createWriter>;
+type Write = Writer["write"];
 
 const profileOf = (state: Naive): ConversationProfile => ({
   kind: state.kind,
@@ -159,6 +91,7 @@ const start = (write: Write, id: ConversationName): Naive => {
     present: new Set(),
     ever: new Set(),
     lastSequence: 0,
+    messages: [],
     name,
     settings: defaultSettings,
   };
@@ -168,7 +101,12 @@ const start = (write: Write, id: ConversationName): Naive => {
   return state;
 };
 
-const grant = (write: Write, state: Naive, wished: Exclude<Wish, { do: "register" }>): void => {
+/** Wishes about one conversation. */
+type InConversation = Extract<Wish, { in: ConversationName }>;
+type OfUser = Exclude<Wish, InConversation>;
+
+const grant = (writer: Writer, state: Naive, wished: InConversation): void => {
+  const { write } = writer;
   const stream = streamOf.conversation(state.id);
   switch (wished.do) {
     case "join":
@@ -195,21 +133,87 @@ const grant = (write: Write, state: Naive, wished: Exclude<Wish, { do: "register
     case "send":
       if (state.present.has(wished.user)) send(write, state, wished.user, wished.reply);
       return;
-    case "receipt": {
-      if (!state.ever.has(wished.user)) return;
-      const upTo = Math.floor(wished.share * state.lastSequence);
-      const cursor = {
-        userId: wished.user,
-        deviceId: "phone",
-        at: 1,
-        ...(wished.read ? { readUpTo: upTo } : { deliveredUpTo: upTo }),
-      };
-      write(streamOf.receipts(state.id), wished.user, {
-        type: "ReceiptsAdvanced",
+    case "edit":
+    case "delete":
+    case "react":
+      amend(write, state, wished);
+      return;
+    case "prefer":
+      if (!state.present.has(wished.user)) return;
+      write(streamOf.user(wished.user), wished.user, {
+        type: "PreferencesChanged",
         conversationId: state.id,
-        cursors: [cursor],
+        changes: wished.changes,
       });
+      return;
+    case "receipt":
+      if (state.ever.has(wished.user)) advance(writer, state, wished);
+  }
+};
+
+const advance = ({ write, now }: Writer, state: Naive, wished: Extract<Wish, { do: "receipt" }>): void => {
+  const upTo = Math.floor(wished.share * state.lastSequence);
+  const hidden = wished.read && wished.private === true ? { private: true as const } : {};
+  const cursor = {
+    userId: wished.user,
+    deviceId: "phone",
+    at: now(),
+    ...(wished.read ? { readUpTo: upTo, ...hidden } : { deliveredUpTo: upTo }),
+  };
+  write(streamOf.receipts(state.id), wished.user, {
+    type: "ReceiptsAdvanced",
+    conversationId: state.id,
+    cursors: [cursor],
+  });
+};
+
+type Amend = Extract<Wish, { do: "edit" | "delete" | "react" }>;
+
+/** Edits are the sender's, deletions anybody's (an admin's); what is deleted is left alone. */
+const amend = (write: Write, state: Naive, wished: Amend): void => {
+  const message = state.messages[Math.ceil(wished.share * state.messages.length) - 1];
+  if (message === undefined || message.deleted || !state.present.has(wished.user)) return;
+  const { messageId, sequence } = message;
+  const stream = streamOf.conversation(state.id);
+  if (wished.do === "delete") {
+    message.deleted = true;
+    write(stream, wished.user, { type: "MessageDeleted", messageId, sequence });
+  } else if (wished.do === "react") {
+    const key = `${wished.emoji} ${wished.user}`;
+    if (message.reactions.has(key) !== wished.remove) return;
+    if (wished.remove) message.reactions.delete(key);
+    else message.reactions.add(key);
+    const type = wished.remove ? "ReactionRemoved" : "ReactionAdded";
+    write(stream, wished.user, { type, messageId, sequence, emoji: wished.emoji });
+  } else if (message.by === wished.user) {
+    const content = textOf(`${wished.user} edited ${sequence}`);
+    write(stream, wished.user, {
+      type: "MessageEdited",
+      messageId,
+      sequence,
+      contentType: "text",
+      content,
+      digest: "d",
+    });
+  }
+};
+
+/** Sealing is off here: what is sealed is the text itself. */
+const textOf = (text: string) => ({ alg: "none" as const, keyId: "", data: JSON.stringify({ type: "text", text }) });
+
+const grantUser = (write: Write, wished: OfUser): void => {
+  const stream = streamOf.user(wished.user);
+  switch (wished.do) {
+    case "register": {
+      const deviceType = wished.mobile ? "mobile" : "desktop";
+      write(stream, wished.user, { type: "DeviceRegistered", deviceId: wished.device, deviceType });
+      return;
     }
+    case "removeDevice":
+      write(stream, wished.user, { type: "DeviceRemoved", deviceId: wished.device });
+      return;
+    case "profile":
+      write(stream, wished.user, { type: "ProfileChanged", changes: wished.changes });
   }
 };
 
@@ -217,17 +221,14 @@ const send = (write: Write, state: Naive, by: User, reply: boolean): void => {
   const clientMessageId = `m${state.lastSequence}`;
   const messageId = messageIdOf(state.id, { userId: by, deviceId: "phone" }, clientMessageId);
   state.lastSequence += 1;
+  state.messages.push({ messageId, sequence: state.lastSequence, by, deleted: false, reactions: new Set() });
   const event = {
     type: "MessageSent" as const,
     messageId,
     sequence: state.lastSequence,
     clientMessageId,
     contentType: "text" as const,
-    content: {
-      alg: "none" as const,
-      keyId: "",
-      data: JSON.stringify({ type: "text", text: `${by} ${clientMessageId}` }),
-    },
+    content: textOf(`${by} ${clientMessageId}`),
     ...(reply ? { replyTo: messageId } : {}),
   };
   write(streamOf.conversation(state.id), by, event, messageId);
@@ -235,22 +236,22 @@ const send = (write: Write, state: Naive, by: User, reply: boolean): void => {
 
 /** A whole log: the conversations start where they are first wished for. */
 export const logOf = (wishes: readonly Wish[]): readonly RecordedEvent[] => {
-  const { log, write } = createWriter();
+  const writer = createWriter();
+  const { log, write } = writer;
   const started = new Map<ConversationName, Naive>();
   for (const name of users) write(streamOf.user(name), name, { type: "UserRegistered", userId: name, home: "main" });
   for (const wished of wishes) {
-    if (wished.do === "register") {
-      const deviceType = wished.mobile ? "mobile" : "desktop";
-      write(streamOf.user(wished.user), wished.user, { type: "DeviceRegistered", deviceId: wished.device, deviceType });
+    if (!("in" in wished)) {
+      grantUser(write, wished);
       continue;
     }
     const state = started.get(wished.in) ?? start(write, wished.in);
     started.set(wished.in, state);
-    grant(write, state, wished);
+    grant(writer, state, wished);
   }
   return log;
 };
 
 export const logs: fc.Arbitrary<readonly RecordedEvent[]> = fc
-  .array(wish, { minLength: 1, maxLength: 80, size: "max" })
+  .array(wish, { minLength: 1, maxLength: 100, size: "max" })
   .map(logOf);

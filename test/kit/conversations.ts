@@ -3,6 +3,7 @@ import { conversation } from "../../src/domain/conversation/conversation.decide.
 import { absent, type Conversation, type ConversationCommand } from "../../src/domain/conversation/conversation.js";
 import { defaultSettings, type ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
 import { E } from "../../src/domain/kernel/fp.js";
+import { limits } from "../../src/domain/kernel/limits.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { contextOf } from "./given.js";
 
@@ -12,12 +13,13 @@ export const conversationId = "g_0123456789abcdefghijkl";
 
 const user = fc.constantFrom(...userIds);
 
-const start = (members: readonly string[], settings: Partial<typeof defaultSettings>) => ({
+export const startCommand = (members: readonly string[], settings: Partial<typeof defaultSettings>) => ({
   type: "StartConversation" as const,
   conversationId,
   home: "main",
   profile: { kind: "group" as const, name: "Friends", settings: { ...defaultSettings, ...settings } },
   members: members.map((userId, index) => ({ userId, role: index === 0 ? ("owner" as const) : ("member" as const) })),
+  membersMax: limits.groupMembersMax,
 });
 
 export const sendCommand = (by: string, clientMessageId: string) => ({
@@ -28,23 +30,85 @@ export const sendCommand = (by: string, clientMessageId: string) => ({
   content: { alg: "none" as const, keyId: "", data: `{"type":"text","text":"${clientMessageId}"}` },
 });
 
+/** The id that `sendCommand` gives alice's message `m1`. */
+export const messageOf = (by: string, clientMessageId: string): string =>
+  messageIdOf(conversationId, { userId: by, deviceId: "phone" }, clientMessageId);
+
+export const editCommand = (messageId: string, text: string) => ({
+  type: "EditMessage" as const,
+  messageId,
+  contentType: "text" as const,
+  content: { alg: "none" as const, keyId: "", data: JSON.stringify({ type: "text", text }) },
+  digest: `digest of ${text}`,
+});
+
+const key = fc.constantFrom("m1", "m2", "m3", "m4");
+/** Of anybody's messages, most of which are there. */
+const someMessage = fc.tuple(user, key).map(([by, id]) => messageOf(by, id));
+const wished = (weight: number, arbitrary: fc.Arbitrary<WithoutContext>) => ({ weight, arbitrary });
+
 const body = (by: string): fc.Arbitrary<WithoutContext> =>
   fc.oneof(
-    {
-      weight: 1,
-      arbitrary: fc
-        .subarray([...userIds], { minLength: 1 })
-        .map((userIds) => ({ type: "JoinMembers" as const, userIds })),
-    },
-    { weight: 1, arbitrary: user.map((userId) => ({ type: "RemoveMember" as const, userId })) },
-    { weight: 4, arbitrary: fc.constantFrom("m1", "m2", "m3", "m4").map((id) => sendCommand(by, id)) },
-    {
-      weight: 1,
-      arbitrary: fc
+    wished(
+      1,
+      fc.subarray([...userIds], { minLength: 1 }).map((joining) => ({
+        type: "JoinMembers" as const,
+        userIds: joining,
+        membersMax: limits.groupMembersMax,
+      })),
+    ),
+    wished(
+      1,
+      user.map((userId) => ({ type: "RemoveMember" as const, userId })),
+    ),
+    wished(
+      1,
+      fc.record({
+        type: fc.constant("ChangeRole" as const),
+        userId: user,
+        role: fc.constantFrom("owner", "admin", "member"),
+      }),
+    ),
+    wished(
+      1,
+      fc
+        .record({ onlyAdminsCanPost: fc.boolean(), onlyAdminsCanEdit: fc.boolean(), historyVisibility })
+        .map((settings) => ({ type: "ChangeSettings" as const, changes: { settings } })),
+    ),
+    wished(
+      1,
+      fc.constantFrom("Friends", "Foes").map((name) => ({ type: "ChangeSettings" as const, changes: { name } })),
+    ),
+    wished(
+      6,
+      fc
+        .tuple(key, fc.option(someMessage, { nil: undefined, freq: 3 }))
+        .map(([id, replyTo]) => ({ ...sendCommand(by, id), ...(replyTo === undefined ? {} : { replyTo }) })),
+    ),
+    wished(
+      3,
+      fc.tuple(key, fc.constantFrom("a", "b")).map(([id, text]) => editCommand(messageOf(by, id), text)),
+    ),
+    wished(
+      1,
+      someMessage.map((messageId) => ({ type: "DeleteMessage" as const, messageId })),
+    ),
+    wished(
+      3,
+      fc.record({
+        type: fc.constantFrom("AddReaction" as const, "RemoveReaction" as const),
+        messageId: someMessage,
+        emoji: fc.constantFrom("👍", "🎉"),
+      }),
+    ),
+    wished(
+      1,
+      fc
         .record({ onlyAdminsCanPost: fc.boolean(), allowMemberInvites: fc.boolean() })
-        .map((settings) => start([by], settings)),
-    },
+        .map((settings) => startCommand([by], settings)),
+    ),
   );
+const historyVisibility = fc.constantFrom("since_join" as const, "all" as const);
 
 type WithoutContext = ConversationCommand extends infer C
   ? C extends { context: unknown }
@@ -52,17 +116,17 @@ type WithoutContext = ConversationCommand extends infer C
     : never
   : never;
 
-/** A start and up to thirty more commands, each with its own id, at times that jump back now and then. */
+/** A start and up to forty more commands, each with its own id, at times that jump back now and then. */
 export const commands: fc.Arbitrary<readonly ConversationCommand[]> = fc
   .tuple(
     fc.subarray([...userIds], { minLength: 1 }),
     fc.array(
       user.chain((by) => fc.tuple(fc.constant(by), body(by), fc.integer({ min: 0, max: 10_000 }))),
-      { maxLength: 30 },
+      { maxLength: 40 },
     ),
   )
   .map(([members, rest]) => [
-    { ...start(members, {}), context: contextOf(members[0] ?? "alice", 5_000, "start") },
+    { ...startCommand(members, {}), context: contextOf(members[0] ?? "alice", 5_000, "start") },
     ...rest.map(([by, command, now], index) => ({ ...command, context: contextOf(by, now, `c-${index}`) })),
   ]);
 

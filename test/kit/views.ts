@@ -16,7 +16,22 @@ export const dumpViews = async (reads: ViewReads): Promise<unknown> => ({
     conversationIds.map(async (id) => ({
       members: await reads.members(id, { limit: 200 }),
       messages: await reads.messages(id, { from: 1, to: 10_000, limit: 10_000, order: "ascending" }),
+      byId: await Promise.all(
+        (await reads.messages(id, { from: 1, to: 10_000, limit: 10_000, order: "ascending" })).map(({ messageId }) =>
+          reads.messageById(id, messageId),
+        ),
+      ),
+      ...(await receiptsIn(reads, id)),
       steps: await Promise.all(users.map((userId) => reads.membershipSteps(id, userId))),
     })),
   ),
 });
+
+const receiptsIn = async (reads: ViewReads, id: string) => {
+  const messages = await reads.messages(id, { from: 1, to: 10_000, limit: 10_000, order: "ascending" });
+  const sequences = messages.map(({ sequence }) => sequence);
+  return {
+    counts: await reads.receiptCounts(id, sequences),
+    receipts: await Promise.all(sequences.map((sequence) => reads.receiptsOf(id, sequence, { limit: 200 }))),
+  };
+};

@@ -70,7 +70,7 @@ describe(`laws of the views (seed ${seed})`, () => {
     );
   });
 
-  it("unread is its definition: visible, after the cursor, of somebody else", async () => {
+  it("unread is its definition: visible, after the cursor, of somebody else, not deleted", async () => {
     let positive = 0;
     await fc.assert(
       fc.asyncProperty(logs, async (log) => {
@@ -137,6 +137,7 @@ const naiveUnread = (log: readonly RecordedEvent[], conversationId: string, user
   let read = 0;
   let unread: { sequence: number; senderId: string }[] = [];
   const sent: { sequence: number; senderId: string }[] = [];
+  const deleted = new Set<number>();
   for (const recorded of log) {
     const event = decodeEvent(recorded);
     const here = recorded.stream === `conversation-${conversationId}`;
@@ -151,8 +152,10 @@ const naiveUnread = (log: readonly RecordedEvent[], conversationId: string, user
       sent.push(message);
       if (inside) unread.push(message);
     }
+    if (here && event.type === "MessageDeleted") deleted.add(event.sequence);
     if (event.type === "ReceiptsAdvanced" && event.conversationId === conversationId)
       for (const cursor of event.cursors) if (cursor.userId === userId) read = Math.max(read, cursor.readUpTo ?? 0);
   }
-  return unread.filter(({ sequence, senderId }) => sequence > read && senderId !== userId).length;
+  return unread.filter(({ sequence, senderId }) => sequence > read && senderId !== userId && !deleted.has(sequence))
+    .length;
 };

@@ -172,8 +172,8 @@ describe("inbox, summary, members", () => {
           userId: "alice",
           privacy: { lastSeen: "contacts", readReceipts: true },
           devices: [
-            { deviceId: "laptop", deviceType: "desktop" },
-            { deviceId: "phone", deviceType: "mobile", current: true },
+            { deviceId: "laptop", deviceType: "desktop", lastSeen: 1_006 },
+            { deviceId: "phone", deviceType: "mobile", lastSeen: 1_007, current: true },
           ],
           blocks: [],
         });

@@ -1,3 +1,4 @@
+import type { Chunk, Chunks } from "../kernel/chunks.snapshot.js";
 import type { MessageId } from "../kernel/ids.js";
 
 /**
@@ -36,6 +37,29 @@ export const addOlder = (older: OlderIds, messageId: MessageId): void => {
 export const mayBeOlder = (older: OlderIds, messageId: MessageId): boolean =>
   older.blocks.some(({ bits }) => forEachBit(bits, messageId, (byte, mask) => ((bits[byte] ?? 0) & mask) !== 0));
 
+/** Ids of each block. */
+export type OlderCounts = readonly number[];
+
+/** A full block never changes again; the last one is copied, since later events set bits in it. */
+export const olderChunks = (older: OlderIds): { readonly chunks: readonly Chunk[]; readonly counts: OlderCounts } => ({
+  counts: older.blocks.map(({ count }) => count),
+  chunks: older.blocks.map((block, index) => {
+    const fixed = block.count >= idsOf(block);
+    const bits = fixed ? block.bits : block.bits.slice();
+    return { name: `older/${index}`, fixed, data: () => bits };
+  }),
+});
+
+/** @throws Error when a block is missing */
+export const olderFrom = (chunks: Chunks, counts: OlderCounts): OlderIds => ({
+  blocks: counts.map((count, index) => {
+    const bits = chunks.get(`older/${index}`);
+    if (bits === undefined) throw new Error(`the snapshot has no chunk older/${index}`);
+    // A copy: what a store hands out may be a part of a larger buffer, which it would keep alive.
+    return { bits: new Uint8Array(bits), count };
+  }),
+});
+
 /** Bytes in memory. */
 export const olderBytes = (older: OlderIds): number => older.blocks.reduce((sum, { bits }) => sum + bits.length, 0);
 
@@ -45,7 +69,8 @@ const idsOf = ({ bits }: Block): number => (bits.length * 8) / bitsPerId;
 const forEachBit = (bits: Uint8Array, id: MessageId, visit: (byte: number, mask: number) => boolean): boolean => {
   const size = bits.length * 8;
   const first = parseInt(id.slice(0, 8), 16);
-  const step = parseInt(id.slice(28, 36), 16) | 1;
+  // `|` answers a signed number: without `>>> 0` every other id would be looked for at negative places.
+  const step = (parseInt(id.slice(28, 36), 16) | 1) >>> 0;
   for (let i = 0; i < hashes; i += 1) {
     const bit = (first + i * step) % size;
     if (!visit(bit >>> 3, 1 << (bit & 7))) return false;

@@ -30,6 +30,17 @@ export type RecentMessages = {
 
 export const noRecent = (): RecentMessages => ({ byId: new Map(), order: [], first: 0, older: noOlderIds() });
 
+/** The window, oldest first: a copy, which later events leave alone. */
+export const recentMessages = ({ order, first }: RecentMessages): readonly RecentMessage[] => order.slice(first);
+
+/** @param messages ascending */
+export const recentFrom = (messages: readonly RecentMessage[], older: OlderIds): RecentMessages => ({
+  byId: new Map(messages.map((message) => [message.messageId, message])),
+  order: [...messages],
+  first: 0,
+  older,
+});
+
 export const remember = (recent: RecentMessages, message: RecentMessage): RecentMessages => {
   recent.byId.set(message.messageId, message);
   recent.order.push(message);

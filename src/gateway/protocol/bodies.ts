@@ -2,7 +2,7 @@ import type { t } from "../../domain/kernel/fp.js";
 import { clientMessageIdCodec, userIdCodec } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 import { gatewayLimits } from "../limits.js";
-import { boolean, list, oneOf, shape, text } from "./codecs.js";
+import { boolean, integer, list, nullable, oneOf, shape, text } from "./codecs.js";
 
 /** The bodies of PROTOCOL §6's calls. "Exactly one other user" is the handler's to check: it knows who asks. */
 export const startDirectBody = shape(
@@ -34,3 +34,28 @@ export const startGroupBody = shape(
 export type StartGroupBody = t.TypeOf<typeof startGroupBody>;
 
 export const addMembersBody = shape({ userIds: list("user ids", userIdCodec, 1, gatewayLimits.addMembersMax) }, {});
+
+export const groupBody = shape(
+  {},
+  {
+    name: text(1, limits.groupNameCharsMax),
+    description: text(0, limits.groupDescriptionCharsMax),
+    settings,
+  },
+);
+
+export const roleBody = shape({ role: oneOf("owner", "admin", "member") }, {});
+
+/** `pinned`: a rank, 1 on top; `mutedUntil`: Unix milliseconds. `null` takes either away. */
+export const preferencesBody = shape(
+  {},
+  { pinned: nullable(integer(1)), archived: boolean, mutedUntil: nullable(integer(0)) },
+);
+
+export const profileBody = shape(
+  {},
+  {
+    displayName: text(1, gatewayLimits.displayNameCharsMax),
+    privacy: shape({}, { lastSeen: oneOf("contacts", "nobody"), readReceipts: boolean }),
+  },
+);

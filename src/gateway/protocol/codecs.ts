@@ -82,6 +82,9 @@ export const number = (min: number, max: number): t.Type<number> =>
 
 export const boolean = checked("true or false", (value): value is boolean => typeof value === "boolean");
 
+export const nullable = <A>(codec: t.Type<A>): t.Type<A | null> =>
+  checked(`${codec.name}, or null`, (value): value is A | null => value === null || codec.is(value));
+
 export const oneOf = <A extends string>(...values: readonly A[]): t.Type<A> => {
   const quoted = values.map((value) => JSON.stringify(value)).join(", ");
   return checked(

@@ -1,9 +1,9 @@
 import { E, type t } from "../../domain/kernel/fp.js";
 import { clientMessageIdCodec, isClientMessageId, messageIdCodec } from "../../domain/kernel/ids.js";
-import type { SendMessage } from "../../commands/commands.js";
+import type { EditMessage, MessageName, SendMessage } from "../../commands/commands.js";
 import type { SyncRequest } from "../../projections/queries/queries.js";
 import { gatewayLimits, type SizeLimits } from "../limits.js";
-import { boolean, checked, decoder, integer, isObject, list, shape } from "./codecs.js";
+import { boolean, checked, decoder, integer, isObject, list, shape, text } from "./codecs.js";
 import type { Failure } from "./codes.js";
 import { contentCodec } from "./content.js";
 import { failureOf, malformed } from "./details.js";
@@ -12,10 +12,18 @@ import { syncCodec } from "./sync-body.js";
 /** What a client may ask on a socket, checked and without what it had no business to say. */
 export type ClientRequest =
   | { readonly type: "message.send"; readonly message: SendMessage }
+  | ChangeRequest
+  | TypingRequest
   | { readonly type: "message.delivered" | "message.read"; readonly cursors: readonly ReceiptCursor[] }
   | { readonly type: "sync"; readonly body: SyncRequest }
   | { readonly type: "heartbeat" }
   | { readonly type: "auth.refresh"; readonly token: string };
+/** What changes a message that is there; answered with the change's `pos`, or none when nothing changed. */
+export type ChangeRequest =
+  | { readonly type: "message.edit"; readonly edit: EditMessage }
+  | { readonly type: "message.delete"; readonly message: MessageName }
+  | { readonly type: "reaction.add" | "reaction.remove"; readonly reaction: MessageName & { readonly emoji: string } };
+export type TypingRequest = { readonly type: "typing.start" | "typing.stop"; readonly conversationId: string };
 export type RequestType = ClientRequest["type"];
 export type ReceiptCursor = { readonly conversationId: string; readonly upToSequence: number };
 
@@ -58,6 +66,16 @@ const messageCodec = (bytesMax: number) =>
     { replyTo: messageIdCodec },
   );
 
+const editCodec = (bytesMax: number) =>
+  shape({ conversationId: conversationName, messageId: messageIdCodec, content: contentCodec(bytesMax) }, {});
+const toEdit = ({ content, ...rest }: t.TypeOf<ReturnType<typeof editCodec>>): EditMessage => ({ ...rest, ...content });
+const messageName = shape({ conversationId: conversationName, messageId: messageIdCodec }, {});
+const reaction = shape(
+  { conversationId: conversationName, messageId: messageIdCodec, emoji: text(1, gatewayLimits.emojiCharsMax) },
+  {},
+);
+const typing = shape({ conversationId: conversationName }, {});
+
 type Reader = (payload: unknown) => E.Either<t.Errors, ClientRequest>;
 
 const read =
@@ -71,6 +89,15 @@ const readers = (sizes: SizeLimits): ReadonlyMap<string, { readonly type: Reques
       type: "message.send",
       message: toMessage(decoded),
     })),
+    "message.edit": read(editCodec(sizes.maxMessageBytes), (decoded) => ({
+      type: "message.edit",
+      edit: toEdit(decoded),
+    })),
+    "message.delete": read(messageName, (message) => ({ type: "message.delete", message })),
+    "reaction.add": read(reaction, (decoded) => ({ type: "reaction.add", reaction: decoded })),
+    "reaction.remove": read(reaction, (decoded) => ({ type: "reaction.remove", reaction: decoded })),
+    "typing.start": read(typing, ({ conversationId }) => ({ type: "typing.start", conversationId })),
+    "typing.stop": read(typing, ({ conversationId }) => ({ type: "typing.stop", conversationId })),
     "message.delivered": read(receipts, (decoded) => ({ type: "message.delivered", cursors: decoded })),
     "message.read": read(receipts, (decoded) => ({ type: "message.read", cursors: decoded })),
     sync: read(syncCodec, (body) => ({ type: "sync", body })),

@@ -34,6 +34,14 @@ export const bodyOf = <A>({ body }: Call, codec: t.Type<A, unknown>): Either<Fai
   return E.mapLeft((errors: t.Errors) => failureOf(errors, "body"))(codec.decode(parsed));
 };
 
+/** The same where every field is optional: an empty body asks for nothing, as `{}` does. */
+export const patchOf = <A>(call: Call, codec: t.Type<A, unknown>): Either<Failure, A> =>
+  call.body === "too_large" || (call.body?.length ?? 0) > 0
+    ? bodyOf(call, codec)
+    : bodyOf({ ...call, body: emptyObject }, codec);
+
+const emptyObject = Buffer.from("{}");
+
 /** The query as the codec wants it. Of a name that is given twice the first value counts. */
 export const queryOf = <A>({ query }: Call, codec: t.Type<A, unknown>): Either<Failure, A> => {
   const values = Object.fromEntries(Array.from(query).reverse());

@@ -7,7 +7,7 @@ import { json } from "./answers.js";
 import { bodyOf, conversationOf, queryOf, type Handler } from "./call.js";
 import { ok, visible } from "./conversations.js";
 
-/** Members, history, sync and people. */
+/** Members, history, message info, sync and people. */
 
 export const members: Handler = async (rest, call) => {
   const id = conversationOf(call);
@@ -27,6 +27,16 @@ export const history: Handler = async (rest, call) => {
     return E.left(malformed([{ field: "after", expected: "nothing beside before" }]));
   const page = { limit: bounds.pageDefault, ...query.right };
   return ok(await visible(rest, call, () => rest.app.queries.history(call.actor, id.right, page)));
+};
+
+export const receipts: Handler = async (rest, call) => {
+  const id = conversationOf(call);
+  if (E.isLeft(id)) return id;
+  const query = queryOf(call, membersQuery);
+  if (E.isLeft(query)) return query;
+  const { messageId = "" } = call.params;
+  const page = { limit: bounds.pageMax, ...query.right };
+  return ok(await visible(rest, call, () => rest.app.queries.receipts(call.actor, id.right, messageId, page)));
 };
 
 export const sync: Handler = async (rest, call) => {

@@ -11,12 +11,12 @@ import type {
 } from "../ports.js";
 import type { ErrorCode, Failure } from "../protocol/codes.js";
 import { malformed } from "../protocol/details.js";
-import type { Shared } from "../shared.js";
+import { issued, type Shared } from "../shared.js";
 import { defect } from "../work.js";
 import { noContent, refusal } from "./answers.js";
 import type { Call } from "./call.js";
 import { matchRoute, type Match } from "./match.js";
-import type { Route } from "./routes.js";
+import type { Method, Route } from "./routes.js";
 
 export type RestDeps = {
   readonly app: Application;
@@ -42,27 +42,34 @@ export const createRest = (deps: RestDeps): ((request: HttpRequest) => Promise<H
     if (match.kind !== "route") return unrouted(request.method, match, metrics);
     const label = `${match.route.method} ${match.route.path}`;
     const claims = await identify(request, authenticate, (error) => defect(logger, ids, error, { type: label }));
-    if (E.isLeft(claims)) {
-      if (claims.left.code === "UNAUTHORIZED") metrics.authenticationFailed("rest");
-      metrics.request(label, claims.left.code);
-      return refusal(claims.left, challenge(claims.left, request.authorization));
-    }
-    const body = match.route.method === "POST" ? await request.body() : undefined;
+    if (E.isLeft(claims)) return refused(claims.left, request, label, metrics);
+    const body = hasBody[match.route.method] ? await request.body() : undefined;
     const call = callOf(deps, claims.right, match.params, request.query, body);
-    const answer = await handle(deps, match.route, call, label);
-    metrics.request(label, E.isLeft(answer) ? answer.left.code : "ok");
-    return E.isLeft(answer) ? refusal(answer.left) : answer.right;
+    const answer = await handle(deps, match.route, call, claims.right, label);
+    if (E.isLeft(answer)) return refused(answer.left, request, label, metrics);
+    metrics.request(label, "ok");
+    return answer.right;
   };
+};
+
+const hasBody: Readonly<Record<Method, boolean>> = { GET: false, POST: true, PUT: true, PATCH: true, DELETE: false };
+
+/** A token that is good may be refused for all that: its device was removed. */
+const refused = (failure: Failure, { authorization }: HttpRequest, label: string, metrics: GatewayMetrics) => {
+  if (failure.code === "UNAUTHORIZED") metrics.authenticationFailed("rest");
+  metrics.request(label, failure.code);
+  return refusal(failure, challenge(failure, authorization));
 };
 
 const handle = async (
   { app, shared, logger, ids }: RestDeps,
   route: Route,
   call: Call,
+  { issuedAt }: Claims,
   label: string,
 ): Promise<Either<Failure, HttpResponse>> => {
   try {
-    const registered = await shared.deviceCalled(call.context);
+    const registered = await shared.deviceCalled(issued(issuedAt), call.context);
     if (E.isLeft(registered)) return registered;
     return await route.handler({ app, shared }, call);
   } catch (error) {
@@ -90,7 +97,7 @@ const identify = async (
   const token = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
   if (token === undefined) return E.left(unauthorized("A token is needed: Authorization: Bearer …"));
   try {
-    return E.mapLeft(unauthorized)(await authenticate(token));
+    return await authenticate(token);
   } catch (error) {
     return E.left(failed(error));
   }

@@ -1,12 +1,13 @@
 import { createSecretKey } from "node:crypto";
 import jwt from "jsonwebtoken";
-import { E, type Either } from "../../domain/kernel/fp.js";
-import { isDeviceId, isUserId, type Actor } from "../../domain/kernel/ids.js";
-import type { Authenticator, Claims } from "../../gateway/ports.js";
+import type { Either } from "../../domain/kernel/fp.js";
+import type { Actor } from "../../domain/kernel/ids.js";
+import type { Authenticator, Claims, TokenRefusal } from "../../gateway/ports.js";
+import { claimsOf, refused } from "./claims.js";
 
 export type JwtAuthenticator = {
   /** Answers at once: what an upgrade should be given, and what a storm of reconnects needs. Never throws. */
-  readonly check: (token: string) => Either<string, Claims>;
+  readonly check: (token: string) => Either<TokenRefusal, Claims>;
   /** The same as the port wants it. */
   readonly authenticate: Authenticator;
 };
@@ -24,15 +25,15 @@ export const createJwtAuthenticator = (options: {
 }): JwtAuthenticator => {
   const key = createSecretKey(options.secret);
   const clock = options.clock ?? Date.now;
-  const check = (token: string): Either<string, Claims> => {
+  const check = (token: string): Either<TokenRefusal, Claims> => {
     try {
       const clockTimestamp = Math.floor(clock() / 1000);
       const { header, payload } = jwt.verify(token, key, { algorithms: [algorithm], clockTimestamp, complete: true });
       // An extension that must be understood (RFC 7515 §4.1.11), of which none is.
-      if ("crit" in header) return E.left("The token's header asks for what is not known here.");
+      if ("crit" in header) return refused("The token's header asks for what is not known here.");
       return claimsOf(payload);
     } catch (error) {
-      return E.left(refusalOf(error));
+      return refused(refusalOf(error));
     }
   };
   return { check, authenticate: (token) => Promise.resolve(check(token)) };
@@ -49,20 +50,6 @@ export const signToken = (
 };
 
 const algorithm = "HS256";
-
-const claimsOf = (payload: string | jwt.JwtPayload): Either<string, Claims> => {
-  if (typeof payload === "string") return E.left("The token is malformed.");
-  const { sub, device, exp, iat } = payload as Readonly<Record<string, unknown>>;
-  if (!isUserId(sub)) return E.left("The token's sub is not a user id.");
-  if (!isDeviceId(device)) return E.left("The token's device is not a device id.");
-  if (!isTime(exp)) return E.left("The token has no exp, or one that is not a time.");
-  if (iat !== undefined && !isTime(iat)) return E.left("The token's iat is not a time.");
-  const claims: Claims = { userId: sub, deviceId: device, expiresAt: exp * 1000 };
-  return E.right(iat === undefined ? claims : { ...claims, issuedAt: iat * 1000 });
-};
-
-/** Seconds since 1970. */
-const isTime = (value: unknown): value is number => Number.isFinite(value);
 
 /** Says what the token's owner can mend, and nothing that helps to forge one. */
 const refusalOf = (error: unknown): string => {

@@ -4,6 +4,7 @@ import type { Bus, Delivery } from "../../projections/ports.js";
 export type LocalRecipients = {
   readonly deliver: (deliveries: readonly Delivery[]) => void;
   readonly connected: (userId: string, exceptDeviceId?: string) => boolean;
+  readonly disconnect: (userId: string, deviceId: string) => void;
 };
 
 /**
@@ -13,4 +14,5 @@ export type LocalRecipients = {
 export const createLocalBus = (recipients: LocalRecipients): Bus => ({
   deliver: recipients.deliver,
   connected: recipients.connected,
+  disconnect: recipients.disconnect,
 });

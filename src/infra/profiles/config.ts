@@ -1,4 +1,5 @@
 import { E, t } from "../../domain/kernel/fp.js";
+import { limits } from "../../domain/kernel/limits.js";
 import type { LogLevel } from "../telemetry.js";
 
 /** Everything that can be set, from the command line or the environment; the command line wins. */
@@ -12,6 +13,10 @@ export type Config = {
   /** The cell's name, written into the first event of conversations and users. */
   readonly home: string;
   readonly allowedOrigins: readonly string[];
+  /** Members of one group. */
+  readonly groupMembersMax: number;
+  /** An identity provider whose tokens are taken as well. */
+  readonly jwks?: { readonly url: string; readonly issuer?: string; readonly audience?: string };
 };
 
 const number = (name: string, min: number, max: number, whole: boolean) => {
@@ -52,6 +57,11 @@ const settings = {
   heartbeat: { codec: number("heartbeat", 0.1, 3_600, false), variable: "PARLEY_HEARTBEAT", otherwise: "30" },
   seal: { codec: t.keyof({ on: null, off: null }, "on or off"), variable: "PARLEY_SEAL", otherwise: "on" },
   home: { codec: text, variable: "PARLEY_HOME", otherwise: "main" },
+  groupMembersMax: {
+    codec: number("groupMembersMax", 2, 100_000, true),
+    variable: "PARLEY_GROUP_MEMBERS_MAX",
+    otherwise: String(limits.groupMembersMax),
+  },
 } as const;
 
 export type Flags = Readonly<Partial<Record<keyof typeof settings, string>>>;
@@ -71,7 +81,8 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     const value = flags[name] ?? environment[variable] ?? otherwise;
     const decoded = codec.decode(value);
     if (E.isRight(decoded)) return decoded.right;
-    const source = flags[name] === undefined ? variable : `--${name === "logLevel" ? "log-level" : name}`;
+    const source =
+      flags[name] === undefined ? variable : `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     problems.push(`${source} is ${JSON.stringify(value)}; it must be ${codec.name}`);
     return undefined;
   };
@@ -82,7 +93,19 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
   const heartbeatSeconds = read("heartbeat", settings.heartbeat.codec);
   const seal = read("seal", settings.seal.codec);
   const home = read("home", settings.home.codec);
-  if (!host || port === undefined || !dataDir || !logLevel || heartbeatSeconds === undefined || !seal || !home)
+  const groupMembersMax = read("groupMembersMax", settings.groupMembersMax.codec);
+  const jwks = readJwks(environment, problems);
+  if (
+    !host ||
+    port === undefined ||
+    !dataDir ||
+    !logLevel ||
+    heartbeatSeconds === undefined ||
+    !seal ||
+    !home ||
+    !groupMembersMax ||
+    problems.length > 0
+  )
     throw new BadConfig(problems);
   const allowedOrigins = (environment.PARLEY_ALLOWED_ORIGINS ?? "").split(",").map((origin) => origin.trim());
   return {
@@ -93,6 +116,20 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     heartbeatSeconds,
     seal: seal === "on",
     home,
+    groupMembersMax,
+    ...(jwks === undefined ? {} : { jwks }),
     allowedOrigins: allowedOrigins.filter((origin) => origin !== ""),
   };
+};
+
+/** By the environment alone: an identity provider is not chosen from one start to the next. */
+const readJwks = (
+  environment: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): Config["jwks"] | undefined => {
+  const { PARLEY_JWKS_URL: url, PARLEY_JWT_ISSUER: issuer, PARLEY_JWT_AUDIENCE: audience } = environment;
+  if (url === undefined || url === "") return undefined;
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    problems.push(`PARLEY_JWKS_URL is ${JSON.stringify(url)}; it must be an http or https URL`);
+  return { url, ...(issuer ? { issuer } : {}), ...(audience ? { audience } : {}) };
 };

@@ -1,7 +1,10 @@
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { openEpoch } from "../../commands/epoch.js";
 import { createCommands } from "../../commands/execute.js";
-import { sealingWith } from "../../commands/sealing.js";
+import { lookUpIn } from "../../commands/look-up.js";
+import type { SnapshotStore } from "../../commands/ports.js";
+import { sealingWith, type Sealing } from "../../commands/sealing.js";
 import { createDispatcher } from "../../gateway/dispatch.js";
 import { startGateway } from "../../gateway/gateway.js";
 import { createHub } from "../../gateway/hub.js";
@@ -12,13 +15,19 @@ import { createRest } from "../../gateway/rest/rest.js";
 import { createShared } from "../../gateway/shared.js";
 import { startDelivery } from "../../projections/delivery/delivery.js";
 import { createInboxUpdates } from "../../projections/delivery/inbox-updates.js";
+import { createReceiptRollups } from "../../projections/delivery/receipt-rollups.js";
+import { createTyping } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
-import { createJwtAuthenticator } from "../auth/jwt.js";
+import type { Bus } from "../../projections/ports.js";
+import type { Queries } from "../../projections/queries/queries.js";
+import { createAuthenticator, type AuthenticatorOptions } from "../auth/authenticator.js";
 import { loadOrCreateSecret } from "../auth/secret.js";
 import { createLocalBus } from "../bus/local.js";
 import { openSqliteLog, type SqliteLog } from "../event-log/sqlite.js";
 import { openSqliteKeyStore } from "../key-store/sqlite.js";
+import { openSqliteSnapshots } from "../snapshot-store/sqlite.js";
 import { createLogger, createTelemetry } from "../telemetry.js";
+import { messageIndex } from "../view-store/message-index.js";
 import { openSqliteViews, type SqliteViews } from "../view-store/sqlite.js";
 import type { App } from "./app.js";
 import type { Config } from "./config.js";
@@ -56,35 +65,24 @@ const open = async (
   const { metrics, metricsText } = telemetry;
 
   const sealing = sealingWith(keys, config.seal);
-  const commands = createCommands({ log, sealing, ids, home: config.home });
+  const commands = startWriting(config, stores, { sealing, logger });
+  closers.push(commands.snapshotsSaved);
   const queries = createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now });
   const hub = createHub();
-  const bus = createLocalBus(hub);
-  const delivery = startDelivery({
-    source: log,
-    bus,
-    openNow: sealing.openNow,
-    open: sealing.open,
-    inboxUpdates: createInboxUpdates({
-      bus,
-      reads: views.store.reads,
-      awaitCaughtUp: queries.awaitCaughtUp,
-      onFailure: (error) => {
-        logger.warn({ err: error }, "an inbox update could not be made");
-      },
-    }),
-    onUndeliverable: ({ stream, revision }, error) => {
-      logger.error({ stream, revision, err: error }, "an event could not be delivered; its devices heal by sync");
-    },
-    onFailure: (error) => {
-      logger.error({ err: error }, "delivery has stopped");
+  const bus = createLocalBus({
+    ...hub,
+    disconnect: (userId, deviceId) => {
+      shared.deviceRemoved(userId, deviceId);
+      hub.disconnect(userId, deviceId);
     },
   });
-  closers.push(delivery.stop);
 
-  const { authenticate, check } = createJwtAuthenticator({ secret });
-  const app: Application = { commands, queries, epoch, head: log.head, readiness: readinessOf(log, views) };
+  const { authenticate, check } = createAuthenticator({ secret, ...jwksOf(config, logger) });
+  const typing = createTyping({ bus });
+  const readiness = readinessOf(log, views);
+  const app: Application = { commands, queries, typing, epoch, head: log.head, readiness };
   const shared = createShared(app);
+  closers.push(startDelivering(stores, { bus, queries, sealing, logger }));
   const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
   const heartbeatIntervalMs = Math.round(config.heartbeatSeconds * 1_000);
   const dispatcher = createDispatcher({ ...common, config: { heartbeatIntervalMs, limits: sizes } });
@@ -104,6 +102,74 @@ const open = async (
   return { url: gateway.url, stop: () => (stopping ??= closeAll()), failed: Promise.race([log.failed, keys.failed]) };
 };
 
+type Stores = { readonly log: SqliteLog; readonly views: SqliteViews; readonly snapshots: SnapshotStore };
+
+/** The write side. Snapshots only shorten loads, so what goes wrong with them is said and nothing more. */
+const startWriting = (
+  { home, groupMembersMax: membersMax }: Config,
+  { log, views, snapshots }: Stores,
+  { sealing, logger }: Pick<DeliveringWith, "sealing" | "logger">,
+) => {
+  const lookUp = lookUpIn(messageIndex(views.store.reads), log);
+  const onSnapshotFailure = (error: Error): void => {
+    logger.warn({ err: error }, "a snapshot could not be read or saved; cold loads are longer");
+  };
+  return createCommands({ log, sealing, ids, home, lookUp, membersMax, snapshots, onSnapshotFailure });
+};
+
+const jwksOf = ({ jwks }: Config, logger: Logger): Pick<AuthenticatorOptions, "jwks"> => {
+  if (jwks === undefined) return {};
+  const onProblem = (error: Error): void => {
+    logger.warn({ err: error }, "the identity provider's keys could not be fetched");
+  };
+  return { jwks: { ...jwks, onProblem } };
+};
+
+type DeliveringWith = {
+  readonly bus: Bus;
+  readonly queries: Queries;
+  readonly sealing: Sealing;
+  readonly logger: Logger;
+};
+
+/** Delivery from the log, and what follows the views beside it. Answers what stops both. */
+const startDelivering = ({ log, views }: Stores, { bus, queries, sealing, logger }: DeliveringWith): (() => void) => {
+  const { reads } = views.store;
+  const { awaitCaughtUp } = queries;
+  const warn = (message: string) => (error: Error) => {
+    logger.warn({ err: error }, message);
+  };
+  const rollups = createReceiptRollups({
+    bus,
+    reads,
+    awaitCaughtUp,
+    onFailure: warn("a receipt roll-up could not be made"),
+  });
+  const delivery = startDelivery({
+    source: log,
+    bus,
+    openNow: sealing.openNow,
+    open: sealing.open,
+    inboxUpdates: createInboxUpdates({
+      bus,
+      reads,
+      awaitCaughtUp,
+      onFailure: warn("an inbox update could not be made"),
+    }),
+    rollups,
+    onUndeliverable: ({ stream, revision }, error) => {
+      logger.error({ stream, revision, err: error }, "an event could not be delivered; its devices heal by sync");
+    },
+    onFailure: (error) => {
+      logger.error({ err: error }, "delivery has stopped");
+    },
+  });
+  return () => {
+    delivery.stop();
+    rollups.stop();
+  };
+};
+
 const openStores = async (config: Config, closers: (() => void | Promise<void>)[]) => {
   const logger = createLogger(config.logLevel);
   const files = filesOf(config.dataDir);
@@ -117,6 +183,8 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   const views = await openSqliteViews({ path: files.views, logPath: files.log, epoch });
   closers.push(views.close);
   wakeViews(log, views, logger);
+  const snapshots = openSqliteSnapshots(join(config.dataDir, "snapshots.db"));
+  closers.push(snapshots.close);
   const telemetry = createTelemetry();
   telemetry.observe({
     logQueueDepth: () => log.stats().queueDepth,
@@ -127,7 +195,7 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
       return [{ name: "views", position, lagEvents: log.stats().head - position }];
     },
   });
-  return { logger, telemetry, stores: { log, keys, views, epoch, secret } };
+  return { logger, telemetry, stores: { log, keys, views, snapshots, epoch, secret } };
 };
 
 /** The views read the log's file by themselves; they only have to be told that it has grown. */

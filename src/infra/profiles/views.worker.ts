@@ -3,6 +3,7 @@ import { workerData } from "node:worker_threads";
 import type { Checkpoint } from "../../projections/ports.js";
 import { startRunner, type Runner } from "../../projections/runner.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../event-log/sqlite-reader.js";
+import { replayDecode } from "../view-store/replay-decode.js";
 import type { FromViews, ToViews, ViewsHandlers, ViewsWorkerData } from "../view-store/sqlite.js";
 import { openSqliteViewsFile, ViewsUnusable, type SqliteViews } from "../view-store/sqlite-views.js";
 import { serveWorker } from "../worker.js";
@@ -25,6 +26,7 @@ const start = async (): Promise<Checkpoint> => {
     const runner = startRunner({
       source: log,
       apply: views.apply,
+      decode: replayDecode,
       from,
       onCheckpoint: (checkpoint) => {
         say({ checkpoint });

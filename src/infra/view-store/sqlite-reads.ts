@@ -1,15 +1,10 @@
 import type Database from "better-sqlite3";
-import type { ActivityKey, DeviceRow, InboxKey, TouchedRow, UserRow, ViewReads } from "../../projections/ports.js";
+import { defaultPrivacy, type Privacy } from "../../domain/user/user.events.js";
+import type { ActivityKey, DeviceRow, TouchedRow, UserRow, ViewReads } from "../../projections/ports.js";
+import { messageReads } from "./sqlite-messages.js";
+import { receiptReads } from "./sqlite-receipts.js";
 import { sqliteSummaries, stepsOf } from "./sqlite-summaries.js";
-import {
-  memberColumns,
-  memberOf,
-  messageColumns,
-  messageOf,
-  type StoredMember,
-  type StoredMessage,
-  type Synchronous,
-} from "./sqlite-rows.js";
+import { memberColumns, memberOf, type StoredMember, type Synchronous } from "./sqlite-rows.js";
 
 /** The port's reads. Each is one transaction, so it sees one moment although it takes several statements. */
 export const sqliteReads = (db: Database.Database): Synchronous<ViewReads> => {
@@ -21,6 +16,7 @@ export const sqliteReads = (db: Database.Database): Synchronous<ViewReads> => {
     touchedSince: touchedOf(db),
     members: membersOf(db),
     ...messageReads(db),
+    ...receiptReads(db),
     membershipSteps: stepsOf(db),
     ...userReads(db),
   };
@@ -28,28 +24,34 @@ export const sqliteReads = (db: Database.Database): Synchronous<ViewReads> => {
 
 type InboxPage = Parameters<ViewReads["inbox"]>[1];
 
-/**
- * Ids of a page, in order. Nothing pins or archives yet: no conversation is archived, and all come after the pinned ones.
- */
+/** Ids of a page, in order. What is not pinned comes after everything that is. */
 const inboxOf = (db: Database.Database) => {
+  const rank = `ifnull(m.pinned, ${unpinnedRank})`;
   const sortAt = "ifnull(c.lastMessageAt, c.createdAt)";
   const select = (after: string) =>
-    `select m.conversationId from members m join conversations c using (conversationId)
-      where m.userId = $userId and m.present = 1 and m.joinedPos is not null and c.kind is not null ${after}
-      order by ${sortAt} desc, m.conversationId limit $limit`;
-  const first = db.prepare<[object], string>(select("")).pluck();
-  const next = db
-    .prepare<[object], string>(
-      select(`and (${sortAt} < $sortAt or ${sortAt} = $sortAt and m.conversationId > $conversationId)`),
-    )
-    .pluck();
+    db
+      .prepare<[object], string>(
+        `select m.conversationId from members m join conversations c using (conversationId)
+          where m.userId = $userId and m.present = 1 and m.joinedPos is not null and c.kind is not null
+            and ($archived is null or ifnull(m.archived, 0) = $archived) ${after}
+          order by ${rank}, ${sortAt} desc, m.conversationId limit $limit`,
+      )
+      .pluck();
+  const first = select("");
+  const next = select(
+    `and (${rank} > $rank or ${rank} = $rank
+      and (${sortAt} < $sortAt or ${sortAt} = $sortAt and m.conversationId > $conversationId))`,
+  );
   return (userId: string, { archived, after, limit }: InboxPage): readonly string[] => {
-    if (archived === true) return [];
-    return isAfterUnpinned(after) ? next.all({ userId, limit, ...after }) : first.all({ userId, limit });
+    const page = { userId, archived: archived === undefined ? null : Number(archived), limit };
+    if (after === undefined) return first.all(page);
+    const { pinned, sortAt, conversationId } = after;
+    return next.all({ ...page, rank: pinned ?? unpinnedRank, sortAt, conversationId });
   };
 };
 
-const isAfterUnpinned = (after: InboxKey | undefined): after is InboxKey => after?.pinned === null;
+/** Beyond every rank. */
+const unpinnedRank = Number.MAX_SAFE_INTEGER;
 
 type TouchedPage = Parameters<ViewReads["touchedSince"]>[1];
 
@@ -88,29 +90,13 @@ const membersOf = (db: Database.Database): Synchronous<ViewReads>["members"] => 
   return (conversationId, { after = "", limit }) => select.all(conversationId, after, limit).map(memberOf);
 };
 
-const messageReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "messages" | "messagesAt"> => {
-  const range = (order: string) =>
-    db.prepare<[string, number, number, number], StoredMessage>(
-      `select ${messageColumns} from messages
-        where conversationId = ? and sequence between ? and ? and messageId is not null order by sequence ${order} limit ?`,
-    );
-  const ranges = { ascending: range("asc"), descending: range("desc") };
-  const one = db.prepare<[string, number], StoredMessage>(
-    `select ${messageColumns} from messages where conversationId = ? and sequence = ? and messageId is not null`,
-  );
-  return {
-    messages: (conversationId, { from, to, limit, order }) =>
-      ranges[order].all(conversationId, from, to, limit).map(messageOf),
-    messagesAt: db.transaction((conversationId: string, sequences: readonly number[]) =>
-      sequences.flatMap((sequence) => one.all(conversationId, sequence).map(messageOf)),
-    ),
-  };
-};
-
-/** Nobody can change a profile yet, so it has no columns. */
 const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" | "devices"> => {
-  const user = db.prepare<[string], Pick<UserRow, "userId">>(
-    "select userId from users where userId = ? and registeredAt is not null",
+  type StoredUser = Pick<UserRow, "userId" | "displayName"> & {
+    readonly lastSeen: Privacy["lastSeen"] | null;
+    readonly readReceipts: 0 | 1 | null;
+  };
+  const user = db.prepare<[string], StoredUser>(
+    "select userId, displayName, lastSeen, readReceipts from users where userId = ? and registeredAt is not null",
   );
   const devices = db.prepare<[string], DeviceRow>(
     "select deviceId, deviceType, registeredAt from devices where userId = ? and deviceType is not null order by deviceId",
@@ -118,7 +104,14 @@ const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" |
   return {
     user: (userId) => {
       const found = user.get(userId);
-      return found && { ...found, displayName: null, avatarMediaId: null };
+      if (found === undefined) return undefined;
+      const { lastSeen, readReceipts, ...profile } = found;
+      const privacy = {
+        lastSeen: lastSeen ?? defaultPrivacy.lastSeen,
+        readReceipts: readReceipts === null ? defaultPrivacy.readReceipts : readReceipts === 1,
+      };
+      // An avatar is media, which profiles cannot name yet.
+      return { ...profile, avatarMediaId: null, privacy };
     },
     devices: (userId) => devices.all(userId),
   };

@@ -1,5 +1,5 @@
 import type { Sealed, Settings } from "../../domain/conversation/conversation.events.js";
-import type { ConversationRow, MemberRow, MembershipStep, MessageRow } from "../../projections/ports.js";
+import type { ConversationRow, MemberRow, MembershipStep, MessageRow, SummaryRow } from "../../projections/ports.js";
 
 /** How rows of the tables become rows of the port: booleans are 0 and 1, settings and sealed content are JSON texts. */
 
@@ -12,6 +12,13 @@ export const conversationOf = (stored: StoredConversation): ConversationRow => (
 });
 
 export type StoredMember = Omit<MemberRow, "present"> & { readonly present: 0 | 1 };
+
+/** What the member's row has for the member alone. */
+export type StoredPreferences = Pick<SummaryRow, "membershipPosition" | "pinned" | "mutedUntil"> & {
+  readonly archived: 0 | 1 | null;
+};
+export const preferenceColumns = "membershipPosition, pinned, archived, mutedUntil";
+
 export const memberColumns = "userId, present, role, joinedAt, joinedPos, deliveredUpTo, readUpTo";
 export const memberOf = (stored: StoredMember): MemberRow => ({ ...stored, present: stored.present === 1 });
 
@@ -19,17 +26,14 @@ export type StoredStep = Omit<MembershipStep, "joined"> & { readonly joined: 0 |
 export const stepColumns = "pos, joined, sequence, at";
 export const stepOf = (stored: StoredStep): MembershipStep => ({ ...stored, joined: stored.joined === 1 });
 
-/** Nothing edits or deletes yet, so `editedAt` and `deletedAt` are no columns. */
-export type StoredMessage = Omit<MessageRow, "content" | "editedAt" | "deletedAt"> & {
-  readonly content: string | null;
-};
+export type StoredMessage = Omit<MessageRow, "content" | "reactions"> & { readonly content: string | null };
 export const messageColumns =
-  "conversationId, sequence, messageId, senderId, senderDeviceId, clientMessageId, contentType, pos, at, replyTo, expiresAt, content, updatedPos";
-export const messageOf = (stored: StoredMessage): MessageRow => ({
+  "conversationId, sequence, messageId, senderId, senderDeviceId, clientMessageId, contentType, pos, at, replyTo, expiresAt, content, editedAt, deletedAt, updatedPos";
+/** A deleted message has lost its reactions with its content. */
+export const messageOf = (stored: StoredMessage, reactions: MessageRow["reactions"]): MessageRow => ({
   ...stored,
   content: stored.content === null ? null : (JSON.parse(stored.content) as Sealed),
-  deletedAt: null,
-  editedAt: null,
+  reactions: stored.deletedAt === null ? reactions : [],
 });
 
 /** A record of asynchronous methods as the worker's side, which is synchronous, has them. */

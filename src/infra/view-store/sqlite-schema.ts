@@ -14,9 +14,13 @@ const indexes: readonly string[] = [
   "create index members_by_user on members (userId)",
   // deliveredToAll and readByAll: the smallest cursor without looking at a thousand members.
   "create index members_by_delivered on members (conversationId, deliveredUpTo, userId) where present = 1",
-  "create index members_by_read on members (conversationId, readUpTo, userId) where present = 1",
+  "create index members_by_read on members (conversationId, shownReadUpTo, userId) where present = 1",
   // Unread: one's own messages after a cursor.
   "create index messages_by_sender on messages (conversationId, senderId, sequence)",
+  // Unread: others' deleted messages after a cursor. Only deletions pay for it.
+  "create index messages_deleted on messages (conversationId, sequence, senderId) where deletedAt is not null",
+  // A message by its id: a few pages of it are hot (id-key.ts).
+  "create index messages_by_id on messages (idKey)",
 ];
 
 const column = (name: string, type: FieldType): string => `${name} ${type === "text" ? "text" : "integer"}`;

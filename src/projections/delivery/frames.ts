@@ -1,16 +1,22 @@
+import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MemberJoined, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 
 /** A server → client frame (PROTOCOL §5). */
 export type Frame = { readonly type: string; readonly payload: Readonly<Record<string, unknown>> };
 
-/** What may be shown of a message's content: its JSON text; or that it is gone, and since when; or nothing. */
+/**
+ * What may be shown of the message that a change is about: its content's JSON text; or that it is gone, and since when;
+ * `visible` is a change without content of a message that the viewer may see, `hidden` one that they may not see.
+ */
 export type Shown =
   | { readonly kind: "content"; readonly text: string }
   | { readonly kind: "deleted"; readonly deletedAt: number }
+  | { readonly kind: "visible" }
   | { readonly kind: "hidden" };
 
 export const hidden: Shown = { kind: "hidden" };
+export const visible: Shown = { kind: "visible" };
 
 /**
  * The frame of a change for one viewer: a function of the event, so that live delivery and sync say the same. Undefined
@@ -39,8 +45,35 @@ export const frameOf = (
       return { type: "conversation.updated", payload: { ...common, changes: event.changes } };
     case "MessageSent":
       return { type: "message.new", payload: messagePayload(conversationId, event, pos, viewerId, shown) };
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved": {
+      const { messageId, sequence } = event;
+      const about = { conversationId, messageId, sequence, pos, timestamp: event.at, by: event.by.userId };
+      return { type: "message.updated", payload: { ...about, ...amendmentOf(event, shown) } };
+    }
   }
 };
+
+/** Only what changed. Of a message that is gone by now every frame says so, and none has its content. */
+const amendmentOf = (event: AmendingEvent, shown: Shown): Readonly<Record<string, unknown>> => {
+  const gone = shown.kind === "deleted" ? { deletedAt: shown.deletedAt } : {};
+  switch (event.type) {
+    case "MessageEdited":
+      return { ...contentOf(shown), editedAt: event.at, ...gone };
+    case "MessageDeleted":
+      return { deletedAt: event.at };
+    case "ReactionAdded":
+    case "ReactionRemoved": {
+      if (shown.kind === "hidden") return {};
+      const reaction = { emoji: event.emoji, userId: event.by.userId };
+      return { reaction: event.type === "ReactionAdded" ? reaction : { ...reaction, removed: true }, ...gone };
+    }
+  }
+};
+
+const contentOf = (shown: Shown) => (shown.kind === "content" ? { content: JSON.parse(shown.text) as unknown } : {});
 
 /** Whoever becomes a member gets the conversation as it was at that moment. */
 const createdFrame = (conversationId: string, event: MemberJoined, pos: number, viewerId: string): Frame => {
@@ -67,7 +100,7 @@ const messagePayload = (conversationId: string, event: MessageSent, pos: number,
   senderId: event.by.userId,
   senderDeviceId: event.by.deviceId,
   ...(viewerId === event.by.userId ? { clientMessageId: event.clientMessageId } : {}),
-  ...(shown.kind === "content" ? { content: JSON.parse(shown.text) as unknown } : {}),
+  ...contentOf(shown),
   timestamp: event.at,
   ...(event.expiresAt === undefined ? {} : { expiresAt: event.expiresAt }),
   ...(event.replyTo === undefined ? {} : { replyTo: event.replyTo }),
@@ -87,18 +120,25 @@ export const encodeMessage = (conversationId: string, event: MessageSent, pos: n
   return { own: `${head},"clientMessageId":${JSON.stringify(event.clientMessageId)}${tail}`, others: head + tail };
 };
 
-/** One `receipt.update` for each cursor of the event. */
-export const receiptFrames = (event: ReceiptsEvent): readonly { readonly userId: string; readonly frame: Frame }[] =>
-  event.cursors.map(({ userId, deliveredUpTo, readUpTo, at }) => ({
-    userId,
-    frame: {
-      type: "receipt.update",
-      payload: {
-        conversationId: event.conversationId,
-        userId,
-        ...(deliveredUpTo === undefined ? {} : { deliveredUpTo }),
-        ...(readUpTo === undefined ? {} : { readUpTo }),
-        timestamp: at,
-      },
-    },
-  }));
+/**
+ * One `receipt.update` for each cursor of the event that says something to a viewer who sees reads, or does not: without
+ * read receipts one neither shows nor sees reads, and what is read then counts as delivered alone.
+ */
+export const receiptFrames = (
+  event: ReceiptsEvent,
+  seesReads: boolean,
+): readonly { readonly userId: string; readonly frame: Frame }[] =>
+  event.cursors.flatMap((cursor) => {
+    const { userId, deliveredUpTo, at } = cursor;
+    const readUpTo = seesReads && cursor.private !== true ? cursor.readUpTo : undefined;
+    // A private read of what had been delivered before: even the empty frame would tell that something was read.
+    if (deliveredUpTo === undefined && readUpTo === undefined) return [];
+    const payload = {
+      conversationId: event.conversationId,
+      userId,
+      ...(deliveredUpTo === undefined ? {} : { deliveredUpTo }),
+      ...(readUpTo === undefined ? {} : { readUpTo }),
+      timestamp: at,
+    };
+    return [{ userId, frame: { type: "receipt.update", payload } }];
+  });

@@ -1,40 +1,72 @@
 import { LRUCache } from "lru-cache";
 import { decodeConversationEvent } from "../../domain/catalogue.js";
-import type { ConversationEvent, ConversationKind } from "../../domain/conversation/conversation.events.js";
+import type {
+  ConversationEvent,
+  ConversationKind,
+  MemberJoined,
+} from "../../domain/conversation/conversation.events.js";
 import { noRevision, streamOf, type Revision } from "../../domain/kernel/stream.js";
 import type { EventSource } from "../ports.js";
+
+/** Sequences from `from` up to, not including, `to`. */
+export type Visible = { readonly from: number; readonly to: number };
 
 /** Who gets what: folded by delivery itself, since a view that lags must never decide who sees a message. */
 export type Membership = {
   readonly kind: ConversationKind;
-  readonly members: ReadonlySet<string>;
+  /** What each present member may see, of all their memberships. Members who joined together share one array. */
+  readonly members: ReadonlyMap<string, readonly Visible[]>;
+  /** What those who left could see: they see it again when they come back. */
+  readonly former: ReadonlyMap<string, readonly Visible[]>;
+  readonly lastSequence: number;
   /** Of the last event folded in. */
   readonly revision: Revision;
 };
 
-const none: Membership = { kind: "group", members: new Set(), revision: noRevision };
+const nobody: Omit<Membership, "revision" | "kind"> = { members: new Map(), former: new Map(), lastSequence: 0 };
+const none: Membership = { kind: "group", ...nobody, revision: noRevision };
+
+export const maySee = ({ members }: Membership, userId: string, sequence: number): boolean =>
+  members.get(userId)?.some(({ from, to }) => from <= sequence && sequence < to) === true;
 
 export const foldMembership = (before: Membership, event: ConversationEvent): Membership => {
   const revision = before.revision + 1;
   switch (event.type) {
     case "ConversationStarted":
-      return { kind: event.profile.kind, members: new Set(), revision };
+      return { kind: event.profile.kind, ...nobody, revision };
     case "MemberJoined":
-      return {
-        ...before,
-        members: new Set([...before.members, ...event.members.map(({ userId }) => userId)]),
-        revision,
-      };
+      return { ...before, ...joined(before, event), revision };
     case "MemberLeft": {
-      const members = new Set(before.members);
+      const members = new Map(before.members);
       members.delete(event.userId);
-      return { ...before, members, revision };
+      const seen = (before.members.get(event.userId) ?? []).map(({ from, to }) => ({
+        from,
+        to: Math.min(to, event.leftAt),
+      }));
+      return { ...before, members, former: new Map(before.former).set(event.userId, seen), revision };
     }
+    case "MessageSent":
+      return { ...before, lastSequence: event.sequence, revision };
     case "MemberRoleChanged":
     case "SettingsChanged":
-    case "MessageSent":
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved":
       return { ...before, revision };
   }
+};
+
+const joined = (before: Membership, event: MemberJoined): Pick<Membership, "members" | "former"> => {
+  const members = new Map(before.members);
+  const former = new Map(before.former);
+  const now = [{ from: event.visibleFrom, to: Infinity }];
+  for (const { userId } of event.members) {
+    const earlier = former.get(userId);
+    members.set(userId, earlier === undefined ? now : [...earlier, ...now]);
+    former.delete(userId);
+  }
+  return { members, former };
 };
 
 /** Members of all memberships kept; a direct conversation weighs two. */
@@ -55,7 +87,7 @@ export type Memberships = {
 export const createMemberships = (source: EventSource): Memberships => {
   const kept = new LRUCache<string, Membership>({
     maxSize: membersKeptMax,
-    sizeCalculation: ({ members }) => members.size + 1,
+    sizeCalculation: ({ members, former }) => members.size + former.size + 1,
   });
   return {
     before: (conversationId, revision) => {

@@ -6,6 +6,7 @@ import { historyQuery } from "./history.js";
 import { inboxQuery } from "./inbox.js";
 import { membersQuery } from "./members.js";
 import type { Queries } from "./queries.js";
+import { receiptsQuery } from "./receipts.js";
 import { summaryQuery } from "./summary.js";
 import { syncQuery } from "./sync.js";
 import { meQuery, userQuery } from "./users.js";
@@ -36,6 +37,7 @@ export const createQueries = ({ source, views, open, epoch, clock }: QueryDepend
     summary: summaryQuery({ reads, open }),
     members: membersQuery({ reads }),
     history: historyQuery({ reads, open }),
+    receipts: receiptsQuery({ reads }),
     me: meQuery({ reads }),
     user: userQuery({ reads }),
     sync: syncQuery({ source, reads, open, epoch, clock, awaitCaughtUp }),

@@ -86,6 +86,7 @@ const messageView = async (row: MessageRow, viewerId: string, open: OpenContent)
     timestamp: row.at,
     ...(row.expiresAt === null ? {} : { expiresAt: row.expiresAt }),
     ...(row.replyTo === null ? {} : { replyTo: row.replyTo }),
+    ...(row.reactions.length === 0 || text === null ? {} : { reactions: row.reactions }),
     updatedPos: row.updatedPos,
   };
 };

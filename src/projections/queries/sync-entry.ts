@@ -1,8 +1,10 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
-import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
+import type { AmendingEvent } from "../../domain/conversation/amendments.js";
+import type { ConversationEvent, MessageSent } from "../../domain/conversation/conversation.events.js";
 import { streamOf, type Position } from "../../domain/kernel/stream.js";
-import { frameOf, hidden, type Frame, type Shown } from "../delivery/frames.js";
-import type { EventSource, MembershipStep, OpenContent, SummaryRow, ViewReads } from "../ports.js";
+import { hasContent, isAboutMessage } from "../delivery/deliveries.js";
+import { frameOf, hidden, visible, type Frame, type Shown } from "../delivery/frames.js";
+import type { EventSource, MembershipStep, MessageRow, OpenContent, SummaryRow, ViewReads } from "../ports.js";
 import { visibleIntervals } from "../views/visibility.js";
 
 export type EntryDependencies = {
@@ -49,7 +51,7 @@ export const changesAfter = async (
   const recorded =
     count <= 0 ? [] : await deps.source.readStream(streamOf.conversation(conversationId), start + 1, count);
   const events = recorded.map(decodeConversationEvent);
-  const shown = await shownContent(deps, row, events);
+  const shown = await shownMessages(deps, row, events);
   const changes: Frame[] = [];
   let bytes = 0;
   let pos = start;
@@ -96,30 +98,37 @@ const posAt = async (source: EventSource, conversationId: string, end: number, p
   return from;
 };
 
-/** The content of the messages among the events, as far as this reader may see it and it is still there. */
-const shownContent = async (
+/**
+ * What this reader may see of the messages that the events are about, as they are by now: what was deleted since says
+ * so in all its frames, and an edit's text is the edit's own.
+ */
+const shownMessages = async (
   deps: EntryDependencies,
   row: SummaryRow,
   events: readonly ConversationEvent[],
 ): Promise<ReadonlyMap<ConversationEvent, Shown>> => {
   const shown = new Map<ConversationEvent, Shown>();
   const intervals = visibleIntervals(row.steps);
-  const messages = events
-    .filter((event) => event.type === "MessageSent")
+  const inSight = events
+    .filter(isAboutMessage)
     .filter(({ sequence }) => intervals.some(({ from, to }) => from <= sequence && sequence <= to));
-  if (messages.length === 0) return shown;
-  const rows = await deps.reads.messagesAt(
-    row.conversation.conversationId,
-    messages.map((event) => event.sequence),
-  );
+  if (inSight.length === 0) return shown;
+  const sequences = [...new Set(inSight.map(({ sequence }) => sequence))];
+  const rows = await deps.reads.messagesAt(row.conversation.conversationId, sequences);
   const bySequence = new Map(rows.map((message) => [message.sequence, message]));
-  for (const event of messages) {
-    const now = bySequence.get(event.sequence);
-    const text = now?.content ? await deps.open(event.messageId, event.content) : null;
-    shown.set(
-      event,
-      text === null ? { kind: "deleted", deletedAt: now?.deletedAt ?? event.at } : { kind: "content", text },
-    );
-  }
+  for (const event of inSight) shown.set(event, await shownOf(deps, event, bySequence.get(event.sequence)));
   return shown;
+};
+
+/** The views were awaited, so a message that they do not have is none that could be shown. */
+const shownOf = async (
+  { open }: EntryDependencies,
+  event: MessageSent | AmendingEvent,
+  now: MessageRow | undefined,
+): Promise<Shown> => {
+  if (now === undefined) return hidden;
+  if (now.content === null) return { kind: "deleted", deletedAt: now.deletedAt ?? event.at };
+  if (!hasContent(event)) return visible;
+  const text = await open(event.messageId, event.content);
+  return text === null ? { kind: "deleted", deletedAt: event.at } : { kind: "content", text };
 };

@@ -1,7 +1,8 @@
 import { E } from "../../domain/kernel/fp.js";
+import { defaultPrivacy } from "../../domain/user/user.events.js";
 import { reject } from "../../domain/rejections.js";
 import type { UserRow, ViewReads } from "../ports.js";
-import type { Me, PublicUser, Queries } from "./queries.js";
+import type { PublicUser, Queries } from "./queries.js";
 
 export type UserDependencies = { readonly reads: Pick<ViewReads, "user" | "devices"> };
 
@@ -22,17 +23,16 @@ export const meQuery =
     const [user, devices] = await Promise.all([reads.user(actor.userId), reads.devices(actor.userId)]);
     return E.right({
       ...(user === undefined ? { userId: actor.userId } : publicUserOf(user)),
-      privacy: defaultPrivacy,
-      devices: devices.map(({ deviceId, deviceType }) => ({
+      privacy: user?.privacy ?? defaultPrivacy,
+      devices: devices.map(({ deviceId, deviceType, registeredAt }) => ({
         deviceId,
         deviceType,
+        lastSeen: registeredAt,
         ...(deviceId === actor.deviceId ? { current: true as const } : {}),
       })),
       blocks: [],
     });
   };
-
-const defaultPrivacy: Me["privacy"] = { lastSeen: "contacts", readReceipts: true };
 
 const publicUserOf = ({ userId, displayName, avatarMediaId }: UserRow): PublicUser => ({
   userId,

@@ -16,11 +16,18 @@ export const conversations: Projection = (event, place) => {
     case "MessageSent":
       return [moved(place, { lastSequence: event.sequence, lastMessageAt: event.at })];
     case "MemberRoleChanged":
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved":
       return [moved(place)];
     case "ReceiptsAdvanced":
       return [raise("conversations", [event.conversationId], { touched: place.position })];
     case "UserRegistered":
     case "DeviceRegistered":
+    case "DeviceRemoved":
+    case "ProfileChanged":
+    case "PreferencesChanged":
     case "LogStarted":
       return nothing;
   }
@@ -29,7 +36,7 @@ export const conversations: Projection = (event, place) => {
 const started = (profile: ConversationProfile, home: string, place: EventPlace): readonly ViewChange[] => {
   const { kind, createdBy, createdAt, settings, name, description, avatarMediaId, messageTtl } = profile;
   return [
-    insert("conversations", keyOf(place), { kind, home, createdBy, createdAt }),
+    insert("conversations", keyOf(place), { kind, home, createdBy, createdAt, startedPosition: place.position }),
     moved(place),
     register(place, {
       name: name ?? null,

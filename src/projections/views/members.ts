@@ -1,4 +1,5 @@
 import type { MemberJoined } from "../../domain/conversation/conversation.events.js";
+import type { PreferencesChanged } from "../../domain/user/user.events.js";
 import type { Cursor } from "../../domain/receipts/receipts.events.js";
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type ViewChange } from "../view-change.js";
@@ -26,11 +27,19 @@ export const members: Projection = (event, place) => {
       ];
     case "ReceiptsAdvanced":
       return event.cursors.map((cursor) => advanced(event.conversationId, cursor, place));
+    case "PreferencesChanged":
+      return preferred(event, place);
     case "ConversationStarted":
     case "SettingsChanged":
     case "MessageSent":
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved":
     case "UserRegistered":
     case "DeviceRegistered":
+    case "DeviceRemoved":
+    case "ProfileChanged":
     case "LogStarted":
       return nothing;
   }
@@ -57,18 +66,34 @@ const joined = (
       place.revision,
     ),
     // What was said before they came is neither new to them nor waited for by the senders' ticks.
-    raise("members", key, { deliveredUpTo: event.sequence, readUpTo: event.sequence, touched: place.position }),
+    raise("members", key, {
+      deliveredUpTo: event.sequence,
+      readUpTo: event.sequence,
+      shownReadUpTo: event.sequence,
+      touched: place.position,
+    }),
   ];
 };
 
-/** Reading implies having received. */
+/** Reading implies having received. What is read in private is shown as received. */
 const advanced = (conversationId: string, cursor: Cursor, place: EventPlace): ViewChange => {
   const { userId, deliveredUpTo = 0, readUpTo = 0 } = cursor;
+  const delivered = Math.max(deliveredUpTo, readUpTo);
+  const shown = cursor.private === true ? 0 : readUpTo;
   return raise("members", [conversationId, userId], {
-    deliveredUpTo: Math.max(deliveredUpTo, readUpTo),
+    deliveredUpTo: delivered,
     readUpTo,
+    shownReadUpTo: shown,
+    deliveredStep: delivered,
+    readStep: shown,
     touched: place.position,
   });
+};
+
+/** The user's stream alone writes these registers: its revisions are their versions. */
+const preferred = ({ conversationId, changes }: PreferencesChanged, place: EventPlace): readonly ViewChange[] => {
+  const key = [conversationId, streamId(place.stream)];
+  return [assign("members", key, changes, place.revision), raise("members", key, { touched: place.position })];
 };
 
 const touched = (place: EventPlace, userId: string): ViewChange =>
@@ -85,9 +110,16 @@ export const memberships: Projection = (event, place) => {
     case "MemberRoleChanged":
     case "SettingsChanged":
     case "MessageSent":
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved":
     case "ReceiptsAdvanced":
     case "UserRegistered":
     case "DeviceRegistered":
+    case "DeviceRemoved":
+    case "ProfileChanged":
+    case "PreferencesChanged":
     case "LogStarted":
       return nothing;
   }

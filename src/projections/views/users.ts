@@ -3,17 +3,28 @@ import { assign, insert } from "../view-change.js";
 import { nothing, type Projection } from "./projection.js";
 
 /** Users who were ever seen. */
-export const users: Projection = (event) => {
+export const users: Projection = (event, place) => {
   switch (event.type) {
     case "UserRegistered":
       return [insert("users", [event.userId], { home: event.home, registeredAt: event.at })];
+    case "ProfileChanged": {
+      const { displayName, privacy } = event.changes;
+      const fields = { ...(displayName === undefined ? {} : { displayName }), ...privacy };
+      return [assign("users", [streamId(place.stream)], fields, place.revision)];
+    }
     case "DeviceRegistered":
+    case "DeviceRemoved":
+    case "PreferencesChanged":
     case "ConversationStarted":
     case "MemberJoined":
     case "MemberLeft":
     case "MemberRoleChanged":
     case "SettingsChanged":
     case "MessageSent":
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved":
     case "ReceiptsAdvanced":
     case "LogStarted":
       return nothing;
@@ -27,13 +38,23 @@ export const devices: Projection = (event, place) => {
       const fields = { deviceType: event.deviceType, registeredAt: event.at };
       return [assign("devices", [streamId(place.stream), event.deviceId], fields, place.revision)];
     }
+    case "DeviceRemoved": {
+      const fields = { deviceType: null, registeredAt: null };
+      return [assign("devices", [streamId(place.stream), event.deviceId], fields, place.revision)];
+    }
     case "UserRegistered":
+    case "ProfileChanged":
+    case "PreferencesChanged":
     case "ConversationStarted":
     case "MemberJoined":
     case "MemberLeft":
     case "MemberRoleChanged":
     case "SettingsChanged":
     case "MessageSent":
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved":
     case "ReceiptsAdvanced":
     case "LogStarted":
       return nothing;

@@ -16,6 +16,7 @@ const startGroup = (others: readonly string[], settings: Partial<Settings> = {})
   home: "main",
   profile: { kind: "group", name: "Friends", settings: { ...defaultSettings, ...settings } },
   members: [{ userId: "alice", role: "owner" }, ...others.map((userId) => ({ userId, role: "member" as const }))],
+  membersMax: limits.groupMembersMax,
   context: contextOf("alice", 100, "start"),
 });
 
@@ -32,6 +33,7 @@ const direct = given(conversation)
       { userId: "alice", role: "member" },
       { userId: "bob", role: "member" },
     ],
+    membersMax: 2,
     context: contextOf("alice"),
   })
   .events();
@@ -48,6 +50,7 @@ const remove = (by: string, userId: string): ConversationCommand => ({
 const join = (by: string, ...userIds: string[]): ConversationCommand => ({
   type: "JoinMembers",
   userIds,
+  membersMax: limits.groupMembersMax,
   context: contextOf(by, 400, `join-${userIds.join()}`),
 });
 

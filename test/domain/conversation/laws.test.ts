@@ -71,6 +71,41 @@ describe(`laws of a conversation (seed ${seed})`, () => {
     );
   });
 
+  it("pos and revision have no gap, and a state knows its newest", () => {
+    fc.assert(
+      fc.property(commands, (all) => {
+        const { events, state } = run(all);
+        let folded = conversation.initial();
+        events.forEach((event, index) => {
+          folded = conversation.evolve(folded, event);
+          expect(folded.revision).toBe(index);
+        });
+        // Decided and folded one by one, or folded at once: the same.
+        expect(folded).toEqual(state);
+        expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
+      }),
+      withSeed({ numRuns: 100 }),
+    );
+  });
+
+  it("whatever amends a message names one that was sent, with its sequence, and none after its deletion", () => {
+    fc.assert(
+      fc.property(commands, (all) => {
+        const sent = new Map<string, number>();
+        const deleted = new Set<string>();
+        for (const event of run(all).events) {
+          if (event.type === "MessageSent") sent.set(event.messageId, event.sequence);
+          else if ("messageId" in event) {
+            expect(sent.get(event.messageId)).toBe(event.sequence);
+            expect(deleted).not.toContain(event.messageId);
+            if (event.type === "MessageDeleted") deleted.add(event.messageId);
+          }
+        }
+      }),
+      withSeed({ numRuns: 200 }),
+    );
+  });
+
   it("rewinding forgets exactly what was folded in since", () => {
     fc.assert(
       fc.property(commands, fc.nat(), (all, cut) => {

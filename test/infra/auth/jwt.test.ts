@@ -78,7 +78,7 @@ describe("a bad token", () => {
     ["claims that are no object", `${part({ alg: "HS256" })}.${Buffer.from("[]").toString("base64url")}.x`],
   ])("is refused: %s", async (_name, bad) => {
     const refused = await authenticate(bad);
-    expect(refused).toEqual(E.left(expect.stringMatching(/^The token/)));
+    expect(refused).toEqual(E.left({ code: "UNAUTHORIZED", message: expect.stringMatching(/^The token/) as string }));
   });
 });
 
@@ -117,7 +117,11 @@ describe("any token", () => {
         const ids = /^[A-Za-z0-9_.:@-]{1,128}$/;
         const mine = check(each);
         if (E.isRight(mine)) expect(jose).toBe(true);
-        else if (jose) {
+        // Of base64url's last letter jose ignores the bits that mean nothing: one signature has several spellings.
+        else if (
+          jose &&
+          Buffer.from(each.split(".")[2] ?? "", "base64url").toString("base64url") === each.split(".")[2]
+        ) {
           const { payload } = await jwtVerify(each, secret, options);
           expect(ids.test(String(payload.sub)) && ids.test(String(payload.device))).toBe(false);
         }

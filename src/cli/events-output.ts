@@ -1,0 +1,53 @@
+import type { Command } from "commander";
+import type { ShownEvent } from "../infra/profiles/log-inspection.js";
+import type { InspectionOptions } from "./options.js";
+import { harmless, paint } from "./output.js";
+
+export type OpeningOptions = InspectionOptions & { readonly open?: true };
+
+export const withOpening = (command: Command): Command =>
+  command.option("--open", "open sealed content with keys.db: a privileged read of what people wrote");
+
+export const privileged =
+  "parley: --open shows what people wrote. This is a privileged read: have a reason, and keep what is shown to yourself.";
+
+/** Characters of an event's data on its line. */
+const summaryCharsMax = 160;
+
+/** One line: position, time, type, place, who, data. */
+export const summaryOf = (event: ShownEvent): string => {
+  const { at, by } = contextOf(event.meta);
+  const data = JSON.stringify(brief(event));
+  const short = data.length > summaryCharsMax ? `${data.slice(0, summaryCharsMax - 1)}…` : data;
+  const place = `${event.stream}@${event.revision}`;
+  return [
+    String(event.position).padStart(8),
+    paint("grey", at),
+    paint("cyan", event.type.padEnd(18)),
+    harmless(place),
+    paint("grey", harmless(by)),
+    harmless(short),
+  ].join("  ");
+};
+
+export const contextOf = (meta: unknown): { readonly at: string; readonly by: string } => {
+  const { at, by } = (meta ?? {}) as { at?: unknown; by?: { userId?: string; deviceId?: string } };
+  const time = typeof at === "number" && Math.abs(at) <= 8.64e15 ? new Date(at).toISOString() : "?";
+  return { at: time, by: `${by?.userId ?? "?"}/${by?.deviceId ?? "?"}` };
+};
+
+/** Ciphertext says nothing to a reader: its length does. */
+const brief = ({ data, opened }: ShownEvent): unknown => {
+  if (typeof data !== "object" || data === null) return data;
+  const { content, ...others } = data as { content?: { alg?: unknown; data?: unknown } };
+  if (typeof content?.data !== "string") return data;
+  // First on the line, which may be cut before its end.
+  return { content: contentOf(opened, content.alg, content.data.length), ...others };
+};
+
+/** `opened` is undefined when nobody asked, null when the key is gone. */
+const contentOf = (opened: unknown, alg: unknown, length: number): unknown => {
+  if (opened === null) return "(its key is gone)";
+  if (opened !== undefined) return opened;
+  return alg === "none" ? `(not sealed, ${length} characters)` : `(sealed, ${length} characters)`;
+};

@@ -1,0 +1,67 @@
+/** How commands speak: tables and colours for people, one JSON text a line for machines. */
+
+const colours = { red: 31, green: 32, yellow: 33, cyan: 36, grey: 90 } as const;
+export type Colour = keyof typeof colours;
+
+/** Colours only where a person looks, and only if they want them (https://no-color.org). */
+export const paint = (colour: Colour, text: string): string =>
+  process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb"
+    ? `\u001b[${colours[colour]}m${text}\u001b[0m`
+    : text;
+
+/** Stored text could hold sequences that move a terminal's cursor: they are shown, not obeyed. */
+export const harmless = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+/** Columns as wide as their widest cell; numbers to the right. A heading for each column. */
+export const table = (headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
+  const cells = rows.map((row) => row.map((cell) => (typeof cell === "number" ? grouped(cell) : harmless(cell))));
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  const isNumber = headings.map((_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === "number"));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .join("  ")
+      .trimEnd();
+  return [paint("grey", line(headings)), ...cells.map(line)].join("\n");
+};
+
+/** 1234567 → 1,234,567 */
+export const grouped = (value: number): string => value.toLocaleString("en-US");
+
+export const say = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+export const sayJson = (value: unknown): void => {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+};
+/** What is not the result: progress, hints, warnings. */
+export const note = (text: string): void => {
+  process.stderr.write(`${text}\n`);
+};
+
+/** The next useful command, for people only. */
+export const next = (...commands: readonly string[]): void => {
+  say(`\n${paint("grey", "Try next:")}\n${commands.map((command) => `  ${command}`).join("\n")}`);
+};
+
+/** A line on stderr that is written over again and again, only where a person looks. The result ends it. */
+export const progress = (
+  label: string,
+): { readonly show: (done: number, of: number) => void; readonly end: () => void } => {
+  let shownAt = 0;
+  return {
+    show: (done, of) => {
+      if (!process.stderr.isTTY || performance.now() - shownAt < 100) return;
+      shownAt = performance.now();
+      const share = of === 0 ? 1 : Math.min(1, done / of);
+      const bar = "#".repeat(Math.round(share * 30)).padEnd(30, ".");
+      process.stderr.write(`\r${label} [${bar}] ${Math.floor(share * 100)} % of ${grouped(of)}`);
+    },
+    end: () => {
+      if (shownAt > 0) process.stderr.write("\r\u001b[K");
+    },
+  };
+};

@@ -1,0 +1,77 @@
+import type { Chunk, SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
+import type { StreamName } from "../domain/kernel/stream.js";
+import type { SnapshotHead, SnapshotStore } from "./ports.js";
+import type { Loaded } from "./routes.js";
+
+/**
+ * Takes snapshots beside the commands, which never wait for one, and finds them again. Nothing here fails a command: a
+ * snapshot that cannot be read or saved is reported, and means a longer fold.
+ */
+export type Snapshots<State> = {
+  /** Where a fold may begin; undefined: at the start. */
+  readonly find: (stream: StreamName) => Promise<Loaded<State> | undefined>;
+  /** Saves what has grown enough since the last snapshot. Returns what to go on with: it says when the last one was. */
+  readonly keep: (stream: StreamName, loaded: Loaded<State>) => Loaded<State>;
+  /** Resolves when nothing waits to be saved. */
+  readonly idle: () => Promise<void>;
+};
+
+/** Half of what a cold load may have to read, so that it holds while the next snapshot is still being saved. */
+const everyEvents = 500;
+/** Snapshots that wait to be saved; beyond it an aggregate is saved when it changes again. */
+const waitingMax = 64;
+
+type Waiting = { readonly stream: StreamName; readonly snapshot: SnapshotHead & { readonly chunks: readonly Chunk[] } };
+
+export const createSnapshots = <State>(
+  store: SnapshotStore,
+  { version, chunksOf, stateOf }: SnapshotFormat<State>,
+  onFailure: (error: Error) => void,
+): Snapshots<State> => {
+  const waiting: Waiting[] = [];
+  let saving: Promise<void> | undefined;
+
+  const saveAll = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      // Behind whatever commands wait in this turn of the event loop.
+      await new Promise((resolve) => setImmediate(resolve));
+      try {
+        await store.save(next.stream, next.snapshot);
+      } catch (error) {
+        onFailure(asError(error));
+      }
+    }
+    saving = undefined;
+  };
+
+  return {
+    find: async (stream) => {
+      try {
+        const found = await store.load(stream, version);
+        if (found === undefined) return undefined;
+        const { revision, eventId, chunks } = found;
+        return { state: stateOf(chunks), revision, eventId, snapshotAt: revision };
+      } catch (error) {
+        onFailure(asError(error));
+        return undefined;
+      }
+    },
+    keep: (stream, loaded) => {
+      const { state, revision, eventId, snapshotAt } = loaded;
+      if (revision - snapshotAt < everyEvents || waiting.length >= waitingMax) return loaded;
+      waiting.push({ stream, snapshot: { version, revision, eventId, chunks: chunksOf(state) } });
+      saving ??= saveAll();
+      return { ...loaded, snapshotAt: revision };
+    },
+    idle: () => saving ?? Promise.resolve(),
+  };
+};
+
+/** For aggregates that are always folded from the start. */
+export const noSnapshots = <State>(): Snapshots<State> => ({
+  find: () => Promise.resolve(undefined),
+  keep: (_, loaded) => loaded,
+  idle: () => Promise.resolve(),
+});
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -1,0 +1,14 @@
+/**
+ * One thing that was looked at. `wrong`: Parley does not run, or not safely; `warning`: it runs, but somebody should
+ * know. `mend` says what to do about it.
+ */
+export type Check = {
+  readonly name: string;
+  readonly state: "ok" | "warning" | "wrong";
+  readonly says: string;
+  readonly mend?: string;
+};
+
+/** First line: the rest is for developers. */
+export const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";

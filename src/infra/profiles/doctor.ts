@@ -1,0 +1,75 @@
+import { readConfig, BadConfig, type Flags } from "./config.js";
+import { reasonOf, type Check } from "./doctor-check.js";
+import { checkDirectory, checkDisk, checkModes, checkSecret } from "./doctor-files.js";
+import { checkKeys, checkLog, checkViews } from "./doctor-stores.js";
+
+export type Diagnosis = {
+  readonly dataDir: string;
+  /** Whether a server has the directory. */
+  readonly running: boolean;
+  /** Nothing is wrong; there may be warnings. */
+  readonly ok: boolean;
+  readonly checks: readonly Check[];
+};
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Looks at everything that a server needs, as the same flags and environment would start it; changes nothing. */
+export const diagnose = async (flags: Flags, environment: Environment): Promise<Diagnosis> => {
+  const dataDir = flags.data ?? environment.PARLEY_DATA ?? "./data";
+  const directory = checkDirectory(dataDir);
+  const checks: Check[] = [
+    checkConfiguration(flags, environment),
+    checkNode(process.versions.node),
+    await checkSockets(),
+    ...directory.checks,
+  ];
+  if (directory.exists) {
+    checks.push(await checkSecret(dataDir, environment), checkModes(dataDir), checkDisk(dataDir));
+    checks.push(await checkLog(dataDir), await checkKeys(dataDir), await checkViews(dataDir, directory.running));
+  }
+  const ok = checks.every(({ state }) => state !== "wrong");
+  return { dataDir, running: directory.running, ok, checks };
+};
+
+const checkConfiguration = (flags: Flags, environment: Environment): Check => {
+  try {
+    const { seal, host, port, home } = readConfig(flags, environment);
+    const where = `listens on ${host}:${port}, cell ${home}`;
+    if (seal) return { name: "configuration", state: "ok", says: `valid: ${where}; new content is sealed` };
+    return {
+      name: "configuration",
+      state: "warning",
+      says: `valid: ${where}; sealing is OFF: new content lies readable in the log, for ever`,
+      mend: "Unset PARLEY_SEAL (or --seal on), unless that is meant",
+    };
+  } catch (error) {
+    if (!(error instanceof BadConfig)) throw error;
+    return { name: "configuration", state: "wrong", says: error.problems.join("; "), mend: "See parley serve --help" };
+  }
+};
+
+/** What `engines` in package.json says. */
+const checkNode = (version: string): Check => {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const fits = (major === 20 && minor >= 12) || major === 22;
+  return fits
+    ? { name: "node", state: "ok", says: `v${version}` }
+    : { name: "node", state: "wrong", says: `v${version}`, mend: "Use Node 20 (20.12 or newer) or 22" };
+};
+
+/** The binary is per platform and Node version: whether it loads is only known when it does. */
+const checkSockets = async (): Promise<Check> => {
+  try {
+    await import("../../gateway/transport-uws.js");
+    return { name: "uWebSockets", state: "ok", says: `its binary loads (${process.platform} ${process.arch})` };
+  } catch (error) {
+    const says = `its binary does not load: ${reasonOf(error)}`;
+    return {
+      name: "uWebSockets",
+      state: "wrong",
+      says,
+      mend: "Run npm ci with this Node on this machine (glibc is needed)",
+    };
+  }
+};

@@ -1,0 +1,44 @@
+import type Database from "better-sqlite3";
+import type { FoundMessage, MessageRow } from "../../projections/ports.js";
+
+export type ReactionReads = {
+  /** By sequence, for the messages of a range (inclusive) that have any: what a page of history shows. */
+  readonly within: (conversationId: string, from: number, to: number) => ReadonlyMap<number, MessageRow["reactions"]>;
+  /** All of one message. */
+  readonly all: (conversationId: string, sequence: number) => FoundMessage["reactions"];
+};
+
+/** Users named for each emoji (PROTOCOL §6): the rest is a count. */
+const userIdsShown = 50;
+
+/** Emoji in the order in which they were first there, users in the order in which they added it last. */
+export const reactionReads = (db: Database.Database): ReactionReads => {
+  type Group = { readonly sequence: number; readonly emoji: string; readonly count: number };
+  const groups = db.prepare<[string, number, number], Group>(
+    `select sequence, emoji, sum(present) as count from reactions
+      where conversationId = ? and sequence between ? and ? group by sequence, emoji having sum(present) > 0
+      order by sequence, max(minusFirstPos) desc`,
+  );
+  const users = db
+    .prepare<[string, number, string, number], string>(
+      `select userId from reactions
+        where conversationId = ? and sequence = ? and emoji = ? and present = 1 order by present__v limit ?`,
+    )
+    .pluck();
+  const all = db.prepare<[string, number], FoundMessage["reactions"][number]>(
+    "select emoji, userId from reactions where conversationId = ? and sequence = ? and present = 1",
+  );
+  return {
+    within: (conversationId, from, to) => {
+      const found = new Map<number, MessageRow["reactions"][number][]>();
+      for (const { sequence, emoji, count } of groups.all(conversationId, from, to)) {
+        const reaction = { emoji, count, userIds: users.all(conversationId, sequence, emoji, userIdsShown) };
+        const ofMessage = found.get(sequence);
+        if (ofMessage === undefined) found.set(sequence, [reaction]);
+        else ofMessage.push(reaction);
+      }
+      return found;
+    },
+    all: (conversationId, sequence) => all.all(conversationId, sequence),
+  };
+};

@@ -1,0 +1,131 @@
+import type { AmendingEvent } from "../../domain/conversation/amendments.js";
+import type { ConversationEvent, MessageEdited, MessageSent } from "../../domain/conversation/conversation.events.js";
+import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
+import type { UserEvent } from "../../domain/user/user.events.js";
+import type { Delivery } from "../ports.js";
+import { encodeMessage, frameOf, hidden, receiptFrames, type Frame, type Shown } from "./frames.js";
+import { maySee, type Membership } from "./recipients.js";
+
+/** Events that carry content: the only ones for which something may have to be opened. */
+export type ContentEvent = MessageSent | MessageEdited;
+export const hasContent = (event: ConversationEvent): event is ContentEvent =>
+  event.type === "MessageSent" || event.type === "MessageEdited";
+
+export const isAboutMessage = (event: ConversationEvent): event is MessageSent | AmendingEvent => "messageId" in event;
+
+export type Change = {
+  readonly conversationId: string;
+  readonly event: ConversationEvent;
+  readonly pos: number;
+  readonly before: Membership;
+  readonly after: Membership;
+  /** To members who may see the message that the change is about. */
+  readonly shown: Shown;
+};
+
+/** A change's frames, each encoded once for all who get the same. */
+export const changeDeliveries = (change: Change): readonly Delivery[] => {
+  const { conversationId, event, pos, before, after, shown } = change;
+  if (event.type === "MessageSent") return messageDeliveries(change, event);
+  const variants = new Map<string, { readonly frame: string; readonly recipients: string[] }>();
+  // A change of membership concerns whoever was a member before it or is one after it.
+  const concerned = event.type === "MemberLeft" ? before.members : after.members;
+  const variantOf = variantsOf(event, after);
+  for (const userId of concerned.keys()) {
+    const variant = variantOf(userId);
+    const known = variants.get(variant);
+    if (known !== undefined) {
+      known.recipients.push(userId);
+      continue;
+    }
+    const frame = frameOf(conversationId, event, pos, userId, variant === unseen ? hidden : shown);
+    if (frame !== undefined) variants.set(variant, { frame: JSON.stringify(frame), recipients: [userId] });
+  }
+  return [...variants.values()];
+};
+
+const everybody = "everybody";
+const unseen = "unseen";
+
+/** Users with the same variant get the same frame. */
+const variantsOf = (event: ConversationEvent, after: Membership): ((userId: string) => string) => {
+  if (event.type === "MemberJoined") {
+    const newcomers = new Map(event.members.map(({ userId, role }) => [userId, role]));
+    // Newcomers are told their role, and in a direct conversation who the other is.
+    return (userId) => {
+      const role = newcomers.get(userId);
+      if (role === undefined) return everybody;
+      return event.profile.kind === "direct" ? `newcomer ${userId}` : `newcomer ${role}`;
+    };
+  }
+  if (isAboutMessage(event)) return (userId) => (maySee(after, userId, event.sequence) ? everybody : unseen);
+  return () => everybody;
+};
+
+/** The one that is made for every message: two texts, without parsing the content. */
+const messageDeliveries = (change: Change, event: MessageSent): readonly Delivery[] => {
+  const { conversationId, pos, after, shown } = change;
+  const sender = event.by.userId;
+  const others: string[] = [];
+  for (const userId of after.members.keys()) if (userId !== sender) others.push(userId);
+  if (shown.kind === "content") {
+    const text = encodeMessage(conversationId, event, pos, shown.text);
+    return [
+      { recipients: [sender], frame: text.own },
+      { recipients: others, frame: text.others },
+    ];
+  }
+  const frameFor = (viewerId: string) => JSON.stringify(frameOf(conversationId, event, pos, viewerId, shown));
+  return [
+    { recipients: [sender], frame: frameFor(sender) },
+    // No user id is empty: nobody's own.
+    { recipients: others, frame: frameFor("") },
+  ];
+};
+
+/**
+ * Direct conversations tell the other party; groups do not say who read what.
+ *
+ * @param seesReads undefined: not known yet
+ * @returns undefined when that has to be read first
+ */
+export const receiptDeliveries = (
+  membership: Membership,
+  event: ReceiptsEvent,
+  viewers: {
+    readonly connected: (userId: string) => boolean;
+    readonly seesReads: (userId: string) => boolean | undefined;
+  },
+): readonly Delivery[] | { readonly unknown: string } => {
+  if (membership.kind !== "direct") return [];
+  const deliveries: Delivery[] = [];
+  for (const viewer of membership.members.keys()) {
+    if (!viewers.connected(viewer) || event.cursors.every(({ userId }) => userId === viewer)) continue;
+    const seesReads = viewers.seesReads(viewer);
+    if (seesReads === undefined) return { unknown: viewer };
+    for (const { userId, frame } of receiptFrames(event, seesReads))
+      if (userId !== viewer) deliveries.push({ recipients: [viewer], frame: JSON.stringify(frame) });
+  }
+  return deliveries;
+};
+
+/** What a user's other devices learn of what one of them did. */
+export const userDeliveries = (userId: string, event: UserEvent): readonly Delivery[] => {
+  const mirrored = (frame: Frame, exceptDeviceId: string): readonly Delivery[] => [
+    { recipients: [userId], frame: JSON.stringify(frame), exceptDeviceId },
+  ];
+  switch (event.type) {
+    case "PreferencesChanged": {
+      const payload = { conversationId: event.conversationId, ...event.changes };
+      return mirrored({ type: "inbox.update", payload }, event.by.deviceId);
+    }
+    // The device itself is told by its connection, or by the end of it.
+    case "DeviceRegistered":
+      return mirrored({ type: "device.updated", payload: { deviceId: event.deviceId } }, event.deviceId);
+    case "DeviceRemoved":
+      return mirrored({ type: "device.updated", payload: { deviceId: event.deviceId, removed: true } }, event.deviceId);
+    case "UserRegistered":
+    case "ProfileChanged":
+      return [];
+  }
+};

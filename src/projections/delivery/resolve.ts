@@ -1,0 +1,104 @@
+import { decodeConversationEvent, decodeReceiptsEvent } from "../../domain/catalogue.js";
+import type { ConversationEvent, Sealed } from "../../domain/conversation/conversation.events.js";
+import { streamId, streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
+import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
+import type { Deletions } from "./deletions.js";
+import { changeDeliveries, hasContent, isAboutMessage, receiptDeliveries } from "./deliveries.js";
+import { visible, type Shown } from "./frames.js";
+import type { ReadPrivacy } from "./read-privacy.js";
+import { foldMembership, type Membership, type Memberships } from "./recipients.js";
+
+export type ResolveDependencies = {
+  readonly source: EventSource;
+  readonly bus: Pick<Bus, "connected">;
+  readonly memberships: Memberships;
+  readonly privacy: ReadPrivacy;
+  readonly openNow: (messageId: string, content: Sealed) => string | undefined;
+  readonly open: OpenContent;
+};
+
+/** The frames of an event of a conversation or of its receipts, and who gets them. */
+export type Resolve = {
+  /** From memory; undefined when something has to be read first. @throws UnreadableEvent */
+  readonly now: (recorded: RecordedEvent, deleted: Deletions) => readonly Delivery[] | undefined;
+  /** `deleted` is asked last, right before the frames are made. @throws UnreadableEvent, and what the log throws */
+  readonly later: (recorded: RecordedEvent, deleted: () => Promise<Deletions>) => Promise<readonly Delivery[]>;
+};
+
+export const createResolve = (deps: ResolveDependencies): Resolve => {
+  const { memberships, privacy, bus } = deps;
+  const viewers = { connected: (userId: string) => bus.connected(userId), seesReads: privacy.known };
+
+  const change = (recorded: RecordedEvent, event: ConversationEvent, before: Membership, shown: Shown) => {
+    const conversationId = streamId(recorded.stream);
+    const after = foldMembership(before, event);
+    memberships.keep(conversationId, after);
+    return changeDeliveries({ conversationId, event, pos: recorded.revision, before, after, shown });
+  };
+
+  const receipts = (membership: Membership, recorded: RecordedEvent) =>
+    receiptDeliveries(membership, decodeReceiptsEvent(recorded), viewers);
+
+  /** Receipts of a conversation of which no change came by yet: its membership as the log has it now. */
+  const latest = async (id: string): Promise<Membership> => {
+    const known = memberships.latest(id);
+    if (known !== undefined) return known;
+    const [newest] = await deps.source.readStream(streamOf.conversation(id), -1, 1, "backwards");
+    return memberships.load(id, newest === undefined ? 0 : newest.revision + 1);
+  };
+
+  const receiptsLater = async (recorded: RecordedEvent): Promise<readonly Delivery[]> => {
+    const membership = await latest(streamId(recorded.stream));
+    let found = receipts(membership, recorded);
+    for (; "unknown" in found; found = receipts(membership, recorded)) await privacy.load(found.unknown);
+    return found;
+  };
+
+  return {
+    now: (recorded, deleted) => {
+      const id = streamId(recorded.stream);
+      if (isReceipts(recorded)) {
+        const membership = memberships.latest(id);
+        const found = membership && receipts(membership, recorded);
+        return found === undefined || "unknown" in found ? undefined : found;
+      }
+      const before = memberships.before(id, recorded.revision);
+      if (before === undefined) return undefined;
+      const event = decodeConversationEvent(recorded);
+      const shown = shownNow(deps, event, deleted);
+      return shown && change(recorded, event, before, shown);
+    },
+    later: async (recorded, deleted) => {
+      if (isReceipts(recorded)) return receiptsLater(recorded);
+      const before = await memberships.load(streamId(recorded.stream), recorded.revision);
+      const event = decodeConversationEvent(recorded);
+      const content = hasContent(event) ? await deps.open(event.messageId, event.content) : null;
+      const shown = shownOf(event, isAboutMessage(event) ? await deleted() : new Map());
+      if (shown !== undefined) return change(recorded, event, before, shown);
+      // The key is gone: it was erased, and has no time of its own.
+      const erased: Shown = { kind: "deleted", deletedAt: event.at };
+      return change(recorded, event, before, content === null ? erased : { kind: "content", text: content });
+    },
+  };
+};
+
+export const isReceipts = ({ stream }: Pick<RecordedEvent, "stream">): boolean => stream.startsWith("receipts-");
+
+/** What can be said without opening anything; undefined when the content is there to be shown. */
+const shownOf = (event: ConversationEvent, deleted: Deletions): Shown | undefined => {
+  if (!isAboutMessage(event) || event.type === "MessageDeleted") return visible;
+  const deletedAt = deleted.get(event.messageId);
+  if (deletedAt !== undefined) return { kind: "deleted", deletedAt };
+  return hasContent(event) ? undefined : visible;
+};
+
+const shownNow = (
+  { openNow }: Pick<ResolveDependencies, "openNow">,
+  event: ConversationEvent,
+  deleted: Deletions,
+): Shown | undefined => {
+  const shown = shownOf(event, deleted);
+  if (shown !== undefined || !hasContent(event)) return shown;
+  const text = openNow(event.messageId, event.content);
+  return text === undefined ? undefined : { kind: "content", text };
+};

@@ -1,0 +1,43 @@
+import type { Cursor } from "../../domain/receipts/receipts.events.js";
+import { raise, type ViewChange } from "../view-change.js";
+import { nothing, type Projection } from "./projection.js";
+
+export type StepKind = "delivered" | "read";
+
+/**
+ * When somebody first had received or read up to a message: the times of message info. Written for conversations of
+ * every size, read in those of `receiptTimesMembersMax` members at most.
+ */
+export const receiptSteps: Projection = (event) => {
+  switch (event.type) {
+    case "ReceiptsAdvanced":
+      return event.cursors.flatMap((cursor) => stepsOf(event.conversationId, cursor));
+    case "ConversationStarted":
+    case "MemberJoined":
+    case "MemberLeft":
+    case "MemberRoleChanged":
+    case "SettingsChanged":
+    case "MessageSent":
+    case "MessageEdited":
+    case "MessageDeleted":
+    case "ReactionAdded":
+    case "ReactionRemoved":
+    case "UserRegistered":
+    case "DeviceRegistered":
+    case "DeviceRemoved":
+    case "ProfileChanged":
+    case "PreferencesChanged":
+    case "LogStarted":
+      return nothing;
+  }
+};
+
+/** One step for a read, which is a delivery too, and one for a delivery that goes beyond it. */
+const stepsOf = (conversationId: string, cursor: Cursor): readonly ViewChange[] => {
+  const { userId, at, deliveredUpTo = 0, readUpTo = 0 } = cursor;
+  const read = cursor.private === true ? 0 : readUpTo;
+  const delivered = Math.max(deliveredUpTo, readUpTo);
+  const step = (kind: StepKind, upTo: number) =>
+    raise("receiptSteps", [conversationId, userId, kind, upTo], { minusAt: -at });
+  return [...(read > 0 ? [step("read", read)] : []), ...(delivered > read ? [step("delivered", delivered)] : [])];
+};

@@ -1,0 +1,154 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadAggregate } from "../../src/commands/load.js";
+import { lookUpIn } from "../../src/commands/look-up.js";
+import { LogError, type EventLog, type MessageIndex } from "../../src/commands/ports.js";
+import { routes } from "../../src/commands/routes.js";
+import { noSnapshots } from "../../src/commands/snapshots.js";
+import { E, type Either } from "../../src/domain/kernel/fp.js";
+import { limits } from "../../src/domain/kernel/limits.js";
+import { messageIdOf } from "../../src/domain/kernel/ids.js";
+import { streamOf } from "../../src/domain/kernel/stream.js";
+import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite.js";
+import { contextOf } from "../kit/given.js";
+import { commandsOn, countingReads, emptyIndex, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
+
+const right = <A>(either: Either<unknown, A>): A => {
+  if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);
+  return either.right;
+};
+const context = (userId = "alice") => contextOf(userId, Date.now(), randomUUID());
+const messages = 100_000;
+const conversationId = "g_0123456789abcdefghijkl";
+const message = (clientMessageId: string, text = "Hello") => ({
+  conversationId,
+  clientMessageId,
+  contentType: "text" as const,
+  content: JSON.stringify({ type: "text", text }),
+});
+const first = { messageId: messageIdOf(conversationId, { userId: "alice", deviceId: "phone" }, "m-1") };
+const down = (): Promise<never> => Promise.reject(new LogError("UNAVAILABLE", "down"));
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+/** Of the heap and of the buffers beside it, once what nobody holds is gone. */
+const bytesUsed = (): number => {
+  collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+};
+
+describe(`a conversation of ${messages} messages`, () => {
+  let kit: LogKit;
+  let snapshots: SqliteSnapshots;
+  beforeAll(async () => {
+    kit = await openLogKit();
+    await writeLongConversation(kit.log, conversationId, messages);
+    snapshots = openSqliteSnapshots(join(kit.dir, "snapshots.db"));
+  }, 60_000);
+  afterAll(async () => {
+    await snapshots.close();
+    await kit.dispose();
+  });
+
+  const retryOfTheFirst = { sequence: 1, pos: 2, timestamp: 1, duplicate: true, ...first };
+
+  it("answers a retry of its first key with the first acceptance, cold and warm, and refuses other content", async () => {
+    const commands = commandsOn(kit);
+    const head = await kit.log.head();
+    for (let i = 0; i < 2; i++)
+      expect(right(await commands.sendMessage(message("m-1"), context()))).toMatchObject(retryOfTheFirst);
+    expect(await commands.sendMessage(message("m-1", "Bye"), context())).toMatchObject({
+      left: { code: "DUPLICATE_MESSAGE" },
+    });
+    expect(await kit.log.head()).toBe(head);
+  });
+
+  it("decides a new key without reading the log or the index", async () => {
+    let asked = 0;
+    const index: MessageIndex = { find: (...names) => (asked++, emptyIndex.find(...names)) };
+    const { log, reads } = countingReads(kit.log);
+    const commands = commandsOn(kit, log, { lookUp: lookUpIn(index, log) });
+    await commands.sendMessage(message(randomUUID()), context());
+    const before = { ...reads };
+    for (let i = 0; i < 200; i++)
+      expect(right(await commands.sendMessage(message(randomUUID()), context())).duplicate).toBe(false);
+    expect({ ...reads, asked }).toEqual({ ...before, asked: 0 });
+  });
+
+  it("answers a retry from the window although the same append pushes it out", async () => {
+    const commands = commandsOn(kit, kit.log, { snapshots });
+    const last = right(await commands.sendMessage(message(randomUUID()), context())).sequence;
+    const oldest = (
+      await kit.log.readStream(streamOf.conversation(conversationId), last - limits.recentMessagesMax + 3, 1)
+    )[0];
+    const { clientMessageId } = JSON.parse(oldest?.data ?? "{}") as { clientMessageId: string };
+    // The first is appended alone; what came meanwhile is the next append, the retry in front.
+    const [, retried, ...sent] = await Promise.all([
+      commands.sendMessage(message(randomUUID()), context()),
+      commands.sendMessage(message(clientMessageId), context()),
+      ...Array.from({ length: 20 }, () => commands.sendMessage(message(randomUUID()), context())),
+    ]);
+    expect(right(retried)).toMatchObject({ duplicate: true, sequence: last - limits.recentMessagesMax + 2 });
+    expect(sent.every(E.isRight)).toBe(true);
+  });
+
+  it("looks old messages up in the index where it covers, else in the stream, and is UNAVAILABLE when neither answers", async () => {
+    const react = (emoji: string, index: MessageIndex, log: EventLog = kit.log) => {
+      const commands = commandsOn(kit, log, { snapshots, lookUp: lookUpIn(index, log) });
+      return commands.addReaction({ conversationId, ...first, emoji }, context("bob"));
+    };
+    const old = { sequence: 1, pos: 2, at: 1, senderId: "alice", contentType: "text" as const, deleted: false };
+    const covering: MessageIndex = {
+      find: () => Promise.resolve({ coversTo: Infinity, message: { ...first, ...old, reactions: ["👍 bob"] } }),
+    };
+    // What the index says is believed: the stream has no such reaction.
+    expect(right(await react("👍", covering))).not.toHaveProperty("pos");
+    expect(right(await react("👍", emptyIndex))).toHaveProperty("pos");
+    expect(right(await react("🎉", { find: down }))).toHaveProperty("pos");
+
+    const tail: EventLog = {
+      ...kit.log,
+      readStream: (...asked) => (asked[1] < 1_000 ? down() : kit.log.readStream(...asked)),
+    };
+    expect(await react("🚀", emptyIndex, tail)).toMatchObject({ left: { code: "UNAVAILABLE" } });
+    expect(right(await react("🚀", covering, tail))).toHaveProperty("pos");
+  });
+
+  it("weighs what its estimate says, more or less, in memory", async () => {
+    const load = () =>
+      loadAggregate(kit.log, routes.conversation, streamOf.conversation(conversationId), noSnapshots());
+    const { state } = await load();
+    const weight = routes.conversation.weigh(state);
+    // 4 to 5 bytes for an older message, 400 for each of the newest thousand.
+    expect(weight).toBeGreaterThan(messages * 4);
+    expect(weight).toBeLessThan(1_100_000);
+    const before = bytesUsed();
+    const loaded = [await load(), await load()];
+    const each = (bytesUsed() - before) / loaded.length;
+    expect(each).toBeLessThan(weight * 1.2);
+    expect(each).toBeGreaterThan(weight / 3);
+  }, 60_000);
+
+  it("a cold load from a snapshot reads at most a thousand events, and decides the same", async () => {
+    const failures: Error[] = [];
+    const options = { snapshots, onSnapshotFailure: (error: Error) => failures.push(error) };
+    const writer = commandsOn(kit, kit.log, options);
+    for (let round = 0; round < 15; round++)
+      await Promise.all(Array.from({ length: 100 }, () => writer.sendMessage(message(randomUUID()), context())));
+    await writer.snapshotsSaved();
+    const { log, reads } = countingReads(kit.log);
+    const cold = commandsOn(kit, log, options);
+    const accepted = right(await cold.sendMessage(message(randomUUID()), context()));
+    expect(reads.events).toBeLessThanOrEqual(1_000);
+    expect(accepted).toMatchObject({
+      duplicate: false,
+      pos: (await kit.log.readStream(streamOf.conversation(conversationId), -1, 1, "backwards"))[0]?.revision,
+    });
+    expect(right(await cold.sendMessage(message("m-1"), context()))).toMatchObject(retryOfTheFirst);
+    expect(failures).toEqual([]);
+  });
+});

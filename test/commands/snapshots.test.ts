@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { CommandDependencies } from "../../src/commands/execute.js";
+import type { SnapshotStore } from "../../src/commands/ports.js";
+import { E, type Either } from "../../src/domain/kernel/fp.js";
+import { streamOf } from "../../src/domain/kernel/stream.js";
+import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite.js";
+import { contextOf } from "../kit/given.js";
+import { commandsOn, countingReads, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
+
+const right = <A>(either: Either<unknown, A>): A => {
+  if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);
+  return either.right;
+};
+const context = (userId = "alice") => contextOf(userId, Date.now(), randomUUID());
+const id = (n: number) => `g_${String(n).padStart(22, "0")}`;
+const message = (conversationId: string, clientMessageId: string = randomUUID()) => ({
+  conversationId,
+  clientMessageId,
+  contentType: "text" as const,
+  content: '{"type":"text","text":"Hello"}',
+});
+
+describe("snapshots beside the commands", () => {
+  let kit: LogKit;
+  let store: SqliteSnapshots;
+  beforeEach(async () => {
+    kit = await openLogKit();
+    store = openSqliteSnapshots(join(kit.dir, "snapshots.db"));
+  });
+  afterEach(async () => {
+    await store.close();
+    await kit.dispose();
+  });
+
+  /** One message through a fresh process: what was read for it, and its sequence. */
+  const cold = async (conversationId: string, options: Partial<CommandDependencies> = {}) => {
+    const { log, reads } = countingReads(kit.log);
+    const commands = commandsOn(kit, log, { snapshots: store, ...options });
+    const { sequence } = right(await commands.sendMessage(message(conversationId), context()));
+    await commands.snapshotsSaved();
+    return { events: reads.events, sequence };
+  };
+
+  it("are taken of what grew, and shorten the next cold load", async () => {
+    await writeLongConversation(kit.log, id(1), 1_500);
+    expect(await cold(id(1))).toEqual({ events: 1_502, sequence: 1_501 });
+    expect(await cold(id(1))).toEqual({ events: 1, sequence: 1_502 });
+    await writeLongConversation(kit.log, id(2), 400);
+    await cold(id(2));
+    expect(await store.load(streamOf.conversation(id(2)), 1)).toBeUndefined();
+  });
+
+  it("shorten the loads of receipts and users as well", async () => {
+    const commands = commandsOn(kit, kit.log, { snapshots: store });
+    await writeLongConversation(kit.log, id(1), 1_200);
+    const upTo = Array.from({ length: 600 }, (_, index) => index + 1);
+    await Promise.all(
+      upTo.flatMap((n): Promise<unknown>[] => [
+        commands.advanceReceipts({ conversationId: id(1), readUpTo: n }, context("bob")),
+        commands.changePreferences({ conversationId: id(1), pinned: n }, context("bob")),
+      ]),
+    );
+    await commands.snapshotsSaved();
+    const { log, reads } = countingReads(kit.log);
+    const next = commandsOn(kit, log, { snapshots: store });
+    await next.advanceReceipts({ conversationId: id(1), readUpTo: 600 }, context("bob"));
+    expect(
+      right(await next.changePreferences({ conversationId: id(1), archived: true }, context("bob"))),
+    ).toMatchObject({
+      pinned: 600,
+      archived: true,
+    });
+    expect(reads.events).toBeLessThan(500);
+  });
+
+  it("of another log are not believed", async () => {
+    await writeLongConversation(kit.log, id(1), 1_500);
+    await cold(id(1));
+    const stream = streamOf.conversation(id(1));
+    const found = await store.load(stream, 1);
+    if (found === undefined) throw new Error("no snapshot was taken");
+    const chunks = [...found.chunks].map(([name, data]) => ({ name, fixed: false, data: () => data }));
+    await store.save(stream, { ...found, eventId: randomUUID(), chunks });
+    expect(await cold(id(1))).toMatchObject({ sequence: 1_502 });
+    await store.save(stream, { ...found, revision: 99_999, chunks });
+    expect(await cold(id(1))).toMatchObject({ sequence: 1_503 });
+  });
+
+  it("that are missing, unreadable or not to be had fail no command", async () => {
+    await writeLongConversation(kit.log, id(1), 1_500);
+    const failures: string[] = [];
+    const onSnapshotFailure = (error: Error) => failures.push(error.message);
+    const broken: SnapshotStore = {
+      load: () => Promise.reject(new Error("no answer")),
+      save: () => Promise.reject(new Error("disk full")),
+    };
+    expect(await cold(id(1), { snapshots: broken, onSnapshotFailure })).toMatchObject({ sequence: 1_501 });
+    expect(failures).toEqual(["no answer", "disk full"]);
+    await cold(id(1));
+    const stream = streamOf.conversation(id(1));
+    const found = await store.load(stream, 1);
+    if (found === undefined) throw new Error("no snapshot was taken");
+    await store.save(stream, { ...found, chunks: [{ name: "head", fixed: false, data: () => Buffer.from("{") }] });
+    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_503 });
+    expect(failures).toHaveLength(3);
+    await store.close();
+    rmSync(join(kit.dir, "snapshots.db"));
+    store = openSqliteSnapshots(join(kit.dir, "snapshots.db"));
+    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_504 });
+    expect(failures).toHaveLength(3);
+  });
+
+  it("states in memory are bounded in bytes: the one unused for longest is loaded again", async () => {
+    for (const n of [1, 2, 3]) await writeLongConversation(kit.log, id(n), 10);
+    const { log, reads } = countingReads(kit.log);
+    // Each weighs some 6 KiB: there is room for two.
+    const commands = commandsOn(kit, log, { loadedBytesMax: { conversations: 14_000 } });
+    const loads = async (n: number) => {
+      const before = reads.events;
+      right(await commands.sendMessage(message(id(n)), context()));
+      return reads.events > before;
+    };
+    expect([await loads(1), await loads(2), await loads(1), await loads(3)]).toEqual([true, true, false, true]);
+    expect([await loads(1), await loads(2)]).toEqual([false, true]);
+  });
+
+  it("two processes that move cursors at once both know all of them", async () => {
+    const [one, two] = [commandsOn(kit), commandsOn(kit)];
+    await writeLongConversation(kit.log, id(1), 10);
+    for (let upTo = 1; upTo <= 5; upTo++) {
+      await one.advanceReceipts({ conversationId: id(1), readUpTo: upTo }, context("alice"));
+      await two.advanceReceipts({ conversationId: id(1), readUpTo: upTo }, context("bob"));
+    }
+    const head = await kit.log.head();
+    await one.advanceReceipts({ conversationId: id(1), readUpTo: 4 }, context("bob"));
+    expect(await kit.log.head()).toBe(head);
+  });
+});

@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import { defaultPreferences, preferencesOf, user, type UserCommand } from "../../../src/domain/user/user.js";
+import type { UserEvent } from "../../../src/domain/user/user.events.js";
+import { contextOf, given } from "../../kit/given.js";
+
+const day = 24 * 60 * 60 * 1_000;
+const register = (deviceId: string, now: number, more: object = {}): UserCommand => ({
+  type: "RegisterDevice",
+  home: "main",
+  deviceType: "web",
+  devicesMax: 3,
+  ...more,
+  context: contextOf("alice", now, `register-${deviceId}-${now}`, deviceId),
+});
+const removeDevice = (deviceId: string, now: number): UserCommand => ({
+  type: "RemoveDevice",
+  deviceId,
+  context: contextOf("alice", now, `remove-${deviceId}-${now}`),
+});
+const profile = (changes: object): UserCommand => ({ type: "ChangeProfile", ...changes, context: contextOf("alice") });
+const prefer = (changes: object, conversationId = "g_1"): UserCommand => ({
+  type: "ChangePreferences",
+  conversationId,
+  changes,
+  context: contextOf("alice"),
+});
+const after = (...commands: readonly UserCommand[]): readonly UserEvent[] =>
+  commands.reduce<readonly UserEvent[]>((all, command) => [...all, ...given(user, all).when(command).events()], []);
+
+describe("devices", () => {
+  it("are registered once, again as another type, and again after a day", () => {
+    given(user).when(register("phone", 1)).then({ type: "UserRegistered", home: "main" }, { type: "DeviceRegistered" });
+    const known = after(register("phone", 1));
+    given(user, known).when(register("phone", day)).then();
+    given(user, known)
+      .when(register("phone", day + 1))
+      .then({ type: "DeviceRegistered", at: day + 1 });
+    given(user, known)
+      .when(register("phone", 2, { deviceType: "mobile" }))
+      .then({ type: "DeviceRegistered", deviceType: "mobile" });
+  });
+
+  it("give way, the longest unseen first, when there are too many", () => {
+    const full = after(register("a", 1), register("b", 2), register("c", 3), register("a", 1 + 2 * day));
+    given(user, full)
+      .when(register("d", 1 + 2 * day))
+      .then({ type: "DeviceRemoved", deviceId: "b" }, { type: "DeviceRegistered", deviceId: "d" });
+  });
+
+  it("come back after a removal only with a token issued later", () => {
+    const removed = after(register("a", 1_000), removeDevice("a", 5_000));
+    for (const tokenIssuedAt of [undefined, 4_000, 5_000])
+      given(user, removed)
+        .when(register("a", 9_000, tokenIssuedAt === undefined ? {} : { tokenIssuedAt }))
+        .thenRejected("UNAUTHORIZED");
+    given(user, removed)
+      .when(register("a", 9_000, { tokenIssuedAt: 6_000 }))
+      .then({ type: "DeviceRegistered", deviceId: "a" });
+  });
+
+  it("are removed once, and only if they are one's own", () => {
+    const known = after(register("a", 1));
+    given(user, known).when(removeDevice("a", 2)).then({ type: "DeviceRemoved", deviceId: "a" });
+    given(user, after(register("a", 1), removeDevice("a", 2)))
+      .when(removeDevice("a", 3))
+      .then();
+    given(user, known).when(removeDevice("b", 2)).thenRejected("NOT_FOUND");
+    given(user).when(removeDevice("a", 2)).thenRejected("NOT_FOUND");
+  });
+});
+
+describe("profile and preferences", () => {
+  it("write what changes, privacy whole", () => {
+    given(user, after(register("a", 1)))
+      .when(profile({ displayName: "Alice", privacy: { readReceipts: false } }))
+      .then({
+        type: "ProfileChanged",
+        changes: { displayName: "Alice", privacy: { lastSeen: "contacts", readReceipts: false } },
+      });
+    const changed = after(register("a", 1), profile({ displayName: "Alice", privacy: { readReceipts: false } }));
+    given(user, changed)
+      .when(profile({ displayName: "Alice", privacy: { readReceipts: false } }))
+      .then();
+    given(user, changed)
+      .when(profile({ privacy: { lastSeen: "nobody" } }))
+      .then({ type: "ProfileChanged", changes: { privacy: { lastSeen: "nobody", readReceipts: false } } });
+  });
+
+  it("are each conversation's own", () => {
+    const events = after(register("a", 1), prefer({ pinned: 1, mutedUntil: 5 }), prefer({ mutedUntil: null }));
+    given(user, events)
+      .when(prefer({ pinned: 1, archived: false, mutedUntil: null }))
+      .then();
+    given(user, events)
+      .when(prefer({ pinned: null, archived: false }))
+      .then({ type: "PreferencesChanged", changes: { pinned: null } });
+    const state = events.reduce(user.evolve, user.initial());
+    expect(preferencesOf(state, "g_1")).toEqual({ pinned: 1, archived: false, mutedUntil: null });
+    expect(preferencesOf(state, "g_2")).toEqual(defaultPreferences);
+  });
+});

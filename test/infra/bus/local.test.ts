@@ -1,0 +1,41 @@
+import { expect, it } from "vitest";
+import { createHub, type HubConnection } from "../../../src/gateway/hub.js";
+import { createLocalBus } from "../../../src/infra/bus/local.js";
+
+const connect = (userId: string, deviceId: string) => {
+  const said: string[] = [];
+  const connection: HubConnection = {
+    connectionId: `${userId}/${deviceId}`,
+    actor: { userId, deviceId },
+    deviceType: "web",
+    send: (frame, ephemeral) => void said.push(`${frame.toString()}${ephemeral === true ? " ephemeral" : ""}`),
+    close: (code) => void said.push(`closed ${code}`),
+  };
+  return { connection, said };
+};
+
+it("ends the session of a removed device and of no other, after what was delivered before", async () => {
+  const hub = createHub();
+  const bus = createLocalBus(hub);
+  const [phone, laptop, bob] = [connect("alice", "phone"), connect("alice", "laptop"), connect("bob", "laptop")];
+  for (const { connection } of [phone, laptop, bob]) hub.register(connection);
+  await bus.deliver([{ recipients: ["alice"], frame: "before" }]);
+  bus.disconnect("alice", "laptop");
+  bus.disconnect("alice", "nobody's");
+  bus.disconnect("nobody", "laptop");
+  expect([phone.said, laptop.said, bob.said]).toEqual([["before"], ["before", "closed 4401"], []]);
+});
+
+it("says which frames may be shed, to few recipients and to many", async () => {
+  const hub = createHub();
+  const bus = createLocalBus(hub);
+  const alice = connect("alice", "phone");
+  hub.register(alice.connection);
+  const many = Array.from({ length: 50 }, (_, index) => `u${index}`);
+  await bus.deliver([
+    { recipients: ["alice"], frame: "1", ephemeral: true },
+    { recipients: [...many, "alice"], frame: "2", ephemeral: true },
+    { recipients: ["alice"], frame: "3" },
+  ]);
+  expect(alice.said).toEqual(["1 ephemeral", "2 ephemeral", "3"]);
+});

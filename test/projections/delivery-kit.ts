@@ -1,0 +1,125 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openEpoch } from "../../src/commands/epoch.js";
+import { createCommands } from "../../src/commands/execute.js";
+import { lookUpIn } from "../../src/commands/look-up.js";
+import { sealingWith, type Sealing } from "../../src/commands/sealing.js";
+import { E, type Either } from "../../src/domain/kernel/fp.js";
+import type { CommandContext } from "../../src/domain/kernel/decider.js";
+import type { Rejection } from "../../src/domain/rejections.js";
+import { createHub, type HubConnection } from "../../src/gateway/hub.js";
+import { createLocalBus } from "../../src/infra/bus/local.js";
+import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite.js";
+import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite.js";
+import { messageIndex } from "../../src/infra/view-store/message-index.js";
+import { openSqliteViews } from "../../src/infra/view-store/sqlite.js";
+import type { Frame } from "../../src/projections/delivery/frames.js";
+import type { Bus } from "../../src/projections/ports.js";
+import { createQueries } from "../../src/projections/queries/create.js";
+
+/** The whole read side on a real log, real keys and real views; connections are lists of what they were sent. */
+export type ReadSide = Awaited<ReturnType<typeof openReadSide>>;
+
+export const openReadSide = async () => {
+  const dir = mkdtempSync(join(tmpdir(), "parley-read-side-"));
+  const log = await openSqliteLog(join(dir, "log.db"));
+  const keys = await openSqliteKeyStore(join(dir, "keys.db"));
+  const epoch = await openEpoch(log, Date.now, { uuid: randomUUID });
+  const views = await openSqliteViews({ path: join(dir, "views.db"), logPath: join(dir, "log.db"), epoch });
+  log.subscribe("head", {
+    onEvents: (events) => {
+      views.wake(events.at(-1)?.position ?? 0);
+    },
+    onFailure: () => undefined,
+  });
+  views.wake(await log.head());
+  const sealing = sealingWith(keys, true);
+  const lookUp = lookUpIn(messageIndex(views.store.reads), log);
+  const ids = { uuid: randomUUID };
+  const commands = createCommands({ log, sealing, ids, home: "main", lookUp, membersMax: 2_000 });
+  const queries = createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now });
+  const hub = createHub();
+  const bus = createLocalBus(hub);
+  return {
+    log,
+    keys,
+    sealing,
+    epoch,
+    views,
+    commands,
+    queries,
+    hub,
+    bus,
+    dispose: async () => {
+      await views.close();
+      await log.close();
+      await keys.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+};
+
+export type Wiring = { readonly log: SqliteLog; readonly bus: Bus; readonly sealing: Sealing };
+
+export type Received = HubConnection & {
+  /** Parsed, in order. */
+  readonly frames: Frame[];
+  readonly texts: string[];
+  readonly closed: number[];
+};
+
+/** A device that is connected, and keeps all that it is sent. */
+export const connect = (hub: ReadSide["hub"], userId: string, deviceId = "phone"): Received => {
+  const texts: string[] = [];
+  const frames: Frame[] = [];
+  const closed: number[] = [];
+  const connection: Received = {
+    connectionId: randomUUID(),
+    actor: { userId, deviceId },
+    deviceType: "web",
+    send: (frame) => {
+      const text = typeof frame === "string" ? frame : Buffer.from(frame).toString();
+      texts.push(text);
+      frames.push(JSON.parse(text) as Frame);
+    },
+    close: (code) => void closed.push(code),
+    frames,
+    texts,
+    closed,
+  };
+  hub.register(connection);
+  return connection;
+};
+
+export const by = (userId: string, deviceId = "phone"): CommandContext => {
+  const commandId = randomUUID();
+  return { commandId, correlationId: commandId, now: Date.now(), by: { userId, deviceId } };
+};
+
+export const right = <A>(answer: Either<Rejection, A>): A => {
+  if (E.isLeft(answer)) throw new Error(`${answer.left.code}: ${answer.left.message}`);
+  return answer.right;
+};
+
+export const textContent = (text: string) => ({
+  contentType: "text" as const,
+  content: JSON.stringify({ type: "text", text }),
+});
+
+type Commands = Pick<ReadSide, "commands">;
+
+export const startGroup = async ({ commands }: Commands, creator: string, others: readonly string[], all = false) => {
+  const settings = all ? { settings: { historyVisibility: "all" as const } } : {};
+  const started = await commands.startGroup({ name: "Friends", participantIds: others, ...settings }, by(creator));
+  return right(started).conversationId;
+};
+
+export const startDirect = async ({ commands }: Commands, a: string, b: string) =>
+  right(await commands.startDirect({ peerId: b }, by(a))).conversationId;
+
+export const send = async ({ commands }: Commands, conversationId: string, userId: string, text: string) =>
+  right(
+    await commands.sendMessage({ conversationId, clientMessageId: randomUUID(), ...textContent(text) }, by(userId)),
+  );

@@ -1,0 +1,111 @@
+import { expect, it } from "vitest";
+import type { Delivery } from "../../src/projections/ports.js";
+import { createTyping } from "../../src/projections/delivery/typing.js";
+
+/** Time that passes when the test says so. */
+const createClock = () => {
+  let now = 0;
+  let timers: { readonly at: number; readonly work: () => void }[] = [];
+  return {
+    now: () => now,
+    timers: { after: (ms: number, work: () => void) => void timers.push({ at: now + ms, work }) },
+    pass: (ms: number) => {
+      const end = now + ms;
+      for (;;) {
+        const next = timers.toSorted((a, b) => a.at - b.at)[0];
+        if (next === undefined || next.at > end) break;
+        timers = timers.filter((timer) => timer !== next);
+        now = next.at;
+        next.work();
+      }
+      now = end;
+    },
+    waiting: () => timers.length,
+  };
+};
+
+const kit = () => {
+  const clock = createClock();
+  const delivered: Delivery[] = [];
+  const bus = { deliver: (deliveries: readonly Delivery[]) => void delivered.push(...deliveries) };
+  const typing = createTyping({ bus, now: clock.now, timers: clock.timers });
+  /** What was told since the last look. */
+  const told = () =>
+    delivered.splice(0).map(({ recipients, frame, ephemeral }) => {
+      expect(ephemeral).toBe(true);
+      const { type, payload } = JSON.parse(frame) as { type: string; payload: Record<string, unknown> };
+      expect(type).toBe("typing.update");
+      return `${String(payload.conversationId)} ${String(payload.userId)} ${String(payload.isTyping)} → ${recipients.join()}`;
+    });
+  return { typing, clock, told };
+};
+const phone = { userId: "alice", deviceId: "phone" };
+const laptop = { userId: "alice", deviceId: "laptop" };
+
+it("tells the others on the first start only, and ends five seconds after the last", () => {
+  const { typing, clock, told } = kit();
+  typing.start("g", phone, ["bob", "carol"]);
+  expect(told()).toEqual(["g alice true → bob,carol"]);
+  for (let index = 0; index < 5; index++) {
+    clock.pass(4_000);
+    typing.start("g", phone, ["bob", "carol"]);
+  }
+  clock.pass(4_999);
+  expect(told()).toEqual([]);
+  clock.pass(1);
+  expect(told()).toEqual(["g alice false → bob,carol"]);
+  clock.pass(60_000);
+  expect([told(), clock.waiting()]).toEqual([[], 0]);
+});
+
+it("ends on stop, once; a stop without a start says nothing", () => {
+  const { typing, clock, told } = kit();
+  typing.stop("g", phone);
+  typing.start("g", phone, ["bob"]);
+  typing.stop("g", phone);
+  typing.stop("g", phone);
+  clock.pass(10_000);
+  expect(told()).toEqual(["g alice true → bob", "g alice false → bob"]);
+});
+
+it("a user types as long as one of the devices does; a device that goes ends all of its own", () => {
+  const { typing, told } = kit();
+  typing.start("g", phone, ["bob"]);
+  typing.start("g", laptop, ["bob"]);
+  typing.start("h", laptop, ["carol"]);
+  expect(told()).toEqual(["g alice true → bob", "h alice true → carol"]);
+  typing.gone(laptop);
+  expect(told()).toEqual(["h alice false → carol"]);
+  typing.gone(phone);
+  expect(told()).toEqual(["g alice false → bob"]);
+  typing.gone(phone);
+  expect(told()).toEqual([]);
+});
+
+it("each ends at its own time", () => {
+  const { typing, clock, told } = kit();
+  typing.start("g", phone, ["bob"]);
+  clock.pass(1_000);
+  typing.start("h", phone, ["bob"]);
+  clock.pass(1_000);
+  typing.start("g", phone, ["bob"]);
+  told();
+  clock.pass(4_000);
+  expect(told()).toEqual(["h alice false → bob"]);
+  clock.pass(1_000);
+  expect(told()).toEqual(["g alice false → bob"]);
+});
+
+it("is off above a hundred members, and bounded for each device", () => {
+  const { typing, told } = kit();
+  const others = (count: number) => Array.from({ length: count }, (_, index) => `u${index}`);
+  typing.start("large", phone, others(100));
+  expect(told()).toEqual([]);
+  typing.start("small", phone, others(99));
+  expect(told()).toHaveLength(1);
+  for (let index = 0; index < 100; index++) typing.start(`g${index}`, phone, ["bob"]);
+  expect(told().length).toBeLessThan(30);
+  typing.gone(phone);
+  typing.start("g99", phone, ["bob"]);
+  expect(told()).toContain("g99 alice true → bob");
+});

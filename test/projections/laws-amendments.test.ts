@@ -1,0 +1,162 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
+import { reactionKey } from "../../src/domain/conversation/amendments.js";
+import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { messageIndex } from "../../src/infra/view-store/message-index.js";
+import { project } from "../../src/projections/registry.js";
+import { conversationIds, logs } from "../kit/arbitraries.js";
+import { seed, withSeed } from "../kit/seed.js";
+import { withCoreStore } from "../kit/sqlite-views.js";
+import type { ViewReads } from "../../src/projections/ports.js";
+
+type Placed = { readonly event: DomainEvent; readonly pos: number };
+
+/** The events of a conversation's stream and of its receipts', each in order. */
+const streamsOf = (log: readonly RecordedEvent[], id: string) => {
+  const placed = log.map((recorded) => ({ recorded, event: decodeEvent(recorded), pos: recorded.revision }));
+  const of = (stream: string): readonly Placed[] => placed.filter(({ recorded }) => recorded.stream === stream);
+  return { conversation: of(`conversation-${id}`), receipts: of(`receipts-${id}`) };
+};
+
+const withEach = (check: (reads: ViewReads, log: readonly RecordedEvent[], id: string) => Promise<void>) =>
+  fc.assert(
+    fc.asyncProperty(logs, (log) =>
+      withCoreStore(async (store) => {
+        const changes = log.flatMap((recorded) => project(decodeEvent(recorded), recorded));
+        await store.apply(changes, { position: 1, epoch: "e" });
+        for (const id of conversationIds) await check(store.reads, log, id);
+      }),
+    ),
+    withSeed({ numRuns: 40 }),
+  );
+
+describe(`laws of what is done to messages (seed ${seed})`, () => {
+  it("content, times and reactions of a message are what its events say, one after another", async () => {
+    const seen = { edited: 0, deleted: 0, reacted: 0 };
+    await withEach(async (reads, log, id) => {
+      const rows = await reads.messages(id, { from: 1, to: 1_000, limit: 1_000, order: "descending" });
+      const expected = naiveMessages(streamsOf(log, id).conversation);
+      expect(rows.map(({ sequence }) => sequence)).toEqual([...expected.keys()].reverse());
+      for (const row of rows) {
+        const { sequence, content, deletedAt, editedAt, updatedPos, reactions } = row;
+        expect({ sequence, text: content?.data ?? null, deletedAt, editedAt, updatedPos, reactions }).toEqual({
+          sequence,
+          ...expected.get(sequence),
+        });
+        if (editedAt !== null) seen.edited += 1;
+        if (deletedAt !== null) seen.deleted += 1;
+        if (reactions.length > 0) seen.reacted += 1;
+      }
+    });
+    for (const times of Object.values(seen)) expect(times).toBeGreaterThan(5);
+  });
+
+  it("a message is found by its id, with everything that was done to it", () =>
+    withEach(async (reads, log, id) => {
+      const index = messageIndex(reads);
+      const events = streamsOf(log, id).conversation;
+      const expected = naiveMessages(events);
+      expect(await index.find(id, "00000000-0000-5000-8000-000000000000")).toEqual({
+        coversTo: events.length - 1,
+        message: null,
+      });
+      for (const { event, pos } of events) {
+        if (event.type !== "MessageSent") continue;
+        const { messageId, sequence, at, by, contentType } = event;
+        const { deletedAt, reactions } = expected.get(sequence) ?? { deletedAt: null, reactions: [] };
+        const { coversTo, message } = await index.find(id, messageId);
+        expect(coversTo).toBe(events.length - 1);
+        expect({ ...message, reactions: message?.reactions.toSorted() }).toEqual({
+          ...{ messageId, sequence, pos, at, senderId: by.userId, contentType, deleted: deletedAt !== null },
+          reactions: reactions.flatMap(({ emoji, userIds }) => userIds.map((user) => reactionKey(emoji, user))).sort(),
+        });
+      }
+    }));
+
+  it("receipts of a message: its members when it was sent, by the receipts they gave, with the first times", async () => {
+    let read = 0;
+    await withEach(async (reads, log, id) => {
+      const { conversation, receipts } = streamsOf(log, id);
+      for (const { event, pos } of conversation) {
+        if (event.type !== "MessageSent") continue;
+        const { sequence, messageId } = event;
+        const members = membersAt(conversation, pos).filter((userId) => userId !== event.by.userId);
+        const expected = members.sort().map((userId) => naiveReceipt(receipts, userId, sequence));
+        expect(await reads.receiptsOf(id, sequence, { limit: 100 })).toEqual(expected);
+        const counts = {
+          of: members.length,
+          delivered: expected.filter(({ deliveredAt }) => deliveredAt !== null).length,
+          read: expected.filter(({ readAt }) => readAt !== null).length,
+        };
+        read += counts.read;
+        const head = { sequence, messageId, senderId: event.by.userId };
+        expect(await reads.receiptCounts(id, [sequence])).toEqual([{ ...head, ...counts }]);
+      }
+    });
+    expect(read).toBeGreaterThan(2);
+  });
+});
+
+type NaiveMessage = {
+  text: string | null;
+  deletedAt: number | null;
+  editedAt: number | null;
+  updatedPos: number;
+  reactions: { emoji: string; count: number; userIds: string[] }[];
+};
+
+const naiveMessages = (events: readonly Placed[]): ReadonlyMap<number, NaiveMessage> => {
+  const found = new Map<number, NaiveMessage>();
+  /** By sequence, the emoji that were ever there, in order. */
+  const ever = new Map<number, string[]>();
+  for (const { event, pos } of events) {
+    if (event.type === "MessageSent")
+      found.set(event.sequence, {
+        ...{ text: event.content.data, deletedAt: null, editedAt: null, updatedPos: pos, reactions: [] },
+      });
+    if (!("messageId" in event)) continue;
+    const message = found.get(event.sequence);
+    if (message === undefined) continue;
+    message.updatedPos = pos;
+    if (event.type === "MessageEdited") Object.assign(message, { text: event.content.data, editedAt: event.at });
+    if (event.type === "MessageDeleted") Object.assign(message, { text: null, deletedAt: event.at, reactions: [] });
+    if (event.type === "ReactionAdded" || event.type === "ReactionRemoved") {
+      const order = ever.get(event.sequence) ?? [];
+      if (!order.includes(event.emoji)) order.push(event.emoji);
+      ever.set(event.sequence, order);
+      const users = new Map(message.reactions.map(({ emoji, userIds }) => [emoji, userIds]));
+      const others = (users.get(event.emoji) ?? []).filter((userId) => userId !== event.by.userId);
+      users.set(event.emoji, event.type === "ReactionAdded" ? [...others, event.by.userId] : others);
+      message.reactions = order.flatMap((emoji) => {
+        const userIds = users.get(emoji) ?? [];
+        return userIds.length === 0 ? [] : [{ emoji, count: userIds.length, userIds }];
+      });
+    }
+  }
+  return found;
+};
+
+const membersAt = (events: readonly Placed[], before: number): string[] => {
+  const members = new Set<string>();
+  for (const { event, pos } of events) {
+    if (pos >= before) break;
+    if (event.type === "MemberJoined") for (const { userId } of event.members) members.add(userId);
+    if (event.type === "MemberLeft") members.delete(event.userId);
+  }
+  return [...members];
+};
+
+const naiveReceipt = (receipts: readonly Placed[], userId: string, sequence: number) => {
+  let deliveredAt: number | null = null;
+  let readAt: number | null = null;
+  for (const { event } of receipts) {
+    if (event.type !== "ReceiptsAdvanced") continue;
+    for (const cursor of event.cursors) {
+      if (cursor.userId !== userId) continue;
+      if (Math.max(cursor.deliveredUpTo ?? 0, cursor.readUpTo ?? 0) >= sequence) deliveredAt ??= cursor.at;
+      if (cursor.private !== true && (cursor.readUpTo ?? 0) >= sequence) readAt ??= cursor.at;
+    }
+  }
+  return { userId, deliveredAt, readAt };
+};
