@@ -132,15 +132,10 @@ const sendMessage = async (
 ): Outcome<MessageAccepted> => {
   const { conversationId, clientMessageId, contentType, content, replyTo } = sent;
   const messageId = messageIdOf(conversationId, context.by, clientMessageId);
-  const commandOf = (sealed: SendMessageCommand["content"]) => ({
-    type: "SendMessage" as const,
-    messageId,
-    clientMessageId,
-    contentType,
-    content: sealed,
-    ...(replyTo === undefined ? {} : { replyTo }),
-    context,
-  });
+  const commandOf = (sealed: SendMessageCommand["content"]) => {
+    const command = { type: "SendMessage" as const, messageId, clientMessageId, contentType, content: sealed, context };
+    return replyTo === undefined ? command : { ...command, replyTo };
+  };
   const sealed =
     contentType === "encrypted"
       ? unsealed(content)
@@ -148,9 +143,7 @@ const sendMessage = async (
   const command = sealed instanceof Promise ? sealed.then(commandOf) : commandOf(sealed);
   const settled = await conversations.submit(conversationId, command);
   if (E.isLeft(settled)) return settled;
-  const accepted = acceptedMessage(settled.right.state, messageId);
-  if (accepted === undefined) throw new Error(`accepted message ${messageId} is not in the state that accepted it`);
-  const { sequence, pos, at } = accepted;
+  const { sequence, pos, at } = acceptedAs(settled.right, messageId);
   const duplicate = settled.right.events.length === 0;
   if (duplicate) {
     const difference = await differenceFrom(deps, sent, pos);
@@ -158,6 +151,14 @@ const sendMessage = async (
   }
   const { position } = settled.right;
   return E.right({ clientMessageId, messageId, conversationId, sequence, pos, timestamp: at, duplicate, position });
+};
+
+/** Where the message stands: the event that was just written says it, and of a repeat the state. */
+const acceptedAs = ({ events: [written], revision, state }: Done, messageId: string) => {
+  if (written?.type === "MessageSent") return { sequence: written.sequence, pos: revision, at: written.at };
+  const accepted = acceptedMessage(state, messageId);
+  if (accepted === undefined) throw new Error(`accepted message ${messageId} is not in the state that accepted it`);
+  return accepted;
 };
 
 /** A key names one message: the same content again is a retry, other content a mistake that the client should see. */

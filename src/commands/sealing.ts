@@ -1,5 +1,4 @@
 import { createCipheriv, createDecipheriv, randomFillSync } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { Sealed } from "../domain/conversation/conversation.events.js";
 import type { KeyStore } from "./ports.js";
 
@@ -11,7 +10,7 @@ import type { KeyStore } from "./ports.js";
 export type Sealing = {
   /** Makes the key first where there is none: only then a promise. */
   readonly seal: (messageId: string, owner: string, at: number, text: string) => Sealed | Promise<Sealed>;
-  /** Only from memory: what this process sealed a moment ago. */
+  /** Once, and only from memory: what this process sealed a moment ago, for its delivery. */
   readonly openNow: (messageId: string, sealed: Sealed) => string | undefined;
   /** Null when the key is gone. @throws Error when the data were tampered with. */
   readonly open: (messageId: string, sealed: Sealed) => Promise<string | null>;
@@ -25,10 +24,7 @@ const nonceChars = 16;
 const plaintextCharsMax = 16 * 1024 * 1024;
 
 export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
-  const plaintexts = new LRUCache<string, string>({
-    maxSize: plaintextCharsMax,
-    sizeCalculation: (text) => text.length + 64,
-  });
+  const plaintexts = createPlaintexts();
   const nextNonce = noncePool();
 
   const sealWith = (key: Buffer, keyId: string, messageId: string, text: string): Sealed => {
@@ -37,15 +33,13 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
     const head = cipher.update(text, "utf8");
     const tail = cipher.final();
     const data = Buffer.concat([nonce, head, tail, cipher.getAuthTag()]).toString("base64");
-    plaintexts.set(data.slice(0, nonceChars), text);
+    plaintexts.keep(data.slice(0, nonceChars), text);
     return { alg: "A256GCM", keyId, data };
   };
 
-  const openNow: Sealing["openNow"] = (_messageId, sealed) =>
-    sealed.alg === "none" ? sealed.data : plaintexts.get(sealed.data.slice(0, nonceChars));
-
   return {
-    openNow,
+    openNow: (_messageId, sealed) =>
+      sealed.alg === "none" ? sealed.data : plaintexts.take(sealed.data.slice(0, nonceChars)),
     seal: (messageId, owner, at, text) => {
       if (!enabled) return unsealed(text);
       const keyId = keyIdOf(owner, at);
@@ -54,8 +48,7 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
       return keys.obtain(keyId).then((made) => sealWith(made, keyId, messageId, text));
     },
     open: async (messageId, sealed) => {
-      const known = openNow(messageId, sealed);
-      if (known !== undefined) return known;
+      if (sealed.alg === "none") return sealed.data;
       const key = keys.cached(sealed.keyId) ?? (await keys.find(sealed.keyId));
       return key === undefined ? null : openWith(key, messageId, sealed.data);
     },
@@ -65,8 +58,44 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
 /** End-to-end encrypted content, and all content where sealing is switched off. */
 export const unsealed = (text: string): Sealed => ({ alg: "none", keyId: "", data: text });
 
+/**
+ * Texts between sealing and delivery. Most are taken within milliseconds, so they die young and cost the collector
+ * nothing; what nobody takes (a command that was refused) leaves in the order of arrival.
+ */
+const createPlaintexts = () => {
+  const texts = new Map<string, string>();
+  let chars = 0;
+  const take = (nonce: string): string | undefined => {
+    const text = texts.get(nonce);
+    if (text === undefined) return undefined;
+    texts.delete(nonce);
+    chars -= text.length;
+    return text;
+  };
+  return {
+    take,
+    keep: (nonce: string, text: string): void => {
+      texts.set(nonce, text);
+      chars += text.length;
+      for (const oldest of texts.keys()) {
+        if (chars <= plaintextCharsMax) break;
+        take(oldest);
+      }
+    },
+  };
+};
+
 /** A slash is in no user id. */
-const keyIdOf = (owner: string, at: number): string => `${owner}/${new Date(at).toISOString().slice(0, 7)}`;
+const keyIdOf = (owner: string, at: number): string => `${owner}/${monthOf(at)}`;
+
+const dayMs = 86_400_000;
+let today = { day: -1, month: "" };
+/** `2026-11`. Formatting a date for each message would cost 1 µs, so it is done once a day. */
+const monthOf = (at: number): string => {
+  const day = Math.floor(at / dayMs);
+  if (day !== today.day) today = { day, month: new Date(at).toISOString().slice(0, 7) };
+  return today.month;
+};
 
 const openWith = (key: Buffer, messageId: string, data: string): string => {
   const bytes = Buffer.from(data, "base64");

@@ -33,7 +33,7 @@ export const foldMembership = (before: Membership, event: ConversationEvent): Me
     case "MemberRoleChanged":
     case "SettingsChanged":
     case "MessageSent":
-      return { ...before, revision };
+      return { kind: before.kind, members: before.members, revision };
   }
 };
 
