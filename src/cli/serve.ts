@@ -35,19 +35,29 @@ SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything ackn
 
 const serve = async (flags: Flags, json: boolean): Promise<void> => {
   const config = readConfig(flags, process.env);
+  const stopping = onSignals(json);
   const app = await startEmbedded(config);
   process.stdout.write(
     json ? `${JSON.stringify({ event: "listening", url: app.url })}\n` : welcome(app.url, config.dataDir),
   );
-  const stop = (signal: string): void => {
-    if (!json) process.stderr.write(`${signal}: stopping\n`);
-    setTimeout(() => fail(`not stopped after ${stopMsMax / 1_000} s; leaving`), stopMsMax).unref();
-    app.stop().then(() => process.exit(0), fail);
-  };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  void stopping.then(() => app.stop()).then(() => process.exit(0), fail);
   void app.failed.then((error) => fail(`${error.message}. Nothing acknowledged is lost; start Parley again.`));
 };
+
+/** Resolves at the first signal, also one that comes while Parley starts; further ones change nothing. */
+const onSignals = (quiet: boolean): Promise<void> =>
+  new Promise((resolve) => {
+    let told = false;
+    const stop = (signal: string): void => {
+      if (told) return;
+      told = true;
+      if (!quiet) process.stderr.write(`${signal}: stopping\n`);
+      setTimeout(() => fail(`not stopped after ${stopMsMax / 1_000} s; leaving`), stopMsMax).unref();
+      resolve();
+    };
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+  });
 
 const welcome = (url: string, dataDir: string): string => `Parley listens on ${url}, its data are in ${dataDir}.
 

@@ -14,7 +14,7 @@ import { startDelivery } from "../../projections/delivery/delivery.js";
 import { createInboxUpdates } from "../../projections/delivery/inbox-updates.js";
 import { createQueries } from "../../projections/queries/create.js";
 import { createJwtAuthenticator } from "../auth/jwt.js";
-import { loadOrCreateSecret } from "../auth/secret.js";
+import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
 import { createLocalBus } from "../bus/local.js";
 import { openSqliteLog, type SqliteLog } from "../event-log/sqlite.js";
 import { openSqliteKeyStore } from "../key-store/sqlite.js";
@@ -109,6 +109,8 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   const files = filesOf(config.dataDir);
   closers.push(lockDirectory(config.dataDir).release);
   const secret = await loadOrCreateSecret(config.dataDir);
+  if (secret.length < secretBytesAdvised)
+    logger.warn({ bytes: secret.length }, `the token secret is short; take ${secretBytesAdvised} random bytes or more`);
   const log = await openSqliteLog(files.log);
   closers.push(log.close);
   const keys = await openSqliteKeyStore(files.keys);
