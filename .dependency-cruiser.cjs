@@ -6,12 +6,12 @@ const vendors = {
   "^fp-ts|^io-ts": "^src/domain/kernel/fp\\.ts$",
   "^uWebSockets|uws-pack": "^(src/gateway/transport-uws|bench/)",
   "^better-sqlite3": "^src/infra/|^bench/",
-  "^jose$": "^test/",
-  "^jsonwebtoken$": "^src/infra/auth/",
-  "^prom-client$": "^src/infra/telemetry",
+  "^jose/": "^test/|^src/infra/auth/",
+  "^jsonwebtoken/": "^src/infra/auth/",
+  "^prom-client/": "^src/infra/telemetry",
   "^pino": "^src/infra/|^src/cli/",
-  "^commander$": "^src/cli/",
-  "^ws$": "^test/|^bench/",
+  "^commander/": "^src/cli/",
+  "^ws/": "^test/|^bench/",
 };
 
 module.exports = {

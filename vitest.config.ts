@@ -1,5 +1,12 @@
 import { defineConfig } from "vitest/config";
 
+const slow = [
+  "test/acceptance/**/*.test.ts",
+  "test/crash/**/*.test.ts",
+  "test/cli/**/*.test.ts",
+  "test/commands/for-ever.test.ts",
+];
+
 /** `fast`: pure and in-process suites, part of `npm run check`. `slow`: whole servers, sockets and kills. */
 export default defineConfig({
   test: {
@@ -8,14 +15,14 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/acceptance/**", "test/crash/**"],
+          exclude: slow,
           testTimeout: 20_000,
         },
       },
       {
         test: {
           name: "slow",
-          include: ["test/acceptance/**/*.test.ts", "test/crash/**/*.test.ts"],
+          include: slow,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,

@@ -1,6 +1,6 @@
 // Starts the built product as a user would, sends one message through it, kills it, starts it again, finds the message.
 import { spawn, execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -46,16 +46,35 @@ const send = (url, conversationId) =>
     });
   });
 
+/** The README's tour, word for word but for the port and the data directory. */
+const tour = (url) => {
+  const [, script] = /## A five-minute tour[^]*?```sh\n([^]*?)```/.exec(readFileSync("README.md", "utf8")) ?? [];
+  const said = execFileSync("bash", ["-ec", script.replace("http://127.0.0.1:8080", url)], {
+    encoding: "utf8",
+    env: { ...process.env, PARLEY_DATA: data },
+  });
+  for (const expected of [
+    '"type":"message.ack"',
+    '"duplicate":true',
+    '"type":"message.new"',
+    '"unread":1',
+    "Hello, Bob",
+  ])
+    if (!said.includes(expected)) throw new Error(`the README's tour does not show ${expected}:\n${said}`);
+  console.log("smoke: the README's tour shows what it says");
+};
+
 let running = await start();
 try {
+  tour(running.url);
   const { conversationId } = await call(running.url, "alice", "POST", "/conversations", {
     type: "direct",
-    participantIds: ["bob"],
+    participantIds: ["carol"],
   });
   const ack = await send(running.url, conversationId);
   running.server.kill("SIGKILL");
   running = await start();
-  const { messages } = await call(running.url, "bob", "GET", `/conversations/${conversationId}/messages`);
+  const { messages } = await call(running.url, "carol", "GET", `/conversations/${conversationId}/messages`);
   if (messages.length !== 1 || messages[0].messageId !== ack.messageId || messages[0].content.text !== "Hello from CI")
     throw new Error(`the acknowledged message is not there after kill -9: ${JSON.stringify(messages)}`);
   const exited = new Promise((resolve) => running.server.once("exit", resolve));

@@ -16,6 +16,7 @@ export const serveCommand = new Command("serve")
   .option("--log-level <level>", "silent, error, warn, info or debug (PARLEY_LOG_LEVEL; default info)")
   .option("--heartbeat <seconds>", "how often clients say that they live (PARLEY_HEARTBEAT; default 30)")
   .option("--seal <on|off>", "encrypt content in the log (PARLEY_SEAL; default on)")
+  .option("--group-members-max <count>", "members of a group (PARLEY_GROUP_MEMBERS_MAX; default 1024)")
   .option("--home <name>", "name of this cell, kept in first events (PARLEY_HOME; default main)")
   .option("--json", "print one line of JSON when listening, nothing else")
   .addHelpText(
@@ -23,6 +24,8 @@ export const serveCommand = new Command("serve")
     `
 The token secret is PARLEY_TOKEN_SECRET, else the file token.secret in the data directory, which the first start makes.
 PARLEY_ALLOWED_ORIGINS: origins of browsers that may connect, separated by commas; empty allows all without CORS.
+PARLEY_JWKS_URL, PARLEY_JWT_ISSUER, PARLEY_JWT_AUDIENCE: an identity provider whose tokens (RS256, ES256, EdDSA) are
+taken beside those of the shared secret.
 SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything acknowledged is on disk anyway.`,
   )
   .action(async ({ json, ...flags }: Options) => {
@@ -35,19 +38,29 @@ SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything ackn
 
 const serve = async (flags: Flags, json: boolean): Promise<void> => {
   const config = readConfig(flags, process.env);
+  const stopping = onSignals(json);
   const app = await startEmbedded(config);
   process.stdout.write(
     json ? `${JSON.stringify({ event: "listening", url: app.url })}\n` : welcome(app.url, config.dataDir),
   );
-  const stop = (signal: string): void => {
-    if (!json) process.stderr.write(`${signal}: stopping\n`);
-    setTimeout(() => fail(`not stopped after ${stopMsMax / 1_000} s; leaving`), stopMsMax).unref();
-    app.stop().then(() => process.exit(0), fail);
-  };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  void stopping.then(() => app.stop()).then(() => process.exit(0), fail);
   void app.failed.then((error) => fail(`${error.message}. Nothing acknowledged is lost; start Parley again.`));
 };
+
+/** Resolves at the first signal, also one that comes while Parley starts; further ones change nothing. */
+const onSignals = (quiet: boolean): Promise<void> =>
+  new Promise((resolve) => {
+    let told = false;
+    const stop = (signal: string): void => {
+      if (told) return;
+      told = true;
+      if (!quiet) process.stderr.write(`${signal}: stopping\n`);
+      setTimeout(() => fail(`not stopped after ${stopMsMax / 1_000} s; leaving`), stopMsMax).unref();
+      resolve();
+    };
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+  });
 
 const welcome = (url: string, dataDir: string): string => `Parley listens on ${url}, its data are in ${dataDir}.
 

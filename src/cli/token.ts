@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { issueToken } from "../infra/profiles/tokens.js";
 import { fail } from "./failure.js";
@@ -30,6 +32,8 @@ missing. Your own application makes tokens the same way: HS256, claims sub, devi
     try {
       const dataDir = options.data ?? process.env.PARLEY_DATA ?? "./data";
       const actor = { userId: options.user, deviceId: options.device };
+      if (process.env.PARLEY_TOKEN_SECRET === undefined && !existsSync(join(dataDir, "token.secret")))
+        process.stderr.write(`parley: no server has used ${dataDir} yet; its token.secret is made now\n`);
       process.stdout.write(`${await issueToken(dataDir, actor, options.ttl)}\n`);
     } catch (error) {
       fail(error);

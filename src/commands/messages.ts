@@ -10,7 +10,7 @@ import { reject, type Rejection } from "../domain/rejections.js";
 import type { Commands, EditMessage, MessageAccepted, Outcome, SendMessage } from "./commands.js";
 import type { EventLog } from "./ports.js";
 import { unsealed, type Sealing } from "./sealing.js";
-import { changed, type ConversationWriter } from "./settled.js";
+import { changed, type ConversationDone, type ConversationWriter } from "./settled.js";
 
 export type MessageDependencies = { readonly log: EventLog; readonly sealing: Sealing };
 
@@ -46,29 +46,30 @@ const sendMessage = async (
 ): Outcome<MessageAccepted> => {
   const { conversationId, clientMessageId, contentType, content, replyTo } = sent;
   const messageId = messageIdOf(conversationId, context.by, clientMessageId);
-  const commandOf = (sealed: Sealed) => ({
-    type: "SendMessage" as const,
-    messageId,
-    clientMessageId,
-    contentType,
-    content: sealed,
-    ...(replyTo === undefined ? {} : { replyTo }),
-    context,
-  });
+  const commandOf = (sealed: Sealed) => {
+    const command = { type: "SendMessage" as const, messageId, clientMessageId, contentType, content: sealed, context };
+    return replyTo === undefined ? command : { ...command, replyTo };
+  };
   const sealed = seal(deps.sealing, messageId, contentType, content, context);
   const command = sealed instanceof Promise ? sealed.then(commandOf) : commandOf(sealed);
   const settled = await conversations.submit(conversationId, command);
   if (E.isLeft(settled)) return settled;
-  const { state, events, position } = settled.right;
-  const accepted = acceptedMessage(state, messageId, settled.right.command.found);
-  if (accepted === undefined) throw new Error(`accepted message ${messageId} is not in the state that accepted it`);
-  const { sequence, pos, at } = accepted;
+  const { sequence, pos, at } = acceptedAs(settled.right, messageId);
+  const { events, position } = settled.right;
   const duplicate = events.length === 0;
   if (duplicate) {
     const difference = await differenceFrom(deps, sent, pos);
     if (difference !== undefined) return E.left(difference);
   }
   return E.right({ clientMessageId, messageId, conversationId, sequence, pos, timestamp: at, duplicate, position });
+};
+
+/** Where the message stands: the event that was just written says it, and of a repeat the state or what was looked up. */
+const acceptedAs = ({ events: [written], revision, state, command }: ConversationDone, messageId: string) => {
+  if (written?.type === "MessageSent") return { sequence: written.sequence, pos: revision, at: written.at };
+  const accepted = acceptedMessage(state, messageId, command.found);
+  if (accepted === undefined) throw new Error(`accepted message ${messageId} is not in the state that accepted it`);
+  return accepted;
 };
 
 const editMessage = async (

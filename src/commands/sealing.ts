@@ -1,5 +1,4 @@
-import { createCipheriv, createHmac, createDecipheriv, randomFillSync } from "node:crypto";
-import { LRUCache } from "lru-cache";
+import { createCipheriv, createDecipheriv, createHmac, randomFillSync } from "node:crypto";
 import type { Sealed } from "../domain/conversation/conversation.events.js";
 import type { KeyStore } from "./ports.js";
 
@@ -13,7 +12,7 @@ export type Sealing = {
   readonly seal: (messageId: string, owner: string, at: number, text: string) => Sealed | Promise<Sealed>;
   /** A keyed digest of the content: the same for the same content, owner and month, and telling nothing without the key. */
   readonly digest: (messageId: string, owner: string, at: number, text: string) => Promise<string>;
-  /** Only from memory: what this process sealed a moment ago. */
+  /** Once, and only from memory: what this process sealed a moment ago, for its delivery. */
   readonly openNow: (messageId: string, sealed: Sealed) => string | undefined;
   /** Null when the key is gone. @throws Error when the data were tampered with. */
   readonly open: (messageId: string, sealed: Sealed) => Promise<string | null>;
@@ -27,10 +26,7 @@ const nonceChars = 16;
 const plaintextCharsMax = 16 * 1024 * 1024;
 
 export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
-  const plaintexts = new LRUCache<string, string>({
-    maxSize: plaintextCharsMax,
-    sizeCalculation: (text) => text.length + 64,
-  });
+  const plaintexts = createPlaintexts();
   const nextNonce = noncePool();
 
   const sealWith = (key: Buffer, keyId: string, messageId: string, text: string): Sealed => {
@@ -39,15 +35,13 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
     const head = cipher.update(text, "utf8");
     const tail = cipher.final();
     const data = Buffer.concat([nonce, head, tail, cipher.getAuthTag()]).toString("base64");
-    plaintexts.set(data.slice(0, nonceChars), text);
+    plaintexts.keep(data.slice(0, nonceChars), text);
     return { alg: "A256GCM", keyId, data };
   };
 
-  const openNow: Sealing["openNow"] = (_messageId, sealed) =>
-    sealed.alg === "none" ? sealed.data : plaintexts.get(sealed.data.slice(0, nonceChars));
-
   return {
-    openNow,
+    openNow: (_messageId, sealed) =>
+      sealed.alg === "none" ? sealed.data : plaintexts.take(sealed.data.slice(0, nonceChars)),
     seal: (messageId, owner, at, text) => {
       if (!enabled) return unsealed(text);
       const keyId = keyIdOf(owner, at);
@@ -60,8 +54,7 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
       return createHmac("sha256", key).update(messageId).update(text).digest("base64url");
     },
     open: async (messageId, sealed) => {
-      const known = openNow(messageId, sealed);
-      if (known !== undefined) return known;
+      if (sealed.alg === "none") return sealed.data;
       const key = keys.cached(sealed.keyId) ?? (await keys.find(sealed.keyId));
       return key === undefined ? null : openWith(key, messageId, sealed.data);
     },
@@ -71,8 +64,44 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
 /** End-to-end encrypted content, and all content where sealing is switched off. */
 export const unsealed = (text: string): Sealed => ({ alg: "none", keyId: "", data: text });
 
+/**
+ * Texts between sealing and delivery. Most are taken within milliseconds, so they die young and cost the collector
+ * nothing; what nobody takes (a command that was refused) leaves in the order of arrival.
+ */
+const createPlaintexts = () => {
+  const texts = new Map<string, string>();
+  let chars = 0;
+  const take = (nonce: string): string | undefined => {
+    const text = texts.get(nonce);
+    if (text === undefined) return undefined;
+    texts.delete(nonce);
+    chars -= text.length;
+    return text;
+  };
+  return {
+    take,
+    keep: (nonce: string, text: string): void => {
+      texts.set(nonce, text);
+      chars += text.length;
+      for (const oldest of texts.keys()) {
+        if (chars <= plaintextCharsMax) break;
+        take(oldest);
+      }
+    },
+  };
+};
+
 /** A slash is in no user id. */
-const keyIdOf = (owner: string, at: number): string => `${owner}/${new Date(at).toISOString().slice(0, 7)}`;
+const keyIdOf = (owner: string, at: number): string => `${owner}/${monthOf(at)}`;
+
+const dayMs = 86_400_000;
+let today = { day: -1, month: "" };
+/** `2026-11`. Formatting a date for each message would cost 1 µs, so it is done once a day. */
+const monthOf = (at: number): string => {
+  const day = Math.floor(at / dayMs);
+  if (day !== today.day) today = { day, month: new Date(at).toISOString().slice(0, 7) };
+  return today.month;
+};
 
 const openWith = (key: Buffer, messageId: string, data: string): string => {
   const bytes = Buffer.from(data, "base64");

@@ -143,9 +143,12 @@ const settleAll = <Command, State, Event>(
   jobs.splice(0, batch.outcomes.length).forEach((job, index) => {
     const outcome = batch.outcomes[index];
     if (outcome === undefined) return;
-    job.settle(
-      E.isRight(outcome) && outcome.right.events.length > 0 ? E.right({ ...outcome.right, position }) : outcome,
-    );
+    if (E.isLeft(outcome) || outcome.right.events.length === 0) {
+      job.settle(outcome);
+    } else {
+      const { command, state, events, revision } = outcome.right;
+      job.settle(E.right({ command, state, events, revision, position }));
+    }
   });
 };
 

@@ -62,9 +62,22 @@ export type Causation = { readonly commandId: string; readonly correlationId: st
 
 /** Domain event → what the log stores. Total: a domain event always fits its newest version. */
 export const encodeEvent = (event: DomainEvent, causation: Causation): NewEvent => {
-  const { type, id, at, by, ...data } = event;
-  const meta = { at, by, ...causation, schema: catalogue[type].length };
-  return { id, type, data: JSON.stringify(data), meta: JSON.stringify(meta), decoded: event };
+  const { type, id, at, by } = event;
+  const { commandId, correlationId } = causation;
+  const meta = { at, by, commandId, correlationId, schema: catalogue[type].length };
+  return { id, type, data: JSON.stringify(dataOf(event)), meta: JSON.stringify(meta), decoded: event };
+};
+
+/**
+ * Without what the log stores beside the data; JSON leaves undefined out. Messages are written out: copying an object
+ * by spread or rest costs 2 µs.
+ */
+const dataOf = (event: DomainEvent): object => {
+  if (event.type === "MessageSent") {
+    const { messageId, sequence, clientMessageId, contentType, content, replyTo, expiresAt } = event;
+    return { messageId, sequence, clientMessageId, contentType, content, replyTo, expiresAt };
+  }
+  return { ...event, type: undefined, id: undefined, at: undefined, by: undefined };
 };
 
 /** An event that this version of Parley cannot read: a newer one's, or damage. Never skipped silently. */

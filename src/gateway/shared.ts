@@ -42,7 +42,15 @@ export const createShared = (app: Application): Shared => {
   const devices = createDevices(app, writes.wrote);
   return {
     wrote: writes.wrote,
-    ownWritesVisible: (actor) => app.queries.awaitCaughtUp(writes.seen(actor.userId)),
+    ownWritesVisible: async (actor) => {
+      const head = await app.head();
+      const own = await app.queries.awaitCaughtUp(writes.seen(actor.userId));
+      if (E.isLeft(own)) return own;
+      // What came to this user's devices as a frame a moment ago should be there too. Views that lag far behind are read
+      // as they are: only the own writes are promised.
+      await app.queries.awaitCaughtUp(head);
+      return own;
+    },
     sync: async (actor, body) => {
       // Read before the turn comes: whoever waits long need not see more than it asked for.
       const head = await app.head();

@@ -15,7 +15,10 @@ export type RunnerOptions = {
   readonly onFailure: (failure: ProjectionFailure) => void;
   /** Events a batch: what a reader of the same thread may have to wait for is about 10 µs for each. */
   readonly batchEventsMax?: number;
-  /** Shortest time from a batch's start to the next one's while nobody waits: fuller batches cost less an event. */
+  /**
+   * Shortest time from a batch's start to the next one's while nobody waits: a batch writes each page that it touched
+   * once, so fuller ones cost less an event. 250 ms rather than 100 save a sixth of the views' CPU (100 conversations).
+   */
   readonly batchIntervalMs?: number;
   readonly decode?: (recorded: RecordedEvent) => DomainEvent;
 };
@@ -39,7 +42,7 @@ export type ProjectionFailure = {
 
 /** Starts after `from`, and follows the log for as long as it is woken. */
 export const startRunner = (options: RunnerOptions): Runner => {
-  const { batchEventsMax = 2000, batchIntervalMs = 100 } = options;
+  const { batchEventsMax = 2000, batchIntervalMs = 250 } = options;
   const state: State = { checkpoint: options.from, wanted: 0, more: false, stopped: false };
   const pause = createPause();
   let startedAt = -Infinity;

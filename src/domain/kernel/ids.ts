@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { t } from "./fp.js";
 
 export type UserId = string;
@@ -39,14 +39,23 @@ export const messageIdCodec = refined("a message id (UUID)", isMessageId);
 
 /** Parley's namespace for RFC 9562 version 5 UUIDs. Part of the stored formats: it never changes. */
 const namespace = Buffer.from("6f1d7b1ce59b5a3d9c0f2a5f0f6b7c4e", "hex");
+/** The namespace, and behind it room for the parts of a message's key: made once, since every message is named. */
+const named = Buffer.concat([namespace, Buffer.alloc(2048)]);
+/** A UTF-16 unit is at most three bytes of UTF-8. */
+const nameCharsMax = (named.length - namespace.length) / 3;
 
 /** Version 5 UUID of the parts; a NUL between them, which no id may contain, keeps `("a","bc")` and `("ab","c")` apart. */
 export const uuidv5 = (...parts: readonly string[]): string => {
-  const bytes = createHash("sha1").update(namespace).update(parts.join("\0")).digest();
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = bytes.toString("hex", 0, 16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  const hex = sha1InNamespace(parts.join("\0"));
+  const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) & 3] ?? "8";
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+};
+
+/** In one call into the library: an object with `update` and `digest` costs four times as much (4 µs a message). */
+const sha1InNamespace = (name: string): string => {
+  if (name.length > nameCharsMax) return hash("sha1", Buffer.concat([namespace, Buffer.from(name)]), "hex");
+  const end = namespace.length + named.write(name, namespace.length);
+  return hash("sha1", named.subarray(0, end), "hex");
 };
 
 /** The idempotency key of a message, which is also its event's id and its name on the wire (PROTOCOL §2). */

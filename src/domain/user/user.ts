@@ -13,7 +13,13 @@ import {
 // --- state ---------------------------------------------------------------------------------------------------------
 
 export type Device =
-  | { readonly situation: "registered"; readonly deviceType: DeviceType; readonly seenAt: number }
+  | {
+      readonly situation: "registered";
+      readonly deviceType: DeviceType;
+      readonly seenAt: number;
+      /** It was removed before: older tokens stay refused. */
+      readonly removedAt?: number;
+    }
   | { readonly situation: "removed"; readonly deviceType: DeviceType; readonly removedAt: number };
 
 /** What a member has set for a conversation. */
@@ -82,7 +88,9 @@ const evolve = (before: User, event: UserEvent): User => {
     case "UserRegistered":
       return state;
     case "DeviceRegistered": {
-      const device = { situation: "registered" as const, deviceType: event.deviceType, seenAt: event.at };
+      const removedAt = state.devices.get(event.deviceId)?.removedAt;
+      const seen = { situation: "registered" as const, deviceType: event.deviceType, seenAt: event.at };
+      const device = removedAt === undefined ? seen : { ...seen, removedAt };
       return { ...state, devices: new Map(state.devices).set(event.deviceId, device) };
     }
     case "DeviceRemoved": {
@@ -135,7 +143,7 @@ const decideRegister = (state: User, command: With<RegisterDevice>): Decision =>
   const { by, now } = command.context;
   const stamp = stamping(command.context);
   const known = state.situation === "registered" ? state.devices.get(by.deviceId) : undefined;
-  if (known?.situation === "removed" && !isIssuedAfter(command.tokenIssuedAt, known.removedAt))
+  if (known?.removedAt !== undefined && !isIssuedAfter(command.tokenIssuedAt, known.removedAt))
     return E.left(reject("UNAUTHORIZED", "This device was removed; it needs a token that is issued now."));
   const deviceType = command.deviceType ?? known?.deviceType ?? "web";
   const isKnown = known?.situation === "registered" && known.deviceType === deviceType;

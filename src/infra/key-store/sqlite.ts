@@ -119,5 +119,5 @@ const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.
 
 const unavailable = (error: unknown): never => {
   const reason = error instanceof Error ? error.message : String(error);
-  throw new LogError("UNAVAILABLE", `no key: ${reason}`, { cause: error });
+  throw new LogError("UNAVAILABLE", reason, { cause: error });
 };

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import type Database from "better-sqlite3";
+import { opening } from "../sqlite-file.js";
 import { serveWorker } from "../worker.js";
 import { openKeyFile } from "./schema.js";
 
@@ -43,4 +44,7 @@ const createHandlers = (db: Database.Database) => {
 
 export type KeyHandlers = ReturnType<typeof createHandlers>;
 
-if (parentPort !== null) serveWorker(createHandlers(openKeyFile((workerData as KeyWorkerData).path)));
+if (parentPort !== null) {
+  const { path } = workerData as KeyWorkerData;
+  serveWorker(createHandlers(opening(path, "the keys", () => openKeyFile(path))));
+}

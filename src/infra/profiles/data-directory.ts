@@ -1,14 +1,38 @@
-import { mkdirSync } from "node:fs";
+import { accessSync, chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 
-/** The files of an embedded Parley. `views.db` alone may be deleted: it is made again from the log. */
+/** The files of an embedded Parley. `views.db` and `snapshots.db` may be deleted: they are made again
+ * from the log. */
 export const filesOf = (dir: string) => ({
   log: join(dir, "log.db"),
   keys: join(dir, "keys.db"),
   views: join(dir, "views.db"),
+  snapshots: join(dir, "snapshots.db"),
   lock: join(dir, "parley.lock"),
 });
+
+/** @throws Error that names the directory and what to do */
+const makeDirectory = (dir: string): void => {
+  try {
+    if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    if (!statSync(dir).isDirectory()) throw new Error("it is not a directory");
+    accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `The data directory ${dir} cannot be used: ${reason}. Name one that Parley may write with --data DIR.`,
+    );
+  }
+};
+
+/** Made with the mode of the other files before SQLite opens it. */
+const openLockFile = (dir: string): Database.Database => {
+  const path = filesOf(dir).lock;
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
+  return new Database(path, { timeout: 0 });
+};
 
 export class DirectoryInUse extends Error {
   constructor(dir: string) {
@@ -21,11 +45,11 @@ export class DirectoryInUse extends Error {
  * Makes the directory and takes it for this process. The lock is the kernel's, on an open file: it goes with the
  * process, however that ends, and leaves nothing to clean up.
  *
- * @throws DirectoryInUse
+ * @throws DirectoryInUse, and Error for a directory that cannot be used
  */
 export const lockDirectory = (dir: string): { readonly release: () => void } => {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const lock = new Database(filesOf(dir).lock, { timeout: 0 });
+  makeDirectory(dir);
+  const lock = openLockFile(dir);
   try {
     lock.pragma("locking_mode = EXCLUSIVE");
     lock.exec("BEGIN EXCLUSIVE");

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { loadOrCreateSecret } from "../auth/secret.js";
+import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
 import { filesOf } from "./data-directory.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { isLocked } from "./inspect.js";
@@ -54,7 +54,10 @@ export const checkSecret = async (
     return { name, state: "warning", says: `${path} is not there yet; the first start makes it` };
   try {
     const { length } = await loadOrCreateSecret(dir, environment);
-    return { name, state: "ok", says: `${length} bytes, from ${given ? "PARLEY_TOKEN_SECRET" : path}` };
+    const says = `${length} bytes, from ${given ? "PARLEY_TOKEN_SECRET" : path}`;
+    if (length >= secretBytesAdvised) return { name, state: "ok", says };
+    const mend = "A short secret can be guessed; make one with: openssl rand -base64 32";
+    return { name, state: "wrong", says, mend };
   } catch (error) {
     return { name, state: "wrong", says: reasonOf(error), mend: "Make one with: openssl rand -base64 32" };
   }

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
 import { openEpoch } from "../../commands/epoch.js";
 import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
@@ -21,7 +20,7 @@ import { createQueries } from "../../projections/queries/create.js";
 import type { Bus } from "../../projections/ports.js";
 import type { Queries } from "../../projections/queries/queries.js";
 import { createAuthenticator, type AuthenticatorOptions } from "../auth/authenticator.js";
-import { loadOrCreateSecret } from "../auth/secret.js";
+import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
 import { createLocalBus } from "../bus/local.js";
 import { openSqliteLog, type SqliteLog } from "../event-log/sqlite.js";
 import { openSqliteKeyStore } from "../key-store/sqlite.js";
@@ -175,6 +174,8 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   const files = filesOf(config.dataDir);
   closers.push(lockDirectory(config.dataDir).release);
   const secret = await loadOrCreateSecret(config.dataDir);
+  if (secret.length < secretBytesAdvised)
+    logger.warn({ bytes: secret.length }, `the token secret is short; take ${secretBytesAdvised} random bytes or more`);
   const log = await openSqliteLog(files.log);
   closers.push(log.close);
   const keys = await openSqliteKeyStore(files.keys);
@@ -183,7 +184,7 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   const views = await openSqliteViews({ path: files.views, logPath: files.log, epoch });
   closers.push(views.close);
   wakeViews(log, views, logger);
-  const snapshots = openSqliteSnapshots(join(config.dataDir, "snapshots.db"));
+  const snapshots = openSqliteSnapshots(files.snapshots);
   closers.push(snapshots.close);
   const telemetry = createTelemetry();
   telemetry.observe({

@@ -40,7 +40,7 @@ export const openSqliteViewsFile = (path: string): SqliteViews => {
     return viewsOf(db);
   } catch (error) {
     db.close();
-    throw error;
+    throw error instanceof Database.SqliteError ? new ViewsUnusable(path, error.message) : error;
   }
 };
 

@@ -27,7 +27,12 @@ export const decodeToken = (token: string, epoch: string, userId: string, head: 
   const decoded = decode(tokenCodec, token);
   if (O.isNone(decoded)) return O.none;
   const { value } = decoded;
-  const ours = value.epoch === epoch && value.userId === userId && value.position >= 0 && value.position <= head;
+  const ours =
+    value.epoch === epoch &&
+    value.userId === userId &&
+    Number.isInteger(value.position) &&
+    value.position >= 0 &&
+    value.position <= head;
   return ours ? O.some(value.position) : O.none;
 };
 

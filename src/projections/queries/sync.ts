@@ -72,7 +72,7 @@ const firstPlace = async (deps: SyncDependencies, actor: Actor, head: Position, 
 
 const answer = async (deps: SyncDependencies, plan: Plan, from: Place): Promise<SyncResult> => {
   const page = createPage();
-  if (from.after === undefined) page.left.push(...(await neverJoined(deps, plan)));
+  if (from.after === undefined && from.part === "descending") page.addLeft(...(await neverJoined(deps, plan)));
   let place: Place | undefined = from;
   while (place !== undefined && !page.full()) place = await fill(deps, plan, page, place);
   const { userId } = plan.actor;
@@ -90,14 +90,14 @@ const answer = async (deps: SyncDependencies, plan: Plan, from: Place): Promise<
 
 /** Adds conversations from `place` on until the page is full; the place to go on from, undefined at the end. */
 const fill = async (deps: SyncDependencies, plan: Plan, page: Page, place: Place): Promise<Place | undefined> => {
-  const rows = await chunk(deps, plan, place);
+  const { rows, end } = await chunk(deps, plan, place);
   let after = place.after;
   for (const row of rows) {
     if (page.full()) return { ...place, ...(after === undefined ? {} : { after }) };
     await add(deps, plan, page, row);
     after = keyOf(row);
   }
-  if (rows.length >= chunkSize && after !== undefined) return { ...place, after };
+  if (end !== undefined) return { ...place, after: { activity: end.activity, conversationId: end.conversationId } };
   if (place.part === "ascending") return undefined;
   return { head: place.head, bound: place.bound, reset: place.reset, part: "ascending" };
 };
@@ -108,7 +108,7 @@ const keyOf = ({ conversation }: SummaryRow): ActivityKey => ({
 });
 
 /** The next conversations in the place's order: those named, and unless it is `only` those touched since. */
-const chunk = async (deps: SyncDependencies, plan: Plan, place: Place): Promise<readonly SummaryRow[]> => {
+const chunk = async (deps: SyncDependencies, plan: Plan, place: Place): Promise<Chunk> => {
   const { userId } = plan.actor;
   const { part: order, bound, after } = place;
   const page = {
@@ -120,12 +120,18 @@ const chunk = async (deps: SyncDependencies, plan: Plan, place: Place): Promise<
   };
   const touched = plan.only ? [] : await deps.reads.touchedSince(userId, page);
   const ids = new Set([...touched.map(({ conversationId }) => conversationId), ...Object.keys(plan.cursors)]);
-  const rows = await deps.reads.summaries(userId, [...ids]);
-  return rows
+  const found = await deps.reads.summaries(userId, [...ids]);
+  // A full page of touched ones ends the chunk: named ones that sort behind it have their turn behind it.
+  const end = touched.length < chunkSize ? undefined : touched.at(-1);
+  const rows = found
     .filter((row) => isWanted(plan, row) && isIn(place, keyOf(row)))
-    .toSorted((a, b) => compareIn(order, keyOf(a), keyOf(b)))
-    .slice(0, chunkSize);
+    .filter((row) => end === undefined || compareIn(order, keyOf(row), end) <= 0)
+    .toSorted((a, b) => compareIn(order, keyOf(a), keyOf(b)));
+  return end === undefined ? { rows } : { rows, end };
 };
+
+/** `end`: where to go on from; missing when this was the last of the part. */
+type Chunk = { readonly rows: readonly SummaryRow[]; readonly end?: ActivityKey };
 
 /** A first sync does not mention what the user has left. */
 const isWanted = (plan: Plan, { member, conversation }: SummaryRow): boolean =>
@@ -158,7 +164,7 @@ const add = async (deps: SyncDependencies, plan: Plan, page: Page, row: SummaryR
     page.addNew(await toSummary(row, deps.open));
     return;
   }
-  if (!row.member.present && (membershipMoved || cursor !== undefined)) page.left.push(conversationId);
+  if (!row.member.present && (membershipMoved || cursor !== undefined)) page.addLeft(conversationId);
   // Nothing of a conversation that was left before the token reaches its former member.
   if (cursor === undefined && !row.member.present && !membershipMoved) return;
   const from: From = cursor === undefined ? { position: plan.since ?? 0 } : { pos: cursor };
@@ -178,6 +184,10 @@ const createPage = () => {
     conversations,
     newConversations,
     left,
+    addLeft: (...ids: readonly string[]): void => {
+      left.push(...ids);
+      for (const id of ids) bytesLeft -= id.length + jsonOfItemBytes;
+    },
     full: () => changesLeft <= 0 || bytesLeft <= 0 || newConversations.length >= newConversationsMax,
     addNew: (summary: Summary): void => {
       newConversations.push(summary);
@@ -198,5 +208,7 @@ const createPage = () => {
   };
 };
 
+/** Quotes and a comma. */
+const jsonOfItemBytes = 3;
 /** The entry's own field names and numbers. */
 const entryOverheadBytes = 160;

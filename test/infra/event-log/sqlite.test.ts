@@ -63,7 +63,7 @@ describe("the file", () => {
     db.close();
     await expect(openSqliteLog(path)).rejects.toMatchObject({ code: "UNAVAILABLE" });
     await expect(openSqliteLog(path)).rejects.toThrow("format 99");
-    await expect(openSqliteLog("/nowhere/log.db")).rejects.toThrow("cannot open the log /nowhere/log.db");
+    await expect(openSqliteLog("/nowhere/log.db")).rejects.toThrow("/nowhere/log.db (the log) cannot be opened");
   });
 });
 

@@ -1,0 +1,12 @@
+/**
+ * Opens a file of SQLite's. What goes wrong is said with the file's name and as a plain Error: SQLite's own errors lose
+ * their text on the way from a worker to the main thread.
+ */
+export const opening = <A>(path: string, what: string, open: () => A): A => {
+  try {
+    return open();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${path} (${what}) cannot be opened: ${reason}. Restore it from a backup, or name another --data.`);
+  }
+};
