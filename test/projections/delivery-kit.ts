@@ -5,18 +5,17 @@ import { join } from "node:path";
 import { openEpoch } from "../../src/commands/epoch.js";
 import { createCommands } from "../../src/commands/execute.js";
 import { lookUpIn } from "../../src/commands/look-up.js";
-import { sealingWith, type Sealing } from "../../src/commands/sealing.js";
+import { sealingWith } from "../../src/commands/sealing.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import type { CommandContext } from "../../src/domain/kernel/decider.js";
 import type { Rejection } from "../../src/domain/rejections.js";
 import { createHub, type HubConnection } from "../../src/gateway/hub.js";
 import { createLocalBus } from "../../src/infra/bus/local.js";
-import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite.js";
+import { openSqliteLog } from "../../src/infra/event-log/sqlite.js";
 import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite.js";
 import { messageIndex } from "../../src/infra/view-store/message-index.js";
 import { openSqliteViews } from "../../src/infra/view-store/sqlite.js";
 import type { Frame } from "../../src/projections/delivery/frames.js";
-import type { Bus } from "../../src/projections/ports.js";
 import { createQueries } from "../../src/projections/queries/create.js";
 
 /** The whole read side on a real log, real keys and real views; connections are lists of what they were sent. */
@@ -60,8 +59,6 @@ export const openReadSide = async () => {
     },
   };
 };
-
-export type Wiring = { readonly log: SqliteLog; readonly bus: Bus; readonly sealing: Sealing };
 
 export type Received = HubConnection & {
   /** Parsed, in order. */

@@ -10,14 +10,11 @@ export type MessageId = string;
 export type Actor = { readonly userId: UserId; readonly deviceId: DeviceId };
 
 const idPattern = /^[A-Za-z0-9_.:@-]{1,128}$/;
-const conversationPattern = /^[dg]_[A-Za-z0-9_-]{22}$/;
 const clientMessagePattern = /^[\x20-\x7e]{1,64}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 export const isUserId = (value: unknown): value is UserId => typeof value === "string" && idPattern.test(value);
 export const isDeviceId: (value: unknown) => value is DeviceId = isUserId;
-export const isConversationId = (value: unknown): value is ConversationId =>
-  typeof value === "string" && conversationPattern.test(value);
 export const isClientMessageId = (value: unknown): value is string =>
   typeof value === "string" && clientMessagePattern.test(value);
 export const isMessageId = (value: unknown): value is MessageId => typeof value === "string" && uuidPattern.test(value);
@@ -32,8 +29,6 @@ const refined = (name: string, is: (value: unknown) => value is string) =>
 
 /** The names of the codecs are what a refused client reads as `expected`. */
 export const userIdCodec = refined("1-128 characters of A-Z a-z 0-9 _ . : @ -", isUserId);
-export const deviceIdCodec = userIdCodec;
-export const conversationIdCodec = refined("a conversation id", (value): value is string => typeof value === "string");
 export const clientMessageIdCodec = refined("1-64 printable ASCII characters", isClientMessageId);
 export const messageIdCodec = refined("a message id (UUID)", isMessageId);
 

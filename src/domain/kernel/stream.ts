@@ -15,8 +15,6 @@ export const noRevision: Revision = -1;
 /** Place of an event in the whole log: grows, is opaque and need not be dense. `0` is before every event. */
 export type Position = number;
 
-export const startOfLog: Position = 0;
-
 /**
  * What the writer believes about the stream. A number is its exact last revision, `no_stream` says it has none, `any`
  * says nothing (for events that commute).
@@ -42,8 +40,6 @@ export type RecordedEvent = NewEvent & {
   readonly revision: Revision;
   readonly position: Position;
 };
-
-export type StreamCategory = "conversation" | "receipts" | "user" | "media" | "parley-log";
 
 export const streamOf = {
   conversation: (conversationId: string): StreamName => `conversation-${conversationId}`,

@@ -1,4 +1,3 @@
-import type { t } from "../../domain/kernel/fp.js";
 import { clientMessageIdCodec, userIdCodec } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 import { gatewayLimits } from "../limits.js";
@@ -31,7 +30,6 @@ export const startGroupBody = shape(
     clientRequestId: clientMessageIdCodec,
   },
 );
-export type StartGroupBody = t.TypeOf<typeof startGroupBody>;
 
 export const addMembersBody = shape({ userIds: list("user ids", userIdCodec, 1, gatewayLimits.addMembersMax) }, {});
 
