@@ -65,11 +65,11 @@ export function retryable(code: ErrorCode): "later" | "bounded" | "never" {
     case "CONFLICT":
     case "TIMEOUT":
     case "DISCONNECTED":
+    case "OVERLOADED": // our own bound: answers and time-outs make room
     case "UNAUTHORIZED": // of the connection, not of the message: the next connection has a new token
       return "later";
     case "INTERNAL":
     case "PROTOCOL":
-    case "OVERLOADED":
       return "bounded";
     case "INVALID_MESSAGE":
     case "FORBIDDEN":

@@ -1,5 +1,5 @@
 import { bounds, indexOfSequence } from "./conversation.js";
-import type { ChangeFrame, Content, Message, Reaction } from "./protocol.js";
+import type { ChangeFrame, Message, Reaction } from "./protocol.js";
 
 type Payload<Type extends ChangeFrame["type"]> = Extract<ChangeFrame, { type: Type }>["payload"];
 
@@ -50,9 +50,12 @@ export function expireMessages(messages: readonly Message[], change: Payload<"me
   });
 }
 
+/** As history has it: edits and reactions go with the content. */
 function withoutContent(message: Message, deletedAt: number): Message {
-  const emptied: Message = { ...message, deletedAt };
-  delete (emptied as { content?: Content }).content;
+  const emptied: { -readonly [Field in keyof Message]: Message[Field] } = { ...message, deletedAt };
+  delete emptied.content;
+  delete emptied.editedAt;
+  delete emptied.reactions;
   return emptied;
 }
 

@@ -14,7 +14,7 @@ import type { Rejection } from "../domain/rejections.js";
 export type Commands = {
   /** Without a type (REST) a known device keeps its own and a new one is "web". */
   readonly registerDevice: (
-    command: { deviceType?: DeviceType; tokenIssuedAt?: number },
+    command: { deviceType?: DeviceType; tokenIssuedAt?: number; connectedDevices?: readonly string[] },
     context: CommandContext,
   ) => Outcome<Written>;
   readonly startDirect: (command: { peerId: string }, context: CommandContext) => Outcome<Started>;

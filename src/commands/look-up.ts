@@ -44,7 +44,7 @@ const findInStream = async (
   messageId: string,
   end: Revision,
 ): Promise<OldMessage | null> => {
-  let message: Omit<OldMessage, "deleted" | "reactions"> | null = null;
+  let message: Omit<OldMessage, "deleted" | "digest" | "reactions"> | null = null;
   let amendments: Amendments = new Map();
   for (let from = 0; from < end; from += pageSize) {
     const page = await log.readStream(streamOf.conversation(conversationId), from, Math.min(pageSize, end - from));
@@ -57,7 +57,7 @@ const findInStream = async (
   }
   const amendment = amendments.get(messageId);
   const reactions = [...(amendment?.reactions ?? [])].flatMap(([key, there]) => (there ? [key] : []));
-  return message && { ...message, deleted: amendment?.deleted === true, reactions };
+  return message && { ...message, deleted: amendment?.deleted === true, digest: amendment?.digest, reactions };
 };
 
 const sentMessage = (event: Extract<ConversationEvent, { type: "MessageSent" }>, pos: Revision) => ({

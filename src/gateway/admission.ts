@@ -8,20 +8,26 @@ import { issued } from "./shared.js";
 import { defect } from "./work.js";
 
 /**
- * What stands between a registered socket and `connected`: user and device are in the log, and the head is read after
- * the hub knew the connection, so that whatever `sync` does not bring arrives live.
+ * What stands between a socket and `connected`: user and device are in the log; only then the hub knows the connection
+ * (`enter`), since one that may not come in must neither get frames nor end the one that did; and the head is read after
+ * that, so that whatever `sync` does not bring arrives live.
  *
  * Answers the payload of `connected`. When the server cannot (the log does not answer, or a defect) the client reads
  * `error`, then `server.draining` with a jittered delay, and is closed with 1012: it comes back by itself, as after a
  * restart. When the device may not come in (removed, suspended) it is closed with 4401: only a new token helps. Never rejects.
  */
 export const createAdmission = ({ app, shared, metrics, clock, ids, logger, config }: DispatcherDeps) => {
-  const register = async (connection: Connection, { issuedAt }: Claims): Promise<Failure | undefined> => {
+  const register = async (
+    connection: Connection,
+    { issuedAt }: Claims,
+    enter: () => void,
+  ): Promise<Failure | undefined> => {
     const { connectionId, actor, deviceType } = connection;
     const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: actor };
     try {
       const registered = await shared.deviceConnected({ deviceType, ...issued(issuedAt) }, context);
       if (E.isLeft(registered)) return registered.left;
+      enter();
       await app.head();
       return undefined;
     } catch (error) {
@@ -29,8 +35,8 @@ export const createAdmission = ({ app, shared, metrics, clock, ids, logger, conf
     }
   };
 
-  return async (connection: Connection, claims: Claims): Promise<object | undefined> => {
-    const failure = await register(connection, claims);
+  return async (connection: Connection, claims: Claims, enter: () => void): Promise<object | undefined> => {
+    const failure = await register(connection, claims, enter);
     if (failure !== undefined) {
       if (failure.code === "UNAUTHORIZED") metrics.authenticationFailed("upgrade");
       refuse(connection, failure);

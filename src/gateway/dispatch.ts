@@ -12,7 +12,11 @@ import { createWork, defect } from "./work.js";
 /** Between sockets and the application. No method throws or rejects; those about an unknown connection do nothing. */
 export type Dispatcher = {
   /** After the hub has registered the connection: resolves when `connected` is on its outbox, or it was refused. */
-  readonly opened: (connection: Connection, claims: Claims, options: { readonly syncToken?: string }) => Promise<void>;
+  readonly opened: (
+    connection: Connection,
+    claims: Claims,
+    options: { readonly syncToken?: string; readonly enter?: () => void },
+  ) => Promise<void>;
   readonly text: (connection: Connection, text: string) => void;
   readonly binary: (connection: Connection) => void;
   readonly closed: (connection: Connection) => void;
@@ -48,12 +52,12 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
   };
 
   return {
-    opened: async (connection, claims, { syncToken }) => {
+    opened: async (connection, claims, { syncToken, enter = () => undefined }) => {
       const config = { actor: connection.actor, heartbeatIntervalMs: deps.config.heartbeatIntervalMs, decode };
       const state = opening(claims.expiresAt, deps.clock());
       const live: Live = { connection, config, state, writes: createWaves(), hasTyped: false };
       lives.set(connection.connectionId, live);
-      const payload = await admit(connection, claims);
+      const payload = await admit(connection, claims, enter);
       if (payload === undefined) return;
       const now = deps.clock();
       feed(live, { kind: "connected", payload, now, ...(syncToken === undefined ? {} : { syncToken }) });

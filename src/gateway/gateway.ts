@@ -25,10 +25,13 @@ export type GatewayConfig = {
   readonly acceptsBurstMax?: number;
 };
 
+/** `enter`: to be called when the device may come in. From then on frames reach it, and an older connection of it ends. */
+export type Opening = { readonly syncToken?: string; readonly enter?: () => void };
+
 /** What the gateway asks of `dispatch.ts`. Nothing but `opened` and `drain` takes its time; nothing throws. */
 export type Dispatching = {
   /** The connection is registered: frames may reach it already. */
-  readonly opened: (connection: Connection, claims: Claims, options: { syncToken?: string }) => Promise<void>;
+  readonly opened: (connection: Connection, claims: Claims, options: Opening) => Promise<void>;
   readonly text: (connection: Connection, text: string) => void;
   readonly binary: (connection: Connection) => void;
   readonly closed: (connection: Connection) => void;
@@ -170,7 +173,7 @@ const transportOptions = ({
   logger,
 });
 
-/** One socket's life: registered first, so that nothing is missed, then made known to the dispatcher. */
+/** One socket's life: made known to the dispatcher, which lets it into the hub before it reads the log's head. */
 const socketEvents = (
   { hub, dispatcher, metrics, logger }: GatewayDependencies,
   outboxes: Outboxes,
@@ -180,12 +183,17 @@ const socketEvents = (
   opened: (pipe, accepted) => {
     const socket = createSocket(pipe, accepted, outboxes);
     const { connection } = socket;
-    const { replaced, reconnect } = hub.register(connection);
     live.add(socket);
-    replaced?.close(replacedCode, "replaced by a newer connection of this device");
-    metrics.connectionOpened(reconnect);
+    const enter = (): void => {
+      if (!live.has(socket)) return;
+      const { replaced, reconnect } = hub.register(connection);
+      replaced?.close(replacedCode, "replaced by a newer connection of this device");
+      if (reconnect) metrics.reconnected();
+    };
+    metrics.connectionOpened();
     const { claims, syncToken } = accepted;
-    dispatcher.opened(connection, claims, syncToken === undefined ? {} : { syncToken }).catch((error: unknown) => {
+    const options = syncToken === undefined ? { enter } : { enter, syncToken };
+    dispatcher.opened(connection, claims, options).catch((error: unknown) => {
       logger.error({ err: error, connectionId: connection.connectionId }, "A connection could not be opened");
       connection.close(defectCode, "internal error");
     });

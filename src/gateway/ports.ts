@@ -11,6 +11,8 @@ export type Application = {
   readonly commands: Commands;
   readonly queries: Queries;
   readonly typing: Typing;
+  /** The user's devices that are connected now. */
+  readonly connectedDevices: (userId: string) => readonly string[];
   /** Opaque incarnation of the log. */
   readonly epoch: string;
   /** Position of the log's last event. */
@@ -60,7 +62,9 @@ export type HttpResponse = {
 
 /** The gateway's measurements; `infra/telemetry.ts` makes them Prometheus'. */
 export type GatewayMetrics = {
-  readonly connectionOpened: (reconnect: boolean) => void;
+  readonly connectionOpened: () => void;
+  /** A device that was connected to this process before has come back. */
+  readonly reconnected: () => void;
   readonly connectionClosed: (code: number) => void;
   readonly authenticationFailed: (where: "upgrade" | "rest" | "refresh") => void;
   readonly heartbeatFailed: () => void;

@@ -114,12 +114,12 @@ const accept = (before: SessionState, asked: ClientRequest, request: Request, no
   const state = counted(before, before.lastTextAt, request.weight, request.chars);
   switch (asked.type) {
     case "message.send":
-      return { state, effects: [{ kind: "message", request, message: asked.message }] };
+      return behindReceipts(state, asked.message.conversationId, { kind: "message", request, message: asked.message });
     case "message.edit":
     case "message.delete":
     case "reaction.add":
     case "reaction.remove":
-      return { state, effects: [{ kind: "change", request, change: asked }] };
+      return behindReceipts(state, request.address.conversationId, { kind: "change", request, change: asked });
     case "typing.start":
     case "typing.stop":
       return { state, effects: [{ kind: "typing", request, typing: asked }] };
@@ -137,6 +137,17 @@ const accept = (before: SessionState, asked: ClientRequest, request: Request, no
     case "auth.refresh":
       return { state, effects: [{ kind: "authenticate", request, token: asked.token }] };
   }
+};
+
+/** What was sent before it to the same conversation takes effect before it: receipts of it that wait are called first. */
+const behindReceipts = (
+  state: SessionState,
+  conversationId: string | undefined,
+  effect: SessionEffect,
+): SessionStep => {
+  if (conversationId === undefined || !state.receipts.waiting.has(conversationId)) return { state, effects: [effect] };
+  const flushed = flush(state);
+  return { state: flushed.state, effects: [...flushed.effects, effect] };
 };
 
 const onReceipt = (

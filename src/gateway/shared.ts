@@ -84,7 +84,9 @@ const createDevices = (app: Application, wrote: Shared["wrote"]): Devices => {
   };
   const register = async (command: Issued & { deviceType?: DeviceType }, context: CommandContext) => {
     const removalsBefore = removals;
-    const registered = await app.commands.registerDevice(command, context);
+    // Who is connected is not unseen, whenever it was registered.
+    const connectedDevices = app.connectedDevices(context.by.userId);
+    const registered = await app.commands.registerDevice({ ...command, connectedDevices }, context);
     if (E.isLeft(registered)) return registered;
     wrote(context.by.userId, registered.right.position);
     // A removal that was told meanwhile may be this device's, and later in the log than the answer.

@@ -50,10 +50,12 @@ const gatewayMetrics = (registry: Registry): GatewayMetrics => {
     registers: [registry],
   });
   return {
-    connectionOpened: (reconnect) => {
+    connectionOpened: () => {
       opened.add(1);
       connections.set(connections.get() + 1);
-      if (reconnect) reconnects.add(1);
+    },
+    reconnected: () => {
+      reconnects.add(1);
     },
     connectionClosed: (code) => {
       connections.set(connections.get() - 1);

@@ -183,6 +183,8 @@ export type MessageRow = {
   readonly content: Sealed | null;
   readonly deletedAt: number | null;
   readonly editedAt: number | null;
+  /** Of the newest edit's content. */
+  readonly editDigest: string | null;
   /** By the order in which an emoji was first there; `userIds`: the first fifty. */
   readonly reactions: readonly {
     readonly emoji: string;

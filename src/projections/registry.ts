@@ -94,7 +94,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
     },
     raised: ["updatedPos"],
     /** Sealed, as JSON text. A register, so that a replayed MessageSent never brings back what was taken away. */
-    registers: { content: "text", editedAt: "integer", deletedAt: "integer" },
+    registers: { content: "text", editedAt: "integer", editDigest: "text", deletedAt: "integer" },
     exists: "messageId",
   },
   reactions: {

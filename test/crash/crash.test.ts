@@ -1,24 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import type { Client, MessageAck } from "../../client/index.js";
 import { limits } from "../../src/domain/kernel/limits.js";
-import { connectDevice, conversationOf, eventually, text, textsOf } from "../kit/device.js";
-import { conversationsIn, messagesOf, readLog, unreadIn, type TrueConversation } from "../kit/history.js";
+import { connectDevice, conversationOf, eventually, text } from "../kit/device.js";
+import { conversationsIn, readLog, trueMessagesOf, unreadIn, withTexts } from "../kit/history.js";
 import { randomFrom, type Random } from "../kit/random.js";
 import { seed } from "../kit/seed.js";
 import { startServer, type TestServer } from "../kit/server.js";
+import { checkChanges, checkMessages, checkViews, inLog, viewsOf, type Log, type Truth } from "./checks.js";
+import { startLoad, type Acknowledged, type Answered, type Conversations, type Device } from "./load.js";
+import { servedTo, type Served } from "./served.js";
+import { createTap, type Tap } from "./tap.js";
 
 const clientsCount = 20;
 const kills = Number(process.env.PARLEY_KILLS ?? 5);
-
-type Sent = {
-  readonly conversationId: string;
-  readonly userId: string;
-  readonly clientMessageId: string;
-  readonly text: string;
-};
-type Acknowledged = Sent & { readonly ack: MessageAck };
-type Device = { readonly userId: string; readonly client: Client };
 
 describe(`kill -9 under load (seed ${seed}, ${kills} kills)`, () => {
   it(
@@ -26,33 +20,43 @@ describe(`kill -9 under load (seed ${seed}, ${kills} kills)`, () => {
     { timeout: 60_000 + kills * 15_000 },
     async () => {
       const random = randomFrom(seed);
+      const startedAt = performance.now();
       const server = await startServer();
       try {
-        const devices = await connectAll(server);
-        const conversationIds = await makeConversations(devices);
-        const load = startLoad(devices, conversationIds, random);
+        const tap = createTap();
+        const devices = await connectAll(server, tap);
+        const conversations = await makeConversations(devices);
+        const load = startLoad(devices, conversations, random);
         for (let kill = 0; kill < kills; kill += 1) {
           await sleep(300 + random.int(900));
           await server.kill();
           await server.start();
         }
         await sleep(300);
-        const { sent, acknowledged } = await load.finish();
+        const work = await load.finish();
+        const { acknowledged, answered } = work;
         await everybodyIsUpToDate(devices, acknowledged);
-        await retriesAnswerTheFirstAcceptance(devices, acknowledged, random);
+        const retried = await retriesAnswerTheFirstAcceptance(devices, acknowledged, answered, random);
         const views = viewsOf(devices);
+        const unreadOfClients = unreadInClients(devices);
         for (const { client } of devices) client.close();
         expect(await server.terminate()).toBe(0);
         const log = conversationsIn(await readLog(server.dataDir));
-        checkLog(log, sent, acknowledged);
-        checkClients(log, views);
+        const truth = await truthOf(server, log);
+        checkMessages(log, work);
+        checkChanges(log, truth, answered);
+        checkViews(truth, views);
         // Asked of a server that has read its own log: the clients' last cursors are in it by now.
         await server.start();
-        const unread = await unreadAsServed(devices);
-        for (const [key, count] of unread) {
+        const served = await servedToEverybody(server, tap, devices);
+        for (const { views: shown } of served) checkViews(truth, shown);
+        checkInboxes(log, truth, served);
+        checkDeletions(truth, answered, served, tap);
+        for (const [key, unread] of unreadOfClients) {
           const [userId = "", conversationId = ""] = key.split(" ");
-          expect([key, count]).toEqual([key, unreadIn(inLog(log, conversationId), userId)]);
+          expect([key, unread]).toEqual([key, unreadIn(inLog(log, conversationId), userId)]);
         }
+        report({ acknowledged, answered, retried, truth, tap, startedAt });
       } finally {
         await server.dispose();
       }
@@ -60,20 +64,20 @@ describe(`kill -9 under load (seed ${seed}, ${kills} kills)`, () => {
   );
 });
 
-const connectAll = (server: TestServer): Promise<readonly Device[]> =>
+const connectAll = (server: TestServer, { platform }: Tap): Promise<readonly Device[]> =>
   Promise.all(
     Array.from({ length: clientsCount }, async (_, i) => ({
       userId: `user-${i}`,
-      client: await connectDevice(server, `user-${i}`, "phone", { requestTimeoutMs: 3_000 }),
+      client: await connectDevice(server, `user-${i}`, "phone", { platform, requestTimeoutMs: 3_000 }),
     })),
   );
 
 /** Ten pairs and two groups that share members. */
-const makeConversations = async (devices: readonly Device[]): Promise<ReadonlyMap<string, readonly Device[]>> => {
-  const made = new Map<string, readonly Device[]>();
+const makeConversations = async (devices: readonly Device[]): Promise<Conversations> => {
+  const made = new Map<string, { readonly members: readonly Device[]; readonly group: boolean }>();
   const make = async (members: readonly Device[], conversation: Promise<{ conversationId: string }>): Promise<void> => {
     const { conversationId } = await conversation;
-    made.set(conversationId, members);
+    made.set(conversationId, { members, group: conversationId.startsWith("g_") });
     await eventually(() => members.every(({ client }) => client.conversations.has(conversationId)), "members know it");
   };
   for (let i = 0; i < devices.length; i += 2) {
@@ -86,40 +90,6 @@ const makeConversations = async (devices: readonly Device[]): Promise<ReadonlyMa
     await make(members, creator.client.createGroup({ name: "Crowd", participantIds }));
   }
   return made;
-};
-
-/** Every device sends into its conversations and reads them, as fast as acknowledgements allow, until told to finish. */
-const startLoad = (
-  devices: readonly Device[],
-  conversations: ReadonlyMap<string, readonly Device[]>,
-  random: Random,
-) => {
-  const sent: Sent[] = [];
-  const acknowledged: Acknowledged[] = [];
-  let going = true;
-  const run = async ({ userId, client }: Device): Promise<void> => {
-    const own = [...conversations].filter(([, members]) => members.some((member) => member.userId === userId));
-    for (let i = 0; going; i += 1) {
-      const [conversationId] = random.pick(own);
-      const message = { conversationId, userId, clientMessageId: `${userId}-${i}`, text: `${userId} says ${i}` };
-      sent.push(message);
-      const { accepted } = client.send(conversationId, text(message.text), {
-        clientMessageId: message.clientMessageId,
-      });
-      const ack = await accepted;
-      acknowledged.push({ ...message, ack });
-      if (random.chance(0.3)) client.markRead(conversationId, ack.sequence);
-      await sleep(random.int(20));
-    }
-  };
-  const running = devices.map(run);
-  return {
-    finish: async () => {
-      going = false;
-      await Promise.all(running);
-      return { sent, acknowledged };
-    },
-  };
 };
 
 const everybodyIsUpToDate = async (
@@ -138,92 +108,122 @@ const everybodyIsUpToDate = async (
         );
 };
 
-/** Also of messages that every acknowledgement was received of: the same key again, by hand. */
+/**
+ * The same key again, by hand, of messages whose acknowledgement was received: any of them, the oldest, which have left
+ * the conversation's window in a long run, and those that were edited or deleted since. The number of retries.
+ */
 const retriesAnswerTheFirstAcceptance = async (
   devices: readonly Device[],
   acknowledged: readonly Acknowledged[],
+  answered: readonly Answered[],
   random: Random,
-) => {
+): Promise<number> => {
   const clients = new Map(devices.map(({ userId, client }) => [userId, client]));
-  const heads = new Map<string, number>();
-  for (const { ack } of acknowledged)
-    heads.set(ack.conversationId, Math.max(heads.get(ack.conversationId) ?? 0, ack.sequence));
-  const known = acknowledged.filter(
-    ({ ack }) => ack.sequence > (heads.get(ack.conversationId) ?? 0) - limits.recentMessagesMax,
-  );
-  for (let i = 0; i < 50; i += 1) {
-    const { conversationId, userId, clientMessageId, text: said, ack } = random.pick(known);
-    const again = await clients
-      .get(userId)
-      ?.request("message.send", { conversationId, clientMessageId, content: text(said) });
-    expect(again).toEqual({ ...ack, duplicate: true });
-  }
+  const changed = (kind: "edit" | "delete"): readonly Acknowledged[] => {
+    const ids = new Set(answered.filter(({ wish }) => wish.kind === kind).map(({ messageId }) => messageId));
+    return acknowledged.filter(({ ack }) => ids.has(ack.messageId));
+  };
+  const groups = [acknowledged, acknowledged.slice(0, 200), changed("edit"), changed("delete")];
+  for (const from of groups)
+    for (let i = 0; i < 30; i += 1) {
+      const { conversationId, userId, clientMessageId, text: said, ack } = random.pick(from);
+      const retry = { conversationId, clientMessageId, content: text(said) };
+      const again = await clients.get(userId)?.request("message.send", retry);
+      expect(again).toEqual({ ...ack, duplicate: true });
+    }
+  return groups.length * 30;
 };
 
-const unreadAsServed = async (devices: readonly Device[]): Promise<ReadonlyMap<string, number>> => {
-  const unread = new Map<string, number>();
-  for (const { userId, client } of devices)
-    for (const { conversation, state } of (await client.inbox({ limit: 200 })).conversations)
-      unread.set(`${userId} ${conversation.conversationId}`, state.unread);
-  return unread;
-};
-
-type ClientView = {
-  readonly userId: string;
-  readonly conversationId: string;
-  readonly texts: readonly (string | undefined)[];
-  readonly sequences: readonly number[];
-};
-
-const viewsOf = (devices: readonly Device[]): readonly ClientView[] =>
-  devices.flatMap(({ userId, client }) =>
-    [...client.conversations.values()].map(({ conversationId, messages }) => ({
-      userId,
-      conversationId,
-      texts: textsOf(client, conversationId),
-      sequences: messages.map(({ sequence }) => sequence),
-    })),
+const unreadInClients = (devices: readonly Device[]): ReadonlyMap<string, number> =>
+  new Map(
+    devices.flatMap(({ userId, client }) =>
+      [...client.conversations.values()].map(
+        ({ conversationId, inbox }) => [`${userId} ${conversationId}`, inbox.unread] as const,
+      ),
+    ),
   );
 
-const checkLog = (
-  log: ReadonlyMap<string, TrueConversation>,
-  sent: readonly Sent[],
-  acknowledged: readonly Acknowledged[],
-): void => {
-  let messages = 0;
-  for (const conversation of log.values()) {
-    const all = messagesOf(conversation);
-    expect(all.map(({ sequence }) => sequence)).toEqual(all.map((_, i) => i + 1));
-    expect(new Set(all.map(({ messageId }) => messageId)).size).toBe(all.length);
-    messages += all.length;
+const truthOf = (server: TestServer, log: Log): Promise<Truth> =>
+  withTexts(server.dataDir, async (open) => {
+    const truth = new Map<string, Awaited<ReturnType<typeof trueMessagesOf>>>();
+    for (const conversation of log.values())
+      truth.set(conversation.conversationId, await trueMessagesOf(conversation, open));
+    return truth;
+  });
+
+/** On devices that know nothing yet. */
+const servedToEverybody = async (
+  server: TestServer,
+  { platform }: Tap,
+  devices: readonly Device[],
+): Promise<readonly Served[]> => {
+  const served: Served[] = [];
+  for (const { userId } of devices) {
+    const client = await connectDevice(server, userId, "tablet", { platform });
+    served.push(await servedTo({ userId, client }));
+    client.close();
   }
-  expect(acknowledged).toHaveLength(sent.length);
-  expect(messages).toBe(sent.length);
-  for (const { ack, userId, clientMessageId } of acknowledged) {
-    const event = log.get(ack.conversationId)?.events[ack.pos];
-    expect(event).toMatchObject({
-      type: "MessageSent",
-      messageId: ack.messageId,
-      sequence: ack.sequence,
-      at: ack.timestamp,
-      clientMessageId,
-      by: { userId },
-    });
+  return served;
+};
+
+const checkInboxes = (log: Log, truth: Truth, served: readonly Served[]): void => {
+  for (const { userId, summaries } of served)
+    for (const { conversation, state } of summaries) {
+      const { conversationId } = conversation;
+      const known = inLog(log, conversationId);
+      const last = [...inLog(truth, conversationId).values()].at(-1)?.shown;
+      const { readUpTo, unread, lastMessage } = state;
+      const { sequence, preview, deleted } = lastMessage ?? {};
+      expect([userId, conversationId, { readUpTo, unread, sequence, preview, deleted }]).toEqual([
+        userId,
+        conversationId,
+        {
+          readUpTo: known.readUpTo.get(userId) ?? 0,
+          unread: unreadIn(known, userId),
+          sequence: last?.sequence,
+          preview: last?.text ?? "",
+          deleted: last?.deletedAt === undefined ? undefined : true,
+        },
+      ]);
+    }
+};
+
+/** No answer holds a text of a deleted message, nor did any connection that was made after its deletion was answered. */
+const checkDeletions = (truth: Truth, answered: readonly Answered[], served: readonly Served[], tap: Tap): void => {
+  for (const { wish, conversationId, messageId, answeredAt } of answered) {
+    if (wish.kind !== "delete") continue;
+    for (const text of inLog(inLog(truth, conversationId), messageId).said) {
+      expect([text, served.filter(({ texts }) => texts.has(text)).map(({ userId }) => userId)]).toEqual([text, []]);
+      expect([text, tap.receivedAfter(answeredAt, text)]).toEqual([text, 0]);
+    }
   }
 };
 
-const inLog = (log: ReadonlyMap<string, TrueConversation>, conversationId: string): TrueConversation => {
-  const conversation = log.get(conversationId);
-  if (conversation === undefined) throw new Error(`${conversationId} is not in the log`);
-  return conversation;
-};
-
-const checkClients = (log: ReadonlyMap<string, TrueConversation>, views: readonly ClientView[]): void => {
-  const agreed = new Map<string, readonly (string | undefined)[]>();
-  for (const { userId, conversationId, sequences, texts } of views) {
-    const all = messagesOf(inLog(log, conversationId));
-    expect([userId, sequences]).toEqual([userId, all.map(({ sequence }) => sequence)]);
-    expect(texts).toEqual(agreed.get(conversationId) ?? texts);
-    agreed.set(conversationId, texts);
-  }
+const report = (done: {
+  readonly acknowledged: readonly Acknowledged[];
+  readonly answered: readonly Answered[];
+  readonly retried: number;
+  readonly truth: Truth;
+  readonly tap: Tap;
+  readonly startedAt: number;
+}): void => {
+  const { acknowledged, answered, retried, truth, tap, startedAt } = done;
+  const counts = new Map<string, number>();
+  for (const { wish } of answered) counts.set(wish.kind, (counts.get(wish.kind) ?? 0) + 1);
+  const again = answered.filter(({ attempts }) => attempts > 1);
+  const figures = {
+    seed,
+    kills,
+    messages: acknowledged.length,
+    ...Object.fromEntries(counts),
+    duplicatesOfOutboxes: acknowledged.filter(({ ack }) => ack.duplicate).length,
+    duplicatesByHand: retried,
+    changesRepeated: again.length,
+    changesRepeatedInVain: again.filter(({ wish, answer }) => wish.kind !== "read" && answer?.pos === undefined).length,
+    largest: Math.max(...[...truth.values()].map(({ size }) => size)),
+    beyondWindow: Math.max(...[...truth.values()].map(({ size }) => size)) > limits.recentMessagesMax,
+    connections: tap.connections(),
+    seconds: Math.round((performance.now() - startedAt) / 100) / 10,
+  };
+  process.stdout.write(`crash: ${JSON.stringify(figures)}\n`);
 };

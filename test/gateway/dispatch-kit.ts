@@ -118,7 +118,9 @@ export const createMemoryApp = () => {
       start: (id, { userId }, others) => void typed.push(`${userId} in ${id} to ${others.join()}`),
       stop: (id, { userId }) => void typed.push(`${userId} no more in ${id}`),
       gone: ({ userId, deviceId }) => void typed.push(`${userId}/${deviceId} gone`),
+      left: () => undefined,
     },
+    connectedDevices: () => [],
     commands: {
       registerDevice: ({ deviceType, tokenIssuedAt = 0 }, { by }) =>
         command("registerDevice", () => {
@@ -323,6 +325,7 @@ export const createGatewayKit = (memory = createMemoryApp()) => {
   const quiet = (): void => undefined;
   const gatewayMetrics: GatewayMetrics = {
     connectionOpened: quiet,
+    reconnected: quiet,
     connectionClosed: quiet,
     authenticationFailed: (where) => void metrics.push(`authentication ${where}`),
     heartbeatFailed: () => void metrics.push("heartbeat"),

@@ -59,7 +59,7 @@ describe("a good frame", () => {
   it("keeps what the protocol knows of it and nothing else", () => {
     const frame = text({
       content: { type: "text", text: "a", evil: 1, metadata: { kept: [1, { deep: null }] } },
-      
+
       senderId: "bob",
       replyTo: "00000000-0000-5000-8000-000000000000",
     });

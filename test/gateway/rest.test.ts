@@ -97,13 +97,13 @@ describe("changes", () => {
     const { ask, kit } = createClient();
     const made = await ask("POST", "/groups", { body: { name: "Crew", participantIds: [] } });
     const at = `/conversations/${String(made.json.conversationId)}`;
-    const body = { name: "Team", description: "", settings: { onlyAdminsCanPost: true, x: 1 }, avatarMediaId: "m_1" };
+    const body = { name: "Team", description: "", settings: { onlyAdminsCanPost: true, x: 1 }, y: 1 };
     const changed = await ask("PATCH", at, { body });
     expect([changed.status, changed.json.name]).toEqual([200, "Team"]);
     expect(kit.calls).toContain('{"description":"","settings":{"onlyAdminsCanPost":true}}');
     expect(kit.waits.at(-1)).toBe(kit.position());
     const position = kit.position();
-    for (const empty of [{ body: {} }, { body: { messageTtl: 5 } }, {}])
+    for (const empty of [{ body: {} }, { body: { y: 5 } }, {}])
       expect((await ask("PATCH", at, empty)).json).toEqual(changed.json);
     expect(kit.position()).toBe(position);
   });

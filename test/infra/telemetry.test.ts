@@ -21,8 +21,9 @@ describe("metrics", () => {
 
   it("count what happened, however often they are read", async () => {
     const { metrics, metricsText } = createTelemetry();
-    metrics.connectionOpened(false);
-    metrics.connectionOpened(true);
+    metrics.connectionOpened();
+    metrics.connectionOpened();
+    metrics.reconnected();
     metrics.connectionClosed(4409);
     metrics.connectionClosed(3999);
     metrics.authenticationFailed("rest");

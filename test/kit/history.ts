@@ -1,8 +1,11 @@
 import { join } from "node:path";
+import type { Message } from "../../client/index.js";
+import { sealingWith } from "../../src/commands/sealing.js";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
-import type { ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
+import type { ConversationEvent, Sealed } from "../../src/domain/conversation/conversation.events.js";
 import { streamId, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openSqliteLogReader } from "../../src/infra/event-log/sqlite-reader.js";
+import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite.js";
 
 /** A conversation as its streams say it, computed the slow and obvious way: what everything else is compared with. */
 export type TrueConversation = {
@@ -56,8 +59,109 @@ export const conversationsIn = (log: readonly RecordedEvent[]): ReadonlyMap<stri
 
 export const messagesOf = ({ events }: TrueConversation) => events.filter((event) => event.type === "MessageSent");
 
-/** DESIGN §4's definition, for somebody who was a member all the time. */
+/** DESIGN §4's definition, for somebody who was a member all the time: neither read, nor own, nor deleted. */
 export const unreadIn = (conversation: TrueConversation, userId: string): number => {
   const readUpTo = conversation.readUpTo.get(userId) ?? 0;
-  return messagesOf(conversation).filter(({ sequence, by }) => sequence > readUpTo && by.userId !== userId).length;
+  const deleted = new Set(deletionsOf(conversation).map(({ messageId }) => messageId));
+  return messagesOf(conversation).filter(
+    ({ messageId, sequence, by }) => sequence > readUpTo && by.userId !== userId && !deleted.has(messageId),
+  ).length;
+};
+
+export const deletionsOf = ({ events }: TrueConversation) => events.filter((event) => event.type === "MessageDeleted");
+
+/** A message as everybody has to see it; reactions as `emoji user`, sorted: their order is nobody's promise. */
+export type Shown = {
+  readonly sequence: number;
+  readonly messageId: string;
+  readonly senderId: string;
+  readonly text: string | undefined;
+  readonly editedAt: number | undefined;
+  readonly deletedAt: number | undefined;
+  readonly reactions: readonly string[];
+  readonly updatedPos: number;
+};
+
+/** What a client or the history shows, in the form that is compared. */
+export const shownOf = (message: Message): Shown => {
+  const { sequence, messageId, senderId, content, editedAt, deletedAt, reactions = [], updatedPos } = message;
+  const named = reactions.flatMap(({ emoji, userIds }) => userIds.map((userId) => `${emoji} ${userId}`));
+  const counted = reactions.reduce((sum, { count }) => sum + count, 0);
+  if (counted !== named.length) throw new Error(`${messageId}: ${counted} reactions of ${named.join(", ")}`);
+  const text = content?.type === "text" ? content.text : undefined;
+  return { sequence, messageId, senderId, text, editedAt, deletedAt, reactions: named.sort(), updatedPos };
+};
+
+/** Message by message: what is to be shown, and every text that it ever had. By messageId, in sequence order. */
+export type TrueMessage = { readonly shown: Shown; readonly said: readonly string[] };
+
+/**
+ * What the log says about every message. Refuses what the log must never hold: a change of a message that is deleted or
+ * unknown, a reaction that was there already, one removed that was not.
+ */
+export const trueMessagesOf = async (
+  { conversationId, events }: TrueConversation,
+  open: (messageId: string, sealed: Sealed) => Promise<string>,
+): Promise<ReadonlyMap<string, TrueMessage>> => {
+  const found = new Map<string, TrueMessage>();
+  for (const [updatedPos, event] of events.entries()) {
+    if (!("messageId" in event)) continue;
+    const before = found.get(event.messageId);
+    const wrong = new Error(`${conversationId} ${updatedPos}: ${event.type} of ${JSON.stringify(before ?? "nothing")}`);
+    if (event.type === "MessageSent") {
+      if (before !== undefined) throw wrong;
+      const { messageId, sequence } = event;
+      const text = await open(messageId, event.content);
+      const unchanged = { editedAt: undefined, deletedAt: undefined, reactions: [] };
+      const shown = { sequence, messageId, senderId: event.by.userId, text, ...unchanged, updatedPos };
+      found.set(messageId, { shown, said: [text] });
+      continue;
+    }
+    if (before?.shown.deletedAt !== undefined || before?.shown.sequence !== event.sequence) throw wrong;
+    const { shown, said } = before;
+    switch (event.type) {
+      case "MessageEdited": {
+        const text = await open(event.messageId, event.content);
+        found.set(event.messageId, {
+          shown: { ...shown, text, editedAt: event.at, updatedPos },
+          said: [...said, text],
+        });
+        break;
+      }
+      case "MessageDeleted": {
+        const emptied = { text: undefined, editedAt: undefined, reactions: [], deletedAt: event.at };
+        found.set(event.messageId, { shown: { ...shown, ...emptied, updatedPos }, said });
+        break;
+      }
+      case "ReactionAdded":
+      case "ReactionRemoved": {
+        const reaction = `${event.emoji} ${event.by.userId}`;
+        const added = event.type === "ReactionAdded";
+        if (shown.reactions.includes(reaction) === added) throw wrong;
+        const others = shown.reactions.filter((other) => other !== reaction);
+        const reactions = added ? [...others, reaction].sort() : others;
+        found.set(event.messageId, { shown: { ...shown, reactions, updatedPos }, said });
+        break;
+      }
+    }
+  }
+  return found;
+};
+
+/** With the texts of a data directory that no server uses: `open` throws where a key is missing. */
+export const withTexts = async <A>(
+  dataDir: string,
+  body: (open: (messageId: string, sealed: Sealed) => Promise<string>) => Promise<A>,
+): Promise<A> => {
+  const keys = await openSqliteKeyStore(join(dataDir, "keys.db"));
+  try {
+    const sealing = sealingWith(keys, true);
+    return await body(async (messageId, sealed) => {
+      const opened = await sealing.open(messageId, sealed);
+      if (opened === null) throw new Error(`the key of ${messageId} is gone`);
+      return (JSON.parse(opened) as { text: string }).text;
+    });
+  } finally {
+    await keys.close();
+  }
 };

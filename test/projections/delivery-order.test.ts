@@ -118,6 +118,7 @@ it(`each member device gets its frames in pos order without a gap, however slow 
         open: (messageId, content) => slowly(() => side.sealing.open(messageId, content)),
         inboxUpdates: { readMoved: () => undefined },
         rollups: { advanced: () => undefined },
+        typing: { left: () => undefined },
         onUndeliverable: (_event, error) => void problems.push(error),
         onFailure: (error) => void problems.push(error),
         waitingEventsMax: 1 + random.int(5),

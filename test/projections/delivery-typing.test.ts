@@ -109,3 +109,16 @@ it("is off above a hundred members, and bounded for each device", () => {
   typing.start("g99", phone, ["bob"]);
   expect(told()).toContain("g99 alice true → bob");
 });
+
+it("tells those who left nothing more, and ends what they typed", () => {
+  const { typing, told } = kit();
+  typing.start("g", phone, ["bob", "carol"]);
+  typing.left("g", "bob");
+  told();
+  typing.stop("g", phone);
+  expect(told()).toEqual(["g alice false → carol"]);
+  typing.start("g", phone, ["carol"]);
+  told();
+  typing.left("g", "alice");
+  expect(told()).toEqual(["g alice false → carol"]);
+});

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startDelivery, type DeliveryDependencies } from "../../src/projections/delivery/delivery.js";
 import { createInboxUpdates } from "../../src/projections/delivery/inbox-updates.js";
+import { createTyping } from "../../src/projections/delivery/typing.js";
 import { createReceiptRollups } from "../../src/projections/delivery/receipt-rollups.js";
 import { eventually } from "../kit/device.js";
 import {
@@ -36,6 +37,7 @@ const deliver = (overrides: Partial<DeliveryDependencies> = {}) => {
   const inboxUpdates = createInboxUpdates({ ...common, onFailure });
   const delivery = startDelivery({
     ...{ source: log, bus, openNow: sealing.openNow, open: sealing.open, inboxUpdates, rollups, onFailure },
+    typing: createTyping({ bus }),
     onUndeliverable: (_event, error) => void problems.push(error),
     ...overrides,
   });

@@ -104,7 +104,12 @@ export type ConversationCommand = (
 };
 
 /** A message from before the window, as it was when the window started or later. */
-export type OldMessage = RecentMessage & { readonly deleted: boolean; readonly reactions: readonly string[] };
+export type OldMessage = RecentMessage & {
+  readonly deleted: boolean;
+  /** Of the newest edit. */
+  readonly digest?: string | undefined;
+  readonly reactions: readonly string[];
+};
 
 // --- evolve --------------------------------------------------------------------------------------------------------
 

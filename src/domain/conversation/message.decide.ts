@@ -129,12 +129,12 @@ const visibleMessage = (state: Started, command: With<AboutMessages>, messageId:
   const member = state.members.get(command.context.by.userId);
   const { sequence = 0 } = message ?? {};
   if (!message || !member?.visible.some(({ from, to }) => from <= sequence && sequence < to)) return undefined;
-  const { deleted = false, reactions = [] }: Partial<OldMessage> = message;
+  const { deleted = false, digest, reactions = [] }: Partial<OldMessage> = message;
   const amendment = state.amendments.get(messageId);
   return {
     ...message,
     deleted: deleted || amendment?.deleted === true,
-    digest: amendment?.digest,
+    digest: amendment?.digest ?? digest,
     reactions: reactionsOf(reactions, amendment),
   };
 };

@@ -55,6 +55,8 @@ export type RegisterDevice = {
   /** `iat` of the token, Unix milliseconds. */
   readonly tokenIssuedAt?: number;
   readonly devicesMax: number;
+  /** Those of the user's that are connected now: they give way last. */
+  readonly connectedDevices?: readonly DeviceId[];
 };
 export type RemoveDevice = { readonly type: "RemoveDevice"; readonly deviceId: DeviceId };
 export type ChangeProfile = {
@@ -152,8 +154,7 @@ const decideRegister = (state: User, command: With<RegisterDevice>): Decision =>
   if (state.situation === "unseen")
     events.push({ type: "UserRegistered", ...stamp(), userId: by.userId, home: command.home });
   if (known?.situation !== "registered")
-    for (const deviceId of givingWay(state, command.devicesMax))
-      events.push({ type: "DeviceRemoved", ...stamp(), deviceId });
+    for (const deviceId of givingWay(state, command)) events.push({ type: "DeviceRemoved", ...stamp(), deviceId });
   events.push({ type: "DeviceRegistered", ...stamp(), deviceId: by.deviceId, deviceType });
   return E.right(events);
 };
@@ -163,7 +164,7 @@ const isIssuedAfter = (issuedAt: number | undefined, removedAt: number): boolean
   issuedAt !== undefined && issuedAt > removedAt;
 
 /** The longest unseen, so that one more finds room. */
-const givingWay = (state: User, devicesMax: number): readonly DeviceId[] => {
+const givingWay = (state: User, { devicesMax, connectedDevices = [] }: RegisterDevice): readonly DeviceId[] => {
   if (state.situation === "unseen") return [];
   const present = [...state.devices].flatMap(([deviceId, device]) =>
     device.situation === "registered" ? [{ deviceId, seenAt: device.seenAt }] : [],
@@ -172,7 +173,8 @@ const givingWay = (state: User, devicesMax: number): readonly DeviceId[] => {
   return surplus <= 0
     ? []
     : present
-        .sort((a, b) => a.seenAt - b.seenAt)
+        .map((device) => ({ ...device, connected: connectedDevices.includes(device.deviceId) ? 1 : 0 }))
+        .sort((a, b) => a.connected - b.connected || a.seenAt - b.seenAt)
         .slice(0, surplus)
         .map(({ deviceId }) => deviceId);
 };

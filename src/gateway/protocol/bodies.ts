@@ -1,7 +1,7 @@
 import { clientMessageIdCodec, userIdCodec } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 import { gatewayLimits } from "../limits.js";
-import { boolean, integer, list, nullable, oneOf, shape, text } from "./codecs.js";
+import { boolean, integer, list, notYet, nullable, oneOf, shape, text } from "./codecs.js";
 
 /** The bodies of PROTOCOL §6's calls. "Exactly one other user" is the handler's to check: it knows who asks. */
 export const startDirectBody = shape(
@@ -39,6 +39,8 @@ export const groupBody = shape(
     name: text(1, limits.groupNameCharsMax),
     description: text(0, limits.groupDescriptionCharsMax),
     settings,
+    avatarMediaId: notYet("avatars"),
+    messageTtl: notYet("messages that expire"),
   },
 );
 
@@ -54,6 +56,7 @@ export const profileBody = shape(
   {},
   {
     displayName: text(1, gatewayLimits.displayNameCharsMax),
+    avatarMediaId: notYet("avatars"),
     privacy: shape({}, { lastSeen: oneOf("contacts", "nobody"), readReceipts: boolean }),
   },
 );

@@ -3,7 +3,7 @@ import { clientMessageIdCodec, isClientMessageId, messageIdCodec } from "../../d
 import type { EditMessage, MessageName, SendMessage } from "../../commands/commands.js";
 import type { SyncRequest } from "../../projections/queries/queries.js";
 import { gatewayLimits, type SizeLimits } from "../limits.js";
-import { boolean, checked, decoder, integer, isObject, list, shape, text } from "./codecs.js";
+import { boolean, checked, decoder, integer, isObject, list, notYet, shape, text } from "./codecs.js";
 import type { Failure } from "./codes.js";
 import { contentCodec } from "./content.js";
 import { failureOf, malformed } from "./details.js";
@@ -64,15 +64,10 @@ const toMessage = (decoded: t.TypeOf<ReturnType<typeof messageCodec>>): SendMess
     ? { conversationId, clientMessageId, contentType, content }
     : { conversationId, clientMessageId, contentType, content, replyTo };
 };
-/** Said rather than ignored: who asks for a message that disappears must not believe that it will. */
-const notYet = checked(
-  "nothing: messages that expire are not supported yet",
-  (value): value is undefined => value === undefined,
-);
 const messageCodec = (bytesMax: number) =>
   shape(
     { conversationId: conversationName, clientMessageId: clientMessageIdCodec, content: contentCodec(bytesMax) },
-    { replyTo: messageIdCodec, expiresIn: notYet },
+    { replyTo: messageIdCodec, expiresIn: notYet("messages that expire") },
   );
 
 const editCodec = (bytesMax: number) =>

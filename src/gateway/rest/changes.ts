@@ -6,6 +6,7 @@ import type { Summary } from "../../projections/queries/queries.js";
 import { json, noContent } from "./answers.js";
 import { bodyOf, conversationOf, patchOf, type Handler } from "./call.js";
 import { ok, visible } from "./conversations.js";
+import { readMe } from "./reads.js";
 
 /** Changes of what is there: groups, roles, the caller's preferences, profile and devices. */
 
@@ -57,7 +58,7 @@ export const changeMe: Handler = async (rest, call) => {
   const outcome = await rest.app.commands.changeProfile(body.right, call.context);
   if (E.isLeft(outcome)) return outcome;
   rest.shared.wrote(call.actor.userId, outcome.right.position);
-  return ok(await visible(rest, call, () => rest.app.queries.me(call.actor)));
+  return ok(await visible(rest, call, () => readMe(rest, call)));
 };
 
 export const removeDevice: Handler = async (rest, call): Promise<Either<Failure, HttpResponse>> => {

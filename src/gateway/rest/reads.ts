@@ -4,7 +4,7 @@ import { malformed } from "../protocol/details.js";
 import { historyQuery, membersQuery } from "../protocol/queries.js";
 import { syncCodec } from "../protocol/sync-body.js";
 import { json } from "./answers.js";
-import { bodyOf, conversationOf, queryOf, type Handler } from "./call.js";
+import { bodyOf, conversationOf, queryOf, type Call, type Handler, type RestContext } from "./call.js";
 import { ok, visible } from "./conversations.js";
 
 /** Members, history, message info, sync and people. */
@@ -44,10 +44,21 @@ export const sync: Handler = async (rest, call) => {
   return E.isLeft(body) ? body : ok(await rest.shared.sync(call.actor, body.right));
 };
 
-export const me: Handler = async (rest, call) => ok(await visible(rest, call, () => rest.app.queries.me(call.actor)));
+export const me: Handler = async (rest, call) => ok(await visible(rest, call, () => readMe(rest, call)));
+
+/** The log knows to the day when a device was seen; one that is connected is seen now. */
+export const readMe = async ({ app }: RestContext, { actor, context }: Call) => {
+  const answer = await app.queries.me(actor);
+  if (E.isLeft(answer)) return answer;
+  const connected = new Set(app.connectedDevices(actor.userId));
+  const devices = answer.right.devices.map((device) =>
+    connected.has(device.deviceId) ? { ...device, lastSeen: Math.max(device.lastSeen, context.now) } : device,
+  );
+  return E.right({ ...answer.right, devices });
+};
 
 export const devices: Handler = async (rest, call) => {
-  const answer = await visible(rest, call, () => rest.app.queries.me(call.actor));
+  const answer = await visible(rest, call, () => readMe(rest, call));
   return E.isLeft(answer) ? answer : E.right(json(200, { devices: answer.right.devices }));
 };
 

@@ -15,7 +15,7 @@ import { createShared } from "../../gateway/shared.js";
 import { startDelivery } from "../../projections/delivery/delivery.js";
 import { createInboxUpdates } from "../../projections/delivery/inbox-updates.js";
 import { createReceiptRollups } from "../../projections/delivery/receipt-rollups.js";
-import { createTyping } from "../../projections/delivery/typing.js";
+import { createTyping, type Typing } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
 import type { Bus } from "../../projections/ports.js";
 import type { Queries } from "../../projections/queries/queries.js";
@@ -79,9 +79,17 @@ const open = async (
   const { authenticate, check } = createAuthenticator({ secret, ...jwksOf(config, logger) });
   const typing = createTyping({ bus });
   const readiness = readinessOf(log, views);
-  const app: Application = { commands, queries, typing, epoch, head: log.head, readiness };
+  const app: Application = {
+    commands,
+    queries,
+    typing,
+    connectedDevices: hub.devicesOf,
+    epoch,
+    head: log.head,
+    readiness,
+  };
   const shared = createShared(app);
-  closers.push(startDelivering(stores, { bus, queries, sealing, logger }));
+  closers.push(startDelivering(stores, { bus, queries, sealing, typing, logger }));
   const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
   const heartbeatIntervalMs = Math.round(config.heartbeatSeconds * 1_000);
   const dispatcher = createDispatcher({ ...common, config: { heartbeatIntervalMs, limits: sizes } });
@@ -128,11 +136,15 @@ type DeliveringWith = {
   readonly bus: Bus;
   readonly queries: Queries;
   readonly sealing: Sealing;
+  readonly typing: Typing;
   readonly logger: Logger;
 };
 
 /** Delivery from the log, and what follows the views beside it. Answers what stops both. */
-const startDelivering = ({ log, views }: Stores, { bus, queries, sealing, logger }: DeliveringWith): (() => void) => {
+const startDelivering = (
+  { log, views }: Stores,
+  { bus, queries, sealing, typing, logger }: DeliveringWith,
+): (() => void) => {
   const { reads } = views.store;
   const { awaitCaughtUp } = queries;
   const warn = (message: string) => (error: Error) => {
@@ -144,6 +156,7 @@ const startDelivering = ({ log, views }: Stores, { bus, queries, sealing, logger
     awaitCaughtUp,
     onFailure: warn("a receipt roll-up could not be made"),
   });
+  let stopped = false;
   const delivery = startDelivery({
     source: log,
     bus,
@@ -156,7 +169,10 @@ const startDelivering = ({ log, views }: Stores, { bus, queries, sealing, logger
       onFailure: warn("an inbox update could not be made"),
     }),
     rollups,
+    typing,
     onUndeliverable: ({ stream, revision }, error) => {
+      // What waits at the end has nobody to go to: its devices sync when they come back.
+      if (stopped) return;
       logger.error({ stream, revision, err: error }, "an event could not be delivered; its devices heal by sync");
     },
     onFailure: (error) => {
@@ -164,6 +180,7 @@ const startDelivering = ({ log, views }: Stores, { bus, queries, sealing, logger
     },
   });
   return () => {
+    stopped = true;
     delivery.stop();
     rollups.stop();
   };

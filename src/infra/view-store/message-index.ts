@@ -16,6 +16,7 @@ export const messageIndex = (reads: Pick<ViewReads, "messageById">): MessageInde
           senderId: message.senderId,
           contentType: message.contentType,
           deleted: message.deletedAt !== null,
+          digest: message.editDigest ?? undefined,
           reactions: reactions.map(({ emoji, userId }) => reactionKey(emoji, userId)),
         },
       }),

@@ -28,7 +28,7 @@ export const stepOf = (stored: StoredStep): MembershipStep => ({ ...stored, join
 
 export type StoredMessage = Omit<MessageRow, "content" | "reactions"> & { readonly content: string | null };
 export const messageColumns =
-  "conversationId, sequence, messageId, senderId, senderDeviceId, clientMessageId, contentType, pos, at, replyTo, expiresAt, content, editedAt, deletedAt, updatedPos";
+  "conversationId, sequence, messageId, senderId, senderDeviceId, clientMessageId, contentType, pos, at, replyTo, expiresAt, content, editedAt, editDigest, deletedAt, updatedPos";
 /** A deleted message has lost its reactions with its content. */
 export const messageOf = (stored: StoredMessage, reactions: MessageRow["reactions"]): MessageRow => ({
   ...stored,

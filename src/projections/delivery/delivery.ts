@@ -1,4 +1,4 @@
-import { decodeReceiptsEvent, decodeUserEvent } from "../../domain/catalogue.js";
+import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from "../../domain/catalogue.js";
 import type { Sealed } from "../../domain/conversation/conversation.events.js";
 import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
@@ -6,10 +6,11 @@ import { deletionsAfter, deletionsIn, type Deletions } from "./deletions.js";
 import { userDeliveries } from "./deliveries.js";
 import type { InboxUpdates } from "./inbox-updates.js";
 import { createLanes } from "./lanes.js";
-import { createReadPrivacy } from "./read-privacy.js";
+import { createReadPrivacy, type ReadPrivacy } from "./read-privacy.js";
 import type { ReceiptRollups } from "./receipt-rollups.js";
 import { createMemberships, type Memberships } from "./recipients.js";
 import { createResolve, isReceipts } from "./resolve.js";
+import type { Typing } from "./typing.js";
 
 export type DeliveryDependencies = {
   readonly source: EventSource;
@@ -19,6 +20,7 @@ export type DeliveryDependencies = {
   readonly open: OpenContent;
   readonly inboxUpdates: InboxUpdates;
   readonly rollups: Pick<ReceiptRollups, "advanced">;
+  readonly typing: Pick<Typing, "left">;
   /** An event that could not be delivered: it is passed over, and the devices heal by sync. */
   readonly onUndeliverable: (event: RecordedEvent, error: Error) => void;
   readonly onFailure: (error: Error) => void;
@@ -37,6 +39,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const { bus, source } = deps;
   const memberships = createMemberships(source);
   const privacy = createReadPrivacy(source);
+  const noting: Noting = { inboxUpdates: deps.inboxUpdates, rollups: deps.rollups, typing: deps.typing, privacy };
   const resolve = createResolve({ ...deps, memberships, privacy });
   let position = 0;
   /** Up to here the log was ahead of delivery: what was deleted meanwhile stands in no batch, so the log is asked. */
@@ -52,7 +55,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
       try {
         const deliveries = await resolve.later(recorded, () => deletedAfter(recorded.revision));
         await bus.deliver(deliveries);
-        noteReceipts(deps, memberships, recorded);
+        note(noting, memberships, recorded);
       } catch (error) {
         failed(recorded, error);
       }
@@ -63,7 +66,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const attempt = (recorded: RecordedEvent, deleted: Deletions): readonly Delivery[] | undefined => {
     try {
       const deliveries = resolve.now(recorded, deleted);
-      if (deliveries !== undefined) noteReceipts(deps, memberships, recorded);
+      if (deliveries !== undefined) note(noting, memberships, recorded);
       return deliveries;
     } catch (error) {
       failed(recorded, error);
@@ -110,13 +113,24 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
 const isConversations = (recorded: RecordedEvent): boolean =>
   recorded.stream.startsWith("conversation-") || isReceipts(recorded);
 
+type Noting = Pick<DeliveryDependencies, "inboxUpdates" | "rollups" | "typing"> & { readonly privacy: ReadPrivacy };
+
+/** What an event means besides its frames. */
+const note = (noting: Noting, memberships: Memberships, recorded: RecordedEvent): void => {
+  if (isReceipts(recorded)) {
+    noteReceipts(noting, memberships, recorded);
+  } else if (recorded.type === "MemberLeft") {
+    const event = decodeConversationEvent(recorded);
+    if (event.type === "MemberLeft") noting.typing.left(streamId(recorded.stream), event.userId);
+  }
+};
+
 /** Reading on one device is news to the user's others; in groups, receipts are news to the senders of what was received. */
 const noteReceipts = (
-  { inboxUpdates, rollups }: Pick<DeliveryDependencies, "inboxUpdates" | "rollups">,
+  { inboxUpdates, rollups, privacy }: Noting,
   memberships: Memberships,
   recorded: RecordedEvent,
 ): void => {
-  if (!isReceipts(recorded)) return;
   const { position } = recorded;
   const { conversationId, cursors, at } = decodeReceiptsEvent(recorded);
   for (const { userId, deviceId, readUpTo } of cursors)
@@ -124,5 +138,13 @@ const noteReceipts = (
   const membership = memberships.latest(conversationId);
   if (membership?.kind !== "group") return;
   const upTo = Math.max(0, ...cursors.map(({ deliveredUpTo = 0, readUpTo = 0 }) => Math.max(deliveredUpTo, readUpTo)));
-  rollups.advanced({ conversationId, upTo, lastSequence: membership.lastSequence, position, at });
+  rollups.advanced({
+    conversationId,
+    upTo,
+    lastSequence: membership.lastSequence,
+    position,
+    at,
+    isMember: (userId) => memberships.latest(conversationId)?.members.has(userId) === true,
+    seesReads: async (userId) => privacy.known(userId) ?? privacy.load(userId),
+  });
 };

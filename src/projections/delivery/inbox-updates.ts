@@ -62,7 +62,7 @@ const send = async ({ bus, reads, awaitCaughtUp }: InboxUpdateDependencies, move
   const { userId, conversationId, deviceId } = moved;
   if (E.isLeft(await awaitCaughtUp(moved.position))) return;
   const [row] = await reads.summaries(userId, [conversationId]);
-  if (row === undefined) return;
+  if (row?.member.present !== true) return;
   const payload = { conversationId, readUpTo: row.member.readUpTo, unread: unreadOf(row) };
   const frame = JSON.stringify({ type: "inbox.update", payload });
   await bus.deliver([{ recipients: [userId], frame, exceptDeviceId: deviceId }]);

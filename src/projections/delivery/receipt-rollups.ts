@@ -13,6 +13,9 @@ export type Advanced = {
   readonly position: Position;
   /** Unix milliseconds. */
   readonly at: number;
+  /** Whether a sender is a member as delivery has folded it: nothing follows somebody's own `member.left`. */
+  readonly isMember: (userId: string) => boolean;
+  readonly seesReads: (userId: string) => Promise<boolean>;
 };
 
 export type ReceiptRollups = { readonly advanced: (advanced: Advanced) => void; readonly stop: () => void };
@@ -80,7 +83,7 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
 const rollUp = async (
   { bus, reads, awaitCaughtUp }: RollupDependencies,
   sent: LRUCache<string, Map<number, string>>,
-  { conversationId, upTo, lastSequence, position, at }: Advanced,
+  { conversationId, upTo, lastSequence, position, at, isMember, seesReads }: Advanced,
 ): Promise<void> => {
   const from = Math.max(1, lastSequence - newestMessages + 1);
   const to = Math.min(upTo, lastSequence);
@@ -91,11 +94,12 @@ const rollUp = async (
   // Messages that are not among the newest any more are forgotten with what was said of them.
   const now = new Map([...(before ?? [])].filter(([sequence]) => sequence >= from));
   const deliveries: Delivery[] = [];
-  for (const count of counts) {
+  for (const counted of counts) {
+    const count = (await seesReads(counted.senderId)) ? counted : { ...counted, read: 0 };
     const text = `${count.delivered} ${count.read}`;
     const unchanged = (now.get(count.sequence) ?? "0 0") === text;
     // A sender who is away is told by the next change: what was not sent is not remembered as sent.
-    if (unchanged || !bus.connected(count.senderId)) continue;
+    if (unchanged || !bus.connected(count.senderId) || !isMember(count.senderId)) continue;
     now.set(count.sequence, text);
     deliveries.push({ recipients: [count.senderId], frame: frameOf(conversationId, count, at) });
   }

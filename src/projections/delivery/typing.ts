@@ -8,6 +8,8 @@ export type Typing = {
   readonly stop: (conversationId: string, by: Actor) => void;
   /** The device has gone: whatever it typed ends. */
   readonly gone: (by: Actor) => void;
+  /** A member left: they are told nothing more, and what they typed ends. */
+  readonly left: (conversationId: string, userId: string) => void;
 };
 
 export type TypingOptions = {
@@ -30,7 +32,7 @@ type Typist = { readonly conversationId: string; readonly by: Actor; readonly un
 export const createTyping = ({ bus, now = () => performance.now(), timers = realTimers }: TypingOptions): Typing => {
   const typists = new Map<string, Typist>();
   /** User in conversation → the devices that type there, and who was told. */
-  const users = new Map<string, { readonly devices: Set<string>; readonly told: readonly string[] }>();
+  const users = new Map<string, { readonly devices: Set<string>; told: readonly string[] }>();
   const ofDevice = new Map<string, Set<string>>();
   let ticking = false;
 
@@ -105,6 +107,12 @@ export const createTyping = ({ bus, now = () => performance.now(), timers = real
         const typist = typists.get(key);
         if (typist !== undefined) end(key, typist);
       }
+    },
+    left: (conversationId, userId) => {
+      for (const [key, typist] of typists)
+        if (typist.conversationId === conversationId && typist.by.userId === userId) end(key, typist);
+      for (const [key, user] of users)
+        if (key.startsWith(`${conversationId} `)) user.told = user.told.filter((told) => told !== userId);
     },
   };
 };

@@ -10,7 +10,7 @@ export const messages: Projection = (event, place) => {
     case "MessageSent":
       return sent(event, place);
     case "MessageEdited": {
-      const fields = { content: JSON.stringify(event.content), editedAt: event.at };
+      const fields = { content: JSON.stringify(event.content), editedAt: event.at, editDigest: event.digest };
       return [assign("messages", keyOf(event, place), fields, place.revision), updated(event, place)];
     }
     // Assigned away at a higher version: a replayed MessageSent or MessageEdited cannot bring it back.

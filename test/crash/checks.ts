@@ -1,0 +1,101 @@
+import { expect } from "vitest";
+import { messagesOf, shownOf, type Shown, type TrueConversation, type TrueMessage } from "../kit/history.js";
+import type { Acknowledged, Answered, Device, Work } from "./load.js";
+
+export type Log = ReadonlyMap<string, TrueConversation>;
+/** By conversation, by messageId. */
+export type Truth = ReadonlyMap<string, ReadonlyMap<string, TrueMessage>>;
+
+export const inLog = <A>(found: ReadonlyMap<string, A>, id: string): A => {
+  const known = found.get(id);
+  if (known === undefined) throw new Error(`${id} is not in the log`);
+  return known;
+};
+
+/** Every message once, without a gap, and everything that was acknowledged where its acknowledgement says. */
+export const checkMessages = (log: Log, { sent, acknowledged }: Pick<Work, "sent" | "acknowledged">): void => {
+  let messages = 0;
+  for (const conversation of log.values()) {
+    const all = messagesOf(conversation);
+    expect(all.map(({ sequence }) => sequence)).toEqual(all.map((_, i) => i + 1));
+    expect(new Set(all.map(({ messageId }) => messageId)).size).toBe(all.length);
+    messages += all.length;
+  }
+  expect(acknowledged).toHaveLength(sent.length);
+  expect(messages).toBe(sent.length);
+  for (const said of acknowledged) expect(eventAt(log, said)).toMatchObject(eventOf(said));
+};
+
+const eventAt = (log: Log, { ack }: Acknowledged) => log.get(ack.conversationId)?.events[ack.pos];
+const eventOf = ({ ack, userId, clientMessageId }: Acknowledged) => ({
+  type: "MessageSent",
+  messageId: ack.messageId,
+  sequence: ack.sequence,
+  at: ack.timestamp,
+  clientMessageId,
+  by: { userId },
+});
+
+/** What was answered happened once; what was refused was refused because of a deletion. */
+export const checkChanges = (log: Log, truth: Truth, answered: readonly Answered[]): void => {
+  const reactions = new Map<string, Answered>();
+  for (const change of answered) {
+    const { wish, conversationId, userId, messageId, answer, attempts } = change;
+    const conversation = inLog(log, conversationId);
+    const { shown, said } = inLog(inLog(truth, conversationId), messageId);
+    const at = answer?.pos === undefined ? undefined : conversation.events[answer.pos];
+    if (answer === null) expect([change, shown.deletedAt]).toEqual([change, expect.any(Number)]);
+    switch (wish.kind) {
+      case "edit": {
+        const times = said.filter((text) => text === wish.text).length;
+        // Refused at a repetition: the first attempt may have come through before the deletion.
+        expect([change, times]).toEqual([change, answer === null && attempts === 1 ? 0 : answer === null ? times : 1]);
+        expect(times).toBeLessThanOrEqual(1);
+        if (at !== undefined) expect(at).toMatchObject({ type: "MessageEdited", messageId, by: { userId } });
+        break;
+      }
+      case "delete":
+        expect([change, shown.deletedAt]).toEqual([change, expect.any(Number)]);
+        if (at !== undefined) expect(at).toMatchObject({ type: "MessageDeleted", messageId, by: { userId } });
+        break;
+      case "add":
+      case "remove": {
+        const type = wish.kind === "add" ? "ReactionAdded" : "ReactionRemoved";
+        if (at !== undefined) expect(at).toMatchObject({ type, messageId, emoji: wish.emoji, by: { userId } });
+        reactions.set(`${messageId} ${wish.emoji} ${userId}`, change);
+        break;
+      }
+      case "read":
+        expect([change, conversation.readUpTo.get(userId) ?? 0]).toEqual([change, expect.any(Number)]);
+        expect(conversation.readUpTo.get(userId) ?? 0).toBeGreaterThanOrEqual(wish.upToSequence);
+    }
+  }
+  // One user's wishes follow each other, so the last one about a reaction decides.
+  for (const change of reactions.values()) {
+    const { wish, conversationId, userId, messageId } = change;
+    const { shown } = inLog(inLog(truth, conversationId), messageId);
+    if (shown.deletedAt !== undefined || (wish.kind !== "add" && wish.kind !== "remove")) continue;
+    expect([change, shown.reactions.includes(`${wish.emoji} ${userId}`)]).toEqual([change, wish.kind === "add"]);
+  }
+};
+
+/** What somebody sees of a conversation, whatever it came by. */
+export type View = { readonly whose: string; readonly conversationId: string; readonly messages: readonly Shown[] };
+
+export const viewsOf = (devices: readonly Device[]): readonly View[] =>
+  devices.flatMap(({ userId, client }) =>
+    [...client.conversations.values()].map(({ conversationId, messages }) => ({
+      whose: `${userId}'s client`,
+      conversationId,
+      messages: messages.map(shownOf),
+    })),
+  );
+
+export const checkViews = (truth: Truth, views: readonly View[]): void => {
+  for (const { whose, conversationId, messages } of views) {
+    const expected = [...inLog(truth, conversationId).values()].map(({ shown }) => shown);
+    // Message by message: a difference is one line, not two conversations.
+    expect([whose, messages.length]).toEqual([whose, expected.length]);
+    for (const [i, shown] of messages.entries()) expect([whose, shown]).toEqual([whose, expected[i]]);
+  }
+};

@@ -1,0 +1,31 @@
+import { WebSocket } from "ws";
+import { nodePlatform } from "../../client/node.js";
+
+/** What came in over one connection: every text between guillemets, which is how the load writes its messages. */
+type Tapped = { readonly openedAt: number; readonly texts: Set<string> };
+
+const marked = /«[^»]*»/g;
+export const textsIn = (served: string): readonly string[] => served.match(marked) ?? [];
+
+/** A platform whose sockets remember what they received, connection by connection. */
+export const createTap = () => {
+  const connections: Tapped[] = [];
+  class TappedSocket extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      const tapped: Tapped = { openedAt: performance.now(), texts: new Set() };
+      connections.push(tapped);
+      this.on("message", (data: Buffer) => {
+        for (const text of textsIn(data.toString())) tapped.texts.add(text);
+      });
+    }
+  }
+  return {
+    platform: nodePlatform(TappedSocket),
+    /** Connections that were opened after `time` (of performance.now) and yet received the text. */
+    receivedAfter: (time: number, text: string): number =>
+      connections.filter(({ openedAt, texts }) => openedAt > time && texts.has(text)).length,
+    connections: (): number => connections.length,
+  };
+};
+export type Tap = ReturnType<typeof createTap>;
