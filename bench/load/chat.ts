@@ -44,6 +44,7 @@ export type Chat = {
  */
 export const openChat = async (server: ParleyServer, roles: readonly Role[], loop: () => ClosedLoop): Promise<Chat> => {
   let ownCopies = 0;
+  let connected = 0;
   const numberOfAnswer = createNumberFinder('"clientMessageId":"');
   const numberOfText = createNumberFinder('"text":"');
 
@@ -57,7 +58,7 @@ export const openChat = async (server: ParleyServer, roles: readonly Role[], loo
     } else if (kind === "message.new") {
       ownCopies++;
     } else {
-      expectHarmless(buffer.toString("utf8", start, end));
+      if (expectHarmless(buffer.toString("utf8", start, end)) === "connected") connected += 1;
     }
   };
 
@@ -74,6 +75,8 @@ export const openChat = async (server: ParleyServer, roles: readonly Role[], loo
     },
     { heartbeat: true },
   );
+  // Only what is accepted after `connected` arrives live.
+  await until(() => connected >= roles.length, "every device was told that it is connected");
   return { group, ownCopies: () => ownCopies };
 };
 
@@ -87,10 +90,19 @@ const harmless = new Set([
   "device.updated",
 ]);
 
-const expectHarmless = (text: string): void => {
+const expectHarmless = (text: string): string => {
   const { type } = JSON.parse(text) as { type?: unknown };
   if (typeof type !== "string" || !harmless.has(type))
     throw new Error(`unexpected frame on ${deviceId}: ${text.slice(0, 400)}`);
+  return type;
+};
+
+const until = async (condition: () => boolean, what: string, patienceMs = 15_000): Promise<void> => {
+  const deadline = performance.now() + patienceMs;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`not within ${patienceMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 };
 
 /** Waits until every sender has got back all its own messages; the loop itself waits only for the others. */
