@@ -4,10 +4,17 @@ const slow = [
   "test/acceptance/**/*.test.ts",
   "test/crash/**/*.test.ts",
   "test/cli/**/*.test.ts",
+  "test/infra/event-log/*.test.ts",
+  "test/infra/view-store/*.test.ts",
+  "test/gateway/gateway.test.ts",
+  "test/gateway/transport*.test.ts",
+  "test/gateway/outbox.test.ts",
+  "test/projections/delivery*.test.ts",
+  "test/client/client.test.ts",
   "test/commands/for-ever.test.ts",
 ];
 
-/** `fast`: pure and in-process suites, part of `npm run check`. `slow`: whole servers, sockets and kills. */
+/** `fast`: what `npm run check` runs. `slow`: whole servers, sockets, kills, and suites that open many real files. */
 export default defineConfig({
   test: {
     projects: [

@@ -37,7 +37,7 @@ export type ScriptedServer = {
   readonly stop: () => Promise<void>;
 };
 
-export const settings = {
+const settings = {
   onlyAdminsCanPost: false,
   onlyAdminsCanEdit: false,
   allowMemberInvites: true,
