@@ -1,12 +1,11 @@
 import { isOrWasMember } from "../domain/conversation/conversation.decide.js";
 import type { Conversation, ConversationCommand } from "../domain/conversation/conversation.js";
 import { defaultSettings } from "../domain/conversation/conversation.events.js";
-import { formerMember } from "../domain/conversation/decision.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { directConversationId, groupConversationId } from "../domain/kernel/ids.js";
 import { limits } from "../domain/kernel/limits.js";
-import { conversationNotFound, reject, type Rejection } from "../domain/rejections.js";
+import { conversationNotFound, formerMember, reject, type Rejection } from "../domain/rejections.js";
 import { preferencesOf, privacyOf } from "../domain/user/user.js";
 import type { AdvanceReceipts, Commands, StartGroup } from "./commands.js";
 import { needsNoLookUp, prepareWith } from "./look-up.js";

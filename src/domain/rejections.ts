@@ -29,3 +29,8 @@ export const conversationNotFound: Rejection = reject(
   "CONVERSATION_NOT_FOUND",
   "There is no such conversation among yours.",
 );
+
+/** For everything but reading what was visible to them. */
+export const formerMember: Rejection = reject("FORBIDDEN", "You are no longer a member of this conversation.");
+
+export const messageNotFound: Rejection = reject("MESSAGE_NOT_FOUND", "There is no such message in this conversation.");

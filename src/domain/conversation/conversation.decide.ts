@@ -2,7 +2,8 @@ import type { Decider, EventContext } from "../kernel/decider.js";
 import { E } from "../kernel/fp.js";
 import type { UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
-import { conversationNotFound, reject, type Rejection } from "../rejections.js";
+import { stamping } from "../kernel/stamping.js";
+import { conversationNotFound, formerMember, reject, type Rejection } from "../rejections.js";
 import {
   absent,
   evolve,
@@ -25,7 +26,7 @@ import {
   type Settings,
   type SettingsChanged,
 } from "./conversation.events.js";
-import { formerMember, stamping, type Decision, type With } from "./decision.js";
+import type { Decision, With } from "./decision.js";
 import { decideAboutMessage } from "./message.decide.js";
 import { mayInGroup, type GroupAct } from "./permissions.js";
 

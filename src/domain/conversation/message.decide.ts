@@ -1,7 +1,8 @@
 import { E } from "../kernel/fp.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
-import { reject } from "../rejections.js";
+import { stamping } from "../kernel/stamping.js";
+import { formerMember, messageNotFound, reject } from "../rejections.js";
 import { emojiOf, reactionKey, type Amendment } from "./amendments.js";
 import type {
   AboutMessages,
@@ -16,7 +17,7 @@ import type {
 } from "./conversation.js";
 import { mayInGroup } from "./permissions.js";
 import { findRecent, mayBeOlderThanRecent, type RecentMessage } from "./recent.js";
-import { formerMember, stamping, type Decision, type With } from "./decision.js";
+import type { Decision, With } from "./decision.js";
 
 /**
  * Messages from before the window that the command cannot be decided without. None while everything is in memory, or
@@ -147,7 +148,6 @@ const reactionsOf = (before: readonly string[], amendment: Amendment | undefined
   return reactions;
 };
 
-const messageNotFound = reject("MESSAGE_NOT_FOUND", "There is no such message in this conversation.");
 const replyNotFound = reject("MESSAGE_NOT_FOUND", "The message that `replyTo` names is not in this conversation.", [
   { field: "replyTo", expected: "the id of a message of this conversation" },
 ]);

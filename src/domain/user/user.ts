@@ -1,6 +1,7 @@
-import type { CommandContext, Decider, EventContext } from "../kernel/decider.js";
+import type { CommandContext, Decider } from "../kernel/decider.js";
 import { E, type Either } from "../kernel/fp.js";
-import { uuidv5, type ConversationId, type DeviceId } from "../kernel/ids.js";
+import type { ConversationId, DeviceId } from "../kernel/ids.js";
+import { stamping } from "../kernel/stamping.js";
 import { reject, type Rejection } from "../rejections.js";
 import {
   defaultPrivacy,
@@ -133,17 +134,12 @@ export const user: Decider<UserCommand, User, UserEvent> = {
   decide,
 };
 
-const stamping = ({ commandId, now, by }: CommandContext) => {
-  let made = 0;
-  return (): EventContext => ({ id: uuidv5("event", commandId, String(made++)), at: now, by });
-};
-
 /** A device that is seen again is written anew after a day, which is as exactly as the log knows when it was seen. */
 const seenAgainAfterMs = 24 * 60 * 60 * 1000;
 
 const decideRegister = (state: User, command: With<RegisterDevice>): Decision => {
   const { by, now } = command.context;
-  const stamp = stamping(command.context);
+  const stamp = stamping(command.context, 0);
   const known = state.situation === "registered" ? state.devices.get(by.deviceId) : undefined;
   if (known?.removedAt !== undefined && !isIssuedAfter(command.tokenIssuedAt, known.removedAt))
     return E.left(reject("UNAUTHORIZED", "This device was removed; it needs a token that is issued now."));
@@ -183,7 +179,7 @@ const decideRemove = (state: User, { deviceId, context }: With<RemoveDevice>): D
   const device = state.situation === "registered" ? state.devices.get(deviceId) : undefined;
   if (device === undefined) return E.left(reject("NOT_FOUND", "You have no such device."));
   if (device.situation === "removed") return E.right([]);
-  return E.right([{ type: "DeviceRemoved", ...stamping(context)(), deviceId }]);
+  return E.right([{ type: "DeviceRemoved", ...stamping(context, 0)(), deviceId }]);
 };
 
 const decideProfile = (state: User, { displayName, privacy, context }: With<ChangeProfile>): Decision => {
@@ -196,7 +192,7 @@ const decideProfile = (state: User, { displayName, privacy, context }: With<Chan
     ...(samePrivacy ? {} : { privacy: wanted }),
   };
   if (Object.keys(changes).length === 0) return E.right([]);
-  return E.right([{ type: "ProfileChanged", ...stamping(context)(), changes }]);
+  return E.right([{ type: "ProfileChanged", ...stamping(context, 0)(), changes }]);
 };
 
 const decidePreferences = (state: User, command: With<ChangePreferences>): Decision => {
@@ -209,5 +205,5 @@ const decidePreferences = (state: User, command: With<ChangePreferences>): Decis
   };
   if (Object.keys(changes).length === 0) return E.right([]);
   const { conversationId, context } = command;
-  return E.right([{ type: "PreferencesChanged", ...stamping(context)(), conversationId, changes }]);
+  return E.right([{ type: "PreferencesChanged", ...stamping(context, 0)(), conversationId, changes }]);
 };

@@ -1,6 +1,6 @@
 import type { Actor } from "../../domain/kernel/ids.js";
 import { E, t } from "../../domain/kernel/fp.js";
-import { reject } from "../../domain/rejections.js";
+import { reject, messageNotFound } from "../../domain/rejections.js";
 import type { MessageRow, ReceiptRow, ViewReads } from "../ports.js";
 import { visibleIntervals } from "../views/visibility.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
@@ -60,7 +60,6 @@ const ownMessage = async (
   return E.right({ sequence, withTimes: member.right.conversation.memberCount <= receiptTimesMembersMax });
 };
 
-const messageNotFound = reject("MESSAGE_NOT_FOUND", "There is no such message in this conversation.");
 const notTheSender = reject("FORBIDDEN", "Only its sender sees who has received and read a message.");
 
 const memberOf = (row: ReceiptRow, withTimes: boolean, seesReads: boolean): ReceiptsPage["members"][number] => ({

@@ -1,6 +1,6 @@
 import { E } from "../../domain/kernel/fp.js";
 import type { Actor } from "../../domain/kernel/ids.js";
-import { conversationNotFound, reject } from "../../domain/rejections.js";
+import { conversationNotFound, formerMember } from "../../domain/rejections.js";
 import type { MessageRow, OpenContent, SummaryRow, ViewReads } from "../ports.js";
 import { previewOf } from "./preview.js";
 import type { Answer, ConversationView, Queries, StateView, Summary } from "./queries.js";
@@ -23,10 +23,8 @@ export const summaryQuery =
 export const presentMember = async (reads: ViewReads, actor: Actor, conversationId: string): Answer<SummaryRow> => {
   const [row] = await reads.summaries(actor.userId, [conversationId]);
   if (row === undefined) return E.left(conversationNotFound);
-  return row.member.present ? E.right(row) : E.left(noLongerMember);
+  return row.member.present ? E.right(row) : E.left(formerMember);
 };
-
-const noLongerMember = reject("FORBIDDEN", "You are no longer a member of this conversation.");
 
 export const toSummary = async (row: SummaryRow, open: OpenContent): Promise<Summary> => ({
   conversation: conversationOf(row),
