@@ -12,6 +12,12 @@ const vendors = {
   "^pino": "^src/infra/|^src/cli/",
   "^commander/": "^src/cli/",
   "^ws/": "^test/|^bench/",
+  "^@eventstore/|^@grpc/|^google-protobuf": "^src/infra/event-log/|^test/",
+  "^mongodb": "^src/infra/(?!profiles)|^test/",
+  "^nats/": "^src/infra/(?!profiles)|^test/",
+  "^ioredis": "^src/infra/(?!profiles)|^test/",
+  "^minio": "^src/infra/(?!profiles)|^test/",
+  "^p-limit": "^src/commands/",
 };
 
 module.exports = {

@@ -14,7 +14,9 @@ const slow = [
   "test/commands/for-ever.test.ts",
 ];
 
-/** `fast`: what `npm run check` runs. `slow`: whole servers, sockets, kills, and suites that open many real files. */
+const stack = ["test/stack/**/*.test.ts"];
+
+/** `fast`: what `npm run check` runs. `slow`: whole servers, sockets, kills, and suites that open many real files. `stack`: on real servers. */
 export default defineConfig({
   test: {
     projects: [
@@ -22,7 +24,7 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: slow,
+          exclude: [...slow, ...stack],
           testTimeout: 20_000,
         },
       },
@@ -32,6 +34,15 @@ export default defineConfig({
           include: slow,
           testTimeout: 120_000,
           hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "stack",
+          include: stack,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },

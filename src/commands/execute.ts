@@ -27,6 +27,8 @@ export type CommandDependencies = {
   readonly lookUp: LookUpMessage;
   /** Members of a group. */
   readonly membersMax: number;
+  /** Whether other processes append to this log as well. */
+  readonly isShared?: boolean;
   /** Without it every cold load folds its whole stream. */
   readonly snapshots?: SnapshotStore;
   /** A snapshot could not be read or saved: no command fails for it. */
@@ -47,7 +49,7 @@ export type CommandSide = Commands & {
 
 /** The write side: every command on its aggregate's queue. */
 export const createCommands = (deps: CommandDependencies): CommandSide => {
-  const { log, home, ids, membersMax } = deps;
+  const { log, home, ids, membersMax, isShared = false } = deps;
   const conversationRoute = { ...routes.conversation, prepare: prepareWith(deps.lookUp), isPrepared: needsNoLookUp };
   const bytesMax = { ...loadedBytes, ...deps.loadedBytesMax };
   const snapshots = {
@@ -58,12 +60,18 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
   const conversations = createWriter(log, conversationRoute, {
     snapshots: snapshots.conversations,
     loadedBytesMax: bytesMax.conversations,
+    isShared,
   });
   const receipts = createWriter(log, routes.receipts, {
     snapshots: snapshots.receipts,
     loadedBytesMax: bytesMax.receipts,
+    isShared,
   });
-  const users = createWriter(log, routes.user, { snapshots: snapshots.users, loadedBytesMax: bytesMax.users });
+  const users = createWriter(log, routes.user, {
+    snapshots: snapshots.users,
+    loadedBytesMax: bytesMax.users,
+    isShared,
+  });
 
   const start = async (id: string, command: Omit<Start, "type" | "context">, context: CommandContext) => {
     const settled = await conversations.submit(id, { type: "StartConversation", ...command, context });
@@ -74,6 +82,11 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
   };
   const change = async (id: string, command: ConversationCommand) =>
     E.map(changed)(await conversations.submit(id, command));
+  /** Where others append too, only what the log has now can refuse. */
+  const accepted = async <A>(id: string, accept: (state: Conversation) => Either<Rejection, A>) => {
+    const known = accept(await conversations.current(id));
+    return E.isRight(known) || !isShared ? known : accept(await conversations.current(id, 0));
+  };
 
   return {
     ...createMessageCommands(deps, conversations),
@@ -98,7 +111,7 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       users.submit(context.by.userId, { type: "ChangeProfile", ...command, context }),
 
     changePreferences: async ({ conversationId, ...changes }, context) => {
-      const present = presentMember(await conversations.current(conversationId), context);
+      const present = await accepted(conversationId, (state) => presentMember(state, context));
       if (E.isLeft(present)) return present;
       const command = { type: "ChangePreferences" as const, conversationId, changes, context };
       const settled = await users.submit(context.by.userId, command);
@@ -144,13 +157,13 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     othersIn: async (conversationId, context) =>
       E.map((state: Present) => ({
         userIds: [...state.members.keys()].filter((userId) => userId !== context.by.userId),
-      }))(presentMember(await conversations.current(conversationId), context)),
+      }))(await accepted(conversationId, (state) => presentMember(state, context))),
 
     advanceReceipts: async (command, context) => {
-      const present = presentMember(await conversations.current(command.conversationId), context);
-      if (E.isLeft(present)) return present;
-      const refusal = beyondTheLast(present.right.lastSequence, command);
-      if (refusal !== undefined) return E.left(refusal);
+      const possible = await accepted(command.conversationId, (state) =>
+        E.chain((present: Present) => upToTheLast(present.lastSequence, command))(presentMember(state, context)),
+      );
+      if (E.isLeft(possible)) return possible;
       const { readReceipts } = privacyOf(await users.current(context.by.userId));
       const advance = { type: "AdvanceCursors" as const, ...command, private: !readReceipts, context };
       return receipts.submit(command.conversationId, advance);
@@ -190,9 +203,10 @@ const presentMember = (state: Conversation, { by }: CommandContext): Either<Reje
 };
 
 /** Cursors are refused by what the conversation knows; that they only grow is the receipts' own law. */
-const beyondTheLast = (lastSequence: number, command: AdvanceReceipts): Rejection | undefined => {
+const upToTheLast = (lastSequence: number, command: AdvanceReceipts): Either<Rejection, undefined> => {
   const upTo = Math.max(command.deliveredUpTo ?? 0, command.readUpTo ?? 0);
-  if (upTo <= lastSequence) return undefined;
+  if (upTo <= lastSequence) return E.right(undefined);
   const expected = `at most ${lastSequence}, the last sequence of the conversation`;
-  return reject("INVALID_MESSAGE", "upToSequence is beyond the last message.", [{ field: "upToSequence", expected }]);
+  const field = { field: "upToSequence", expected };
+  return E.left(reject("INVALID_MESSAGE", "upToSequence is beyond the last message.", [field]));
 };

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import pLimit from "p-limit";
 import { decodeConversationEvent } from "../domain/catalogue.js";
 import { acceptedMessage } from "../domain/conversation/conversation.js";
 import type { ContentType, Sealed } from "../domain/conversation/conversation.events.js";
@@ -95,13 +96,21 @@ const editMessage = async (
 const seal = (sealing: Sealing, messageId: string, type: ContentType, content: string, context: CommandContext) =>
   type === "encrypted" ? unsealed(content) : sealing.seal(messageId, context.by.userId, context.now, content);
 
+/**
+ * Reads of the log at once for repeats. A client that comes back sends everything again that it has no answer for: each
+ * of these waits for its turn, since the log refuses what it cannot take. How many wait is bounded by what the gateway
+ * takes from its connections.
+ */
+const repeatReads = pLimit(64);
+
 /** A key names one message: the same content again is a retry, other content a mistake that the client should see. */
 const differenceFrom = async (
   deps: MessageDependencies,
   sent: SendMessage,
   pos: number,
 ): Promise<Rejection | undefined> => {
-  const [recorded] = await deps.log.readStream(streamOf.conversation(sent.conversationId), pos, 1);
+  const stream = streamOf.conversation(sent.conversationId);
+  const [recorded] = await repeatReads(() => deps.log.readStream(stream, pos, 1));
   const first = recorded === undefined ? undefined : decodeConversationEvent(recorded);
   if (first?.type !== "MessageSent") throw new Error(`no message at ${sent.conversationId}@${pos}`);
   if (first.replyTo !== sent.replyTo || first.contentType !== sent.contentType) return keyReused;

@@ -44,8 +44,11 @@ export const transact = async <Command extends Routed, State, Event extends Rout
   stream: StreamName,
   known: Loaded<State>,
   jobs: Job<Command, State, Event>[],
+  /** Whether others append to the stream as well: an append tells when `known` was old, a refusal has to ask. */
+  isShared = false,
 ): Promise<Loaded<State>> => {
   let loaded = known;
+  let mustAsk = isShared && route.expects === "revision";
   const [first] = jobs;
   for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
     // From scratch includes what was looked up: it was so for the window of then.
@@ -53,8 +56,14 @@ export const transact = async <Command extends Routed, State, Event extends Rout
     await prepareFirst(route, loaded.state, jobs);
     const batch = decideAll(route, loaded, jobs);
     if (batch.events.length === 0) {
-      settleAll(batch, jobs, startPosition);
-      return loaded;
+      const now = mustAsk ? await catchUp(log, route, stream, loaded) : loaded;
+      mustAsk = false;
+      if (now.revision === loaded.revision) {
+        settleAll(batch, jobs, startPosition);
+        return loaded;
+      }
+      loaded = now;
+      continue;
     }
     const expected = route.expects === "any" ? "any" : loaded.revision < 0 ? "no_stream" : loaded.revision;
     const result = await appendUntilDefinite(log, stream, expected, batch.events).catch((error: unknown) => {

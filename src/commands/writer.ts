@@ -3,7 +3,7 @@ import { E, type Either } from "../domain/kernel/fp.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import { LogError, type EventLog } from "./ports.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
-import { loadAggregate } from "./load.js";
+import { catchUp, loadAggregate } from "./load.js";
 import type { Snapshots } from "./snapshots.js";
 import { transact, type Job, type Settled } from "./transact.js";
 
@@ -20,8 +20,11 @@ export type Writer<Command, State, Event> = {
     id: string,
     command: Command | Promise<Command>,
   ) => Promise<Either<Rejection, Settled<Command, State, Event>>>;
-  /** The state as this process last knew it: read from the log when it is not in memory. Waits for what was submitted. */
-  readonly current: (id: string) => Promise<State>;
+  /**
+   * The state as this process last knew it: read from the log when it is not in memory. Waits for what was submitted.
+   * Where others append as well it is at most `ageMsMax` old.
+   */
+  readonly current: (id: string, ageMsMax?: number) => Promise<State>;
   /** Commands waiting or in flight. */
   readonly pending: () => number;
 };
@@ -30,19 +33,34 @@ export type Writer<Command, State, Event> = {
 const queueMax = 5_000;
 /** Commands of one append. */
 const batchMax = 256;
+/** What others may have changed is looked at again after so long: who has left is told of typing no longer than that. */
+const trustedMs = 1_000;
 
 type Waiting<Command, State, Event> = Omit<Job<Command, State, Event>, "command"> & {
   readonly command: Command | Promise<Command>;
 };
-type Inspection<State> = { readonly inspect: (state: State) => void; readonly fail: (error: Error) => void };
+type Inspection<State> = {
+  readonly inspect: (state: State) => void;
+  readonly fail: (error: Error) => void;
+  readonly ageMsMax: number;
+};
+/** `knownAt`: when it last was what the log has, on the monotonic clock. */
+type Known<State> = Loaded<State> & { readonly knownAt: number };
+
+export type WriterOptions<State> = {
+  readonly snapshots: Snapshots<State>;
+  /** Folded states that stay in memory, by what they weigh. */
+  readonly loadedBytesMax: number;
+  /** Other processes append to the same streams. */
+  readonly isShared?: boolean;
+};
 
 export const createWriter = <Command extends Routed, State, Event extends RoutedEvent>(
   log: EventLog,
   route: Route<Command, State, Event>,
-  /** `loadedBytesMax`: folded states that stay in memory, by what they weigh. */
-  { snapshots, loadedBytesMax }: { readonly snapshots: Snapshots<State>; readonly loadedBytesMax: number },
+  { snapshots, loadedBytesMax, isShared = false }: WriterOptions<State>,
 ): Writer<Command, State, Event> => {
-  const loaded = new LRUCache<string, Loaded<State> & object>({
+  const loaded = new LRUCache<string, Known<State> & object>({
     maxSize: loadedBytesMax,
     sizeCalculation: ({ state }) => route.weigh(state),
   });
@@ -84,7 +102,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     }
     while (jobs.length > 0) {
       try {
-        remember(id, await transact(log, route, route.stream(id), await load(id), jobs));
+        remember(id, await transact(log, route, route.stream(id), await load(id), jobs, isShared));
       } catch (error) {
         loaded.delete(id);
         for (const job of jobs.splice(0)) refuse(job, error);
@@ -95,17 +113,24 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
   const load = async (id: string): Promise<Loaded<State>> =>
     loaded.get(id) ?? (await loadAggregate(log, route, route.stream(id), snapshots));
 
+  const isOlder = (known: Known<State>, ageMsMax: number): boolean =>
+    isShared && performance.now() - known.knownAt > ageMsMax;
+
   /** What does not exist is not kept: ids that somebody guesses must not drive out conversations that are in use. */
   const remember = (id: string, next: Loaded<State>): void => {
-    if (next.revision >= 0) loaded.set(id, snapshots.keep(route.stream(id), next));
+    if (next.revision >= 0) loaded.set(id, { ...snapshots.keep(route.stream(id), next), knownAt: performance.now() });
   };
 
-  const inspect = async (id: string, { inspect: seen, fail }: Inspection<State>): Promise<void> => {
+  const inspect = async (id: string, { inspect: seen, fail, ageMsMax }: Inspection<State>): Promise<void> => {
     try {
-      const next = await load(id);
-      remember(id, next);
+      const known = loaded.get(id);
+      const isOld = known !== undefined && isOlder(known, ageMsMax);
+      const next = isOld ? await catchUp(log, route, route.stream(id), known) : await load(id);
+      if (known === undefined || isOld) remember(id, next);
       seen(next.state);
     } catch (error) {
+      // A part may have been folded in already, in place.
+      loaded.delete(id);
       fail(asError(error));
     }
   };
@@ -124,11 +149,11 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
         pending += 1;
         if (!enqueue(id, { command, settle, fail })) settle(E.left(overloaded));
       }),
-    current: (id) => {
+    current: (id, ageMsMax = trustedMs) => {
       const idle = queues.has(id) ? undefined : loaded.get(id);
-      if (idle !== undefined) return Promise.resolve(idle.state);
+      if (idle !== undefined && !isOlder(idle, ageMsMax)) return Promise.resolve(idle.state);
       return new Promise((resolve, fail) => {
-        if (!enqueue(id, { inspect: resolve, fail })) fail(new LogError("UNAVAILABLE", overloaded.message));
+        if (!enqueue(id, { inspect: resolve, fail, ageMsMax })) fail(new LogError("UNAVAILABLE", overloaded.message));
       });
     },
     pending: () => pending,

@@ -84,3 +84,40 @@ export type Logger = {
   readonly warn: (details: object, message: string) => void;
   readonly error: (details: object, message: string) => void;
 };
+
+/** A connection as the other processes know it. */
+export type ConnectionKey = {
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly connectionId: string;
+};
+
+/**
+ * Which devices are connected to which gateway, as leases: whatever is not renewed is gone after `leaseMs`. It is a fast
+ * path and never the truth: who is missing from it heals by `sync`. Every method rejects, within a bounded time, while
+ * the store is away.
+ *
+ * - `enter`: the newest connection of a device wins everywhere. Answers the one it replaced, with the gateway that has to
+ *   close it; none when it was this connection itself or had lapsed.
+ * - `leave`: nothing happens when the device has a newer connection.
+ * - `renew`: all of them for another `leaseMs`. `lapsed` had no lease any more (flushed, or renewed too late) and have one
+ *   again: frames may have gone past them. `replaced` have a newer connection somewhere: their owner closes them.
+ */
+export type ConnectionRegistry = {
+  readonly enter: (connection: ConnectionKey) => Promise<(ConnectionKey & { readonly gatewayId: string }) | undefined>;
+  readonly leave: (connection: ConnectionKey) => Promise<void>;
+  readonly renew: (
+    connections: readonly ConnectionKey[],
+  ) => Promise<{ readonly lapsed: readonly ConnectionKey[]; readonly replaced: readonly ConnectionKey[] }>;
+  readonly devicesOf: (userId: string) => Promise<readonly string[]>;
+  /** Gateways that hold a connection of each user; a user without one is not in the answer. Answers keep the calls' order. */
+  readonly gatewaysOf: (userIds: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;
+};
+
+/** `burst` at once, then `perMinute` evenly (GCRA). */
+export type RateRule = { readonly perMinute: number; readonly burst: number };
+
+/** `retryAfterMs`: when the same request would be allowed; 0 for one that is. A refused one costs nothing. */
+export type RateLimiter = {
+  readonly take: (key: string, rule: RateRule) => Promise<{ readonly allowed: boolean; readonly retryAfterMs: number }>;
+};

@@ -1,5 +1,7 @@
 import { E, type Either } from "../domain/kernel/fp.js";
-import type { Ids } from "../commands/ports.js";
+import { LogError, type Ids } from "../commands/ports.js";
+import { StoreUnavailable } from "../projections/ports.js";
+import { gatewayLimits } from "./limits.js";
 import type { Logger } from "./ports.js";
 import type { Failure } from "./protocol/codes.js";
 
@@ -69,9 +71,21 @@ const called = <A>(task: () => Promise<A>): Promise<A> => {
   }
 };
 
-/** Logs a defect and makes the answer that says no more than where to look. */
+/**
+ * What the client is told of an error: to come back, when the log or a store cannot be asked now; of a defect, which is
+ * logged, no more than where to look.
+ */
 export const defect = (logger: Logger, ids: Ids, error: unknown, log: object): Failure => {
+  if (isAway(error)) {
+    logger.debug({ ...log, err: error }, "A request could not be answered now");
+    return { code: "UNAVAILABLE", message: "The server cannot answer this now; try again.", retryAfter };
+  }
   const errorId = ids.uuid();
   logger.error({ ...log, errorId, err: error }, "A request ended in a defect");
   return { code: "INTERNAL", message: `Something is wrong with the server; it is logged as ${errorId}.` };
 };
+
+const retryAfter = gatewayLimits.retryAfterS;
+
+const isAway = (error: unknown): boolean =>
+  error instanceof StoreUnavailable || (error instanceof LogError && error.code !== "TOO_LARGE");

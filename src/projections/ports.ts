@@ -30,6 +30,15 @@ export type EventSource = {
   ) => { readonly stop: () => void };
 };
 
+/** A store that cannot be asked now, though nothing is wrong with the request: what it rejects with. */
+export class StoreUnavailable extends Error {
+  readonly code = "UNAVAILABLE";
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "StoreUnavailable";
+  }
+}
+
 /** How far a store's views have come, and in which incarnation of the log. A store stamps its own atomically with the changes. */
 export type Checkpoint = { readonly position: Position; readonly epoch: string };
 
@@ -247,4 +256,46 @@ export type Bus = {
   readonly connected: (userId: string, exceptDeviceId?: string) => boolean;
   /** Ends the device's session, wherever it is, with 4401: it was removed. */
   readonly disconnect: (userId: string, deviceId: string) => void;
+};
+
+/**
+ * Partitions of the log's streams shared among processes by leases. Leases only share work: two holders of one partition
+ * are harmless, and while the store of leases is away for longer than a lease everybody holds all of them.
+ */
+export type PartitionLeases = {
+  readonly held: () => readonly number[];
+  /** Gives them back, so that others need not wait until they lapse. */
+  readonly stop: () => Promise<void>;
+};
+
+export type Job = { readonly id: string; readonly payload: string };
+
+/** What became of one attempt. A handler that rejects is `retry` after the queue's own backoff. */
+export type JobOutcome =
+  | { readonly kind: "done" }
+  | { readonly kind: "retry"; readonly afterMs: number }
+  | { readonly kind: "dead"; readonly reason: string };
+
+export type DeadJob = Job & { readonly reason: string; readonly attempts: number; readonly diedAt: number };
+
+/**
+ * Jobs that are done at least once each, in no particular order. `enqueue` is durable when it resolves; an id that was
+ * enqueued within `deduplicateMs` is one job, whether it is done or not. A job whose consumer dies is given to another
+ * after `visibilityMs`; one that takes longer is kept from others for as long as its handler runs. After `attemptsMax`
+ * attempts it is a dead letter, which stays until it is redriven or removed.
+ */
+export type WorkQueue = {
+  /** Rejects with StoreUnavailable when the queue cannot take them: full, or away. Repeat the identical call. */
+  readonly enqueue: (jobs: readonly Job[]) => Promise<void>;
+  /** At most `concurrency` handlers at once. */
+  readonly consume: (
+    handler: (job: Job, attempt: number) => Promise<JobOutcome>,
+    options: { readonly concurrency: number },
+  ) => { /** Waits for the handlers under way. */ readonly stop: () => Promise<void> };
+  /** Oldest first, after the id `after`. */
+  readonly dead: (page: { readonly after?: string; readonly limit: number }) => Promise<readonly DeadJob[]>;
+  /** As new jobs, attempts at zero. Answers how many there were. */
+  readonly redrive: (ids: readonly string[]) => Promise<number>;
+  readonly removeDead: (ids: readonly string[]) => Promise<number>;
+  readonly stats: () => Promise<{ readonly waiting: number; readonly dead: number }>;
 };

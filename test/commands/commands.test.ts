@@ -97,6 +97,39 @@ describe("commands on a real log", () => {
     expect(lost).toBe(4);
   });
 
+  it("answers every repeat of a client that sends all again, though the log takes only so many reads at once", async () => {
+    const commands = commandsOn(kit);
+    const conversationId = await startGroup(commands);
+    const send = (i: number) =>
+      commands.sendMessage({ conversationId, clientMessageId: `m-${i}`, ...textOf(`${i}`) }, context("alice"));
+    const all = Array.from({ length: 1_100 }, (_, i) => i);
+    const first = (await Promise.all(all.map(send))).map(right);
+    const again = (await Promise.all(all.map(send))).map(right);
+    expect(again).toEqual(first.map((ack) => ({ ...ack, duplicate: true, position: 0 })));
+  });
+
+  it("refuses only by what the log has, however old what this process knows", async () => {
+    const [one, two] = [1, 2].map(() => commandsOn(kit, kit.log, { isShared: true }));
+    if (one === undefined || two === undefined) throw new Error("two processes");
+    const conversationId = await startGroup(one);
+    const send = (commands: typeof one, by: string, id: string) =>
+      commands.sendMessage({ conversationId, clientMessageId: id, ...textOf(id) }, context(by));
+    expect(await send(two, "carol", "c-1")).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });
+    right(await one.addMembers({ conversationId, userIds: ["carol"] }, context("alice")));
+    expect(right(await send(two, "carol", "c-1"))).toMatchObject({ sequence: 1 });
+    right(await send(one, "alice", "a-1"));
+    right(await two.advanceReceipts({ conversationId, readUpTo: 2 }, context("carol")));
+    right(await one.removeMember({ conversationId, userId: "carol" }, context("alice")));
+    expect(await send(two, "carol", "c-2")).toMatchObject({ left: { code: "FORBIDDEN" } });
+    // Nothing to change by what `two` knows: removed and added again by the other.
+    right(await two.addMembers({ conversationId, userIds: ["carol"] }, context("alice")));
+    right(await one.removeMember({ conversationId, userId: "carol" }, context("alice")));
+    expect(right(await two.addMembers({ conversationId, userIds: ["carol"] }, context("alice"))).added).toEqual([
+      "carol",
+    ]);
+    right(await one.changePreferences({ conversationId, pinned: 1 }, context("carol")));
+  });
+
   it("answers UNAVAILABLE, decides nothing and goes on when the log comes back", async () => {
     const conversationId = await startGroup();
     let down = true;

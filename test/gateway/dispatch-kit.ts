@@ -307,9 +307,9 @@ export const createMemoryApp = () => {
       });
       return release;
     },
-    breakDown: (name: string) =>
+    breakDown: (name: string, error = new Error(`secret of ${name}`)) =>
       broken.set(name, () => {
-        throw new Error(`secret of ${name}`);
+        throw error;
       }),
   };
 };

@@ -1,3 +1,5 @@
+import { LogError } from "../../src/commands/ports.js";
+import { StoreUnavailable } from "../../src/projections/ports.js";
 import { describe, expect, it } from "vitest";
 import type { HttpResponse } from "../../src/gateway/ports.js";
 import { foreignCalls, malformedCalls } from "../kit/malformed.js";
@@ -293,6 +295,17 @@ describe("refusals before any handler", () => {
     expect([answer.status, answer.json.error, answer.headers["retry-after"]]).toEqual([503, "UNAVAILABLE", "1"]);
     expect(answer.headers["www-authenticate"]).toBeUndefined();
     expect(kit.metrics).not.toContain("authentication rest");
+  });
+
+  it.each([
+    ["the log", new LogError("UNAVAILABLE", "secret of the log")],
+    ["a store", new StoreUnavailable("secret of the store")],
+  ])("say 503 and when to come back while %s is away", async (_, error: Error) => {
+    const { ask, kit } = createClient();
+    kit.breakDown("startGroup", error);
+    const answer = await ask("POST", "/groups", { body: { name: "n", participantIds: [] } });
+    expect([answer.status, answer.json.error, answer.headers["retry-after"]]).toEqual([503, "UNAVAILABLE", "1"]);
+    expect(JSON.stringify(answer.json)).not.toContain("secret");
   });
 
   it("turn a defect into 500 with nothing leaked", async () => {
