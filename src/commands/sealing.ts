@@ -12,7 +12,7 @@ export type Sealing = {
   readonly seal: (messageId: string, owner: string, at: number, text: string) => Sealed | Promise<Sealed>;
   /** A keyed digest of the content: the same for the same content, owner and month, and telling nothing without the key. */
   readonly digest: (messageId: string, owner: string, at: number, text: string) => Promise<string>;
-  /** Once, and only from memory: what this process sealed a moment ago, for its delivery. */
+  /** Only from memory: what this process sealed a moment ago, once, or what a key in memory opens. @throws as `open` */
   readonly openNow: (messageId: string, sealed: Sealed) => string | undefined;
   /** Null when the key is gone. @throws Error when the data were tampered with. */
   readonly open: (messageId: string, sealed: Sealed) => Promise<string | null>;
@@ -40,8 +40,13 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
   };
 
   return {
-    openNow: (_messageId, sealed) =>
-      sealed.alg === "none" ? sealed.data : plaintexts.take(sealed.data.slice(0, nonceChars)),
+    openNow: (messageId, sealed) => {
+      if (sealed.alg === "none") return sealed.data;
+      const known = plaintexts.take(sealed.data.slice(0, nonceChars));
+      if (known !== undefined) return known;
+      const key = keys.cached(sealed.keyId);
+      return key && openWith(key, messageId, sealed.data);
+    },
     seal: (messageId, owner, at, text) => {
       if (!enabled) return unsealed(text);
       const keyId = keyIdOf(owner, at);

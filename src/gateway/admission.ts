@@ -20,14 +20,14 @@ export const createAdmission = ({ app, shared, metrics, clock, ids, logger, conf
   const register = async (
     connection: Connection,
     { issuedAt }: Claims,
-    enter: () => void,
+    enter: () => void | Promise<void>,
   ): Promise<Failure | undefined> => {
     const { connectionId, actor, deviceType } = connection;
     const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: actor };
     try {
       const registered = await shared.deviceConnected({ deviceType, ...issued(issuedAt) }, context);
       if (E.isLeft(registered)) return registered.left;
-      enter();
+      await enter();
       await app.head();
       return undefined;
     } catch (error) {
@@ -35,7 +35,11 @@ export const createAdmission = ({ app, shared, metrics, clock, ids, logger, conf
     }
   };
 
-  return async (connection: Connection, claims: Claims, enter: () => void): Promise<object | undefined> => {
+  return async (
+    connection: Connection,
+    claims: Claims,
+    enter: () => void | Promise<void>,
+  ): Promise<object | undefined> => {
     const failure = await register(connection, claims, enter);
     if (failure !== undefined) {
       if (failure.code === "UNAUTHORIZED") metrics.authenticationFailed("upgrade");

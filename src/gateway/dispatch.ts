@@ -15,7 +15,7 @@ export type Dispatcher = {
   readonly opened: (
     connection: Connection,
     claims: Claims,
-    options: { readonly syncToken?: string; readonly enter?: () => void },
+    options: { readonly syncToken?: string; readonly enter?: () => void | Promise<void> },
   ) => Promise<void>;
   readonly text: (connection: Connection, text: string) => void;
   readonly binary: (connection: Connection) => void;

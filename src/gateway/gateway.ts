@@ -4,6 +4,8 @@ import type { HttpResponse, Logger } from "./ports.js";
 import { drain } from "./gateway-drain.js";
 import { createPages } from "./gateway-pages.js";
 import type { Hub, HubConnection } from "./hub.js";
+import { closeCodes } from "./protocol/codes.js";
+import type { Registration } from "./registration.js";
 import { createOutboxes, type Outbox, type Outboxes, type Pipe } from "./outbox.js";
 import { startTransport, type SocketEvents, type Transport, type TransportOptions } from "./transport-uws.js";
 import type { Accepted, UpgradeAuthenticator } from "./transport-uws-upgrade.js";
@@ -26,7 +28,7 @@ export type GatewayConfig = {
 };
 
 /** `enter`: to be called when the device may come in. From then on frames reach it, and an older connection of it ends. */
-export type Opening = { readonly syncToken?: string; readonly enter?: () => void };
+export type Opening = { readonly syncToken?: string; readonly enter?: () => void | Promise<void> };
 
 /** What the gateway asks of `dispatch.ts`. Nothing but `opened` and `drain` takes its time; nothing throws. */
 export type Dispatching = {
@@ -48,6 +50,8 @@ export type GatewayDependencies = {
   readonly dispatcher: Dispatching;
   readonly rest: (request: HttpRequest) => Promise<HttpResponse>;
   readonly hub: Hub;
+  /** Makes connections known to other gateways, where there are any. */
+  readonly registration?: Pick<Registration, "enter" | "leave">;
   readonly metrics: GatewayMetrics;
   readonly metricsText: () => Promise<string>;
   readonly logger: Logger;
@@ -84,7 +88,6 @@ const defaults = {
 } as const;
 
 const oversizeCode = 4413;
-const replacedCode = 4409;
 const defectCode = 1011;
 
 type Socket = { readonly connection: HubConnection; readonly outbox: Outbox };
@@ -175,7 +178,7 @@ const transportOptions = ({
 
 /** One socket's life: made known to the dispatcher, which lets it into the hub before it reads the log's head. */
 const socketEvents = (
-  { hub, dispatcher, metrics, logger }: GatewayDependencies,
+  { hub, registration, dispatcher, metrics, logger }: GatewayDependencies,
   outboxes: Outboxes,
   live: Live,
   onClosed: () => void,
@@ -184,11 +187,12 @@ const socketEvents = (
     const socket = createSocket(pipe, accepted, outboxes);
     const { connection } = socket;
     live.add(socket);
-    const enter = (): void => {
+    const enter = (): void | Promise<void> => {
       if (!live.has(socket)) return;
       const { replaced, reconnect } = hub.register(connection);
-      replaced?.close(replacedCode, "replaced by a newer connection of this device");
+      replaced?.close(closeCodes.replaced.code, closeCodes.replaced.reason);
       if (reconnect) metrics.reconnected();
+      return registration?.enter(connection);
     };
     metrics.connectionOpened();
     const { claims, syncToken } = accepted;
@@ -215,6 +219,7 @@ const socketEvents = (
     socket.outbox.closed();
     live.delete(socket);
     hub.unregister(socket.connection);
+    registration?.leave(socket.connection);
     metrics.connectionClosed(code);
     onClosed();
     dispatcher.closed(socket.connection);

@@ -11,8 +11,8 @@ export type Application = {
   readonly commands: Commands;
   readonly queries: Queries;
   readonly typing: Typing;
-  /** The user's devices that are connected now. */
-  readonly connectedDevices: (userId: string) => readonly string[];
+  /** The user's devices that are connected now, wherever that is. */
+  readonly connectedDevices: (userId: string) => readonly string[] | Promise<readonly string[]>;
   /** Opaque incarnation of the log. */
   readonly epoch: string;
   /** Position of the log's last event. */

@@ -30,6 +30,8 @@ export type Shared = {
    * whoever follows the log, for every DeviceRemoved; once more than needed costs a look-up.
    */
   readonly deviceRemoved: (userId: string, deviceId: string) => void;
+  /** Removals may have been missed: every device is looked at in the log when it calls next. */
+  readonly removalsMissed: () => void;
 };
 
 /** `iat` of the token, Unix milliseconds: a removed device comes back only with one that is newer. */
@@ -71,7 +73,7 @@ const crowded = (): Rejection => ({
   retryAfter: bounds.retryAfterS + Math.floor(Math.random() * 10),
 });
 
-type Devices = Pick<Shared, "deviceConnected" | "deviceCalled" | "deviceRemoved">;
+type Devices = Pick<Shared, "deviceConnected" | "deviceCalled" | "deviceRemoved" | "removalsMissed">;
 
 const createDevices = (app: Application, wrote: Shared["wrote"]): Devices => {
   /** Oldest sighting first. To forget one costs a look-up when it calls again. */
@@ -85,7 +87,7 @@ const createDevices = (app: Application, wrote: Shared["wrote"]): Devices => {
   const register = async (command: Issued & { deviceType?: DeviceType }, context: CommandContext) => {
     const removalsBefore = removals;
     // Who is connected is not unseen, whenever it was registered.
-    const connectedDevices = app.connectedDevices(context.by.userId);
+    const connectedDevices = await app.connectedDevices(context.by.userId);
     const registered = await app.commands.registerDevice({ ...command, connectedDevices }, context);
     if (E.isLeft(registered)) return registered;
     wrote(context.by.userId, registered.right.position);
@@ -102,6 +104,10 @@ const createDevices = (app: Application, wrote: Shared["wrote"]): Devices => {
     deviceRemoved: (userId, deviceId) => {
       removals++;
       known.delete(keyOf({ userId, deviceId }));
+    },
+    removalsMissed: () => {
+      removals++;
+      known.clear();
     },
   };
 };

@@ -1,6 +1,6 @@
 import { E, type Either } from "../domain/kernel/fp.js";
-import { LogError, type Ids } from "../commands/ports.js";
-import { StoreUnavailable } from "../projections/ports.js";
+import type { Ids } from "../commands/ports.js";
+import { isAway } from "../projections/ports.js";
 import { gatewayLimits } from "./limits.js";
 import type { Logger } from "./ports.js";
 import type { Failure } from "./protocol/codes.js";
@@ -86,6 +86,3 @@ export const defect = (logger: Logger, ids: Ids, error: unknown, log: object): F
 };
 
 const retryAfter = gatewayLimits.retryAfterS;
-
-const isAway = (error: unknown): boolean =>
-  error instanceof StoreUnavailable || (error instanceof LogError && error.code !== "TOO_LARGE");

@@ -39,6 +39,10 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** Whether an error says that a store or the log cannot be asked now: what was asked may be asked again. */
+export const isAway = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "UNAVAILABLE" || error.code === "OUTCOME_UNKNOWN");
+
 /** How far a store's views have come, and in which incarnation of the log. A store stamps its own atomically with the changes. */
 export type Checkpoint = { readonly position: Position; readonly epoch: string };
 

@@ -145,7 +145,10 @@ type Batch = {
 };
 
 /** Projects as many of the events as it can: up to the first one that cannot be. */
-const projectBatch = (events: readonly RecordedEvent[], decode: (recorded: RecordedEvent) => DomainEvent): Batch => {
+export const projectBatch = (
+  events: readonly RecordedEvent[],
+  decode: (recorded: RecordedEvent) => DomainEvent = decodeEvent,
+): Batch => {
   const changes: ViewChange[] = [];
   let position: Position | undefined;
   for (const recorded of events) {

@@ -77,7 +77,7 @@ const nameOf = ({ actor }: Connection) => `${actor.userId}/${actor.deviceId}`;
 /** Answers every text frame with itself; `opened` is announced with a frame, as `connected` would be. */
 export const echoDispatcher = (told: string[]): Dispatching => ({
   opened: (connection, claims, { syncToken, enter }) => {
-    enter?.();
+    void enter?.();
     told.push(
       `opened ${nameOf(connection)} ${connection.deviceType} ${claims.expiresAt > Date.now()} ${syncToken ?? ""}`.trim(),
     );

@@ -297,10 +297,10 @@ describe("refusals before any handler", () => {
     expect(kit.metrics).not.toContain("authentication rest");
   });
 
-  it.each([
+  it.each<readonly [string, Error]>([
     ["the log", new LogError("UNAVAILABLE", "secret of the log")],
     ["a store", new StoreUnavailable("secret of the store")],
-  ])("say 503 and when to come back while %s is away", async (_, error: Error) => {
+  ])("say 503 and when to come back while %s is away", async (_, error) => {
     const { ask, kit } = createClient();
     kit.breakDown("startGroup", error);
     const answer = await ask("POST", "/groups", { body: { name: "n", participantIds: [] } });

@@ -50,7 +50,7 @@ export const me: Handler = async (rest, call) => ok(await visible(rest, call, ()
 export const readMe = async ({ app }: RestContext, { actor, context }: Call) => {
   const answer = await app.queries.me(actor);
   if (E.isLeft(answer)) return answer;
-  const connected = new Set(app.connectedDevices(actor.userId));
+  const connected = new Set(await app.connectedDevices(actor.userId));
   const devices = answer.right.devices.map((device) =>
     connected.has(device.deviceId) ? { ...device, lastSeen: Math.max(device.lastSeen, context.now) } : device,
   );

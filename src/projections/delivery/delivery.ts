@@ -2,11 +2,13 @@ import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from ".
 import type { Sealed } from "../../domain/conversation/conversation.events.js";
 import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
+import { whileAway } from "../while-away.js";
 import { deletionsAfter, deletionsIn, type Deletions } from "./deletions.js";
 import { userDeliveries } from "./deliveries.js";
 import type { InboxUpdates } from "./inbox-updates.js";
 import { createLanes } from "./lanes.js";
 import { createReadPrivacy, type ReadPrivacy } from "./read-privacy.js";
+import { createProgress, type Progress } from "./progress.js";
 import type { ReceiptRollups } from "./receipt-rollups.js";
 import { createMemberships, type Memberships } from "./recipients.js";
 import { createResolve, isReceipts } from "./resolve.js";
@@ -24,9 +26,26 @@ export type DeliveryDependencies = {
   /** An event that could not be delivered: it is passed over, and the devices heal by sync. */
   readonly onUndeliverable: (event: RecordedEvent, error: Error) => void;
   readonly onFailure: (error: Error) => void;
+  /** Where several projectors share the work; omitted: everything, from the log's head on. */
+  readonly share?: DeliveryShare;
   /** Events that wait for something to be read; for tests. */
   readonly waitingEventsMax?: number;
 };
+
+/** One projector's part of the log. */
+export type DeliveryShare = {
+  /** Events after it are delivered: a device may get a frame again, and drops what it has by `pos`. */
+  readonly from: Position;
+  /** Of the others only privacy is followed. */
+  readonly isMine: (recorded: RecordedEvent) => boolean;
+  /** It happened a while ago: what was deleted since stands in later batches, so the log is asked. */
+  readonly isLate: (recorded: RecordedEvent) => boolean;
+  /** Each frame up to this position was answered or given up; with ever greater positions. */
+  readonly onDelivered: (position: Position) => void;
+};
+
+/** Events of a share whose frames are under way; beyond them the log is not read on. */
+const underWayMax = 10_000;
 
 export type DeliveryProjector = { readonly position: () => Position; readonly stop: () => void };
 
@@ -41,6 +60,9 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const privacy = createReadPrivacy(source);
   const noting: Noting = { inboxUpdates: deps.inboxUpdates, rollups: deps.rollups, typing: deps.typing, privacy };
   const resolve = createResolve({ ...deps, memberships, privacy });
+  const share = deps.share;
+  const progress = share && createProgress(share.onDelivered, underWayMax);
+  let stopped = false;
   let position = 0;
   /** Up to here the log was ahead of delivery: what was deleted meanwhile stands in no batch, so the log is asked. */
   let behindTo = 0;
@@ -53,11 +75,13 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
     const deletedAfter = deletionsAfter(source, conversationId);
     return async (recorded) => {
       try {
-        const deliveries = await resolve.later(recorded, () => deletedAfter(recorded.revision));
-        await bus.deliver(deliveries);
+        const resolved = () => resolve.later(recorded, () => deletedAfter(recorded.revision));
+        await bus.deliver(await whileAway(resolved, () => stopped));
         note(noting, memberships, recorded);
       } catch (error) {
         failed(recorded, error);
+      } finally {
+        progress?.end(recorded.position);
       }
     };
   }, deps.waitingEventsMax);
@@ -79,6 +103,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
       const userId = streamId(recorded.stream);
       const event = decodeUserEvent(recorded);
       privacy.follow(userId, event);
+      if (share?.isMine(recorded) === false) return [];
       if (event.type === "DeviceRemoved") bus.disconnect(userId, event.deviceId);
       return userDeliveries(userId, event);
     } catch (error) {
@@ -93,21 +118,40 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
     for (const recorded of events) {
       position = recorded.position;
       if (recorded.stream.startsWith("user-")) ready.push(...ofUser(recorded));
-      if (!isConversations(recorded)) continue;
-      const waits = lanes.isOpen(recorded) || position <= behindTo;
+      if (!isConversations(recorded) || share?.isMine(recorded) === false) continue;
+      const waits = lanes.isOpen(recorded) || position <= behindTo || share?.isLate(recorded) === true;
       const now = waits ? undefined : attempt(recorded, deleted);
-      if (now === undefined) lanes.wait(recorded);
-      else ready.push(...now);
+      if (now === undefined) {
+        progress?.begin(recorded.position);
+        lanes.wait(recorded);
+      } else ready.push(...now);
     }
     // In process the outboxes take frames at once; a lane's events are of other conversations, so order is kept.
-    void bus.deliver(ready);
-    return lanes.room()?.then(async () => {
-      behindTo = await source.head();
+    const delivered = bus.deliver(ready);
+    if (progress !== undefined) settle(progress, position, delivered);
+    const room = lanes.room();
+    if (room === undefined) return progress?.room();
+    return room.then(async () => {
+      behindTo = await whileAway(source.head, () => stopped);
     });
   };
 
-  const subscription = source.subscribe("head", { onEvents, onFailure: deps.onFailure });
-  return { position: () => position, stop: subscription.stop };
+  const subscription = source.subscribe(share?.from ?? "head", { onEvents, onFailure: deps.onFailure });
+  return {
+    position: () => position,
+    stop: () => {
+      stopped = true;
+      subscription.stop();
+    },
+  };
+};
+
+/** The position is done when its frames are: a bus whose answer takes time never rejects. */
+const settle = (progress: Progress, position: Position, delivered: void | Promise<void>): void => {
+  progress.begin(position);
+  void Promise.resolve(delivered).then(() => {
+    progress.end(position);
+  });
 };
 
 const isConversations = (recorded: RecordedEvent): boolean =>
