@@ -1,0 +1,63 @@
+/**
+ * `…:projectors:{leases}:holders`, a sorted set: holders by the end of their lease in Unix milliseconds of Redis' clock.
+ * `…:projectors:{leases}:owners`, a hash: partition → holder. A partition is free when its owner's lease has ended.
+ */
+export const holdersKey = (prefix: string): string => `${prefix}:projectors:{leases}:holders`;
+export const ownersKey = (prefix: string): string => `${prefix}:projectors:{leases}:owners`;
+
+/**
+ * KEYS: holders, owners. ARGV: holder, partitions, leaseMs. Renews the holder's lease and answers its partitions, after it
+ * has taken up to its fair share: first free ones, then the excess of others. An owner learns with its own next tick what
+ * was taken from it: for that long there are two, where giving back and taking would leave nobody.
+ */
+export const tickScript = `
+local holder, partitions, leaseMs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + leaseMs), holder)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+local living, counts = {}, {}
+for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do living[name], counts[name] = true, 0 end
+local share = math.ceil(partitions / redis.call('ZCARD', KEYS[1]))
+
+local owners = {}
+for partition = 0, partitions - 1 do
+  local owner = redis.call('HGET', KEYS[2], partition)
+  if owner and living[owner] then
+    owners[partition] = owner
+    counts[owner] = counts[owner] + 1
+  end
+end
+local function take(partition)
+  redis.call('HSET', KEYS[2], partition, holder)
+  owners[partition] = holder
+  counts[holder] = counts[holder] + 1
+end
+for partition = 0, partitions - 1 do
+  if not owners[partition] and counts[holder] < share then take(partition) end
+end
+for partition = 0, partitions - 1 do
+  local owner = owners[partition]
+  if counts[holder] < share and owner and owner ~= holder and counts[owner] > share then
+    counts[owner] = counts[owner] - 1
+    take(partition)
+  end
+end
+redis.call('PEXPIRE', KEYS[1], 2 * leaseMs)
+redis.call('PEXPIRE', KEYS[2], 2 * leaseMs)
+
+local mine = {}
+for partition = 0, partitions - 1 do
+  if owners[partition] == holder then mine[#mine + 1] = partition end
+end
+return mine
+`;
+
+/** KEYS: holders, owners. ARGV: holder. */
+export const stopScript = `
+redis.call('ZREM', KEYS[1], ARGV[1])
+local owners = redis.call('HGETALL', KEYS[2])
+for i = 1, #owners, 2 do
+  if owners[i + 1] == ARGV[1] then redis.call('HDEL', KEYS[2], owners[i]) end
+end
+`;

@@ -1,0 +1,113 @@
+import type { Redis } from "ioredis";
+import type { PartitionLeases } from "../../projections/ports.js";
+import { defineScript } from "../redis.js";
+import { holdersKey, ownersKey, stopScript, tickScript } from "./redis-scripts.js";
+
+export type PartitionLeasesOptions = {
+  readonly redis: Redis;
+  /** In front of every key, before a colon. */
+  readonly prefix: string;
+  /** This incarnation of the process: no other has the name at the same time. */
+  readonly holder: string;
+  /** Their number, from 0 on; the same for all holders. */
+  readonly partitions: number;
+  readonly leaseMs?: number;
+  /** Between two renewals. A dead holder's partitions are taken over within `leaseMs` and this. */
+  readonly everyMs?: number;
+  /**
+   * Told of each real change, ascending, one call after another; changes during a call are told as one afterwards.
+   * `stop` is the caller's own doing and not told.
+   */
+  readonly onChange: (held: readonly number[]) => void | Promise<void>;
+  /** Told of each renewal that failed, of `stop` when it could not give back, and of an `onChange` that failed. */
+  readonly onProblem: (error: Error) => void;
+};
+
+/**
+ * Shares partitions evenly, ceil(partitions / living holders) each at most, except that what nobody else lacks stays
+ * where it is. Starts at once, also while Redis is away: after `leaseMs` without an answer it holds all of them, and
+ * comes back to its share with the first answer.
+ */
+export const startPartitionLeases = (options: PartitionLeasesOptions): PartitionLeases => {
+  const { redis, prefix, holder, partitions, leaseMs = 10_000, everyMs = 2_500, onChange, onProblem } = options;
+  const renew = defineScript(redis, "parleyLeasesTick", tickScript);
+  const giveBack = defineScript(redis, "parleyLeasesStop", stopScript);
+  const keys = [holdersKey(prefix), ownersKey(prefix)];
+  const teller = createTeller(onChange, onProblem);
+  let held: readonly number[] = [];
+  let stopped = false;
+  /** Monotonic: a clock that is set must not make an outage of a moment, nor a moment of an outage. */
+  let answeredAt = performance.now();
+  let ticking: Promise<void> | undefined;
+
+  const hold = (next: readonly number[]): void => {
+    if (stopped) return;
+    held = next;
+    teller.tell(next);
+  };
+  const tick = async (): Promise<void> => {
+    try {
+      const mine = (await renew(keys, [holder, partitions, leaseMs])) as readonly number[];
+      answeredAt = performance.now();
+      hold(mine);
+    } catch (error) {
+      onProblem(errorOf(error));
+      if (performance.now() - answeredAt > leaseMs)
+        hold(Array.from({ length: partitions }, (_, partition) => partition));
+    }
+  };
+  const tickOnce = (): void => {
+    ticking ??= tick().finally(() => (ticking = undefined));
+  };
+  const timer = setInterval(tickOnce, everyMs);
+  tickOnce();
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    held = [];
+    clearInterval(timer);
+    // Before the tick under way has ended it could take again what was given back.
+    await ticking;
+    await giveBack(keys, [holder]).catch((error: unknown) => {
+      onProblem(errorOf(error));
+    });
+    await teller.stop();
+  };
+  let stopping: Promise<void> | undefined;
+
+  return {
+    held: () => held,
+    stop: () => (stopping ??= stop()),
+  };
+};
+
+/** Tells what is held when it differs from what was told last: never two calls at once, the newest state only. */
+const createTeller = (onChange: PartitionLeasesOptions["onChange"], onProblem: (error: Error) => void) => {
+  let told = "";
+  let current: readonly number[] = [];
+  let telling: Promise<void> | undefined;
+  let stopped = false;
+  const isNews = (): boolean => !stopped && told !== current.join();
+  const run = async (): Promise<void> => {
+    while (isNews()) {
+      told = current.join();
+      try {
+        await onChange(current);
+      } catch (error) {
+        onProblem(errorOf(error));
+      }
+    }
+  };
+  return {
+    tell: (held: readonly number[]): void => {
+      current = held;
+      if (isNews()) telling ??= run().finally(() => (telling = undefined));
+    },
+    /** Waits for the call under way; there are no others after it. */
+    stop: async (): Promise<void> => {
+      stopped = true;
+      await telling;
+    },
+  };
+};
+
+const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -1,0 +1,58 @@
+import type { RateLimiter, RateRule } from "../../gateway/ports.js";
+
+export type MemoryRateLimiterOptions = {
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** The keys that are remembered; beyond it the one that was asked about longest ago is forgotten and starts afresh. */
+  readonly keysMax?: number;
+};
+
+/** Some 10 MB. */
+const keysMaxDefault = 100_000;
+
+/** The limits of one process. Never rejects but with RangeError, for a rule under which nothing is ever allowed. */
+export const createMemoryRateLimiter = ({ now, keysMax = keysMaxDefault }: MemoryRateLimiterOptions): RateLimiter => {
+  /** When the key's requests would have been used up, in microseconds; who was asked about longest ago comes first. */
+  const arrivals = new Map<string, number>();
+  const remember = (key: string, arrival: number): void => {
+    arrivals.delete(key);
+    arrivals.set(key, arrival);
+    if (arrivals.size <= keysMax) return;
+    const [oldest] = arrivals.keys();
+    if (oldest !== undefined) arrivals.delete(oldest);
+  };
+  const take = (key: string, rule: RateRule): Taken => {
+    const { interval, tolerance } = microsecondsOf(rule);
+    const at = Math.floor(now() * 1_000);
+    const arrival = Math.max(arrivals.get(key) ?? 0, at);
+    const early = arrival - tolerance - at;
+    remember(key, early > 0 ? arrival : arrival + interval);
+    return takenOf(early);
+  };
+  return {
+    take: (key, rule) =>
+      new Promise((resolve) => {
+        resolve(take(key, rule));
+      }),
+  };
+};
+
+type Taken = Awaited<ReturnType<RateLimiter["take"]>>;
+
+/** `early`: microseconds until the request would be allowed, 0 or less for one that is. */
+export const takenOf = (early: number): Taken => ({
+  allowed: early <= 0,
+  retryAfterMs: early <= 0 ? 0 : Math.ceil(early / 1_000),
+});
+
+/**
+ * GCRA in whole microseconds, so that it is exact in every engine: each request takes `interval`, and may come up to
+ * `tolerance` before those before it are used up.
+ *
+ * @throws RangeError for a rule under which nothing is ever allowed
+ */
+export const microsecondsOf = ({ perMinute, burst }: RateRule): { interval: number; tolerance: number } => {
+  if (!(perMinute > 0 && burst >= 1)) throw new RangeError(`not a rate: ${perMinute} a minute, ${burst} at once`);
+  const interval = Math.ceil(60_000_000 / perMinute);
+  return { interval, tolerance: Math.floor(interval * (burst - 1)) };
+};
