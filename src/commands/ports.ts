@@ -14,7 +14,8 @@ import type {
  *
  * - `append` is atomic and durable when it resolves. It is idempotent by event ids, for ever: the same ids after the
  *   same expected revision answer their first acceptance (`duplicate: true`) and write nothing; with `any`, ids that
- *   were appended to that stream with `any` before do. An append whose first ids are known and later ones are not is a conflict.
+ *   were appended to that stream with `any` before do (a remote log may know those only for a while). `duplicate: true`
+ *   is certain; a remote adapter may say false of a repetition that it cannot know of. An append whose first ids are known and later ones are not is a conflict.
  * - It rejects with `LogError`: `UNAVAILABLE` (nothing was written), `OUTCOME_UNKNOWN` (repeat the identical append).
  * - Order: revisions of a stream have no gap; positions grow in commit order; an event is published after it is durable.
  */
@@ -40,7 +41,7 @@ export type EventLog = {
   /**
    * Everything after `from`, in order, without a gap between the past and the live events. The next batch comes when
    * `onEvents` has resolved; what waits meanwhile is read from the log again, not held in memory. `onFailure` is
-   * called once, when the subscription ends by itself.
+   * called once, when the subscription ends by itself. "head": a remote adapter takes it some time after the call.
    */
   readonly subscribe: (from: Position | "head", subscriber: Subscriber) => Subscription;
   /** Position of the last event; 0 for an empty log. */

@@ -167,12 +167,14 @@ const appendUntilDefinite = async (
   expected: Revision | "no_stream" | "any",
   events: readonly NewEvent[],
 ): Promise<AppendResult> => {
+  let isUnknown = false;
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await log.append(stream, expected, events);
     } catch (error) {
-      const unknown = error instanceof LogError && error.code === "OUTCOME_UNKNOWN";
-      if (!unknown || attempt >= unknownOutcomesMax) throw error;
+      // Once it may have been written, a repetition that was not says nothing about the first.
+      isUnknown ||= error instanceof LogError && error.code === "OUTCOME_UNKNOWN";
+      if (!isUnknown || attempt >= unknownOutcomesMax) throw error;
       await backoff(attempt);
     }
   }

@@ -1,0 +1,95 @@
+/**
+ * The one EventStoreDBClient of this process. The client keeps the appends under way of all its instances in one table,
+ * where an outage of one cluster answers for the appends of another: so there are never two of them.
+ */
+import { EventStoreDBClient } from "@eventstore/db-client";
+import type { CallOptions, Client as GrpcClient, Metadata, MethodDefinition } from "@grpc/grpc-js";
+
+export type SharedClient = {
+  readonly client: EventStoreDBClient;
+  readonly internals: ClientInternals;
+  /** The address without user and password, for messages. */
+  readonly target: string;
+  /** Cancels what is under way when it was the last. Repeatable. */
+  readonly release: () => Promise<void>;
+};
+
+/** What `eventstoredb-append.ts` uses of the client beyond its public types; the version is pinned in package.json. */
+export type ClientInternals = {
+  /** Opens a call on the channel in use; the client replaces the channel when the call fails for want of a server. */
+  readonly GRPCStreamCreator: <C extends GrpcClient, S>(
+    Client: new (...parameters: never[]) => C,
+    debugName: string,
+    creator: (client: C) => S,
+  ) => () => Promise<S>;
+  readonly callArguments: (options: object, callOptions: CallOptions) => [Metadata, CallOptions];
+  /** Asked once a channel; rejects with a raw gRPC error when there is no server. */
+  readonly capabilities: Promise<ServerCapabilities>;
+};
+export type ServerCapabilities = {
+  readonly serverVersion: string;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- MethodDefinition is invariant: no other type takes every method.
+  readonly supports: (method: MethodDefinition<any, any>) => boolean;
+};
+
+type Shared = { readonly address: string; readonly client: EventStoreDBClient; references: number };
+let shared: Shared | undefined;
+
+/**
+ * The client for an address: a new one, or the one there is.
+ * @throws Error when the process has a client for another address, or this is no address.
+ */
+export const acquireClient = (url: string, onProblem: (error: Error) => void): SharedClient => {
+  const address = addressOf(url);
+  const target = targetOf(address);
+  if (shared !== undefined && shared.address !== address)
+    throw new Error(
+      `this process has a client for the event store at ${targetOf(shared.address)} and cannot have one for ${target}`,
+    );
+  if (/[?&]tlsverifycert=false/i.test(address))
+    onProblem(new Error("tlsVerifyCert=false is not supported by the client; name the authority in tlsCAFile"));
+  const used = (shared ??= { address, client: connect(address, target), references: 0 });
+  used.references += 1;
+  let released = false;
+  return {
+    client: used.client,
+    internals: internalsOf(used.client),
+    target,
+    release: async () => {
+      if (released) return;
+      released = true;
+      used.references -= 1;
+      if (used.references > 0) return;
+      shared = undefined;
+      await used.client.dispose();
+    },
+  };
+};
+
+/** The client knows EventStoreDB's name of the scheme only; KurrentDB's is the same protocol. */
+const addressOf = (url: string): string =>
+  url.trim().replace(/^(?:kurrentdb|kurrent|kdb)(\+discover)?:\/\//i, "esdb$1://");
+
+const targetOf = (address: string): string =>
+  address
+    .replace(/^[^:]*:\/\//, "")
+    .replace(/^[^/?]*@/, "")
+    .replace(/[/?].*$/s, "");
+
+const connect = (address: string, target: string): EventStoreDBClient => {
+  try {
+    return EventStoreDBClient.connectionString(address);
+  } catch (error) {
+    // The client's own message can quote the password.
+    throw new Error(`the event store's address (…@${target}) is not of the form esdb://host:port?tls=true|false`, {
+      cause: error instanceof Error ? error.name : undefined,
+    });
+  }
+};
+
+const internalsOf = (client: EventStoreDBClient): ClientInternals => {
+  const internals = client as unknown as ClientInternals;
+  if (typeof internals.GRPCStreamCreator !== "function" || typeof internals.callArguments !== "function")
+    throw new Error("this version of @eventstore/db-client is not the one that Parley was written for (6.2.1)");
+  return internals;
+};

@@ -1,0 +1,132 @@
+/**
+ * The event log on EventStoreDB or KurrentDB. Positions are the store's commit positions: opaque, growing, not dense.
+ * Streams that are not Parley's are not there.
+ */
+import { StreamsService } from "@eventstore/db-client/generated/streams_grpc_pb.js";
+import { LogError, type EventLog, type Subscription } from "../../commands/ports.js";
+import type { Position } from "../../domain/kernel/stream.js";
+import { createAppender } from "./eventstoredb-append.js";
+import { acquireClient } from "./eventstoredb-client.js";
+import { unavailable } from "./eventstoredb-errors.js";
+import { createReader } from "./eventstoredb-read.js";
+import { follow } from "./eventstoredb-subscribe.js";
+
+export type EventStoreDbLog = EventLog & {
+  /** Ends subscriptions without a word, waits for appends under way, refuses new ones. Repeatable. */
+  readonly close: () => Promise<void>;
+  /** @throws (rejects) LogError `UNAVAILABLE` that says what is wrong and what to look at. */
+  readonly ping: () => Promise<void>;
+  /** Whether the server answered when it was last asked. */
+  readonly connected: () => boolean;
+};
+
+export type EventStoreDbOptions = {
+  /** `esdb://`, `esdb+discover://` or `kurrentdb://`, with `?tls=false` and the client's other settings. */
+  readonly url: string;
+  /** How long an append waits for its answer before its outcome is unknown. */
+  readonly appendTimeoutMs?: number;
+  /** What was mended without anyone's help, for the log of the process. */
+  readonly onProblem?: (error: Error) => void;
+};
+
+/** Beyond the server's own write time-out (2 s): an answer that comes at all comes before. */
+const appendTimeoutMsDefault = 5_000;
+const pingTimeoutMs = 5_000;
+
+/**
+ * Opens nothing yet: the connection is made when it is needed and again whenever it was lost; `ping` tells whether it
+ * can be. A process has one client, shared by those who open the same address.
+ *
+ * `append` promises what `EventLog` does where the server keeps ids for ever; EventStoreDB does for an expected revision,
+ * and for `any` only among recent appends. `duplicate: true` is certain; `false` may also be a repetition that this
+ * process could not know.
+ * @throws Error for an address that is none, or another one than the process has a client for.
+ */
+export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog => {
+  const { url, appendTimeoutMs = appendTimeoutMsDefault, onProblem = () => undefined } = options;
+  const { client, internals, target, release } = acquireClient(url, onProblem);
+  const closing = new AbortController();
+  const subscriptions = new Set<Subscription>();
+  let connected = false;
+  let seen: Position = 0;
+  const onSeen = (position: Position): void => {
+    seen = Math.max(seen, position);
+  };
+  const onConnected = (value: boolean): void => {
+    connected = value;
+  };
+  const { append, ...appender } = createAppender({
+    internals,
+    target,
+    timeoutMs: appendTimeoutMs,
+    seen: () => seen,
+    onAppended: (position) => {
+      onSeen(position);
+      onConnected(true);
+    },
+    onLost: () => {
+      onConnected(false);
+    },
+  });
+  const reader = createReader({ client, target, closed: closing.signal, onSeen, onAnswer: onConnected });
+  const following = { client, target, head: reader.head, onSeen, onConnected, onProblem };
+
+  const ping = async (): Promise<void> => {
+    try {
+      const features = await within(internals.capabilities, pingTimeoutMs);
+      if (!features.supports(StreamsService.batchAppend))
+        throw new LogError("UNAVAILABLE", `the event store at ${target} is read-only or older than 21.10`);
+      await reader.readAll(undefined, 1, "backwards");
+    } catch (error) {
+      onConnected(false);
+      throw unavailable(error, target, "no answer");
+    }
+  };
+  const close = async (): Promise<void> => {
+    for (const subscription of subscriptions) subscription.stop();
+    closing.abort();
+    await appender.close();
+    await release();
+  };
+  let closed: Promise<void> | undefined;
+
+  return {
+    append,
+    readStream: reader.readStream,
+    readAll: reader.readAll,
+    head: reader.head,
+    subscribe: (from, { onEvents, onFailure }) => {
+      const subscription = follow(following, from, {
+        onEvents,
+        onFailure: (error) => {
+          subscriptions.delete(subscription);
+          onFailure(error);
+        },
+      });
+      subscriptions.add(subscription);
+      if (closed !== undefined) subscription.stop();
+      return {
+        stop: () => {
+          subscriptions.delete(subscription);
+          subscription.stop();
+        },
+      };
+    },
+    close: () => (closed ??= close()),
+    ping,
+    connected: () => connected,
+  };
+};
+
+const within = <T>(answer: Promise<T>, ms: number): Promise<T> => {
+  const silence = new LogError("UNAVAILABLE", `the event store has not answered within ${ms} ms`);
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(silence);
+    }, ms);
+  });
+  return Promise.race([answer, timeout]).finally(() => {
+    clearTimeout(timer);
+  });
+};
