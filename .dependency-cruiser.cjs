@@ -51,7 +51,7 @@ module.exports = {
       "infra-adapters",
       { path: "^src/infra", pathNot: "^src/infra/profiles" },
       {
-        path: "^src/cli|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|runner|registry|queries|views)|^src/commands/(?!ports)",
+        path: "^src/cli|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|runner|registry|queries|views)|^src/commands/(?!ports|blob-store)",
       },
       "an adapter implements a port, it does not use its caller",
     ),
