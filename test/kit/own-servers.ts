@@ -1,0 +1,42 @@
+/** Servers for one test file alone, which it may kill: those of the whole run are shared. */
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+export type OwnServers = {
+  /** Addresses and secrets, by variable. */
+  readonly env: Readonly<Record<string, string>>;
+  /** SIGKILL; its data stays. */
+  readonly kill: (name: ServerName) => Promise<void>;
+  /** On the port and the data that it had; resolves when it answers. */
+  readonly startAgain: (name: ServerName) => Promise<void>;
+  /** Ends all of them and removes their directory. */
+  readonly stop: () => Promise<void>;
+};
+export type ServerName = "redis" | "nats" | "s3" | "mongodb" | "eventstore";
+
+/** Not where the environment names the servers of others (`npm run test:stack -- --external`): nothing is started there. */
+export const mayStartServers = process.env.PARLEY_STACK_EXTERNAL !== "true";
+
+const script = fileURLToPath(new URL("../../scripts/servers", import.meta.url));
+
+/** Starts servers by `scripts/servers`. @throws Error with what a server said that does not start */
+export const startOwnServers = async (...names: readonly ServerName[]): Promise<OwnServers> => {
+  const run = promisify(execFile);
+  // Inside those of the run: who ends these, ends what a test that was interrupted has left.
+  const around = process.env.PARLEY_SERVERS_DIR ?? "";
+  const where = around === "" ? [] : ["--dir", join(around, `own-${randomUUID()}`)];
+  const { stdout } = await run(script, ["start", "--json", "--only", names.join(","), ...where]);
+  const { dir, env } = JSON.parse(stdout) as { readonly dir: string; readonly env: Readonly<Record<string, string>> };
+  const servers = async (...args: readonly string[]): Promise<void> => {
+    await run(script, [...args, "--dir", dir]);
+  };
+  return {
+    env,
+    kill: (name) => servers("kill", name),
+    startAgain: (name) => servers("start-one", name),
+    stop: () => servers("stop"),
+  };
+};
