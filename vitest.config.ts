@@ -6,6 +6,7 @@ const slow = [
   "test/cli/**/*.test.ts",
   "test/infra/event-log/*.test.ts",
   "test/infra/view-store/*.test.ts",
+  "test/infra/work-queue/*.test.ts",
   "test/gateway/gateway.test.ts",
   "test/gateway/transport*.test.ts",
   "test/gateway/outbox.test.ts",

@@ -1,15 +1,29 @@
-import { Command } from "commander";
-import { readConfig, type Flags } from "../infra/profiles/config.js";
+import { Command, Option } from "commander";
+import type { App } from "../infra/profiles/app.js";
+import { readDistributedConfig } from "../infra/profiles/config-distributed.js";
+import { BadConfig, readConfig, type Flags } from "../infra/profiles/config.js";
+import { startDistributed } from "../infra/profiles/distributed.js";
 import { startEmbedded } from "../infra/profiles/embedded.js";
 import { fail } from "./failure.js";
 
 /** How long a stop may take: clients are closed in waves, what is in flight is made durable. */
 const stopMsMax = 15_000;
 
-type Options = Flags & { readonly json?: true };
+type Options = Flags & {
+  readonly json?: boolean;
+  readonly profile: "embedded" | "distributed";
+  readonly role?: string;
+};
 
 export const serveCommand = new Command("serve")
-  .description("Run Parley: one process, one data directory.")
+  .description("Run Parley: one process with one data directory, or one of many processes over servers.")
+  .addOption(
+    new Option("--profile <profile>", "embedded: one process, no server; distributed: over servers (PARLEY_PROFILE)")
+      .choices(["embedded", "distributed"])
+      .env("PARLEY_PROFILE")
+      .default("embedded"),
+  )
+  .option("--role <role>", "of the distributed profile: gateway, projector or all (PARLEY_ROLE; default all)")
   .option("--host <host>", "address to listen on (PARLEY_HOST; default 127.0.0.1)")
   .option("--port <port>", "port to listen on, 0 for a free one (PARLEY_PORT; default 8080)")
   .option("--data <dir>", "where everything is kept (PARLEY_DATA; default ./data)")
@@ -18,6 +32,17 @@ export const serveCommand = new Command("serve")
   .option("--seal <on|off>", "encrypt content in the log (PARLEY_SEAL; default on)")
   .option("--group-members-max <count>", "members of a group (PARLEY_GROUP_MEMBERS_MAX; default 1024)")
   .option("--home <name>", "name of this cell, kept in first events (PARLEY_HOME; default main)")
+  .option(
+    "--eventstore-port <port>",
+    "serve the log to EventStoreDB's clients on this port (PARLEY_EVENTSTORE_PORT; default off)",
+  )
+  .option("--eventstore-host <host>", "address of that port (PARLEY_EVENTSTORE_HOST; default 127.0.0.1)")
+  .addOption(
+    new Option(
+      "--eventstore-writable [on|off]",
+      "whether those clients may append (PARLEY_EVENTSTORE_WRITABLE; default off)",
+    ).preset("on"),
+  )
   .option("--json", "print one line of JSON when listening, nothing else")
   .addHelpText(
     "after",
@@ -26,25 +51,47 @@ The token secret is PARLEY_TOKEN_SECRET, else the file token.secret in the data 
 PARLEY_ALLOWED_ORIGINS: origins of browsers that may connect, separated by commas; empty allows all without CORS.
 PARLEY_JWKS_URL, PARLEY_JWT_ISSUER, PARLEY_JWT_AUDIENCE: an identity provider whose tokens (RS256, ES256, EdDSA) are
 taken beside those of the shared secret.
+PARLEY_EVENTSTORE_TOKEN: what EventStoreDB's clients need, as the password of any user; without it the port is for
+loopback only. PARLEY_EVENTSTORE_TLS_KEY, PARLEY_EVENTSTORE_TLS_CERT: PEM files; without them the port speaks plaintext,
+over which EventStoreDB's JavaScript client sends no password.
 SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything acknowledged is on disk anyway.`,
   )
-  .action(async ({ json, ...flags }: Options) => {
+  .action(async (options: Options) => {
     try {
-      await serve(flags, json === true);
+      await serve(options);
     } catch (error) {
       fail(error);
     }
   });
 
-const serve = async (flags: Flags, json: boolean): Promise<void> => {
-  const config = readConfig(flags, process.env);
+const serve = async ({ json = false, profile, role, ...flags }: Options): Promise<void> => {
+  const start = starterOf(profile, role, flags);
   const stopping = onSignals(json);
-  const app = await startEmbedded(config);
+  const { app, said } = await start();
   process.stdout.write(
-    json ? `${JSON.stringify({ event: "listening", url: app.url })}\n` : welcome(app.url, config.dataDir),
+    json ? `${JSON.stringify({ event: "listening", url: app.url, eventstoreUrl: app.eventStoreUrl })}\n` : said,
   );
   void stopping.then(() => app.stop()).then(() => process.exit(0), fail);
   void app.failed.then((error) => fail(`${error.message}. Nothing acknowledged is lost; start Parley again.`));
+};
+
+type Started = { readonly app: App; readonly said: string };
+
+/** Reads the settings at once, so that what is wrong with them is said before anything is opened. */
+const starterOf = (profile: Options["profile"], role: string | undefined, flags: Flags): (() => Promise<Started>) => {
+  if (profile === "embedded") {
+    if (role !== undefined) throw new BadConfig(["--role is of the distributed profile; add --profile distributed"]);
+    const config = readConfig(flags, process.env);
+    return async () => {
+      const app = await startEmbedded(config);
+      return { app, said: welcome(app, config.dataDir) };
+    };
+  }
+  const config = readDistributedConfig(role === undefined ? flags : { ...flags, role }, process.env);
+  return async () => {
+    const app = await startDistributed(config);
+    return { app, said: `Parley (${config.role}, ${config.processId}) listens on ${app.url}\n` };
+  };
 };
 
 /** Resolves at the first signal, also one that comes while Parley starts; further ones change nothing. */
@@ -62,7 +109,12 @@ const onSignals = (quiet: boolean): Promise<void> =>
     process.on("SIGINT", stop);
   });
 
-const welcome = (url: string, dataDir: string): string => `Parley listens on ${url}, its data are in ${dataDir}.
+const welcome = (
+  { url, eventStoreUrl }: App,
+  dataDir: string,
+): string => `Parley listens on ${url}, its data are in ${dataDir}.${
+  eventStoreUrl === undefined ? "" : `\nEventStoreDB's clients read its log at ${eventStoreUrl}`
+}
 
 Try next, in another terminal:
   npx parley token --user alice --device laptop --data ${dataDir}     prints a token for alice's laptop

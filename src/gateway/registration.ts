@@ -41,6 +41,8 @@ const syncSpreadMsMin = 1_000;
 export const createRegistration = (deps: RegistrationDependencies): Registration => {
   const { hub, registry, onRegistryFailure, random = Math.random, renewMs = renewMsDefault } = deps;
   const connectionOf = new Map<string, HubConnection>();
+  /** The registry was away when they came: renewing alone would find an older connection of their device. */
+  const unentered = new Set<HubConnection>();
   const timers = new Set<NodeJS.Timeout>();
   let stopped = false;
 
@@ -72,7 +74,19 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     }
   };
 
+  const enter = async (connection: HubConnection): Promise<void> => {
+    const replaced = await registry.enter(keyOf(connection));
+    unentered.delete(connection);
+    if (replaced !== undefined) deps.tellReplaced(replaced.gatewayId, replaced);
+    // It closed meanwhile: what `leave` took out may have come back.
+    if (!connectionOf.has(connection.connectionId)) await registry.leave(keyOf(connection));
+  };
+
   const renew = async (): Promise<void> => {
+    for (const connection of unentered) {
+      await enter(connection);
+      tellToSync([connection]);
+    }
     const { lapsed, replaced } = await registry.renew([...connectionOf.values()].map(keyOf));
     for (const { connectionId } of replaced) {
       const connection = connectionOf.get(connectionId);
@@ -95,15 +109,14 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     enter: async (connection) => {
       connectionOf.set(connection.connectionId, connection);
       try {
-        const replaced = await registry.enter(keyOf(connection));
-        if (replaced !== undefined) deps.tellReplaced(replaced.gatewayId, replaced);
-        // It closed meanwhile: what `leave` took out may have come back.
-        if (!connectionOf.has(connection.connectionId)) await registry.leave(keyOf(connection));
+        await enter(connection);
       } catch (error) {
+        if (connectionOf.has(connection.connectionId)) unentered.add(connection);
         onRegistryFailure(error);
       }
     },
     leave: (connection) => {
+      unentered.delete(connection);
       if (!connectionOf.delete(connection.connectionId)) return;
       registry.leave(keyOf(connection)).catch(onRegistryFailure);
     },

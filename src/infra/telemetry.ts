@@ -8,6 +8,14 @@ export type Telemetry = {
   readonly metricsText: () => Promise<string>;
   /** Says where the figures of the log and the projections are read when somebody asks; the last call counts. */
   readonly observe: (sources: TelemetrySources) => void;
+  /** Another counter: adds at once, is read when somebody asks. `label` has a value for each label's name. */
+  readonly counter: (
+    name: string,
+    help: string,
+    labelNames?: readonly string[],
+  ) => (by: number, label?: string) => void;
+  /** Another figure, read when somebody asks. */
+  readonly gauge: (name: string, help: string, read: () => number) => void;
 };
 
 export type TelemetrySources = {
@@ -28,7 +36,22 @@ export const createTelemetry = (): Telemetry => {
   collectDefaultMetrics({ register: registry });
   const metrics = gatewayMetrics(registry);
   const observe = sourceGauges(registry);
-  return { metrics, observe, metricsText: () => registry.metrics() };
+  return {
+    metrics,
+    observe,
+    metricsText: () => registry.metrics(),
+    counter: (name, help, labelNames = []) => readableCounter(registry, name, help, labelNames).add,
+    gauge: (name, help, read) => {
+      new Gauge({
+        name,
+        help,
+        registers: [registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+  };
 };
 
 const gatewayMetrics = (registry: Registry): GatewayMetrics => {

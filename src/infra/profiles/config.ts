@@ -15,8 +15,21 @@ export type Config = {
   readonly allowedOrigins: readonly string[];
   /** Members of one group. */
   readonly groupMembersMax: number;
+  /** The log as EventStoreDB's clients read it; absent: not served. */
+  readonly eventStorePort?: EventStorePort;
   /** An identity provider whose tokens are taken as well. */
   readonly jwks?: { readonly url: string; readonly issuer?: string; readonly audience?: string };
+};
+
+export type EventStorePort = {
+  readonly host: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  readonly writable: boolean;
+  /** What every call has to bring; undefined on loopback only. */
+  readonly token?: string;
+  /** Files in PEM form. */
+  readonly tls?: { readonly keyFile: string; readonly certFile: string };
 };
 
 const number = (name: string, min: number, max: number, whole: boolean) => {
@@ -62,6 +75,17 @@ const settings = {
     variable: "PARLEY_GROUP_MEMBERS_MAX",
     otherwise: String(limits.groupMembersMax),
   },
+  eventstorePort: {
+    codec: t.union([t.literal("off"), number("eventstorePort", 0, 65_535, true)], "a port from 0 to 65535, or off"),
+    variable: "PARLEY_EVENTSTORE_PORT",
+    otherwise: "off",
+  },
+  eventstoreHost: { codec: text, variable: "PARLEY_EVENTSTORE_HOST", otherwise: "127.0.0.1" },
+  eventstoreWritable: {
+    codec: t.keyof({ on: null, off: null }, "on or off"),
+    variable: "PARLEY_EVENTSTORE_WRITABLE",
+    otherwise: "off",
+  },
 } as const;
 
 export type Flags = Readonly<Partial<Record<keyof typeof settings, string>>>;
@@ -94,6 +118,15 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
   const seal = read("seal", settings.seal.codec);
   const home = read("home", settings.home.codec);
   const groupMembersMax = read("groupMembersMax", settings.groupMembersMax.codec);
+  const eventStorePort = readEventStorePort(
+    {
+      host: read("eventstoreHost", settings.eventstoreHost.codec),
+      port: read("eventstorePort", settings.eventstorePort.codec),
+      writable: read("eventstoreWritable", settings.eventstoreWritable.codec),
+    },
+    environment,
+    problems,
+  );
   const jwks = readJwks(environment, problems);
   if (
     !host ||
@@ -117,8 +150,34 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     seal: seal === "on",
     home,
     groupMembersMax,
+    ...(eventStorePort === undefined ? {} : { eventStorePort }),
     ...(jwks === undefined ? {} : { jwks }),
     allowedOrigins: allowedOrigins.filter((origin) => origin !== ""),
+  };
+};
+
+/** The token and the files of TLS by the environment alone: command lines are seen by everybody on the machine. */
+const readEventStorePort = (
+  read: {
+    readonly host: string | undefined;
+    readonly port: number | "off" | undefined;
+    readonly writable: "on" | "off" | undefined;
+  },
+  environment: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): EventStorePort | undefined => {
+  const { host, port, writable } = read;
+  if (host === undefined || port === undefined || port === "off") return undefined;
+  const { PARLEY_EVENTSTORE_TOKEN: token, PARLEY_EVENTSTORE_TLS_KEY: keyFile } = environment;
+  const certFile = environment.PARLEY_EVENTSTORE_TLS_CERT;
+  if (!keyFile !== !certFile)
+    problems.push("PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT belong together: set both or none");
+  return {
+    host,
+    port,
+    writable: writable === "on",
+    ...(token ? { token } : {}),
+    ...(keyFile && certFile ? { tls: { keyFile, certFile } } : {}),
   };
 };
 

@@ -1,27 +1,17 @@
-import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { openEpoch } from "../../commands/epoch.js";
 import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
 import type { SnapshotStore } from "../../commands/ports.js";
 import { sealingWith, type Sealing } from "../../commands/sealing.js";
-import { createDispatcher } from "../../gateway/dispatch.js";
-import { startGateway } from "../../gateway/gateway.js";
 import { createHub } from "../../gateway/hub.js";
-import { limits } from "../../domain/kernel/limits.js";
-import { gatewayLimits } from "../../gateway/limits.js";
 import type { Application, Logger } from "../../gateway/ports.js";
-import { createRest } from "../../gateway/rest/rest.js";
 import { createShared } from "../../gateway/shared.js";
-import { startDelivery } from "../../projections/delivery/delivery.js";
-import { createInboxUpdates } from "../../projections/delivery/inbox-updates.js";
-import { createReceiptRollups } from "../../projections/delivery/receipt-rollups.js";
-import { createTyping, type Typing } from "../../projections/delivery/typing.js";
+import { createTyping } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
-import type { Bus } from "../../projections/ports.js";
-import type { Queries } from "../../projections/queries/queries.js";
-import { createAuthenticator, type AuthenticatorOptions } from "../auth/authenticator.js";
 import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
 import { createLocalBus } from "../bus/local.js";
+import { startFacade, type Facade } from "../event-log/facade.js";
 import { openSqliteLog, type SqliteLog } from "../event-log/sqlite.js";
 import { openSqliteKeyStore } from "../key-store/sqlite.js";
 import { openSqliteSnapshots } from "../snapshot-store/sqlite.js";
@@ -31,6 +21,8 @@ import { openSqliteViews, type SqliteViews } from "../view-store/sqlite.js";
 import type { App } from "./app.js";
 import type { Config } from "./config.js";
 import { filesOf, lockDirectory } from "./data-directory.js";
+import { startDelivering } from "./delivering.js";
+import { ids, serveClients } from "./serving.js";
 
 /**
  * One process, one data directory, no server. What is opened later is closed first: the gateway, then delivery, views,
@@ -51,9 +43,6 @@ export const startEmbedded = async (config: Config): Promise<App> => {
   }
 };
 
-const ids = { uuid: randomUUID };
-const sizes = { maxMessageBytes: limits.messageBytesMax, maxFrameBytes: gatewayLimits.frameBytesMax };
-
 const open = async (
   config: Config,
   closers: (() => void | Promise<void>)[],
@@ -61,7 +50,6 @@ const open = async (
 ): Promise<App> => {
   const { logger, stores, telemetry } = await openStores(config, closers);
   const { log, keys, views, epoch, secret } = stores;
-  const { metrics, metricsText } = telemetry;
 
   const sealing = sealingWith(keys, config.seal);
   const commands = startWriting(config, stores, { sealing, logger });
@@ -76,7 +64,6 @@ const open = async (
     },
   });
 
-  const { authenticate, check } = createAuthenticator({ secret, ...jwksOf(config, logger) });
   const typing = createTyping({ bus });
   const readiness = readinessOf(log, views);
   const app: Application = {
@@ -89,24 +76,30 @@ const open = async (
     readiness,
   };
   const shared = createShared(app);
-  closers.push(startDelivering(stores, { bus, queries, sealing, typing, logger }));
-  const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
-  const heartbeatIntervalMs = Math.round(config.heartbeatSeconds * 1_000);
-  const dispatcher = createDispatcher({ ...common, config: { heartbeatIntervalMs, limits: sizes } });
-  const gateway = await startGateway({
-    config: { ...config, heartbeatIntervalMs, maxFrameBytes: sizes.maxFrameBytes },
-    app,
-    authenticate: check,
-    dispatcher,
-    rest: createRest(common),
-    hub,
-    metrics,
-    metricsText,
-    logger,
-  });
+  const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, typing, logger };
+  closers.push(startDelivering(delivering).stop);
+  const gateway = await serveClients({ config, app, shared, hub, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
+  const facade = await serveLog(config, log, logger);
+  if (facade !== undefined) closers.push(facade.close);
   let stopping: Promise<void> | undefined;
-  return { url: gateway.url, stop: () => (stopping ??= closeAll()), failed: Promise.race([log.failed, keys.failed]) };
+  return {
+    url: gateway.url,
+    ...(facade === undefined ? {} : { eventStoreUrl: facade.url }),
+    stop: () => (stopping ??= closeAll()),
+    failed: Promise.race([log.failed, keys.failed]),
+  };
+};
+
+/** The log for EventStoreDB's clients, where that is wanted. */
+const serveLog = async ({ eventStorePort }: Config, log: SqliteLog, logger: Logger): Promise<Facade | undefined> => {
+  if (eventStorePort === undefined) return undefined;
+  const { tls, ...options } = eventStorePort;
+  const onProblem = (error: Error): void => {
+    logger.error({ err: error }, "a call to the log's EventStoreDB port ended unexpectedly");
+  };
+  const pem = tls && { key: await readFile(tls.keyFile, "utf8"), cert: await readFile(tls.certFile, "utf8") };
+  return startFacade({ ...options, ...(pem === undefined ? {} : { tls: pem }), log, onProblem });
 };
 
 type Stores = { readonly log: SqliteLog; readonly views: SqliteViews; readonly snapshots: SnapshotStore };
@@ -115,75 +108,13 @@ type Stores = { readonly log: SqliteLog; readonly views: SqliteViews; readonly s
 const startWriting = (
   { home, groupMembersMax: membersMax }: Config,
   { log, views, snapshots }: Stores,
-  { sealing, logger }: Pick<DeliveringWith, "sealing" | "logger">,
+  { sealing, logger }: { readonly sealing: Sealing; readonly logger: Logger },
 ) => {
   const lookUp = lookUpIn(messageIndex(views.store.reads), log);
   const onSnapshotFailure = (error: Error): void => {
     logger.warn({ err: error }, "a snapshot could not be read or saved; cold loads are longer");
   };
   return createCommands({ log, sealing, ids, home, lookUp, membersMax, snapshots, onSnapshotFailure });
-};
-
-const jwksOf = ({ jwks }: Config, logger: Logger): Pick<AuthenticatorOptions, "jwks"> => {
-  if (jwks === undefined) return {};
-  const onProblem = (error: Error): void => {
-    logger.warn({ err: error }, "the identity provider's keys could not be fetched");
-  };
-  return { jwks: { ...jwks, onProblem } };
-};
-
-type DeliveringWith = {
-  readonly bus: Bus;
-  readonly queries: Queries;
-  readonly sealing: Sealing;
-  readonly typing: Typing;
-  readonly logger: Logger;
-};
-
-/** Delivery from the log, and what follows the views beside it. Answers what stops both. */
-const startDelivering = (
-  { log, views }: Stores,
-  { bus, queries, sealing, typing, logger }: DeliveringWith,
-): (() => void) => {
-  const { reads } = views.store;
-  const { awaitCaughtUp } = queries;
-  const warn = (message: string) => (error: Error) => {
-    logger.warn({ err: error }, message);
-  };
-  const rollups = createReceiptRollups({
-    bus,
-    reads,
-    awaitCaughtUp,
-    onFailure: warn("a receipt roll-up could not be made"),
-  });
-  let stopped = false;
-  const delivery = startDelivery({
-    source: log,
-    bus,
-    openNow: sealing.openNow,
-    open: sealing.open,
-    inboxUpdates: createInboxUpdates({
-      bus,
-      reads,
-      awaitCaughtUp,
-      onFailure: warn("an inbox update could not be made"),
-    }),
-    rollups,
-    typing,
-    onUndeliverable: ({ stream, revision }, error) => {
-      // What waits at the end has nobody to go to: its devices sync when they come back.
-      if (stopped) return;
-      logger.error({ stream, revision, err: error }, "an event could not be delivered; its devices heal by sync");
-    },
-    onFailure: (error) => {
-      logger.error({ err: error }, "delivery has stopped");
-    },
-  });
-  return () => {
-    stopped = true;
-    delivery.stop();
-    rollups.stop();
-  };
 };
 
 const openStores = async (config: Config, closers: (() => void | Promise<void>)[]) => {

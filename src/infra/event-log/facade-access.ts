@@ -1,0 +1,49 @@
+/** Who may call: everybody who reaches the port, or only who has the token. */
+import { Buffer } from "node:buffer";
+import { createHash, timingSafeEqual } from "node:crypto";
+import { isIP } from "node:net";
+import { status, type Metadata } from "@grpc/grpc-js";
+import { accessDenied } from "./facade-errors.js";
+
+/** @throws CallError UNAUTHENTICATED */
+export type Check = (metadata: Metadata) => void;
+
+/**
+ * Clients of EventStoreDB send Basic credentials, whose password is the token then, whoever the user; others may send
+ * it as a Bearer token.
+ */
+export const createCheck = (token: string | undefined): Check => {
+  if (token === undefined) return () => undefined;
+  const expected = digest(token);
+  return (metadata) => {
+    const given = presented(metadata.get("authorization")[0]);
+    // Digests have one length, so comparing takes the same time whatever was given.
+    if (given === undefined || !timingSafeEqual(digest(given), expected))
+      throw accessDenied(
+        status.UNAUTHENTICATED,
+        "This log needs its token, as the password of any user or as Bearer token.",
+      );
+  };
+};
+
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+const presented = (header: string | Buffer | undefined): string | undefined => {
+  const [, scheme, value] = /^(basic|bearer) +(.+)$/i.exec(String(header ?? "")) ?? [];
+  if (scheme === undefined || value === undefined) return undefined;
+  if (scheme.toLowerCase() === "bearer") return value.trim();
+  const credentials = Buffer.from(value, "base64").toString("utf8");
+  const colon = credentials.indexOf(":");
+  return colon === -1 ? undefined : credentials.slice(colon + 1);
+};
+
+/** @throws Error for a log that strangers could read */
+export const checkHost = (host: string, token: string | undefined): void => {
+  if (isLoopback(host) || (token !== undefined && token !== "")) return;
+  throw new Error(
+    `The log would be open to everybody who reaches ${host}. Set PARLEY_EVENTSTORE_TOKEN, or listen on 127.0.0.1.`,
+  );
+};
+
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));

@@ -1,0 +1,175 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { E, t } from "../../domain/kernel/fp.js";
+import { BadConfig, readConfig, type Config, type Flags } from "./config.js";
+
+export const roles = ["gateway", "projector", "all"] as const;
+export type Role = (typeof roles)[number];
+
+/** What a process of the distributed profile needs to know: everything by environment, but the role and the common flags. */
+export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
+  readonly role: Role;
+  /** Of this start of this process: never the same again. */
+  readonly processId: string;
+  /** How many parts projectors share the log in; the same in every process. */
+  readonly partitions: number;
+  /** Messages of one user in a minute over all gateways; 0 for no limit. */
+  readonly messagesPerMinute: number;
+  readonly eventStoreUrl: string;
+  readonly mongo: { readonly url: string; readonly database: string };
+  readonly natsUrl: string;
+  readonly redisUrl: string;
+  /** Wraps the data keys; 32 bytes. */
+  readonly masterKey: Buffer;
+  readonly tokenSecret: Buffer;
+  /** Absent until somebody configures it: nothing depends on it yet but its own check. */
+  readonly s3?: S3Config;
+};
+
+export type S3Config = {
+  readonly url: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly region: string;
+  readonly bucket: string;
+};
+
+const string = (name: string, is: (text: string) => boolean) =>
+  new t.Type<string, string, unknown>(
+    name,
+    (value): value is string => typeof value === "string" && is(value),
+    (value, context) => (typeof value === "string" && is(value) ? t.success(value) : t.failure(value, context)),
+    t.identity,
+  );
+
+const address = (name: string, schemes: RegExp) => string(name, (text) => schemes.test(text));
+
+const whole = (min: number, max: number) =>
+  string(`a whole number from ${min} to ${max}`, (text) => {
+    const value = Number(text);
+    return text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max;
+  });
+
+/** Variable → codec and default. A value is never printed where it may hold a password. */
+const variables = {
+  PARLEY_ROLE: { codec: string("gateway, projector or all", isRole), otherwise: "all" },
+  PARLEY_GATEWAY_ID: {
+    codec: string("a name of A-Z a-z 0-9 _ -", (text) => /^[\w-]{1,64}$/.test(text)),
+    otherwise: "",
+  },
+  PARLEY_PARTITIONS: { codec: whole(1, 256), otherwise: "8" },
+  PARLEY_MESSAGES_PER_MINUTE: { codec: whole(0, 1_000_000), otherwise: "0" },
+  PARLEY_EVENTSTORE_URL: {
+    codec: address("an address like esdb://host:2113?tls=false", /^(esdb|kurrentdb|kdb)(\+discover)?:\/\/./),
+  },
+  PARLEY_MONGODB_URL: {
+    codec: address("an address like mongodb://host:27017/?replicaSet=rs0", /^mongodb(\+srv)?:\/\/./),
+  },
+  PARLEY_MONGODB_DATABASE: {
+    codec: string("a name of A-Z a-z 0-9 _ -", (text) => /^[\w-]{1,63}$/.test(text)),
+    otherwise: "parley",
+  },
+  PARLEY_NATS_URL: { codec: address("an address like nats://host:4222", /^(nats|tls):\/\/./) },
+  PARLEY_REDIS_URL: { codec: address("an address like redis://host:6379", /^rediss?:\/\/./) },
+  PARLEY_MASTER_KEY: {
+    codec: string("32 bytes in base64 (make them with: openssl rand -base64 32)", (text) => keyIn(text).length === 32),
+  },
+  PARLEY_TOKEN_SECRET: {
+    codec: string(
+      "at least 16 bytes (make them with: openssl rand -base64 48)",
+      (text) => Buffer.byteLength(text) >= 16,
+    ),
+  },
+  PARLEY_S3_URL: { codec: address("an address like http://host:7070", /^https?:\/\/./), otherwise: "" },
+  PARLEY_S3_ACCESS_KEY: { codec: string("a text that is not empty", (text) => text !== ""), otherwise: "" },
+  PARLEY_S3_SECRET_KEY: { codec: string("a text that is not empty", (text) => text !== ""), otherwise: "" },
+  PARLEY_S3_REGION: { codec: string("a region", (text) => text !== ""), otherwise: "us-east-1" },
+  PARLEY_S3_BUCKET: {
+    codec: string("a bucket's name", (text) => /^[a-z0-9.-]{3,63}$/.test(text)),
+    otherwise: "parley",
+  },
+} as const satisfies Record<string, { readonly codec: t.Type<string, string>; readonly otherwise?: string }>;
+
+type Variable = keyof typeof variables;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function isRole(text: string): text is Role {
+  return roles.some((role) => role === text);
+}
+
+const keyIn = (text: string): Buffer => Buffer.from(text.trim(), "base64");
+
+/** Values that say nothing secret, and are shown when they are wrong. */
+const shown: ReadonlySet<Variable> = new Set([
+  "PARLEY_ROLE",
+  "PARLEY_GATEWAY_ID",
+  "PARLEY_PARTITIONS",
+  "PARLEY_MESSAGES_PER_MINUTE",
+  "PARLEY_MONGODB_DATABASE",
+  "PARLEY_S3_REGION",
+  "PARLEY_S3_BUCKET",
+]);
+
+/** @throws BadConfig naming each variable that is missing or wrong and what it should be, never what a secret is */
+export const readDistributedConfig = (
+  { role, ...flags }: Flags & { readonly role?: string },
+  environment: Environment,
+): DistributedConfig => {
+  const problems: string[] = [];
+  const given: Environment = role === undefined ? environment : { ...environment, PARLEY_ROLE: role };
+  const read = (name: Variable): string => {
+    const variable: { readonly codec: t.Type<string, string>; readonly otherwise?: string } = variables[name];
+    const value = given[name];
+    if (value === undefined || value === "") {
+      if (variable.otherwise === undefined) problems.push(`${name} is missing; it must be ${variable.codec.name}`);
+      return variable.otherwise ?? "";
+    }
+    const decoded = variable.codec.decode(value);
+    if (E.isRight(decoded)) return decoded.right;
+    problems.push(`${name}${shown.has(name) ? ` is ${JSON.stringify(value)};` : ""} must be ${variable.codec.name}`);
+    return "";
+  };
+  const common = readCommon(flags, environment, problems);
+  const config = {
+    role: read("PARLEY_ROLE") as Role,
+    processId: `${read("PARLEY_GATEWAY_ID") || namePart(hostname())}-${randomBytes(6).toString("hex")}`,
+    partitions: Number(read("PARLEY_PARTITIONS")),
+    messagesPerMinute: Number(read("PARLEY_MESSAGES_PER_MINUTE")),
+    eventStoreUrl: read("PARLEY_EVENTSTORE_URL"),
+    mongo: { url: read("PARLEY_MONGODB_URL"), database: read("PARLEY_MONGODB_DATABASE") },
+    natsUrl: read("PARLEY_NATS_URL"),
+    redisUrl: read("PARLEY_REDIS_URL"),
+    masterKey: keyIn(read("PARLEY_MASTER_KEY")),
+    tokenSecret: Buffer.from(read("PARLEY_TOKEN_SECRET")),
+  };
+  const s3 = readS3(read, problems);
+  if (common === undefined || problems.length > 0) throw new BadConfig(problems);
+  return { ...common, ...config, ...(s3 === undefined ? {} : { s3 }) };
+};
+
+const readCommon = (flags: Flags, environment: Environment, problems: string[]): Config | undefined => {
+  try {
+    return readConfig(flags, environment);
+  } catch (error) {
+    if (!(error instanceof BadConfig)) throw error;
+    problems.push(...error.problems);
+    return undefined;
+  }
+};
+
+const readS3 = (read: (name: Variable) => string, problems: string[]): S3Config | undefined => {
+  const url = read("PARLEY_S3_URL");
+  if (url === "") return undefined;
+  const s3 = {
+    url,
+    accessKey: read("PARLEY_S3_ACCESS_KEY"),
+    secretKey: read("PARLEY_S3_SECRET_KEY"),
+    region: read("PARLEY_S3_REGION"),
+    bucket: read("PARLEY_S3_BUCKET"),
+  };
+  if (s3.accessKey === "") problems.push("PARLEY_S3_ACCESS_KEY is missing; PARLEY_S3_URL needs it");
+  if (s3.secretKey === "") problems.push("PARLEY_S3_SECRET_KEY is missing; PARLEY_S3_URL needs it");
+  return s3;
+};
+
+const namePart = (text: string): string => text.replace(/[^\w-]/g, "-").slice(0, 40);

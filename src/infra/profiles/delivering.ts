@@ -1,0 +1,60 @@
+import type { Sealing } from "../../commands/sealing.js";
+import type { Logger } from "../../gateway/ports.js";
+import { startDelivery, type DeliveryProjector, type DeliveryShare } from "../../projections/delivery/delivery.js";
+import { createInboxUpdates } from "../../projections/delivery/inbox-updates.js";
+import { createReceiptRollups } from "../../projections/delivery/receipt-rollups.js";
+import type { Typing } from "../../projections/delivery/typing.js";
+import type { Bus, EventSource, ViewReads } from "../../projections/ports.js";
+import type { Queries } from "../../projections/queries/queries.js";
+
+export type DeliveringWith = {
+  readonly source: EventSource;
+  readonly reads: ViewReads;
+  readonly bus: Bus;
+  readonly queries: Pick<Queries, "awaitCaughtUp">;
+  readonly sealing: Sealing;
+  readonly typing: Pick<Typing, "left">;
+  readonly logger: Logger;
+};
+
+/** Delivery from the log, of all of it or of a share, and what follows the views beside it; `stop` ends all of these. */
+export const startDelivering = (
+  { source, reads, bus, queries, sealing, typing, logger }: DeliveringWith,
+  share?: DeliveryShare,
+): DeliveryProjector => {
+  const { awaitCaughtUp } = queries;
+  const warn = (message: string) => (error: Error) => {
+    logger.warn({ err: error }, message);
+  };
+  const rollups = createReceiptRollups({
+    ...{ bus, reads, awaitCaughtUp },
+    onFailure: warn("a receipt roll-up could not be made"),
+  });
+  let stopped = false;
+  const delivery = startDelivery({
+    ...{ source, bus, rollups, typing },
+    openNow: sealing.openNow,
+    open: sealing.open,
+    inboxUpdates: createInboxUpdates({
+      ...{ bus, reads, awaitCaughtUp },
+      onFailure: warn("an inbox update could not be made"),
+    }),
+    ...(share === undefined ? {} : { share }),
+    onUndeliverable: ({ stream, revision }, error) => {
+      // What waits at the end has nobody to go to: its devices sync when they come back.
+      if (stopped) return;
+      logger.error({ stream, revision, err: error }, "an event could not be delivered; its devices heal by sync");
+    },
+    onFailure: (error) => {
+      logger.error({ err: error }, "delivery has stopped");
+    },
+  });
+  return {
+    position: delivery.position,
+    stop: () => {
+      stopped = true;
+      delivery.stop();
+      rollups.stop();
+    },
+  };
+};

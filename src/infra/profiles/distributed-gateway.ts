@@ -1,0 +1,158 @@
+import { createCommands } from "../../commands/execute.js";
+import { lookUpIn } from "../../commands/look-up.js";
+import { E } from "../../domain/kernel/fp.js";
+import { createHub, type HubConnection } from "../../gateway/hub.js";
+import type { Application, Logger } from "../../gateway/ports.js";
+import { createRegistration, type Registration } from "../../gateway/registration.js";
+import { createShared, type Shared } from "../../gateway/shared.js";
+import { createTyping } from "../../projections/delivery/typing.js";
+import { createQueries } from "../../projections/queries/create.js";
+import { serveGateway } from "../bus/nats-gateway.js";
+import type { Telemetry } from "../telemetry.js";
+import { messageIndex } from "../view-store/message-index.js";
+import type { DistributedConfig } from "./config-distributed.js";
+import type { Closers, Engines } from "./engines.js";
+import { engineReadiness } from "./readiness.js";
+import { ids, serveClients } from "./serving.js";
+
+export type ProcessParts = {
+  readonly config: DistributedConfig;
+  readonly engines: Engines;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  /** For what Redis could not answer. */
+  readonly onRegistryFailure: (error: unknown) => void;
+};
+
+/** One of N gateways: accepts for any conversation, and holds the sockets that came to it. Answers its address. */
+export const startGatewayRole = async (parts: ProcessParts, closers: Closers): Promise<string> => {
+  const { config, engines, logger, telemetry } = parts;
+  const { log, registry, bus } = engines;
+  const hub = createHub();
+  const app = createApplication(parts, closers, hub.devicesOf);
+  const shared = createShared(app);
+  const registration = registrationOf(parts, hub, shared);
+  closers.push(registration.stop);
+  const served = serveGateway({
+    ...{ nats: engines.nats, cell: config.home, gatewayId: config.processId },
+    onDeliver: hub.deliver,
+    onDisconnect: (userId, deviceId) => {
+      shared.deviceRemoved(userId, deviceId);
+      hub.disconnect(userId, deviceId);
+    },
+    onReplaced: registration.replaced,
+    onMissed: registration.missed,
+    onProblem: (error) => {
+      logger.warn({ err: error }, "a message from the bus could not be taken");
+    },
+    metrics: takenMetrics(telemetry),
+  });
+  closers.push(served.close);
+  // Without NATS the gateway accepts and syncs all the same; frames come when it is there.
+  await Promise.race([served.ready, new Promise((resolve) => setTimeout(resolve, natsWaitMs))]);
+  telemetry.observe({
+    logQueueDepth: app.pendingCommands,
+    logHead: log.head,
+    projections: async () => {
+      const [head, checkpoint] = await Promise.all([log.head(), engines.views.store.checkpoint()]);
+      const position = checkpoint?.position ?? 0;
+      return [{ name: "views", position, lagEvents: Math.max(0, head - position) }];
+    },
+  });
+  const secret = config.tokenSecret;
+  const gateway = await serveClients({ config, app, shared, hub, registration, secret, telemetry, logger });
+  closers.push(gateway.close, gateway.drain);
+  logger.info(
+    { gatewayId: config.processId, url: gateway.url, registry: typeof registry, bus: bus.queued() },
+    "gateway",
+  );
+  return gateway.url;
+};
+
+const natsWaitMs = 3_000;
+
+const createApplication = (
+  { config, engines, logger, onRegistryFailure }: ProcessParts,
+  closers: Closers,
+  devicesHere: (userId: string) => readonly string[],
+): Application & { readonly pendingCommands: () => number } => {
+  const { log, views, sealing, epoch, snapshots, registry, bus } = engines;
+  const commands = createCommands({
+    ...{ log, sealing, ids, home: config.home, membersMax: config.groupMembersMax, snapshots },
+    isShared: true,
+    lookUp: lookUpIn(messageIndex(views.store.reads), log),
+    onSnapshotFailure: (error) => {
+      logger.warn({ err: error }, "a snapshot could not be read or saved; cold loads are longer");
+    },
+  });
+  closers.push(commands.snapshotsSaved);
+  return {
+    commands,
+    pendingCommands: commands.pending,
+    queries: createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now }),
+    typing: createTyping({ bus }),
+    connectedDevices: (userId) =>
+      registry.devicesOf(userId).catch((error: unknown) => {
+        onRegistryFailure(error);
+        return devicesHere(userId);
+      }),
+    epoch,
+    head: log.head,
+    readiness: engineReadiness(engines),
+  };
+};
+
+const registrationOf = (
+  { engines, logger, telemetry, onRegistryFailure }: ProcessParts,
+  hub: ReturnType<typeof createHub>,
+  shared: Shared,
+): Registration => {
+  const missed = telemetry.counter(
+    "parley_missed_frames_total",
+    "Times that frames may have gone past this gateway; its connections were told to sync.",
+    ["reason"],
+  );
+  return createRegistration({
+    hub,
+    registry: engines.registry,
+    tellReplaced: engines.bus.closeReplaced,
+    isAllowed: isAllowedBy(shared),
+    onMissed: (reason) => {
+      missed(1, reason);
+      shared.removalsMissed();
+    },
+    onRegistryFailure,
+    logger,
+  });
+};
+
+/** Only the log's own no counts: a device is not sent away because the log is. */
+const isAllowedBy =
+  (shared: Shared) =>
+  async ({ actor, deviceType, connectionId }: HubConnection): Promise<boolean> => {
+    const context = { commandId: ids.uuid(), correlationId: connectionId, now: Date.now(), by: actor };
+    try {
+      const registered = await shared.deviceConnected({ deviceType }, context);
+      return E.isRight(registered) || registered.left.code !== "UNAUTHORIZED";
+    } catch {
+      return true;
+    }
+  };
+
+const takenMetrics = (telemetry: Telemetry) => {
+  const taken = telemetry.counter("parley_bus_taken_total", "Items that this gateway took from the bus.");
+  const duplicates = telemetry.counter(
+    "parley_bus_duplicates_total",
+    "Requests that came again and were not taken twice.",
+  );
+  const malformed = telemetry.counter("parley_bus_malformed_total", "Messages from the bus that could not be read.");
+  return {
+    taken,
+    duplicate: () => {
+      duplicates(1);
+    },
+    malformed: () => {
+      malformed(1);
+    },
+  };
+};

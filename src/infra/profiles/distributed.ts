@@ -1,0 +1,55 @@
+import { createLogger, createTelemetry } from "../telemetry.js";
+import type { App } from "./app.js";
+import type { DistributedConfig } from "./config-distributed.js";
+import { startGatewayRole, type ProcessParts } from "./distributed-gateway.js";
+import { startProjectorRole } from "./distributed-projector.js";
+import { createProblems, openEngines, type Closers } from "./engines.js";
+import { serveHealth } from "./health-server.js";
+import { engineReadiness } from "./readiness.js";
+
+/**
+ * One process of many, over EventStoreDB, MongoDB, NATS and Redis. What is opened later is closed first.
+ *
+ * @throws whatever keeps a part from opening, with the engine's name; what was opened is closed again.
+ */
+export const startDistributed = async (config: DistributedConfig): Promise<App> => {
+  const closers: Closers = [];
+  const closeAll = async (): Promise<void> => {
+    for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+  };
+  try {
+    const url = await open(config, closers);
+    let stopping: Promise<void> | undefined;
+    // Engines that are away come back; there is nothing here that cannot go on.
+    return { url, stop: () => (stopping ??= closeAll()), failed: new Promise(() => undefined) };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+};
+
+const open = async (config: DistributedConfig, closers: Closers): Promise<string> => {
+  const logger = createLogger(config.logLevel);
+  const telemetry = createTelemetry();
+  const problem = createProblems(logger, telemetry);
+  const engines = await openEngines(config, { telemetry, problem }, closers);
+  const parts: ProcessParts = {
+    ...{ config, engines, logger, telemetry },
+    onRegistryFailure: problem("redis"),
+  };
+  if (config.role === "gateway") return startGatewayRole(parts, closers);
+  const projector = startProjectorRole(parts, closers);
+  if (config.role === "all") return startGatewayRole(parts, closers);
+  const ready = engineReadiness(engines);
+  const health = await serveHealth(config, {
+    readiness: async () => {
+      const { ready: isReady, problems } = await ready();
+      const views = projector.problem();
+      return views === undefined ? { ready: isReady, problems } : { ready: false, problems: { ...problems, views } };
+    },
+    isDraining: () => false,
+    metricsText: telemetry.metricsText,
+  });
+  closers.push(health.close);
+  return health.url;
+};

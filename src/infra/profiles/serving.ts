@@ -1,0 +1,57 @@
+import { randomUUID } from "node:crypto";
+import { limits } from "../../domain/kernel/limits.js";
+import { createDispatcher } from "../../gateway/dispatch.js";
+import { startGateway, type Gateway } from "../../gateway/gateway.js";
+import type { Hub } from "../../gateway/hub.js";
+import { gatewayLimits } from "../../gateway/limits.js";
+import type { Application, Logger } from "../../gateway/ports.js";
+import type { Registration } from "../../gateway/registration.js";
+import { createRest } from "../../gateway/rest/rest.js";
+import type { Shared } from "../../gateway/shared.js";
+import { createAuthenticator, type AuthenticatorOptions } from "../auth/authenticator.js";
+import type { Telemetry } from "../telemetry.js";
+import type { Config } from "./config.js";
+
+export const ids = { uuid: randomUUID };
+const sizes = { maxMessageBytes: limits.messageBytesMax, maxFrameBytes: gatewayLimits.frameBytesMax };
+
+export type ServingWith = {
+  readonly config: Omit<Config, "dataDir" | "eventStorePort">;
+  readonly app: Application;
+  readonly shared: Shared;
+  readonly hub: Hub;
+  readonly registration?: Registration;
+  readonly secret: Buffer;
+  readonly telemetry: Telemetry;
+  readonly logger: Logger;
+};
+
+/** Sockets and REST in front of an application. @throws when the port is taken */
+export const serveClients = (deps: ServingWith): Promise<Gateway> => {
+  const { config, app, hub, registration, secret, telemetry, logger, shared } = deps;
+  const { authenticate, check } = createAuthenticator({ secret, ...jwksOf(config, logger) });
+  const { metrics, metricsText } = telemetry;
+  const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
+  const heartbeatIntervalMs = Math.round(config.heartbeatSeconds * 1_000);
+  const dispatcher = createDispatcher({ ...common, config: { heartbeatIntervalMs, limits: sizes } });
+  return startGateway({
+    config: { ...config, heartbeatIntervalMs, maxFrameBytes: sizes.maxFrameBytes },
+    app,
+    authenticate: check,
+    dispatcher,
+    rest: createRest(common),
+    hub,
+    ...(registration === undefined ? {} : { registration }),
+    metrics,
+    metricsText,
+    logger,
+  });
+};
+
+const jwksOf = ({ jwks }: ServingWith["config"], logger: Logger): Pick<AuthenticatorOptions, "jwks"> => {
+  if (jwks === undefined) return {};
+  const onProblem = (error: Error): void => {
+    logger.warn({ err: error }, "the identity provider's keys could not be fetched");
+  };
+  return { jwks: { ...jwks, onProblem } };
+};

@@ -1,0 +1,42 @@
+import type { Db, IndexDescription } from "mongodb";
+import type { ViewName } from "../../projections/view-change.js";
+import { collectionPrefix } from "./mongodb-documents.js";
+
+/**
+ * Each is paid for by every write to its view, so each names the read that it serves. What asks for a conversation's
+ * rows in their order needs none: that is the order of the `_id`s. One that changes gets a new name, since MongoDB
+ * refuses another index of the same name.
+ */
+const indexes: Partial<Readonly<Record<ViewName, readonly IndexDescription[]>>> = {
+  members: [
+    // The inbox and sync: a user's conversations.
+    { name: "by_user", key: { userId: 1 } },
+    // deliveredToAll and readByAll: the smallest cursor without looking at a thousand members.
+    { name: "by_delivered", key: { conversationId: 1, "present.x": 1, deliveredUpTo: 1 } },
+    { name: "by_read", key: { conversationId: 1, "present.x": 1, shownReadUpTo: 1 } },
+  ],
+  messages: [
+    // Unread: one's own messages after a cursor.
+    { name: "by_sender", key: { senderId: 1, conversationId: 1, sequence: 1 } },
+    // Unread: others' deleted messages after a cursor. Only deletions pay for it.
+    {
+      name: "deleted",
+      key: { conversationId: 1, sequence: 1, senderId: 1 },
+      partialFilterExpression: { "deletedAt.x": { $gte: 0 } },
+    },
+    // A message by its id. Not by the `idKey` that SQLite uses: EventStoreDB's positions are bytes, so its stretches
+    // would be too short to ask one after another.
+    { name: "by_message_id", key: { messageId: 1 } },
+  ],
+  reactions: [
+    // A page's reactions, and the first fifty users of an emoji.
+    { name: "by_emoji", key: { conversationId: 1, sequence: 1, emoji: 1, "present.x": 1, "present.v": 1 } },
+  ],
+};
+
+/** Makes what is missing; what is there costs nothing. MongoDB builds without stopping writers. */
+export const createIndexes = async (db: Db): Promise<void> => {
+  await Promise.all(
+    Object.entries(indexes).map(([view, ofView]) => db.collection(collectionPrefix + view).createIndexes([...ofView])),
+  );
+};

@@ -1,0 +1,64 @@
+import type { Db } from "mongodb";
+import type { Checkpoint, ViewStore } from "../../projections/ports.js";
+import type { ViewChange } from "../../projections/view-change.js";
+import { reachable } from "../mongodb.js";
+import { checkpointsOf, claimEpoch, smallestCheckpoint, type Checkpoints } from "./mongodb-checkpoints.js";
+import { collectionsOf } from "./mongodb-documents.js";
+import { createIndexes } from "./mongodb-indexes.js";
+import { mongoReads } from "./mongodb-reads.js";
+import { createWaiting, type Waiting } from "./mongodb-waiting.js";
+import { changesWriter } from "./mongodb-writer.js";
+
+/** The views in MongoDB, which any number of projectors write and any number of gateways read. */
+export type MongoViews = {
+  /** `apply` writes the changes, then raises the checkpoint of every partition. */
+  readonly store: ViewStore;
+  /** Writes changes without moving a checkpoint; resolves when a majority has them (mongodb-writer.ts: failures). */
+  readonly write: (changes: readonly ViewChange[]) => Promise<void>;
+  readonly checkpoints: Checkpoints;
+  /** What the queries wait with: true as soon as every partition is projected up to the position. */
+  readonly awaitCaughtUp: Waiting["awaitCaughtUp"];
+  /** Whoever waits is answered false. The connection is its owner's to close. */
+  readonly close: () => Promise<void>;
+};
+
+export type MongoViewsOptions = {
+  readonly db: Db;
+  /** How many partitions projectors share the work in: the same in every process. */
+  readonly partitions?: number;
+  /** Of the log. Views that are empty take it; without it views are taken as they are. */
+  readonly epoch?: string;
+  /** Told of what is tried again: the server away for a moment, two first writers of one row. */
+  readonly onProblem?: (error: Error) => void;
+};
+
+/**
+ * Opens the views and makes the indexes that are missing.
+ *
+ * @throws ViewsOfAnotherLog, code VIEWS_UNUSABLE, when the views' epoch is not the one given
+ * @throws StoreUnavailable when MongoDB does not answer
+ */
+export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoViews> => {
+  const { db, partitions = 1, epoch, onProblem = () => undefined } = options;
+  const checkpoints = checkpointsOf(db, partitions, onProblem);
+  if (epoch !== undefined) await claimEpoch(checkpoints, epoch);
+  await reachable(() => createIndexes(db));
+  const write = changesWriter(db, onProblem);
+  const checkpoint = async (): Promise<Checkpoint | undefined> => smallestCheckpoint(await checkpoints.load());
+  const { awaitCaughtUp, close } = createWaiting(checkpoint, onProblem);
+  const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
+  return {
+    store: {
+      apply: async (changes, reached) => {
+        await write(changes);
+        await checkpoints.raise(everyPartition, reached);
+      },
+      checkpoint,
+      reads: mongoReads(collectionsOf(db)),
+    },
+    write,
+    checkpoints,
+    awaitCaughtUp,
+    close,
+  };
+};
