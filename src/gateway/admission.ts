@@ -53,7 +53,7 @@ export const createAdmission = ({ app, shared, metrics, clock, ids, logger, conf
       epoch: app.epoch,
       serverTime: clock(),
       heartbeatInterval: config.heartbeatIntervalMs,
-      limits: { maxMessageBytes, maxFrameBytes, messagesPerMinute: 0 },
+      limits: { maxMessageBytes, maxFrameBytes, messagesPerMinute: config.messagesPerMinute ?? 0 },
     };
   };
 };

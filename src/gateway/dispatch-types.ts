@@ -1,5 +1,6 @@
 import type { Clock, Ids } from "../commands/ports.js";
 import type { SizeLimits } from "./limits.js";
+import type { MessageRate } from "./message-rate.js";
 import type { Application, Authenticator, Connection, GatewayMetrics, Logger } from "./ports.js";
 import type { SessionConfig, SessionInput, SessionState } from "./session-types.js";
 import type { Shared } from "./shared.js";
@@ -13,7 +14,14 @@ export type DispatcherDeps = {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly config: { readonly heartbeatIntervalMs: number; readonly limits: SizeLimits };
+  /** Absent: nobody is limited. */
+  readonly messageRate?: MessageRate;
+  readonly config: {
+    readonly heartbeatIntervalMs: number;
+    readonly limits: SizeLimits;
+    /** What clients are told; 0: no limit. */
+    readonly messagesPerMinute?: number;
+  };
 };
 
 /** A connection and its machine's state. */
@@ -23,6 +31,8 @@ export type Live = {
   state: SessionState;
   /** The writes in flight: what a `sync` of this connection waits for. */
   readonly writes: Waves;
+  /** Where messages are limited: when everything sent before has been let in or refused, so that its order stays. */
+  letIn?: Promise<unknown>;
   timer?: NodeJS.Timeout;
   /** It has begun to type at least once: its end is told when it goes. */
   hasTyped: boolean;

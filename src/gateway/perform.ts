@@ -4,6 +4,7 @@ import type { Changed, Commands, MessageAccepted, Outcome } from "../commands/co
 import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
 import type { Claims, TokenRefusal } from "./ports.js";
 import { closeCodes, type Failure } from "./protocol/codes.js";
+import type { MessageRate } from "./message-rate.js";
 import type { ChangeRequest } from "./protocol/frames.js";
 import type { Request, ServerFrame, SessionEffect, SessionInput } from "./session-types.js";
 import type { Work } from "./work.js";
@@ -12,7 +13,7 @@ type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
 
 /** Does what the machine wants done, and feeds it what came of it. */
 export const createPerformer = (
-  { app, shared, authenticate, metrics, clock, ids }: DispatcherDeps,
+  { app, shared, authenticate, metrics, clock, ids, messageRate }: DispatcherDeps,
   work: Work,
   feed: Feed,
 ): ((live: Live, effect: SessionEffect) => void) => {
@@ -36,7 +37,9 @@ export const createPerformer = (
       if (E.isRight(outcome)) shared.wrote(live.connection.actor.userId, outcome.right.position);
       done(outcome);
     };
-    work.run(() => command(contextOf(live)), settled, labels(live, type));
+    const task = () => command(contextOf(live));
+    const limited = messageRate && (() => inTurn(live, type === "message.send" ? messageRate : free, task));
+    work.run(limited ?? task, settled, labels(live, type));
   };
 
   const message = (live: Live, { request, message }: Of<"message">): void => {
@@ -184,6 +187,30 @@ const toAck =
   });
 
 const secondsSince = ({ receivedAt }: Request): number => (performance.now() - receivedAt) / 1000;
+
+const free: MessageRate = () => Promise.resolve(undefined);
+
+/**
+ * Asks whether the write may come in, and does it unless not. Whatever the connection sends after it waits until it was
+ * let in, not until it is done: its order at the log is that of the socket.
+ */
+const inTurn = async <A>(
+  live: Live,
+  rate: MessageRate,
+  task: () => Promise<Either<Failure, A>>,
+): Promise<Either<Failure, A>> => {
+  const before = live.letIn ?? Promise.resolve();
+  let done: Promise<Either<Failure, A>> | undefined;
+  const letIn = before.then(async () => {
+    const refusal = await rate(live.connection.actor.userId);
+    done = refusal === undefined ? task() : Promise.resolve(E.left(refusal));
+    // Its owner awaits it below; who comes next only waits for the turn.
+    done.catch(() => undefined);
+  });
+  live.letIn = letIn.catch(() => undefined);
+  await letIn;
+  return done ?? task();
+};
 
 const labels = ({ connection }: Live, type: string): object => ({
   type,

@@ -44,6 +44,8 @@ export type Failure = {
   readonly details?: readonly FieldProblem[];
   /** Seconds. */
   readonly retryAfter?: number;
+  /** Of RATE_LIMITED: which. */
+  readonly limit?: string;
 };
 
 /** A refusal that says when to come back, as every UNAVAILABLE does. */

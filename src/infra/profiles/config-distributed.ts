@@ -13,8 +13,6 @@ export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
   readonly processId: string;
   /** How many parts projectors share the log in; the same in every process. */
   readonly partitions: number;
-  /** Messages of one user in a minute over all gateways; 0 for no limit. */
-  readonly messagesPerMinute: number;
   readonly eventStoreUrl: string;
   readonly mongo: { readonly url: string; readonly database: string };
   readonly natsUrl: string;
@@ -58,7 +56,6 @@ const variables = {
     otherwise: "",
   },
   PARLEY_PARTITIONS: { codec: whole(1, 256), otherwise: "8" },
-  PARLEY_MESSAGES_PER_MINUTE: { codec: whole(0, 1_000_000), otherwise: "0" },
   PARLEY_EVENTSTORE_URL: {
     codec: address("an address like esdb://host:2113?tls=false", /^(esdb|kurrentdb|kdb)(\+discover)?:\/\/./),
   },
@@ -104,7 +101,6 @@ const shown: ReadonlySet<Variable> = new Set([
   "PARLEY_ROLE",
   "PARLEY_GATEWAY_ID",
   "PARLEY_PARTITIONS",
-  "PARLEY_MESSAGES_PER_MINUTE",
   "PARLEY_MONGODB_DATABASE",
   "PARLEY_S3_REGION",
   "PARLEY_S3_BUCKET",
@@ -134,7 +130,6 @@ export const readDistributedConfig = (
     role: read("PARLEY_ROLE") as Role,
     processId: `${read("PARLEY_GATEWAY_ID") || namePart(hostname())}-${randomBytes(6).toString("hex")}`,
     partitions: Number(read("PARLEY_PARTITIONS")),
-    messagesPerMinute: Number(read("PARLEY_MESSAGES_PER_MINUTE")),
     eventStoreUrl: read("PARLEY_EVENTSTORE_URL"),
     mongo: { url: read("PARLEY_MONGODB_URL"), database: read("PARLEY_MONGODB_DATABASE") },
     natsUrl: read("PARLEY_NATS_URL"),

@@ -15,6 +15,8 @@ export type Config = {
   readonly allowedOrigins: readonly string[];
   /** Members of one group. */
   readonly groupMembersMax: number;
+  /** Messages of one user in a minute; 0: no limit. */
+  readonly messagesPerMinute: number;
   /** The log as EventStoreDB's clients read it; absent: not served. */
   readonly eventStorePort?: EventStorePort;
   /** An identity provider whose tokens are taken as well. */
@@ -75,6 +77,11 @@ const settings = {
     variable: "PARLEY_GROUP_MEMBERS_MAX",
     otherwise: String(limits.groupMembersMax),
   },
+  messagesPerMinute: {
+    codec: number("messagesPerMinute", 0, 1_000_000, true),
+    variable: "PARLEY_MESSAGES_PER_MINUTE",
+    otherwise: "0",
+  },
   eventstorePort: {
     codec: t.union([t.literal("off"), number("eventstorePort", 0, 65_535, true)], "a port from 0 to 65535, or off"),
     variable: "PARLEY_EVENTSTORE_PORT",
@@ -118,6 +125,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
   const seal = read("seal", settings.seal.codec);
   const home = read("home", settings.home.codec);
   const groupMembersMax = read("groupMembersMax", settings.groupMembersMax.codec);
+  const messagesPerMinute = read("messagesPerMinute", settings.messagesPerMinute.codec);
   const eventStorePort = readEventStorePort(
     {
       host: read("eventstoreHost", settings.eventstoreHost.codec),
@@ -137,6 +145,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     !seal ||
     !home ||
     !groupMembersMax ||
+    messagesPerMinute === undefined ||
     problems.length > 0
   )
     throw new BadConfig(problems);
@@ -150,6 +159,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     seal: seal === "on",
     home,
     groupMembersMax,
+    messagesPerMinute,
     ...(eventStorePort === undefined ? {} : { eventStorePort }),
     ...(jwks === undefined ? {} : { jwks }),
     allowedOrigins: allowedOrigins.filter((origin) => origin !== ""),

@@ -8,10 +8,12 @@ import { createShared, type Shared } from "../../gateway/shared.js";
 import { createTyping } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
 import { serveGateway } from "../bus/nats-gateway.js";
+import { createMemoryRateLimiter } from "../rate-limiter/memory.js";
+import { createRedisRateLimiter } from "../rate-limiter/redis.js";
 import type { Telemetry } from "../telemetry.js";
 import { messageIndex } from "../view-store/message-index.js";
 import type { DistributedConfig } from "./config-distributed.js";
-import type { Closers, Engines } from "./engines.js";
+import { cellPrefix, type Closers, type Engines } from "./engines.js";
 import { engineReadiness } from "./readiness.js";
 import { ids, serveClients } from "./serving.js";
 
@@ -27,7 +29,7 @@ export type ProcessParts = {
 /** One of N gateways: accepts for any conversation, and holds the sockets that came to it. Answers its address. */
 export const startGatewayRole = async (parts: ProcessParts, closers: Closers): Promise<string> => {
   const { config, engines, logger, telemetry } = parts;
-  const { log, registry, bus } = engines;
+  const { log } = engines;
   const hub = createHub();
   const app = createApplication(parts, closers, hub.devicesOf);
   const shared = createShared(app);
@@ -59,13 +61,10 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
       return [{ name: "views", position, lagEvents: Math.max(0, head - position) }];
     },
   });
+  const limiter = limiterOf(parts);
   const secret = config.tokenSecret;
-  const gateway = await serveClients({ config, app, shared, hub, registration, secret, telemetry, logger });
+  const gateway = await serveClients({ config, app, shared, hub, registration, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
-  logger.info(
-    { gatewayId: config.processId, url: gateway.url, registry: typeof registry, bus: bus.queued() },
-    "gateway",
-  );
   return gateway.url;
 };
 
@@ -138,6 +137,18 @@ const isAllowedBy =
       return true;
     }
   };
+
+/** Over all gateways; while Redis is away each limits by itself. */
+const limiterOf = ({ config, engines, telemetry }: ProcessParts) => {
+  const local = telemetry.counter("parley_rate_limiter_local_total", "Limits decided without Redis.");
+  return createRedisRateLimiter({
+    ...{ redis: engines.redis.redis, prefix: cellPrefix(config.home) },
+    fallback: createMemoryRateLimiter({ now: Date.now }),
+    onFallback: () => {
+      local(1);
+    },
+  });
+};
 
 const takenMetrics = (telemetry: Telemetry) => {
   const taken = telemetry.counter("parley_bus_taken_total", "Items that this gateway took from the bus.");

@@ -14,6 +14,7 @@ import { createLocalBus } from "../bus/local.js";
 import { startFacade, type Facade } from "../event-log/facade.js";
 import { openSqliteLog, type SqliteLog } from "../event-log/sqlite.js";
 import { openSqliteKeyStore } from "../key-store/sqlite.js";
+import { createMemoryRateLimiter } from "../rate-limiter/memory.js";
 import { openSqliteSnapshots } from "../snapshot-store/sqlite.js";
 import { createLogger, createTelemetry } from "../telemetry.js";
 import { messageIndex } from "../view-store/message-index.js";
@@ -78,7 +79,8 @@ const open = async (
   const shared = createShared(app);
   const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, typing, logger };
   closers.push(startDelivering(delivering).stop);
-  const gateway = await serveClients({ config, app, shared, hub, secret, telemetry, logger });
+  const limiter = createMemoryRateLimiter({ now: Date.now });
+  const gateway = await serveClients({ config, app, shared, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
   const facade = await serveLog(config, log, logger);
   if (facade !== undefined) closers.push(facade.close);

@@ -4,7 +4,8 @@ import { createDispatcher } from "../../gateway/dispatch.js";
 import { startGateway, type Gateway } from "../../gateway/gateway.js";
 import type { Hub } from "../../gateway/hub.js";
 import { gatewayLimits } from "../../gateway/limits.js";
-import type { Application, Logger } from "../../gateway/ports.js";
+import { createMessageRate } from "../../gateway/message-rate.js";
+import type { Application, Logger, RateLimiter } from "../../gateway/ports.js";
 import type { Registration } from "../../gateway/registration.js";
 import { createRest } from "../../gateway/rest/rest.js";
 import type { Shared } from "../../gateway/shared.js";
@@ -21,6 +22,7 @@ export type ServingWith = {
   readonly shared: Shared;
   readonly hub: Hub;
   readonly registration?: Registration;
+  readonly limiter: RateLimiter;
   readonly secret: Buffer;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
@@ -32,8 +34,14 @@ export const serveClients = (deps: ServingWith): Promise<Gateway> => {
   const { authenticate, check } = createAuthenticator({ secret, ...jwksOf(config, logger) });
   const { metrics, metricsText } = telemetry;
   const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
+  const { messagesPerMinute } = config;
+  const messageRate = messagesPerMinute > 0 ? createMessageRate(deps.limiter, messagesPerMinute) : undefined;
   const heartbeatIntervalMs = Math.round(config.heartbeatSeconds * 1_000);
-  const dispatcher = createDispatcher({ ...common, config: { heartbeatIntervalMs, limits: sizes } });
+  const dispatcher = createDispatcher({
+    ...common,
+    ...(messageRate === undefined ? {} : { messageRate }),
+    config: { heartbeatIntervalMs, limits: sizes, messagesPerMinute },
+  });
   return startGateway({
     config: { ...config, heartbeatIntervalMs, maxFrameBytes: sizes.maxFrameBytes },
     app,
