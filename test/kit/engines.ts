@@ -12,6 +12,6 @@ export const engine = (variable: EngineVariable): string | undefined => {
   if (address !== undefined && address !== "") return address;
   const reason = `${variable} is not set: npm run test:stack starts the servers and sets it`;
   if (process.env.CI === "true") throw new Error(reason);
-  console.warn(`skipped: ${reason}`);
+  process.stderr.write(`skipped: ${reason}\n`);
   return undefined;
 };

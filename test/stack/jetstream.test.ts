@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer, type AddressInfo } from "node:net";
 import { rm } from "node:fs/promises";
@@ -19,6 +19,7 @@ import {
 } from "../../src/infra/work-queue/jetstream.js";
 import { workQueueContract, type QueueSettings } from "../contract/work-queue.contract.js";
 import { engine } from "../kit/engines.js";
+import { mayStartServers } from "../kit/own-servers.js";
 
 const nats = engine("PARLEY_NATS_URL");
 const compiled = new URL("../../dist/src/infra/work-queue/jetstream.js", import.meta.url).href;
@@ -248,7 +249,7 @@ const freePort = (): Promise<number> =>
     });
   });
 
-describe.skipIf(nats === undefined || !existsSync(binary))("on a NATS server that is killed", () => {
+describe.skipIf(nats === undefined || !mayStartServers)("on a NATS server that is killed", () => {
   const jobs = (prefix: string, count: number) =>
     Array.from({ length: count }, (_, i) => ({ id: `${prefix}${i}`, payload: `${i}` }));
   /** Repeats the identical call, as the port asks for. */

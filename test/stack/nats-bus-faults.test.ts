@@ -3,6 +3,7 @@ import type { NatsBusLimits } from "../../src/infra/bus/nats-limits.js";
 import { openNats } from "../../src/infra/nats.js";
 import { StoreUnavailable } from "../../src/projections/ports.js";
 import { engine } from "../kit/engines.js";
+import { mayStartServers } from "../kit/own-servers.js";
 import { createCell, createClosing, createNatsServer, everybodyOn } from "./nats-bus-kit.js";
 
 const url = engine("PARLEY_NATS_URL");
@@ -20,7 +21,7 @@ const expectInOrder = (frames: readonly string[]): void => {
 };
 
 /** These kill their server, so it is one of their own. */
-describe.skipIf(url === undefined)("the NATS bus in trouble", () => {
+describe.skipIf(url === undefined || !mayStartServers)("the NATS bus in trouble", () => {
   const start = async (options: { readonly settings?: string; readonly limits?: Partial<NatsBusLimits> } = {}) => {
     const server = await createNatsServer(closing, options.settings);
     await server.start();

@@ -7,12 +7,15 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { openRedis, type OpenedRedis } from "../../src/infra/redis.js";
 import { engine } from "../kit/engines.js";
+import { mayStartServers } from "../kit/own-servers.js";
 
 export const redisUrl = engine("PARLEY_REDIS_URL");
 
 /** Faults need a process to hurt: where tests run on a server elsewhere, there may be no program for one. */
 export const canSpawnRedis =
-  redisUrl !== undefined && (process.env.CI === "true" || spawnSync("redis-server", ["--version"]).status === 0);
+  redisUrl !== undefined &&
+  mayStartServers &&
+  (process.env.CI === "true" || spawnSync("redis-server", ["--version"]).status === 0);
 
 /** Nobody else's keys. */
 export const newPrefix = (): string => `test-${randomUUID()}`;
