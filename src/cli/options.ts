@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 
 /** Which data directory: that of `parley serve` with the same flag and environment. */
 export const dataDirOf = ({ data }: { readonly data?: string }): string => data ?? process.env.PARLEY_DATA ?? "./data";
@@ -8,6 +8,23 @@ export const withInspection = (command: Command): Command =>
   command
     .option("--data <dir>", "the server's data directory (PARLEY_DATA; default ./data)")
     .option("--json", "JSON for machines instead of text for people");
+
+/** For commands that look into both profiles; the same flag and environment as those of `parley serve`. */
+export const withProfile = (command: Command): Command =>
+  command.addOption(
+    new Option("--profile <profile>", "embedded: a data directory; distributed: the engines (PARLEY_PROFILE)")
+      .choices(["embedded", "distributed"])
+      .env("PARLEY_PROFILE")
+      .default("embedded"),
+  );
+
+export type ProfileOptions = InspectionOptions & { readonly profile: "embedded" | "distributed" };
+
+/** @throws Error for a data directory of a profile that has none */
+export const refuseData = ({ data }: InspectionOptions): void => {
+  if (data !== undefined)
+    throw new Error("--data is of the embedded profile; the distributed one is configured by PARLEY_… variables");
+};
 
 export type InspectionOptions = { readonly data?: string; readonly json?: true };
 
@@ -20,3 +37,8 @@ export const wholeNumber =
       throw new InvalidArgumentError(`It must be a whole number, at least ${min}.`);
     return parsed;
   };
+
+/** Ends the process once everything is said: an engine that never answers would keep it alive. */
+export const exitWhenSaid = (code: number): void => {
+  process.stdout.write("", () => process.exit(code));
+};

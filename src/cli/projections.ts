@@ -1,28 +1,34 @@
 import { Command } from "commander";
+import { readDistributedConfig } from "../infra/profiles/config-distributed.js";
+import { withoutSecrets } from "../infra/profiles/doctor-secrets.js";
+import { distributedStatus, type DistributedStatus } from "../infra/profiles/inspect-distributed.js";
 import { projectionStatuses } from "../infra/profiles/inspect-projections.js";
 import { fail } from "./failure.js";
-import { dataDirOf, withInspection, type InspectionOptions } from "./options.js";
+import { dataDirOf, exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
 import { next, paint, say, sayJson, table } from "./output.js";
 
-const status = withInspection(new Command("status"))
-  .description("How far the views have come behind the log.")
+const statusCommand = withProfile(withInspection(new Command("status")))
+  .description(
+    "How far the views have come behind the log; by partition, with their projectors, where there are several.",
+  )
   .addHelpText(
     "after",
     "\nExit code: 0 they fit the log (they may be behind), 1 they do not or cannot be read, 2 wrong usage.",
   )
-  .action(async (options: InspectionOptions) => {
+  .action(async (options: ProfileOptions) => {
     try {
-      await tell(dataDirOf(options), options.json === true);
+      const json = options.json === true;
+      await (options.profile === "embedded" ? ofDirectory(dataDirOf(options), json) : ofEngines(options, json));
     } catch (error) {
-      fail(error);
+      fail(withoutSecrets(process.env)(error instanceof Error ? error.message : String(error)));
     }
   });
 
 export const projectionsCommand = new Command("projections")
   .description("Read models: how far they are.")
-  .addCommand(status);
+  .addCommand(statusCommand);
 
-const tell = async (dir: string, json: boolean): Promise<void> => {
+const ofDirectory = async (dir: string, json: boolean): Promise<void> => {
   const statuses = await projectionStatuses(dir);
   const problems = statuses.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
   if (problems.length > 0) process.exitCode = 1;
@@ -44,4 +50,35 @@ const tell = async (dir: string, json: boolean): Promise<void> => {
   else if (statuses.some(({ lag }) => lag > 0))
     next(`parley projections status --data ${dir}     again: the lag should shrink`);
   else next(`parley events tail --data ${dir}`);
+};
+
+const ofEngines = async (options: ProfileOptions, json: boolean): Promise<void> => {
+  refuseData(options);
+  const status = await distributedStatus(readDistributedConfig({}, process.env));
+  const { holdersProblem: problem } = status;
+  // Drivers quote addresses that they cannot read.
+  const hidden = problem === undefined ? {} : { holdersProblem: withoutSecrets(process.env)(problem) };
+  const found = { ...status, ...hidden };
+  if (json) sayJson(found);
+  else tellEngines(found);
+  exitWhenSaid(found.projections.some(({ problem }) => problem !== undefined) ? 1 : 0);
+};
+
+const tellEngines = ({ projections, partitions, holdersProblem }: DistributedStatus): void => {
+  const rows = projections.map(({ name, position, head, lag, epoch }) => [name, position, head, lag, epoch ?? "-"]);
+  say(table(["projection", "position", "head", "lag", "epoch"], rows));
+  const shares = partitions.map(({ partition, views, delivery, isBehind, holder }) => [
+    partition,
+    views ?? "-",
+    delivery ?? "-",
+    isBehind ? "behind" : "at the head",
+    holder ?? (holdersProblem === undefined ? "nobody" : "unknown"),
+  ]);
+  say(`\n${table(["partition", "views", "delivery", "", "projector"], shares)}`);
+  if (holdersProblem !== undefined) say(paint("yellow", `\n→ Who works on what is unknown: ${holdersProblem}`));
+  for (const { problem } of projections) if (problem !== undefined) say(paint("red", `\n→ ${problem}`));
+  const isWell = holdersProblem === undefined && partitions.every(({ holder }) => holder !== null);
+  if (isWell && projections.every(({ problem }) => problem === undefined))
+    next("parley projections status --profile distributed     again: what is behind should catch up");
+  else next("parley doctor --profile distributed");
 };

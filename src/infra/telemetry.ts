@@ -6,7 +6,10 @@ export type Telemetry = {
   readonly metrics: GatewayMetrics;
   /** Prometheus' text format, read at this moment. */
   readonly metricsText: () => Promise<string>;
-  /** Says where the figures of the log and the projections are read when somebody asks; the last call counts. */
+  /**
+   * Says where the figures of the log and the projections are read when somebody asks; the last call counts. Figures
+   * that cannot be read within two seconds are left out of the answer.
+   */
   readonly observe: (sources: TelemetrySources) => void;
   /** Another counter: adds at once, is read when somebody asks. `label` has a value for each label's name. */
   readonly counter: (
@@ -173,7 +176,9 @@ const sourceGauges = (registry: Registry): Telemetry["observe"] => {
       help,
       registers: [registry],
       async collect() {
-        if (sources !== undefined) this.set(await read(sources));
+        const value = sources === undefined ? 0 : await readable(read(sources));
+        if (value === undefined) this.remove();
+        else this.set(value);
       },
     });
   const projectionGauge = (name: string, help: string, read: (figures: ProjectionFigures) => number) =>
@@ -183,8 +188,9 @@ const sourceGauges = (registry: Registry): Telemetry["observe"] => {
       labelNames: ["projection"],
       registers: [registry],
       async collect() {
-        for (const figures of (await sources?.projections()) ?? [])
-          this.set({ projection: figures.name }, read(figures));
+        const all = sources === undefined ? [] : await readable(sources.projections());
+        this.reset();
+        for (const figures of all ?? []) this.set({ projection: figures.name }, read(figures));
       },
     });
   gauge("parley_log_queue_depth", "Appends that wait for their commit.", (from) => from.logQueueDepth());
@@ -194,6 +200,24 @@ const sourceGauges = (registry: Registry): Telemetry["observe"] => {
   return (next) => {
     sources = next;
   };
+};
+
+/** All of them are read at once, and whoever scrapes gives up after ten seconds by default. */
+const readableMsMax = 2_000;
+
+/** Undefined when whoever knows it is away: an outage must not hide all other figures. */
+const readable = async <A>(value: A | Promise<A>): Promise<A | undefined> => {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, readableMsMax, undefined);
+  });
+  try {
+    return await Promise.race([value, silence]);
+  } catch {
+    return undefined; // readiness and the engine's own metrics say what is wrong
+  } finally {
+    clearTimeout(timer);
+  }
 };
 
 export const logLevels = ["silent", "error", "warn", "info", "debug"] as const;

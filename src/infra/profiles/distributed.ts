@@ -6,6 +6,7 @@ import { startProjectorRole } from "./distributed-projector.js";
 import { createProblems, openEngines, type Closers } from "./engines.js";
 import { serveHealth } from "./health-server.js";
 import { engineReadiness } from "./readiness.js";
+import { checkS3AtStart } from "./s3-start.js";
 
 /**
  * One process of many, over EventStoreDB, MongoDB, NATS and Redis. What is opened later is closed first.
@@ -15,7 +16,9 @@ import { engineReadiness } from "./readiness.js";
 export const startDistributed = async (config: DistributedConfig): Promise<App> => {
   const closers: Closers = [];
   const closeAll = async (): Promise<void> => {
-    for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+    const until = performance.now() + closeMsMax;
+    for (let close = closers.pop(); close !== undefined; close = closers.pop())
+      await within(Math.max(closeMsMin, until - performance.now()), close());
   };
   try {
     const url = await open(config, closers);
@@ -28,11 +31,31 @@ export const startDistributed = async (config: DistributedConfig): Promise<App> 
   }
 };
 
+/**
+ * A part that waits for an engine that is away is left behind: what was acknowledged is durable, and what was not written
+ * or delivered yet is done again from the checkpoint. For all parts together, and for each at least.
+ */
+const closeMsMax = 11_000;
+const closeMsMin = 250;
+
+const within = async (ms: number, work: void | Promise<void>): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    await Promise.race([work, timeUp]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 const open = async (config: DistributedConfig, closers: Closers): Promise<string> => {
   const logger = createLogger(config.logLevel);
   const telemetry = createTelemetry();
   const problem = createProblems(logger, telemetry);
   const engines = await openEngines(config, { telemetry, problem }, closers);
+  checkS3AtStart(config, logger);
   const parts: ProcessParts = {
     ...{ config, engines, logger, telemetry },
     onRegistryFailure: problem("redis"),

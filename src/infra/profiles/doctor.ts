@@ -35,22 +35,26 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
 const checkConfiguration = (flags: Flags, environment: Environment): Check => {
   try {
     const { seal, host, port, home } = readConfig(flags, environment);
-    const where = `listens on ${host}:${port}, cell ${home}`;
-    if (seal) return { name: "configuration", state: "ok", says: `valid: ${where}; new content is sealed` };
-    return {
-      name: "configuration",
-      state: "warning",
-      says: `valid: ${where}; sealing is OFF: new content lies readable in the log, for ever`,
-      mend: "Unset PARLEY_SEAL (or --seal on), unless that is meant",
-    };
+    return checkSealing(`valid: listens on ${host}:${port}, cell ${home}`, seal);
   } catch (error) {
     if (!(error instanceof BadConfig)) throw error;
     return { name: "configuration", state: "wrong", says: error.problems.join("; "), mend: "See parley serve --help" };
   }
 };
 
+/** A valid configuration, in which sealing is the one thing that somebody may regret. */
+export const checkSealing = (says: string, seal: boolean): Check => {
+  if (seal) return { name: "configuration", state: "ok", says: `${says}; new content is sealed` };
+  return {
+    name: "configuration",
+    state: "warning",
+    says: `${says}; sealing is OFF: new content lies readable in the log, for ever`,
+    mend: "Unset PARLEY_SEAL (or --seal on), unless that is meant",
+  };
+};
+
 /** What `engines` in package.json says. */
-const checkNode = (version: string): Check => {
+export const checkNode = (version: string): Check => {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const fits = (major === 20 && minor >= 12) || major === 22;
   return fits
@@ -59,7 +63,7 @@ const checkNode = (version: string): Check => {
 };
 
 /** The binary is per platform and Node version: whether it loads is only known when it does. */
-const checkSockets = async (): Promise<Check> => {
+export const checkSockets = async (): Promise<Check> => {
   try {
     await import("../../gateway/transport-uws.js");
     return { name: "uWebSockets", state: "ok", says: `its binary loads (${process.platform} ${process.arch})` };

@@ -1,0 +1,52 @@
+import { natsBusLimits } from "../bus/nats-limits.js";
+import { openNats, type Nats } from "../nats.js";
+import type { DistributedConfig } from "./config-distributed.js";
+import { reasonOf, type Check } from "./doctor-check.js";
+import { probe, type Finding } from "./doctor-probe.js";
+import type { Closers } from "./engines.js";
+
+type Connection = Awaited<Nats["connection"]>;
+
+const name = "nats";
+const mend =
+  "Start nats-server, and check PARLEY_NATS_URL: hosts, user and password or token (percent-encoded), tls:// for TLS";
+
+/** Whether it lets us in and answers, its largest message, and JetStream. */
+export const lookAtNats = ({ natsUrl: url }: DistributedConfig, closers: Closers): Promise<Finding<undefined>> =>
+  probe(name, mend, async () => {
+    const connection = await connect(url, closers);
+    return { checks: [checkServer(connection), await checkJetStream(connection)] };
+  });
+
+/** The process's own way tries for ever; here the first failure is the answer. */
+const connect = (url: string, closers: Closers): Promise<Connection> =>
+  new Promise((resolve, reject) => {
+    const nats = openNats({ url, name: "parley doctor", onProblem: reject });
+    closers.push(nats.close);
+    nats.connection.then(async (connection) => {
+      await nats.ping();
+      resolve(connection);
+    }, reject);
+  });
+
+const checkServer = ({ info }: Connection): Check => {
+  const payload = info?.max_payload ?? 0;
+  const says = `version ${info?.version ?? "unknown"}, messages up to ${payload} bytes`;
+  if (payload >= natsBusLimits.requestBytesMax) return { name, state: "ok", says };
+  const larger = `Set max_payload to ${natsBusLimits.requestBytesMax} or more: larger frames cannot go through, and their devices sync`;
+  return { name, state: "warning", says, mend: larger };
+};
+
+/** Asked as an account: the server may have it, and this account not. */
+const checkJetStream = async (connection: Connection): Promise<Check> => {
+  try {
+    const manager = await connection.jetstreamManager({ timeout: answerMs });
+    const { streams } = await manager.getAccountInfo();
+    return { name: "jetstream", state: "ok", says: `it is on, ${streams} streams` };
+  } catch (error) {
+    const on = "Start nats-server with -js and a directory (-sd DIR): push jobs wait in JetStream";
+    return { name: "jetstream", state: "warning", says: `it cannot be used: ${reasonOf(error)}`, mend: on };
+  }
+};
+
+const answerMs = 2_000;

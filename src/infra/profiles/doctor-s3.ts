@@ -1,0 +1,33 @@
+import { connectS3 } from "../blob-store/s3-client.js";
+import { openS3 } from "../blob-store/s3.js";
+import type { DistributedConfig } from "./config-distributed.js";
+import type { Check } from "./doctor-check.js";
+import { probe, type Finding } from "./doctor-probe.js";
+
+const name = "s3";
+const mend =
+  "Start the S3 server, and check PARLEY_S3_URL, PARLEY_S3_REGION, PARLEY_S3_ACCESS_KEY and PARLEY_S3_SECRET_KEY";
+/** A request that has no answer by then has none. */
+const requestMsMax = 2_000;
+
+/** Tries what Parley needs of it, in a bucket that is there: making one is for the start. */
+export const lookAtS3 = ({ s3 }: DistributedConfig): Promise<Finding<undefined>> =>
+  probe(name, mend, async () => {
+    if (s3 === undefined) return { checks: [{ name, state: "ok", says: "not configured (PARLEY_S3_URL)" }] };
+    const options = { ...s3, requestMsMax };
+    if (!(await connectS3(s3.url, options).bucketExists(s3.bucket))) {
+      const says = `the server answers; the bucket ${s3.bucket} is not there`;
+      const make = "The first start makes it, if the keys may; else make it";
+      return { checks: [{ name, state: "warning", says, mend: make }] };
+    }
+    const { missing } = await openS3(options).conformance();
+    const says = `bucket ${s3.bucket}: ${missing.some(({ needed }) => needed) ? "the server lacks what Parley needs" : "the server has what Parley needs"}`;
+    const lacks = missing.map(({ feature, needed, problem, fix }): Check => ({
+      name: `s3 ${feature}`,
+      state: needed ? "wrong" : "warning",
+      says: problem,
+      mend: fix,
+    }));
+    const state = missing.some(({ needed }) => needed) ? "wrong" : "ok";
+    return { checks: [{ name, state, says }, ...lacks] };
+  });

@@ -1,0 +1,163 @@
+/** How far the projections of the distributed profile are, read from the engines; nothing in them is changed. */
+import { smallestCheckpoint, checkpointsOf, ViewsOfAnotherLog } from "../view-store/mongodb-checkpoints.js";
+import type { Checkpoint } from "../../projections/ports.js";
+import { openEventStoreDb, type EventStoreDbLog } from "../event-log/eventstoredb.js";
+import { holdersKey, ownersKey } from "../leases/redis-scripts.js";
+import { openMongo, type Mongo } from "../mongodb.js";
+import { openRedis, type OpenedRedis } from "../redis.js";
+import type { DistributedConfig } from "./config-distributed.js";
+import { reasonOf } from "./doctor-check.js";
+import { closeAll, probeMsMax, within } from "./doctor-probe.js";
+import { cellPrefix, type Closers } from "./engines.js";
+import { epochOf } from "./inspect.js";
+
+export type DistributedStatus = {
+  readonly profile: "distributed";
+  /** Position of the log's last event. Positions are the store's own: opaque, growing, not dense. */
+  readonly head: number;
+  readonly logEpoch: string | null;
+  readonly projections: readonly DistributedProjection[];
+  readonly partitions: readonly PartitionStatus[];
+  /** Why nothing is known of the holders: Redis was away. */
+  readonly holdersProblem?: string;
+};
+
+export type DistributedProjection = {
+  readonly name: "views" | "delivery";
+  /** Up to here every partition has come; 0 while one has not begun. */
+  readonly position: number;
+  readonly head: number;
+  /** Events of the log after `position`, counted up to `lagEventsMax`. */
+  readonly lag: number;
+  /** Null before the first event. */
+  readonly epoch: string | null;
+  readonly logEpoch: string | null;
+  /** Undefined when all is well; else what is wrong and how to mend it. */
+  readonly problem?: string;
+};
+
+export type PartitionStatus = {
+  readonly partition: number;
+  /** The projector that works on it; null for nobody, or when Redis was away. */
+  readonly holder: string | null;
+  /** Null: nobody has begun. */
+  readonly views: number | null;
+  readonly delivery: number | null;
+  readonly isBehind: boolean;
+};
+
+/** Counting reads the events; beyond it is just "far". */
+export const lagEventsMax = 10_000;
+const lagPageEvents = 1_000;
+
+/**
+ * @throws LogError and StoreUnavailable when the log or MongoDB does not answer within five seconds. Without Redis only the
+ * holders are unknown.
+ */
+export const distributedStatus = async (config: DistributedConfig): Promise<DistributedStatus> => {
+  const closers: Closers = [];
+  const open = async (): Promise<DistributedStatus> => {
+    const log = openEventStoreDb({ url: config.eventStoreUrl });
+    closers.push(log.close);
+    const mongo = await openMongo(config.mongo);
+    closers.push(mongo.close);
+    const standing = await readStanding(log, mongo.db, config.partitions);
+    return { ...standing, ...(await holdersOf(config, standing, closers)) };
+  };
+  try {
+    return await within(open(), probeMsMax);
+  } finally {
+    await closeAll(closers);
+  }
+};
+
+export type Standing = Pick<DistributedStatus, "profile" | "head" | "logEpoch" | "projections" | "partitions">;
+
+/** Without the holders. @throws LogError, StoreUnavailable */
+export const readStanding = async (log: EventStoreDbLog, db: Mongo["db"], partitions: number): Promise<Standing> => {
+  const load = (name: "views" | "delivery") => checkpointsOf(db, partitions, () => undefined, name).load();
+  const [views, delivery] = await Promise.all([load("views"), load("delivery")]);
+  // The log after the checkpoints: a head that was read first could be behind one of the meantime.
+  const [head, epoch] = await Promise.all([log.head(), epochOf(log)]);
+  const logEpoch = epoch ?? null;
+  const standing = { head, logEpoch, database: db.databaseName };
+  return {
+    profile: "distributed",
+    head,
+    logEpoch,
+    projections: await Promise.all([
+      projectionOf(log, { ...standing, name: "views", checkpoints: views }),
+      projectionOf(log, { ...standing, name: "delivery", checkpoints: delivery }),
+    ]),
+    partitions: views.map((checkpoint, partition) => {
+      const [viewsAt, deliveryAt] = [checkpoint?.position ?? null, delivery[partition]?.position ?? null];
+      const isBehind = Math.min(viewsAt ?? 0, deliveryAt ?? 0) < head;
+      return { partition, holder: null, views: viewsAt, delivery: deliveryAt, isBehind };
+    }),
+  };
+};
+
+type Reached = {
+  readonly name: "views" | "delivery";
+  readonly checkpoints: readonly (Checkpoint | undefined)[];
+  readonly head: number;
+  readonly logEpoch: string | null;
+  readonly database: string;
+};
+
+const projectionOf = async (log: EventStoreDbLog, reached: Reached): Promise<DistributedProjection> => {
+  const { name, checkpoints, head, logEpoch } = reached;
+  const epoch = checkpoints.find((checkpoint) => checkpoint !== undefined)?.epoch ?? null;
+  const position = smallestCheckpoint(checkpoints)?.position ?? 0;
+  const problem = problemOf(reached, epoch);
+  const lag = problem === undefined ? await eventsAfter(log, position) : 0;
+  return { name, position, head, lag, epoch, logEpoch, ...(problem === undefined ? {} : { problem }) };
+};
+
+const problemOf = ({ name, checkpoints, head, logEpoch, database }: Reached, epoch: string | null) => {
+  if (epoch !== null && epoch !== logEpoch) return new ViewsOfAnotherLog(database, epoch, logEpoch ?? "none").message;
+  const highest = Math.max(0, ...checkpoints.map((checkpoint) => checkpoint?.position ?? 0));
+  if (highest <= head) return undefined;
+  return `The checkpoint of ${name} is at ${highest}, beyond the log's end at ${head}: the log was restored from a backup that is older than the views. Stop Parley, drop the collections of ${database} that begin with "views.", and start it: views are built again from the log`;
+};
+
+const eventsAfter = async (log: EventStoreDbLog, position: number): Promise<number> => {
+  let count = 0;
+  for (let from = position; count < lagEventsMax;) {
+    const events = await log.readAll(from, lagPageEvents);
+    count += events.length;
+    const last = events.at(-1);
+    if (last === undefined || events.length < lagPageEvents) break;
+    from = last.position;
+  }
+  return count;
+};
+
+/** Who works on what, by the leases that have not ended. */
+export type Leases = {
+  readonly holders: readonly string[];
+  readonly ownerOf: ReadonlyMap<number, string>;
+};
+
+/** @throws StoreUnavailable or the client's own error when Redis does not answer */
+export const readLeases = async ({ redis }: Pick<OpenedRedis, "redis">, prefix: string): Promise<Leases> => {
+  const [seconds] = await redis.time();
+  const [holders, owners] = await Promise.all([
+    redis.zrangebyscore(holdersKey(prefix), Number(seconds) * 1_000, "+inf"),
+    redis.hgetall(ownersKey(prefix)),
+  ]);
+  const living = Object.entries(owners).filter(([, holder]) => holders.includes(holder));
+  return { holders, ownerOf: new Map(living.map(([partition, holder]) => [Number(partition), holder])) };
+};
+
+const holdersOf = async (config: DistributedConfig, { partitions }: Standing, closers: Closers) => {
+  const redis = await openRedis({ url: config.redisUrl, onProblem: () => undefined });
+  closers.push(redis.close);
+  try {
+    await redis.ping();
+    const { ownerOf } = await readLeases(redis, cellPrefix(config.home));
+    return { partitions: partitions.map((status) => ({ ...status, holder: ownerOf.get(status.partition) ?? null })) };
+  } catch (error) {
+    return { holdersProblem: reasonOf(error) };
+  }
+};

@@ -1,0 +1,22 @@
+import type { Logger } from "../../gateway/ports.js";
+import { openS3 } from "../blob-store/s3.js";
+import type { DistributedConfig } from "./config-distributed.js";
+import { reasonOf } from "./doctor-check.js";
+
+/**
+ * Tries in the background what Parley needs of the S3 server, and makes the bucket if it may; each feature that is missing
+ * is a warning with its fix. Nothing waits for it, and nothing fails with it.
+ */
+export const checkS3AtStart = ({ s3 }: Pick<DistributedConfig, "s3">, logger: Pick<Logger, "warn">): void => {
+  if (s3 === undefined) return;
+  const check = async (): Promise<void> => {
+    const { missing } = await openS3(s3).conformance();
+    for (const { feature, needed, problem, fix } of missing)
+      logger.warn({ feature, needed, problem, fix }, "the S3 server lacks something");
+  };
+  check().catch((error: unknown) => {
+    // An address that cannot be read is quoted by what could not read it, with its password.
+    const problem = reasonOf(error).replace(/".*"/s, "what PARLEY_S3_URL says");
+    logger.warn({ problem, fix: "Check PARLEY_S3_URL" }, "the S3 server could not be checked");
+  });
+};
