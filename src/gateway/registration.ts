@@ -41,12 +41,14 @@ const syncSpreadMsMin = 1_000;
 export const createRegistration = (deps: RegistrationDependencies): Registration => {
   const { hub, registry, onRegistryFailure, random = Math.random, renewMs = renewMsDefault } = deps;
   const connectionOf = new Map<string, HubConnection>();
-  /** The registry was away when they came: renewing alone would find an older connection of their device. */
+  /** The registry was away when they came, so that it cannot say whether a connection of the same device is older. */
   const unentered = new Set<HubConnection>();
+  const toldSoon = new Set<HubConnection>();
   const timers = new Set<NodeJS.Timeout>();
   let stopped = false;
 
   const after = (ms: number, work: () => void): void => {
+    if (stopped) return;
     const timer = setTimeout(() => {
       timers.delete(timer);
       work();
@@ -58,13 +60,17 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     connection.close(closeCodes.replaced.code, closeCodes.replaced.reason);
   };
 
-  /** One wave at a time covers everybody who is connected when it starts; a hole during it starts another. */
+  /** Whoever is about to be told is told once: what was missed until then is all healed by that. */
   const tellToSync = (connections: readonly HubConnection[]): void => {
     const spreadMs = Math.max(syncSpreadMsMin, (connections.length / syncsPerSecond) * 1_000);
-    for (const connection of connections)
+    for (const connection of connections) {
+      if (toldSoon.has(connection)) continue;
+      toldSoon.add(connection);
       after(random() * spreadMs, () => {
+        toldSoon.delete(connection);
         if (connectionOf.get(connection.connectionId) === connection) connection.send(syncRequired);
       });
+    }
   };
 
   const endTheRemoved = async (connections: readonly HubConnection[]): Promise<void> => {
@@ -74,25 +80,28 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     }
   };
 
-  const enter = async (connection: HubConnection): Promise<void> => {
-    const replaced = await registry.enter(keyOf(connection));
-    unentered.delete(connection);
-    if (replaced !== undefined) deps.tellReplaced(replaced.gatewayId, replaced);
-    // It closed meanwhile: what `leave` took out may have come back.
-    if (!connectionOf.has(connection.connectionId)) await registry.leave(keyOf(connection));
-  };
-
   const renew = async (): Promise<void> => {
-    for (const connection of unentered) {
-      await enter(connection);
-      tellToSync([connection]);
-    }
+    const late = [...unentered];
     const { lapsed, replaced } = await registry.renew([...connectionOf.values()].map(keyOf));
     for (const { connectionId } of replaced) {
       const connection = connectionOf.get(connectionId);
-      if (connection !== undefined) close(connection);
+      if (connection === undefined) continue;
+      if (unentered.has(connection)) askBack(connection);
+      else close(connection);
     }
-    tellToSync(lapsed.flatMap(({ connectionId }) => connectionOf.get(connectionId) ?? []));
+    for (const connection of late) unentered.delete(connection);
+    if (lapsed.length > 0) deps.onMissed?.("lapsed lease");
+    tellToSync([...late, ...lapsed.flatMap(({ connectionId }) => connectionOf.get(connectionId) ?? [])]);
+  };
+
+  /**
+   * Nobody knows which of the two is the newer one, and 4409 would end the device that lives if it is the other: a client
+   * that is there comes back as the newest, a connection without one just ends.
+   */
+  const askBack = (connection: HubConnection): void => {
+    const reconnectAfterMs = Math.round(syncSpreadMsMin * random());
+    connection.send(JSON.stringify({ type: "server.draining", payload: { reconnectAfterMs } }));
+    connection.close(closeCodes.draining.code, closeCodes.draining.reason);
   };
 
   const renewing = (): void => {
@@ -109,7 +118,10 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     enter: async (connection) => {
       connectionOf.set(connection.connectionId, connection);
       try {
-        await enter(connection);
+        const replaced = await registry.enter(keyOf(connection));
+        if (replaced !== undefined) deps.tellReplaced(replaced.gatewayId, replaced);
+        // It closed meanwhile: what `leave` took out may have come back.
+        if (!connectionOf.has(connection.connectionId)) await registry.leave(keyOf(connection));
       } catch (error) {
         if (connectionOf.has(connection.connectionId)) unentered.add(connection);
         onRegistryFailure(error);
@@ -127,7 +139,7 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
       deps.onMissed?.(reason);
       tellToSync(connections);
       void renew().catch(onRegistryFailure);
-      void endTheRemoved(connections);
+      endTheRemoved(connections).catch(onRegistryFailure);
     },
     replaced: ({ connectionId }) => {
       const connection = connectionOf.get(connectionId);

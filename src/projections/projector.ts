@@ -41,13 +41,15 @@ export type Projector = {
  */
 export const createProjector = (options: ProjectorOptions): Projector => {
   let stopped = false;
+  const isStopped = (): boolean => stopped;
   let working: { readonly stop: () => Promise<void> } | undefined;
   const hold = async (partitions: readonly number[]): Promise<void> => {
     await working?.stop();
     working = undefined;
     if (partitions.length === 0 || stopped) return;
-    const start = () => startWork(options, partitions);
-    working = await whileAway(start, () => stopped, options.onAway);
+    const started = await whileAway(() => startWork(options, partitions), isStopped, options.onAway);
+    if (isStopped()) await started.stop();
+    else working = started;
   };
   return {
     hold,
@@ -64,6 +66,8 @@ const startWork = async (options: ProjectorOptions, partitions: readonly number[
   const views = await shareOf(options, partitions, checkpoints.views, 0);
   // Delivery has no past to catch up with: whoever was not there syncs.
   const delivery = await shareOf(options, partitions, checkpoints.delivery, head);
+  // Whoever takes over before anything was delivered must not begin at a later head.
+  await checkpoints.delivery.raise(partitions, { position: delivery.from, epoch });
   const follower = startFollower({
     source,
     ...views,
@@ -76,8 +80,6 @@ const startWork = async (options: ProjectorOptions, partitions: readonly number[
     (position) => checkpoints.delivery.raise(partitions, { position, epoch }),
     options.onAway,
   );
-  // A first checkpoint: whoever takes over before anything was delivered must not begin at a later head.
-  saving.save(delivery.from);
   const delivering = options.deliver({ ...delivery, isLate: isLateBy(options.clock), onDelivered: saving.save });
   return {
     stop: async () => {

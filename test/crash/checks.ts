@@ -1,6 +1,18 @@
 import { expect } from "vitest";
-import { messagesOf, shownOf, type Shown, type TrueConversation, type TrueMessage } from "../kit/history.js";
+import {
+  messagesOf,
+  shownOf,
+  trueMessagesOf,
+  unreadIn,
+  withTexts,
+  type HistorySource,
+  type Shown,
+  type TrueConversation,
+  type TrueMessage,
+} from "../kit/history.js";
 import type { Acknowledged, Answered, Device, Work } from "./load.js";
+import type { Served } from "./served.js";
+import type { Tap } from "./tap.js";
 
 export type Log = ReadonlyMap<string, TrueConversation>;
 /** By conversation, by messageId. */
@@ -97,5 +109,60 @@ export const checkViews = (truth: Truth, views: readonly View[]): void => {
     // Message by message: a difference is one line, not two conversations.
     expect([whose, messages.length]).toEqual([whose, expected.length]);
     for (const [i, shown] of messages.entries()) expect([whose, shown]).toEqual([whose, expected[i]]);
+  }
+};
+
+/** With every text opened. */
+export const truthOf = (source: HistorySource, log: Log): Promise<Truth> =>
+  withTexts(source, async (open) => {
+    const truth = new Map<string, Awaited<ReturnType<typeof trueMessagesOf>>>();
+    for (const conversation of log.values())
+      truth.set(conversation.conversationId, await trueMessagesOf(conversation, open));
+    return truth;
+  });
+
+export const checkInboxes = (log: Log, truth: Truth, served: readonly Served[]): void => {
+  for (const { userId, summaries } of served)
+    for (const { conversation, state } of summaries) {
+      const { conversationId } = conversation;
+      const known = inLog(log, conversationId);
+      const last = [...inLog(truth, conversationId).values()].at(-1)?.shown;
+      const { readUpTo, unread, lastMessage } = state;
+      const { sequence, preview, deleted } = lastMessage ?? {};
+      expect([userId, conversationId, { readUpTo, unread, sequence, preview, deleted }]).toEqual([
+        userId,
+        conversationId,
+        {
+          readUpTo: known.readUpTo.get(userId) ?? 0,
+          unread: unreadIn(known, userId),
+          sequence: last?.sequence,
+          preview: last?.text ?? "",
+          deleted: last?.deletedAt === undefined ? undefined : true,
+        },
+      ]);
+    }
+};
+
+/** No answer holds a text of a deleted message, nor did any connection that was made after its deletion was answered. */
+export const checkDeletions = (
+  truth: Truth,
+  answered: readonly Answered[],
+  served: readonly Served[],
+  tap: Tap,
+): void => {
+  for (const { wish, conversationId, messageId, answeredAt } of answered) {
+    if (wish.kind !== "delete") continue;
+    for (const text of inLog(inLog(truth, conversationId), messageId).said) {
+      expect([text, served.filter(({ texts }) => texts.has(text)).map(({ userId }) => userId)]).toEqual([text, []]);
+      expect([text, tap.receivedAfter(answeredAt, text)]).toEqual([text, 0]);
+    }
+  }
+};
+
+/** What clients count themselves; keys as `unreadInClients` makes them. */
+export const checkUnread = (log: Log, unreadOfClients: ReadonlyMap<string, number>): void => {
+  for (const [key, unread] of unreadOfClients) {
+    const [userId = "", conversationId = ""] = key.split(" ");
+    expect([key, unread]).toEqual([key, unreadIn(inLog(log, conversationId), userId)]);
   }
 };

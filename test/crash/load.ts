@@ -13,7 +13,12 @@ export type Sent = {
   readonly clientMessageId: string;
   readonly text: string;
 };
-export type Acknowledged = Sent & { readonly ack: MessageAck };
+/** Times are of performance.now. */
+export type Acknowledged = Sent & {
+  readonly ack: MessageAck;
+  readonly sentAt: number;
+  readonly acknowledgedAt: number;
+};
 
 type Wish =
   | { readonly kind: "edit"; readonly text: string }
@@ -34,8 +39,20 @@ export type Answered = {
 
 const emojis = ["👍", "❤️", "😂", "🎉", "👩‍👩‍👧"];
 
+export type Pace = {
+  /** Between an answer and the next act, at most; less on average. Default 10. */
+  readonly pauseMsMax?: number;
+  /** Whether each device ends with a message in each conversation, which heals whatever lies before it. Default true. */
+  readonly lastWords?: boolean;
+};
+
 /** Every device sends, edits, deletes, reacts and reads as fast as answers allow, until told to finish. */
-export const startLoad = (devices: readonly Device[], conversations: Conversations, random: Random) => {
+export const startLoad = (
+  devices: readonly Device[],
+  conversations: Conversations,
+  random: Random,
+  { pauseMsMax = 10, lastWords = true }: Pace = {},
+) => {
   const sent: Sent[] = [];
   const acknowledged: Acknowledged[] = [];
   const answered: Answered[] = [];
@@ -48,8 +65,9 @@ export const startLoad = (devices: readonly Device[], conversations: Conversatio
       const message = { conversationId, userId, clientMessageId: `${userId}-${i}`, text: `«${userId} says ${i}»` };
       sent.push(message);
       const { clientMessageId } = message;
+      const sentAt = performance.now();
       const ack = await client.send(conversationId, text(message.text), { clientMessageId }).accepted;
-      acknowledged.push({ ...message, ack });
+      acknowledged.push({ ...message, ack, sentAt, acknowledgedAt: performance.now() });
     };
     let i = 0;
     for (; going; i += 1) {
@@ -59,17 +77,21 @@ export const startLoad = (devices: readonly Device[], conversations: Conversatio
       const wished = random.chance(0.5) ? undefined : wishFor(random, messages, { userId, owner, i });
       if (wished === undefined) await send(conversationId, i);
       else answered.push(await insist(client, { ...wished, conversationId, userId }));
-      await sleep(random.int(10));
+      await sleep(random.int(pauseMsMax));
     }
     // What lies before these in its conversation has reached whoever has them.
-    for (const [conversationId] of own) await send(conversationId, (i += 1));
+    if (lastWords) for (const [conversationId] of own) await send(conversationId, (i += 1));
   };
 
-  const running = devices.map(run);
+  const running = Promise.all(devices.map(run));
+  // Told by `finish`; a test that failed before has said why, and closes the clients.
+  running.catch(() => undefined);
   return {
+    /** What was acknowledged so far; grows. */
+    acknowledged: acknowledged as readonly Acknowledged[],
     finish: async () => {
       going = false;
-      await Promise.all(running);
+      await running;
       return { sent, acknowledged, answered };
     },
   };

@@ -2,7 +2,7 @@ import { WebSocket } from "ws";
 import { nodePlatform } from "../../client/node.js";
 
 /** What came in over one connection: every text between guillemets, which is how the load writes its messages. */
-type Tapped = { readonly openedAt: number; readonly texts: Set<string> };
+type Tapped = { readonly url: string; readonly openedAt: number; readonly texts: Set<string> };
 
 const marked = /«[^»]*»/g;
 export const textsIn = (served: string): readonly string[] => served.match(marked) ?? [];
@@ -13,7 +13,7 @@ export const createTap = () => {
   class TappedSocket extends WebSocket {
     constructor(url: string, protocols: string[]) {
       super(url, protocols);
-      const tapped: Tapped = { openedAt: performance.now(), texts: new Set() };
+      const tapped: Tapped = { url, openedAt: performance.now(), texts: new Set() };
       connections.push(tapped);
       this.on("message", (data: Buffer) => {
         for (const text of textsIn(data.toString())) tapped.texts.add(text);
@@ -26,6 +26,10 @@ export const createTap = () => {
     receivedAfter: (time: number, text: string): number =>
       connections.filter(({ openedAt, texts }) => openedAt > time && texts.has(text)).length,
     connections: (): number => connections.length,
+    /** Connections that were opened after `time` to a server, which is named by its http address. */
+    openedAfter: (time: number, server: string): number =>
+      connections.filter(({ url, openedAt }) => openedAt > time && url.startsWith(server.replace(/^http/, "ws")))
+        .length,
   };
 };
 export type Tap = ReturnType<typeof createTap>;

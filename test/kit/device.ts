@@ -1,11 +1,11 @@
 import { WebSocket } from "ws";
 import { createClient, type Client, type ClientOptions, type ConversationState } from "../../client/index.js";
 import { nodePlatform } from "../../client/node.js";
-import type { TestServer } from "./server.js";
+import type { Door } from "./server.js";
 
 /** A device of a user on the client library, connected. */
 export const connectDevice = async (
-  server: TestServer,
+  server: Door,
   userId: string,
   deviceId: string,
   options: Partial<ClientOptions> = {},

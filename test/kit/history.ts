@@ -4,8 +4,11 @@ import { sealingWith } from "../../src/commands/sealing.js";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import type { ConversationEvent, Sealed } from "../../src/domain/conversation/conversation.events.js";
 import { streamId, type RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb.js";
 import { openSqliteLogReader } from "../../src/infra/event-log/sqlite-reader.js";
+import { openMongoKeyStore } from "../../src/infra/key-store/mongodb.js";
 import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite.js";
+import { openMongo } from "../../src/infra/mongodb.js";
 
 /** A conversation as its streams say it, computed the slow and obvious way: what everything else is compared with. */
 export type TrueConversation = {
@@ -15,18 +18,39 @@ export type TrueConversation = {
   readonly readUpTo: ReadonlyMap<string, number>;
 };
 
-/** Reads the log of a server that does not run. */
-export const readLog = async (dataDir: string): Promise<readonly RecordedEvent[]> => {
-  const reader = openSqliteLogReader(join(dataDir, "log.db"));
+/** Where the truth is: a data directory that no server uses, or engines, whoever uses them. */
+export type HistorySource = string | EngineSource;
+export type EngineSource = {
+  readonly eventStoreUrl: string;
+  /** What was in the log already is not this test's: events after this position alone. */
+  readonly after: number;
+  readonly mongo: { readonly url: string; readonly database: string };
+  readonly masterKey: Buffer;
+};
+
+/** Every event of a source, in the log's order. */
+export const readLog = async (source: HistorySource): Promise<readonly RecordedEvent[]> => {
+  if (typeof source !== "string") {
+    const log = openEventStoreDb({ url: source.eventStoreUrl });
+    return readWhole(log, source.after).finally(log.close);
+  }
+  const reader = openSqliteLogReader(join(source, "log.db"));
   try {
-    const all: RecordedEvent[] = [];
-    for (;;) {
-      const page = await reader.readAll(all.at(-1)?.position ?? 0, 5_000);
-      all.push(...page);
-      if (page.length === 0) return all;
-    }
+    return await readWhole(reader, 0);
   } finally {
     reader.close();
+  }
+};
+
+const readWhole = async (
+  log: { readonly readAll: (after: number, limit: number) => Promise<readonly RecordedEvent[]> },
+  after: number,
+): Promise<readonly RecordedEvent[]> => {
+  const all: RecordedEvent[] = [];
+  for (;;) {
+    const page = await log.readAll(all.at(-1)?.position ?? after, 5_000);
+    all.push(...page);
+    if (page.length === 0) return all;
   }
 };
 
@@ -148,12 +172,12 @@ export const trueMessagesOf = async (
   return found;
 };
 
-/** With the texts of a data directory that no server uses: `open` throws where a key is missing. */
+/** With the texts of a source: `open` throws where a key is missing. */
 export const withTexts = async <A>(
-  dataDir: string,
+  source: HistorySource,
   body: (open: (messageId: string, sealed: Sealed) => Promise<string>) => Promise<A>,
 ): Promise<A> => {
-  const keys = await openSqliteKeyStore(join(dataDir, "keys.db"));
+  const { keys, close } = await openKeys(source);
   try {
     const sealing = sealingWith(keys, true);
     return await body(async (messageId, sealed) => {
@@ -162,6 +186,16 @@ export const withTexts = async <A>(
       return (JSON.parse(opened) as { text: string }).text;
     });
   } finally {
-    await keys.close();
+    await close();
   }
+};
+
+const openKeys = async (source: HistorySource) => {
+  if (typeof source === "string") {
+    const keys = await openSqliteKeyStore(join(source, "keys.db"));
+    return { keys, close: () => keys.close() };
+  }
+  const mongo = await openMongo(source.mongo);
+  const keys = openMongoKeyStore({ db: mongo.db, masterKey: source.masterKey });
+  return { keys, close: () => keys.close().then(mongo.close) };
 };

@@ -7,21 +7,35 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { issueToken } from "../../src/infra/profiles/tokens.js";
 
-/** A real Parley in a process of its own, from dist, on a data directory of its own; to be killed and started again. */
-export type TestServer = {
+/** A real Parley in a process of its own, from dist; to be killed and started again. */
+export type ServerProcess = {
   readonly url: () => string;
-  readonly dataDir: string;
-  readonly token: (userId: string, deviceId: string, ttlSeconds?: number) => Promise<string>;
-  /** Same data directory, same port. */
+  /** On the same port, with the same settings. @throws Error when it ends before it listens */
   readonly start: () => Promise<void>;
   /** SIGKILL; resolves when the process is gone. */
   readonly kill: () => Promise<void>;
   /** SIGTERM; the exit code. */
   readonly terminate: () => Promise<number | null>;
+  /** SIGSTOP: it hangs, its connections stay. */
+  readonly pause: () => void;
+  /** SIGCONT. */
+  readonly resume: () => void;
   readonly process: () => ChildProcess;
-  /** Kills it and removes the data. */
-  readonly dispose: () => Promise<void>;
 };
+
+/** What a client needs of whatever it connects to. */
+export type Door = {
+  readonly url: () => string;
+  readonly token: (userId: string, deviceId: string, ttlSeconds?: number) => Promise<string>;
+};
+
+/** The embedded profile, on a data directory of its own. */
+export type TestServer = ServerProcess &
+  Door & {
+    readonly dataDir: string;
+    /** Kills it and removes the data. */
+    readonly dispose: () => Promise<void>;
+  };
 
 const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta.url));
 
@@ -30,18 +44,38 @@ export const startServer = async (
   environment: NodeJS.ProcessEnv = {},
 ): Promise<TestServer> => {
   const dataDir = mkdtempSync(join(tmpdir(), "parley-test-"));
+  const server = await startProcess(["--data", dataDir, ...flags], environment);
+  return {
+    ...server,
+    dataDir,
+    token: (userId, deviceId, ttlSeconds = 3_600) => issueToken(dataDir, { userId, deviceId }, ttlSeconds),
+    dispose: async () => {
+      await server.kill();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+};
+
+/** `parley serve` with these flags; without a port it takes a free one at first. */
+export const startProcess = async (
+  flags: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  wantedPort = 0,
+): Promise<ServerProcess> => {
   let running: { readonly child: ChildProcess; readonly url: string } | undefined;
   const now = () => {
     if (running === undefined) throw new Error("the server does not run");
     return running;
   };
   const start = async (): Promise<void> => {
-    const port = running === undefined ? "0" : new URL(running.url).port;
-    const args = [parley, "serve", "--port", port, "--data", dataDir, "--json", "--log-level", "warn", ...flags];
+    const port = running === undefined ? String(wantedPort) : new URL(running.url).port;
+    const args = [parley, "serve", "--port", port, "--json", "--log-level", "warn", ...flags];
     const child = spawn(process.execPath, args, {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, ...environment },
     });
+    living.add(child);
+    child.once("exit", () => living.delete(child));
     running = { child, url: await listeningUrl(child) };
   };
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
@@ -54,20 +88,26 @@ export const startServer = async (
   await start();
   return {
     url: () => now().url,
-    dataDir,
-    token: (userId, deviceId, ttlSeconds = 3_600) => issueToken(dataDir, { userId, deviceId }, ttlSeconds),
     start,
     kill: async () => {
       await end("SIGKILL");
     },
     terminate: () => end("SIGTERM"),
-    process: () => now().child,
-    dispose: async () => {
-      await end("SIGKILL");
-      rmSync(dataDir, { recursive: true, force: true });
+    pause: () => {
+      now().child.kill("SIGSTOP");
     },
+    resume: () => {
+      now().child.kill("SIGCONT");
+    },
+    process: () => now().child,
   };
 };
+
+/** A test that was interrupted leaves no process behind. */
+const living = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+});
 
 const listeningUrl = async (child: ChildProcess): Promise<string> => {
   if (child.stdout === null) throw new Error("the server has no standard output");

@@ -26,7 +26,7 @@ export type AppenderOptions = {
   readonly seen: () => Position;
   readonly onAppended: (position: Position) => void;
   /** An append had no answer, or could not be sent. */
-  readonly onLost: () => void;
+  readonly onLost: (error: LogError) => void;
 };
 
 /** What may wait for an answer: beyond that a refusal is kinder than memory that grows while the server stands still. */
@@ -59,7 +59,7 @@ export const createAppender = (options: AppenderOptions): Appender => {
       });
       return resultOf(answer, seen);
     } catch (error) {
-      if (error instanceof LogError && error.code !== "TOO_LARGE") options.onLost();
+      if (error instanceof LogError && error.code !== "TOO_LARGE") options.onLost(error);
       throw error;
     } finally {
       waiting.appends -= 1;

@@ -2,6 +2,7 @@
  * The event log on EventStoreDB or KurrentDB. Positions are the store's commit positions: opaque, growing, not dense.
  * Streams that are not Parley's are not there.
  */
+import { setMaxListeners } from "node:events";
 import { StreamsService } from "@eventstore/db-client/generated/streams_grpc_pb.js";
 import { LogError, type EventLog, type Subscription } from "../../commands/ports.js";
 import type { Position } from "../../domain/kernel/stream.js";
@@ -25,7 +26,7 @@ export type EventStoreDbOptions = {
   readonly url: string;
   /** How long an append waits for its answer before its outcome is unknown. */
   readonly appendTimeoutMs?: number;
-  /** What was mended without anyone's help, for the log of the process. */
+  /** What was or will be mended without anyone's help, for the log of the process; also each append without an answer. */
   readonly onProblem?: (error: Error) => void;
 };
 
@@ -46,6 +47,8 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
   const { url, appendTimeoutMs = appendTimeoutMsDefault, onProblem = () => undefined } = options;
   const { client, internals, target, release } = acquireClient(url, onProblem);
   const closing = new AbortController();
+  // Every read under way listens, and takes its listener back.
+  setMaxListeners(0, closing.signal);
   const subscriptions = new Set<Subscription>();
   let connected = false;
   let seen: Position = 0;
@@ -64,8 +67,10 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
       onSeen(position);
       onConnected(true);
     },
-    onLost: () => {
+    onLost: (error) => {
       onConnected(false);
+      // Whoever only appends would never say that the store is away.
+      onProblem(error);
     },
   });
   const reader = createReader({ client, target, closed: closing.signal, onSeen, onAnswer: onConnected });

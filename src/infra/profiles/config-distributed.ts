@@ -122,7 +122,7 @@ export const readDistributedConfig = (
     }
     const decoded = variable.codec.decode(value);
     if (E.isRight(decoded)) return decoded.right;
-    problems.push(`${name}${shown.has(name) ? ` is ${JSON.stringify(value)};` : ""} must be ${variable.codec.name}`);
+    problems.push(`${name}${shown.has(name) ? ` is ${JSON.stringify(value)}; it` : ""} must be ${variable.codec.name}`);
     return "";
   };
   const common = readCommon(flags, environment, problems);

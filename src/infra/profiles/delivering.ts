@@ -23,14 +23,15 @@ export const startDelivering = (
   share?: DeliveryShare,
 ): DeliveryProjector => {
   const { awaitCaughtUp } = queries;
+  let stopped = false;
   const warn = (message: string) => (error: Error) => {
-    logger.warn({ err: error }, message);
+    // What was under way at the end finds the engines closed; a sync brings the numbers.
+    if (!stopped) logger.warn({ err: error }, message);
   };
   const rollups = createReceiptRollups({
     ...{ bus, reads, awaitCaughtUp },
     onFailure: warn("a receipt roll-up could not be made"),
   });
-  let stopped = false;
   const delivery = startDelivery({
     ...{ source, bus, rollups, typing },
     openNow: sealing.openNow,

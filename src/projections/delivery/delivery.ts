@@ -40,7 +40,7 @@ export type DeliveryShare = {
   readonly isMine: (recorded: RecordedEvent) => boolean;
   /** It happened a while ago: what was deleted since stands in later batches, so the log is asked. */
   readonly isLate: (recorded: RecordedEvent) => boolean;
-  /** Each frame up to this position was answered or given up; with ever greater positions. */
+  /** Each frame up to this position was answered or given up; with ever greater positions, and never after `stop`. */
   readonly onDelivered: (position: Position) => void;
 };
 
@@ -61,8 +61,12 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const noting: Noting = { inboxUpdates: deps.inboxUpdates, rollups: deps.rollups, typing: deps.typing, privacy };
   const resolve = createResolve({ ...deps, memberships, privacy });
   const share = deps.share;
-  const progress = share && createProgress(share.onDelivered, underWayMax);
   let stopped = false;
+  // What is given up because of the end is left to whoever takes the share over.
+  const onDelivered = (done: Position): void => {
+    if (!stopped) share?.onDelivered(done);
+  };
+  const progress = share && createProgress(onDelivered, underWayMax);
   let position = 0;
   /** Up to here the log was ahead of delivery: what was deleted meanwhile stands in no batch, so the log is asked. */
   let behindTo = 0;
@@ -74,15 +78,17 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const lanes = createLanes((conversationId) => {
     const deletedAfter = deletionsAfter(source, conversationId);
     return async (recorded) => {
+      let delivered: void | Promise<void> = undefined;
       try {
         const resolved = () => resolve.later(recorded, () => deletedAfter(recorded.revision));
-        await bus.deliver(await whileAway(resolved, () => stopped));
+        delivered = bus.deliver(await whileAway(resolved, () => stopped));
         note(noting, memberships, recorded);
       } catch (error) {
         failed(recorded, error);
-      } finally {
-        progress?.end(recorded.position);
       }
+      // The next event is not kept waiting for this one's answers: the bus keeps the order of the calls, and a lane that
+      // is late would not catch up if each of its events took a round trip to every gateway.
+      void Promise.resolve(delivered).then(() => progress?.end(recorded.position));
     };
   }, deps.waitingEventsMax);
 
@@ -115,6 +121,8 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const onEvents = (events: readonly RecordedEvent[]): void | Promise<void> => {
     const ready: Delivery[] = [];
     const deleted = deletionsIn(events);
+    const first = events[0]?.position ?? position;
+    progress?.begin(first);
     for (const recorded of events) {
       position = recorded.position;
       if (recorded.stream.startsWith("user-")) ready.push(...ofUser(recorded));
@@ -128,7 +136,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
     }
     // In process the outboxes take frames at once; a lane's events are of other conversations, so order is kept.
     const delivered = bus.deliver(ready);
-    if (progress !== undefined) settle(progress, position, delivered);
+    if (progress !== undefined) settle(progress, first, position, delivered);
     const room = lanes.room();
     if (room === undefined) return progress?.room();
     return room.then(async () => {
@@ -146,11 +154,15 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   };
 };
 
-/** The position is done when its frames are: a bus whose answer takes time never rejects. */
-const settle = (progress: Progress, position: Position, delivered: void | Promise<void>): void => {
-  progress.begin(position);
+/**
+ * A batch is done when its frames are: a bus whose answer takes time never rejects. Its first position is under way from
+ * the start, lest a lane that is quicker than the bus ends what lies between.
+ */
+const settle = (progress: Progress, first: Position, last: Position, delivered: void | Promise<void>): void => {
+  progress.begin(last);
   void Promise.resolve(delivered).then(() => {
-    progress.end(position);
+    progress.end(first);
+    progress.end(last);
   });
 };
 
