@@ -12,7 +12,7 @@ const vendors = {
   "^pino": "^src/infra/|^src/cli/",
   "^commander/": "^src/cli/",
   "^ws/": "^test/|^bench/",
-  "^@eventstore/|^@grpc/|^google-protobuf": "^src/infra/event-log/|^test/",
+  "^@eventstore/|^@grpc/|^google-protobuf": "^src/infra/event-log/|^test/|^bench/",
   "^mongodb": "^src/infra/(?!profiles)|^test/",
   "^nats/": "^src/infra/(?!profiles)|^test/",
   "^ioredis": "^src/infra/(?!profiles)|^test/",

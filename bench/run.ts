@@ -1,8 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { helpText, readArguments, UsageError, type Arguments } from "./arguments.js";
 import { chooseCores, conditionsOf, pinSelf } from "./conditions.js";
-import type { BenchContext, Figures, Row, Scenario } from "./scenario.js";
+import type { BenchContext, Figures, Row, Scenario, Skipped } from "./scenario.js";
 import { coldLoad } from "./scenarios/cold-load.js";
+import { distributed } from "./scenarios/distributed.js";
+import { facade } from "./scenarios/facade.js";
 import { group } from "./scenarios/group.js";
 import { hotGroup } from "./scenarios/hot-group.js";
 import { idleConnections } from "./scenarios/idle-connections.js";
@@ -22,10 +24,12 @@ const scenarios: readonly Scenario[] = [
   logAppend,
   projectionReplay,
   coldLoad,
+  facade,
+  distributed,
   selfCheck,
 ];
 
-type Outcome = { readonly rows: readonly Row[] } | { readonly error: string };
+type Outcome = { readonly rows: readonly Row[] } | Skipped | { readonly error: string };
 
 const chosen = (names: readonly string[]): readonly Scenario[] => {
   if (names.length === 0) return scenarios;
@@ -55,6 +59,10 @@ const runOne = async (scenario: Scenario, context: BenchContext): Promise<Outcom
   context.say(`${scenario.name}: ${scenario.summary}`);
   try {
     const rows = await scenario.run(context);
+    if ("skipped" in rows) {
+      context.say(`  skipped: ${rows.skipped}`);
+      return rows;
+    }
     for (const measured of rows) tell(measured, context.say);
     return { rows };
   } catch (error) {
@@ -65,11 +73,12 @@ const runOne = async (scenario: Scenario, context: BenchContext): Promise<Outcom
 };
 
 /** A line of the figures that one looks at first; all are in the JSON. */
-const tell = ({ variant, figures, ratio, goal }: Row, say: BenchContext["say"]): void => {
+const tell = ({ variant, engines, figures, ratio, goal }: Row, say: BenchContext["say"]): void => {
   const rates = pick(ratio, /PerSecond$/);
   say(
     `  ${variant}: ${pick(figures, /PerSecond$|P(50|99)Ms$|Per1000$|loadMs$|KiB$/)}${rates === "" ? "" : ` · of the floor: ${rates}`}`,
   );
+  if (engines !== undefined) say(`    on ${engines}`);
   if (goal !== undefined) say(`  ${goal.met ? "met" : "MISSED"}: ${goal.value} of ${goal.says}; goal ${goal.atLeast}`);
 };
 

@@ -4,6 +4,8 @@ export type Figures = Readonly<Record<string, number>>;
 /** A measurement beside the least that the machine needs for it, taken in the same run. */
 export type Row = {
   readonly variant: string;
+  /** What it ran on, where that is not Parley alone; stand-ins are named. */
+  readonly engines?: string;
   readonly figures: Figures;
   /** What the floor is, in words. */
   readonly floorIs: string;
@@ -39,8 +41,11 @@ export type BenchContext = {
 export type Scenario = {
   readonly name: string;
   readonly summary: string;
-  readonly run: (context: BenchContext) => Promise<readonly Row[]>;
+  readonly run: (context: BenchContext) => Promise<readonly Row[] | Skipped>;
 };
+
+/** It cannot run here, and that is no failure: why, and what would change it. */
+export type Skipped = { readonly skipped: string };
 
 export const round = (value: number): number => Number(value.toPrecision(4));
 

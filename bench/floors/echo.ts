@@ -62,7 +62,7 @@ const measureEcho = async (url: URL, pid: number, options: EchoOptions): Promise
     },
   });
   try {
-    return withDelivery(await measureLoop(loop, group, pid, options.seconds));
+    return withDelivery(await measureLoop(loop, group, [pid], options.seconds));
   } finally {
     group.close();
   }

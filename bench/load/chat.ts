@@ -26,6 +26,8 @@ export const messageFrame = (conversationId: string, suffix = ""): string =>
 /** What one device does with the frames that reach it. */
 export type Role = {
   readonly userId: string;
+  /** The gateway that it connects to, where there are several; the server's address otherwise. */
+  readonly url?: URL;
   /** The sender whose answers come here; undefined for a device that only receives. */
   readonly answersOf: number | undefined;
   /** Which sender's messages come here, and as which of its receivers. */
@@ -34,6 +36,11 @@ export type Role = {
 
 export type Chat = {
   readonly group: SocketGroup;
+  /**
+   * Devices told to sync because a frame may have gone past them. What really did is missing at the end, and fails the
+   * run: the load generator does not sync.
+   */
+  readonly syncsRequired: () => number;
   /** Copies of own messages that came back to their senders: PROTOCOL §1 owes the acting device one of each. */
   readonly ownCopies: () => number;
 };
@@ -42,9 +49,14 @@ export type Chat = {
  * Connects one device per role and feeds the loop. A frame that is an `error`, or a message that cannot be told, fails
  * the connection and with it the run.
  */
-export const openChat = async (server: ParleyServer, roles: readonly Role[], loop: () => ClosedLoop): Promise<Chat> => {
+export const openChat = async (
+  server: Pick<ParleyServer, "url" | "token">,
+  roles: readonly Role[],
+  loop: () => ClosedLoop,
+): Promise<Chat> => {
   let ownCopies = 0;
   let connected = 0;
+  let syncsRequired = 0;
   const numberOfAnswer = createNumberFinder('"clientMessageId":"');
   const numberOfText = createNumberFinder('"text":"');
 
@@ -58,7 +70,9 @@ export const openChat = async (server: ParleyServer, roles: readonly Role[], loo
     } else if (kind === "message.new") {
       ownCopies++;
     } else {
-      if (expectHarmless(buffer.toString("utf8", start, end)) === "connected") connected += 1;
+      const type = expectHarmless(buffer.toString("utf8", start, end));
+      if (type === "connected") connected += 1;
+      if (type === "sync.required") syncsRequired += 1;
     }
   };
 
@@ -68,7 +82,7 @@ export const openChat = async (server: ParleyServer, roles: readonly Role[], loo
       const role = roles[index];
       if (role === undefined) throw new RangeError(`no role ${index}`);
       return {
-        url: new URL("/ws", server.url),
+        url: new URL("/ws", role.url ?? server.url),
         headers: { authorization: `Bearer ${server.token(role.userId)}` },
         onText: onText(role),
       };
@@ -77,7 +91,7 @@ export const openChat = async (server: ParleyServer, roles: readonly Role[], loo
   );
   // Only what is accepted after `connected` arrives live.
   await until(() => connected >= roles.length, "every device was told that it is connected");
-  return { group, ownCopies: () => ownCopies };
+  return { group, ownCopies: () => ownCopies, syncsRequired: () => syncsRequired };
 };
 
 /** Frames that may come between the messages and mean nothing here. Anything else is a defect or a limit that was hit. */
@@ -88,6 +102,7 @@ const harmless = new Set([
   "receipt.update",
   "receipt.rollup",
   "device.updated",
+  "sync.required",
 ]);
 
 const expectHarmless = (text: string): string => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Figures } from "../scenario.js";
-import { cpuSecondsOf, hasProc, machineCpuSeconds } from "../server/cpu.js";
+import { busyFigures, sampleCpu, type CpuSample } from "../server/cpu.js";
 import type { ClosedLoop, LoopCounts } from "./closed-loop.js";
 import type { Percentiles } from "./latency.js";
 import type { SocketGroup } from "./open-all.js";
@@ -15,20 +15,21 @@ const drainMs = 15_000;
 /**
  * Runs a loop over open connections: warm-up, `seconds` of measurement, then nothing new until everything that was sent
  * has arrived. Rejects when a connection fails, a frame is not what it should be, or anything is still missing at the end.
+ * `pids` are those of the server's processes.
  */
 export const measureLoop = async (
   loop: ClosedLoop,
   group: Pick<SocketGroup, "failed">,
-  pid: number,
+  pids: readonly number[],
   seconds: number,
 ): Promise<Figures> => {
   loop.start();
   await Promise.race([sleep(Math.max(warmUpMsMin, seconds * 250)), group.failed]);
 
   const { ack, delivery } = loop.measure();
-  const before = takeSample(loop, pid);
+  const before = takeSample(loop, pids);
   await Promise.race([sleep(seconds * 1000), group.failed]);
-  const after = takeSample(loop, pid);
+  const after = takeSample(loop, pids);
   // Copied now: what arrives while draining is no longer under the full load.
   const latencies = {
     ...named("ack", ack.percentiles()),
@@ -39,45 +40,28 @@ export const measureLoop = async (
   return { ...rates(before, after), ...latencies, repeatedDeliveries: loop.counts().repeated };
 };
 
-/** CPU times in seconds since whenever; undefined where the system does not tell. */
-type Sample = {
-  readonly atMs: number;
-  readonly counts: LoopCounts;
-  readonly load: number;
-  readonly system: { readonly server: number; readonly machine: number } | undefined;
-};
+type Sample = CpuSample & { readonly counts: LoopCounts };
 
-const takeSample = (loop: ClosedLoop, pid: number): Sample => {
-  const { user, system } = process.cpuUsage();
-  return {
-    atMs: performance.now(),
-    counts: loop.counts(),
-    load: (user + system) / 1e6,
-    system: hasProc ? { server: cpuSecondsOf(pid), machine: machineCpuSeconds() } : undefined,
-  };
-};
+const takeSample = (loop: ClosedLoop, pids: readonly number[]): Sample => ({
+  ...sampleCpu(pids),
+  counts: loop.counts(),
+});
 
 const rates = (before: Sample, after: Sample): Figures => {
   const elapsed = (after.atMs - before.atMs) / 1000;
   const messages = after.counts.completed - before.counts.completed;
   const deliveries = after.counts.delivered - before.counts.delivered;
   if (messages === 0) throw new Error(`not one message was completed in ${elapsed} s`);
-  const load = after.load - before.load;
-  const cpuFigures = (server: number, machine: number): Figures => ({
-    serverCpuSecondsPer1000: (server / messages) * 1000,
-    ...(deliveries > 0 ? { serverCpuSecondsPer1000Deliveries: (server / deliveries) * 1000 } : {}),
-    serverBusyCores: server / elapsed,
-    // What else ran: above 0.1 or so the figures are those of a machine that had other things to do.
-    othersBusyCores: Math.max(0, machine - server - load) / elapsed,
-  });
+  const busy = busyFigures(before, after, messages);
+  const per1000 = busy.serverCpuSecondsPer1000;
   return {
     messagesPerSecond: messages / elapsed,
     deliveriesPerSecond: deliveries / elapsed,
     messagesMeasured: messages,
-    loadGeneratorBusyCores: load / elapsed,
-    ...(before.system === undefined || after.system === undefined
-      ? {}
-      : cpuFigures(after.system.server - before.system.server, after.system.machine - before.system.machine)),
+    ...busy,
+    ...(per1000 !== undefined && deliveries > 0
+      ? { serverCpuSecondsPer1000Deliveries: (per1000 * messages) / deliveries }
+      : {}),
   };
 };
 

@@ -62,7 +62,7 @@ const measureGroup = async (
     },
   });
   try {
-    const figures = await measureLoop(loop, chat.group, server.pid, context.seconds);
+    const figures = await measureLoop(loop, chat.group, [server.pid], context.seconds);
     await awaitOwnCopies(chat, () => loop.counts().sent);
     return figures;
   } finally {

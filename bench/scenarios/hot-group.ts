@@ -58,7 +58,7 @@ const measureHotGroup = async (
     },
   });
   try {
-    const figures = await measureLoop(loop, chat.group, server.pid, context.seconds);
+    const figures = await measureLoop(loop, chat.group, [server.pid], context.seconds);
     await awaitOwnCopies(chat, () => loop.counts().sent * senders, 15_000);
     return { ...figures, framesPerSecond: figure(figures, "messagesPerSecond") * framesPerMessage };
   } finally {

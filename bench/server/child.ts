@@ -8,8 +8,8 @@ export type ChildOptions = {
   readonly command: readonly string[];
   /** Flags of node itself. */
   readonly nodeFlags?: readonly string[];
-  /** The processor it runs on; undefined leaves that to the system. */
-  readonly core: number | undefined;
+  /** The processor it runs on, or several as `taskset` names them; undefined: those of this process. */
+  readonly core: number | string | undefined;
   readonly env?: NodeJS.ProcessEnv;
 };
 

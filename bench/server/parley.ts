@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { BenchContext } from "../scenario.js";
 import { startChild } from "./child.js";
@@ -17,25 +18,26 @@ export type ParleyServer = {
   readonly stop: () => Promise<void>;
 };
 
-const ownCli = fileURLToPath(new URL("../../src/cli/parley.js", import.meta.url));
-const quiet = ["--host", "127.0.0.1", "--port", "0", "--json", "--log-level", "error"];
+export const ownCli = fileURLToPath(new URL("../../src/cli/parley.js", import.meta.url));
+export const quiet = ["--host", "127.0.0.1", "--port", "0", "--json", "--log-level", "error"];
 const startMsMax = 20_000;
+const retryAfterMs = 1_000;
 export const deviceId = "phone";
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 /** HS256, as `parley token` makes it: asking the CLI for 200 tokens would take half a minute. */
-const signToken = (secret: Buffer, userId: string): string => {
+export const signToken = (secret: Buffer, userId: string): string => {
   const iat = Math.floor(Date.now() / 1000);
   const signed = `${base64url({ alg: "HS256", typ: "JWT" })}.${base64url({ sub: userId, device: deviceId, iat, exp: iat + 86_400 })}`;
   return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 };
 
 /** The environment without PARLEY_…: a benchmark measures the defaults, and signs with the secret of its own directory. */
-const withoutSettings = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+export const withoutSettings = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("PARLEY_")));
 
-const listeningUrl = (line: unknown): URL => {
+export const listeningUrl = (line: unknown): URL => {
   const { event, url } = line as { event?: unknown; url?: unknown };
   if (event !== "listening" || typeof url !== "string") throw new Error(`parley said ${JSON.stringify(line)}`);
   return new URL(url);
@@ -75,15 +77,21 @@ export const startParley = async (context: BenchContext, directory?: string): Pr
   }
 };
 
-const poster =
-  (url: URL, token: (userId: string) => string): ParleyServer["post"] =>
+/** A 503 means "try again": for `patienceMs` it is tried again, once a second. */
+export const poster =
+  (url: URL, token: (userId: string) => string, patienceMs = 0): ParleyServer["post"] =>
   async (userId, path, body) => {
-    const response = await fetch(new URL(`/api/v1${path}`, url), {
-      method: "POST",
-      headers: { authorization: `Bearer ${token(userId)}`, "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`POST ${path} answered ${response.status}: ${text.slice(0, 400)}`);
-    return JSON.parse(text) as unknown;
+    const deadline = performance.now() + patienceMs;
+    for (;;) {
+      const response = await fetch(new URL(`/api/v1${path}`, url), {
+        method: "POST",
+        headers: { authorization: `Bearer ${token(userId)}`, "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+      const text = await response.text();
+      if (response.ok) return JSON.parse(text) as unknown;
+      if (response.status !== 503 || performance.now() > deadline)
+        throw new Error(`POST ${path} answered ${response.status}: ${text.slice(0, 400)}`);
+      await sleep(retryAfterMs);
+    }
   };

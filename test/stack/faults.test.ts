@@ -1,0 +1,243 @@
+/** Faults on the distributed profile, each under load (issue 5). MongoDB and EventStoreDB are stand-ins here: scripts/servers. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { openRedis } from "../../src/infra/redis.js";
+import { conversationOf, eventually } from "../kit/device.js";
+import { engine } from "../kit/engines.js";
+import { mayStartServers, type ServerName } from "../kit/own-servers.js";
+import { randomFrom } from "../kit/random.js";
+import { seed } from "../kit/seed.js";
+import type { ServerProcess } from "../kit/server.js";
+import {
+  eventuallyPasses,
+  faultyServers,
+  gatewayOf,
+  longMs,
+  openStage,
+  sample,
+  sumOf,
+  underLoad,
+  type Scene,
+  type Stage,
+} from "./faults-kit.js";
+
+const given = engine("PARLEY_EVENTSTORE_URL");
+/** An outage, by the issue. */
+const awayMs = 5_000;
+
+describe.skipIf(given === undefined || !mayStartServers)(`faults under load (seed ${seed})`, () => {
+  const random = randomFrom(seed);
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await openStage();
+  });
+  afterEach(() => stage.heal());
+  afterAll(async () => {
+    await stage.close();
+  });
+
+  const gateway = (i: number): ServerProcess => at(stage.cluster.gateways, i);
+  const problems = (one: ServerProcess, name: string) => sample(one, `parley_engine_problems_total{engine="${name}"}`);
+  const everyoneHasSeenProblems = (name: string) =>
+    eventuallyPasses(async () => {
+      for (const one of stage.cluster.processes) expect(await problems(one, name)).toBeGreaterThan(0);
+    });
+
+  /** Kills it, lets the load go on for so long, starts it again. `during` has to be true in that time. */
+  const outage = async (
+    name: ServerName,
+    during: () => Promise<void> = nothing,
+    dead: () => Promise<void> = nothing,
+  ) => {
+    await stage.servers.kill(name);
+    const killedAt = performance.now();
+    await dead();
+    await during();
+    await sleep(Math.max(0, awayMs - (performance.now() - killedAt)));
+    await stage.servers.startAgain(name);
+  };
+
+  /** Whoever sends something now has its acknowledgement while the engine is still away. */
+  const accepting = async ({ devices, acknowledged }: Scene): Promise<void> => {
+    const since = performance.now();
+    await eventually(
+      () =>
+        new Set(acknowledged.filter(({ sentAt }) => sentAt > since).map(({ userId }) => userId)).size ===
+        devices.length,
+      "everybody's messages are acknowledged during the outage",
+    );
+    // Whoever watches has to see it now, not afterwards.
+    for (const one of stage.cluster.processes) await sample(one, "parley_nats_connected");
+  };
+
+  it("kill -9 of a gateway: the other's clients go on, its own come back", async () => {
+    await underLoad(stage, { name: "gateway", random }, async ({ devices, acknowledged }) => {
+      await gateway(0).kill();
+      const since = performance.now();
+      await sleep(awayMs);
+      const heard = new Set(acknowledged.filter(({ sentAt }) => sentAt > since).map(({ userId }) => userId));
+      expect(devices.filter((_, i) => gatewayOf(i) === 1).every(({ userId }) => heard.has(userId))).toBe(true);
+      await gateway(0).start();
+    });
+    await eventuallyPasses(async () => {
+      expect(await sumOf(stage.cluster.projectors, "parley_bus_given_up_frames_total")).toBeGreaterThan(0);
+    });
+  });
+
+  it("kill -9 of a projector: the other one takes over", async () => {
+    const projector = at(stage.cluster.projectors, 0);
+    const missedBefore = await sumOf(stage.cluster.gateways, "parley_missed_frames_total");
+    await underLoad(stage, { name: "projector", random }, async () => {
+      await projector.kill();
+      await sleep(awayMs);
+      await projector.start();
+    });
+    // The new one is a sender that the gateways have not heard before.
+    expect(await sumOf(stage.cluster.gateways, "parley_missed_frames_total")).toBeGreaterThan(missedBefore);
+    await eventuallyPasses(async () => {
+      const held = await Promise.all(stage.cluster.projectors.map((one) => sample(one, "parley_projector_partitions")));
+      expect(held).toEqual([4, 4]);
+    });
+  });
+
+  it("kill -9 of NATS: accepting goes on, everybody syncs", async () => {
+    const missedBefore = await sumOf(stage.cluster.gateways, "parley_missed_frames_total");
+    await underLoad(stage, { name: "nats", random }, (scene) => outage("nats", () => accepting(scene)));
+    await everyoneHasSeenProblems("nats");
+    expect(await sumOf(stage.cluster.gateways, "parley_missed_frames_total")).toBeGreaterThan(missedBefore);
+    expect(await sumOf(stage.cluster.processes, "parley_nats_connected")).toBe(stage.cluster.processes.length);
+  });
+
+  it("NATS comes back without what it had stored", async () => {
+    await underLoad(stage, { name: "nats-wiped", random }, (scene) =>
+      outage(
+        "nats",
+        () => accepting(scene),
+        () =>
+          rm(join(stage.servers.env.PARLEY_SERVERS_DIR ?? "", "nats", "jetstream"), { recursive: true, force: true }),
+      ),
+    );
+    expect(await sumOf(stage.cluster.processes, "parley_nats_connected")).toBe(stage.cluster.processes.length);
+  });
+
+  it("kill -9 of Redis: accepting goes on, frames go to every gateway", async () => {
+    await underLoad(stage, { name: "redis", random }, (scene) => outage("redis", () => accepting(scene)));
+    await everyoneHasSeenProblems("redis");
+    expect(await sumOf(stage.cluster.projectors, "parley_bus_broadcasts_total")).toBeGreaterThan(0);
+    await eventuallyPasses(async () => {
+      expect(await sumOf(stage.cluster.processes, "parley_redis_connected")).toBe(stage.cluster.processes.length);
+    });
+  });
+
+  it("Redis flushed: leases are taken anew, and who had none syncs", async () => {
+    const lapsedBefore = await sumOf(stage.cluster.gateways, "parley_missed_frames_total");
+    await underLoad(stage, { name: "redis-flushed", random }, async () => {
+      const { redis, close } = await openRedis({
+        url: stage.servers.env.PARLEY_REDIS_URL ?? "",
+        onProblem: () => undefined,
+      });
+      await redis.flushall();
+      close();
+      // Frames of this time find nobody; the load ends soon, so that no later ones heal that.
+      await sleep(2_000);
+    });
+    await eventuallyPasses(async () => {
+      expect(await sumOf(stage.cluster.gateways, "parley_missed_frames_total")).toBeGreaterThan(lapsedBefore);
+    });
+  });
+
+  it("kill -9 of the view store: accepting goes on, the views catch up", async () => {
+    await underLoad(stage, { name: "mongodb", random }, (scene) => outage("mongodb", () => accepting(scene)));
+    await everyoneHasSeenProblems("mongodb");
+    expect(await sumOf(stage.cluster.projectors, "parley_projector_waits_total")).toBeGreaterThan(0);
+  });
+
+  it("kill -9 of the event store: nothing is acknowledged meanwhile, everything afterwards", async () => {
+    await underLoad(stage, { name: "eventstore", random }, ({ acknowledged }) =>
+      outage("eventstore", async () => {
+        const before = acknowledged.length;
+        for (const one of stage.cluster.processes) await sample(one, "parley_nats_connected");
+        await sleep(1_000);
+        expect(acknowledged.length).toBe(before);
+      }),
+    );
+    await everyoneHasSeenProblems("eventstore");
+  });
+
+  it("a gateway that hangs for 20 s: the other's clients do not notice", async () => {
+    const missedBefore = await sumOf([gateway(0)], "parley_missed_frames_total");
+    await underLoad(stage, { name: "hang", random }, async (scene) => {
+      gateway(0).pause();
+      const since = performance.now();
+      await othersGoOn(scene, since, gateway(1).url());
+      await sleep(Math.max(0, 20_000 - (performance.now() - since)));
+      await othersGoOn(scene, since + 10_000, gateway(1).url());
+      gateway(0).resume();
+    });
+    expect(await sumOf(stage.cluster.projectors, "parley_bus_given_up_frames_total")).toBeGreaterThan(0);
+    expect(await sumOf([gateway(0)], "parley_missed_frames_total")).toBeGreaterThan(missedBefore);
+  });
+
+  it("several faults in a row", async () => {
+    const { gateways, projectors } = stage.cluster;
+    const victims = [...faultyServers, gateways, gateways, projectors, projectors];
+    const told: string[] = [];
+    await underLoad(stage, { name: "random", random }, async () => {
+      for (let i = 0; i < 5; i += 1) {
+        const victim = random.pick(victims);
+        const ms = 200 + random.int(3_000);
+        if (typeof victim === "string") {
+          told.push(`${victim} ${ms} ms`);
+          await stage.servers.kill(victim);
+          await sleep(ms);
+          await stage.servers.startAgain(victim);
+        } else {
+          const process = random.pick(victim);
+          told.push(`${victim === gateways ? "gateway" : "projector"} ${victim.indexOf(process)} ${ms} ms`);
+          await process.kill();
+          await sleep(ms);
+          await process.start();
+        }
+        await sleep(random.int(1_000));
+      }
+      process.stdout.write(`faults (PARLEY_SEED=${seed}): ${told.join(", ")}\n`);
+    });
+  });
+});
+
+/** At the gateway that runs: all are answered, those who are both there receive, and nobody has to connect again. */
+const othersGoOn = async ({ devices, acknowledged, tap }: Scene, since: number, url: string): Promise<void> => {
+  const others = devices.filter((_, i) => gatewayOf(i) === 1);
+  await eventually(() => {
+    const heard = new Set(acknowledged.filter(({ sentAt }) => sentAt > since).map(({ userId }) => userId));
+    return others.every(({ userId }) => heard.has(userId));
+  }, "the other gateway's users are answered");
+  const [sender, receiver] = [at(devices, 2), at(devices, 3)];
+  const isTheirs = (conversationId: string) =>
+    conversationId.startsWith("d_") || receiver.client.conversations.get(conversationId)?.info?.type === "direct";
+  await eventually(
+    () => {
+      const sent = acknowledged.find(
+        ({ userId, sentAt, conversationId }) =>
+          userId === sender.userId &&
+          sentAt > since &&
+          isTheirs(conversationId) &&
+          receiver.client.conversations.has(conversationId),
+      );
+      return sent !== undefined && conversationOf(receiver.client, sent.conversationId).pos >= sent.ack.pos;
+    },
+    "who shares the other gateway receives",
+    longMs / 4,
+  );
+  expect(tap.openedAfter(since, url)).toBe(0);
+};
+
+const at = <A>(from: readonly A[], i: number): A => {
+  const found = from[i];
+  if (found === undefined) throw new Error(`there is no ${i}`);
+  return found;
+};
+
+const nothing = (): Promise<void> => Promise.resolve();
