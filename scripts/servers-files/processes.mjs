@@ -1,19 +1,29 @@
 /** Starting and ending one process, for sure. A process is only ever signalled when its command line shows that it is ours. */
 import { execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import net from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 
 const pollEveryMs = 50;
 
-export const freePort = () =>
-  new Promise((resolve, reject) => {
+/** Below those that outgoing connections take (32768 on Linux): nobody takes it while its server is down for a moment. */
+const [portMin, portMax] = [20_000, 32_000];
+
+/** A free port of 127.0.0.1 that a server can be killed on and started again. */
+export const freePort = async () => {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = randomInt(portMin, portMax);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no free port between ${portMin} and ${portMax}`);
+};
+
+const isFree = (port) =>
+  new Promise((resolve) => {
     const server = net.createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 
 /** Starts a process that outlives this one, with its output in the file `log`. @throws Error when it cannot be started. */

@@ -171,6 +171,18 @@ const startProcess = (world: World, isOld: boolean) => {
     ...side.log,
     readStream: (...args) => later(() => side.log.readStream(...args)),
     head: () => later(side.log.head),
+    // A message and its deletion come in different batches, as they do from a server.
+    subscribe: (from, { onEvents, onFailure }) =>
+      side.log.subscribe(from, {
+        onFailure,
+        onEvents: async (events) => {
+          for (let taken = 0; taken < events.length;) {
+            const size = 1 + random.int(8);
+            await onEvents(events.slice(taken, taken + size));
+            taken += size;
+          }
+        },
+      }),
   };
   const bus = slowBus(random, () => dead, onLeaving);
   const projector = createProjector({

@@ -23,7 +23,13 @@ export const deletionsIn = (events: readonly RecordedEvent[]): Deletions => {
 const pageSize = 500;
 
 /**
- * What was deleted in a conversation after a revision, as the log says it at the moment of the call. The log and not the
+ * What the log said so shortly ago is not asked again: where many events of a conversation wait, a read for each would be
+ * what they wait for. A deletion that comes within this time of its message's frame is told right after it.
+ */
+const freshMs = 100;
+
+/**
+ * What was deleted in a conversation after a revision, as the log says it at the moment of the call or just before. The log and not the
  * view of messages, because it never lags. Each caller reads a revision once, however often it asks.
  */
 export const deletionsAfter = (
@@ -32,7 +38,10 @@ export const deletionsAfter = (
 ): ((revision: Revision) => Promise<Deletions>) => {
   const deletions = new Map<string, number>();
   let readTo = -1;
+  let readAt = -Infinity;
   return async (revision) => {
+    if (readTo >= revision && performance.now() - readAt < freshMs) return deletions;
+    readAt = performance.now();
     for (;;) {
       const from = Math.max(readTo, revision) + 1;
       const page = await source.readStream(streamOf.conversation(conversationId), from, pageSize);
