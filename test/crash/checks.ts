@@ -6,12 +6,11 @@ import {
   unreadIn,
   withTexts,
   type HistorySource,
-  type Shown,
   type TrueConversation,
   type TrueMessage,
 } from "../kit/history.js";
 import type { Acknowledged, Answered, Device, Work } from "./load.js";
-import type { Served } from "./served.js";
+import type { Served, View } from "./served.js";
 import type { Tap } from "./tap.js";
 
 export type Log = ReadonlyMap<string, TrueConversation>;
@@ -90,9 +89,6 @@ export const checkChanges = (log: Log, truth: Truth, answered: readonly Answered
     expect([change, shown.reactions.includes(`${wish.emoji} ${userId}`)]).toEqual([change, wish.kind === "add"]);
   }
 };
-
-/** What somebody sees of a conversation, whatever it came by. */
-export type View = { readonly whose: string; readonly conversationId: string; readonly messages: readonly Shown[] };
 
 export const viewsOf = (devices: readonly Device[]): readonly View[] =>
   devices.flatMap(({ userId, client }) =>

@@ -1,10 +1,12 @@
 import type { Client, HistoryPage, InboxPage, Message, Summary, SyncResult } from "../../client/index.js";
 import { emptyConversation, type ConversationState } from "../../client/conversation.js";
 import { step } from "../../client/reducer.js";
-import { shownOf } from "../kit/history.js";
+import { shownOf, type Shown } from "../kit/history.js";
 import { textsIn } from "./tap.js";
-import type { View } from "./checks.js";
 import type { Device } from "./load.js";
+
+/** What somebody sees of a conversation, whatever it came by. */
+export type View = { readonly whose: string; readonly conversationId: string; readonly messages: readonly Shown[] };
 
 /** All that a server tells one user who asks for everything: inbox, whole histories, and sync from the very start. */
 export type Served = {

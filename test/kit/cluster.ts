@@ -68,7 +68,7 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
   };
   try {
     const cluster = clusterOf({ tag, environment, source, dispose }, valuesOf(gateways), valuesOf(projectors));
-    await Promise.all(cluster.gateways.map(viewsCaughtUp));
+    if (options.projectors > 0) await Promise.all(cluster.gateways.map(viewsCaughtUp));
     return cluster;
   } catch (error) {
     await dispose();
@@ -80,7 +80,7 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
 const startOwnLog = (given: ClusterOptions["environment"]): Promise<OwnServers> | undefined =>
   mayStartServers && given?.PARLEY_EVENTSTORE_URL === undefined ? startOwnServers("eventstore") : undefined;
 
-/** The views are made of all that lies in the shared log; until then nobody's first sync is answered. */
+/** Until then nobody's first sync is answered. */
 const viewsCaughtUp = (gateway: ServerProcess): Promise<void> =>
   eventually(
     async () => {

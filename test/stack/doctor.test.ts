@@ -284,7 +284,10 @@ describe.skipIf(!hasEngines)("S3 at the start", () => {
   type Warned = { readonly feature?: string; readonly fix?: string };
   const warningsOf = async (s3: ReturnType<typeof s3Of>, enough: (said: readonly Warned[]) => boolean) => {
     const said: Warned[] = [];
-    checkS3AtStart({ s3 }, { warn: (detail: object) => said.push(detail), info: (detail: object) => said.push(detail) });
+    checkS3AtStart(
+      { s3 },
+      { warn: (detail: object) => said.push(detail), info: (detail: object) => said.push(detail) },
+    );
     await eventually(() => enough(said), "warnings");
     return said;
   };

@@ -58,8 +58,8 @@ export const proxyTo = async (url: string): Promise<Proxy> => {
   const port = await listenOn(0);
   // A replica set would otherwise tell the client its own address, past the proxy.
   const [path = "/", query = ""] = rest.split("?");
-  const options = [query, "directConnection=true"]
-    .filter((part) => part !== "" && !part.startsWith("replicaSet="))
+  const options = [...query.split("&"), "directConnection=true"]
+    .filter((part, index, all) => part !== "" && !part.startsWith("replicaSet=") && all.indexOf(part) === index)
     .join("&");
   return {
     url: `mongodb://${credentials}127.0.0.1:${port}${path === "" ? "/" : path}?${options}`,
