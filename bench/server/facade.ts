@@ -13,9 +13,9 @@ export type FacadeServer = {
 
 const scripts = {
   /** As shipped: answers are written into buffers by hand. */
-  prebuilt: fileURLToPath(new URL("../../src/infra/event-log/facade.process.js", import.meta.url)),
+  prebuilt: [fileURLToPath(new URL("../../src/infra/event-log/facade.process.js", import.meta.url)), "--writable"],
   /** For comparison: the generated code serialises the same answers. */
-  jspb: fileURLToPath(new URL("../log/facade-jspb-process.js", import.meta.url)),
+  jspb: [fileURLToPath(new URL("../log/facade-jspb-process.js", import.meta.url))],
 } as const;
 const startMsMax = 20_000;
 
@@ -27,7 +27,7 @@ export const startFacadeServer = async (
 ): Promise<FacadeServer> => {
   const child = startChild({
     name: `the log's gRPC port (${encoding})`,
-    command: [scripts[encoding], "--data", directory],
+    command: [...scripts[encoding], "--data", directory],
     nodeFlags: context.profileDir === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", context.profileDir],
     core: context.cores.server,
     env: withoutSettings(process.env),

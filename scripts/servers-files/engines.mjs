@@ -90,7 +90,10 @@ export const engines = {
     standIn: true,
     variable: "PARLEY_EVENTSTORE_URL",
     lacks: () => (existsSync(facade) ? undefined : `${facade} is not built: npm run build`),
-    command: (port, dir) => ({ program: process.execPath, args: [facade, "--data", dir, "--port", String(port)] }),
+    command: (port, dir) => ({
+      program: process.execPath,
+      args: [facade, "--data", dir, "--port", String(port), "--writable"],
+    }),
     url: (port) => `esdb://127.0.0.1:${port}?tls=false`,
     answers: speaksEventStore,
   },

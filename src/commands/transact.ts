@@ -28,7 +28,9 @@ export type Job<Command, State, Event> = {
 };
 
 const conflictsMax = 20;
-const unknownOutcomesMax = 8;
+/** An append that may have been written is repeated for so long; its outcome is known only then. */
+const unknownMsMax = 30_000;
+const unknownBackoffMsMax = 1_000;
 const backoffMsMax = 200;
 
 /**
@@ -168,17 +170,19 @@ const appendUntilDefinite = async (
   events: readonly NewEvent[],
 ): Promise<AppendResult> => {
   let isUnknown = false;
+  const until = performance.now() + unknownMsMax;
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await log.append(stream, expected, events);
     } catch (error) {
       // Once it may have been written, a repetition that was not says nothing about the first.
       isUnknown ||= error instanceof LogError && error.code === "OUTCOME_UNKNOWN";
-      if (!isUnknown || attempt >= unknownOutcomesMax) throw error;
-      await backoff(attempt);
+      if (!isUnknown) throw error;
+      if (performance.now() > until) throw new LogError("OUTCOME_UNKNOWN", "the log did not say", { cause: error });
+      await backoff(attempt, unknownBackoffMsMax);
     }
   }
 };
 
-const backoff = (attempt: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(backoffMsMax, 2 ** attempt)));
+const backoff = (attempt: number, msMax = backoffMsMax): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(msMax, 2 ** attempt)));

@@ -183,8 +183,10 @@ const refuse = <Command, State, Event>(
   }
   switch (error.code) {
     case "UNAVAILABLE":
-    case "OUTCOME_UNKNOWN":
       job.settle(E.left(cannotAccept));
+      return;
+    case "OUTCOME_UNKNOWN":
+      job.settle(E.left(neverAnswered));
       return;
     case "TOO_LARGE":
       job.settle(E.left(reject("TOO_LARGE", "The change does not fit into one append.")));
@@ -192,6 +194,12 @@ const refuse = <Command, State, Event>(
 };
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/** The only UNAVAILABLE after which it may have been written nevertheless. */
+const neverAnswered: Rejection = {
+  ...reject("UNAVAILABLE", "The log has not said whether it took this. Retry with the same key, or look first."),
+  retryAfter: 5,
+};
 
 const cannotAccept: Rejection = {
   ...reject("UNAVAILABLE", "The log cannot accept now. Retry with the same key."),

@@ -19,6 +19,7 @@ export type Hub = {
   readonly connected: (userId: UserId, exceptDeviceId?: DeviceId) => boolean;
   /** Ends the session of a device that was removed, with 4401; what is queued is sent before. */
   readonly disconnect: (userId: UserId, deviceId: DeviceId) => void;
+  readonly connectionOf: (userId: UserId, deviceId: DeviceId) => HubConnection | undefined;
   /** The user's devices that have a socket here. */
   readonly devicesOf: (userId: UserId) => readonly DeviceId[];
   readonly connections: () => IterableIterator<HubConnection>;
@@ -76,6 +77,7 @@ export const createHub = (options: { readonly remembered?: number } = {}): Hub =
       if (devices === undefined) return false;
       return devices.size > (exceptDeviceId !== undefined && devices.has(exceptDeviceId) ? 1 : 0);
     },
+    connectionOf: (userId, deviceId) => users.get(userId)?.get(deviceId),
     devicesOf: (userId) => [...(users.get(userId)?.keys() ?? [])],
     disconnect: (userId, deviceId) => {
       users.get(userId)?.get(deviceId)?.close(closeCodes.tokenExpired.code, "device removed");

@@ -37,6 +37,8 @@ const renewMsDefault = 10_000;
 /** Those that are told to sync come back at this rate, like those that reconnect after a drain. */
 const syncsPerSecond = 500;
 const syncSpreadMsMin = 1_000;
+/** Devices that are looked at in the log at the same time, when removals may have been missed. */
+const checksAtOnce = 16;
 
 export const createRegistration = (deps: RegistrationDependencies): Registration => {
   const { hub, registry, onRegistryFailure, random = Math.random, renewMs = renewMsDefault } = deps;
@@ -73,11 +75,30 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     }
   };
 
-  const endTheRemoved = async (connections: readonly HubConnection[]): Promise<void> => {
-    for (const connection of connections) {
-      if (stopped || connectionOf.get(connection.connectionId) !== connection) continue;
-      if (!(await deps.isAllowed(connection))) connection.close(closeCodes.tokenExpired.code, "device removed");
-    }
+  const endIfRemoved = async (connection: HubConnection): Promise<void> => {
+    if (stopped || connectionOf.get(connection.connectionId) !== connection) return;
+    if (!(await deps.isAllowed(connection))) connection.close(closeCodes.tokenExpired.code, "device removed");
+  };
+
+  /** One pass at a time; a hole during it is answered by one more, after it. */
+  let checking: Promise<void> | undefined;
+  let checkAgain = false;
+  const endTheRemoved = (): void => {
+    checkAgain = true;
+    checking ??= (async () => {
+      while (checkAgain && !stopped) {
+        checkAgain = false;
+        const waiting = hub.connections();
+        const worker = async (): Promise<void> => {
+          for (const connection of waiting) await endIfRemoved(connection);
+        };
+        await Promise.all(Array.from({ length: checksAtOnce }, worker));
+      }
+    })()
+      .catch(onRegistryFailure)
+      .finally(() => {
+        checking = undefined;
+      });
   };
 
   const renew = async (): Promise<void> => {
@@ -139,7 +160,7 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
       deps.onMissed?.(reason);
       tellToSync(connections);
       void renew().catch(onRegistryFailure);
-      endTheRemoved(connections).catch(onRegistryFailure);
+      endTheRemoved();
     },
     replaced: ({ connectionId }) => {
       const connection = connectionOf.get(connectionId);

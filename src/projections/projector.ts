@@ -111,9 +111,19 @@ const lateMs = 1_000;
 const isLateBy =
   (clock: () => number) =>
   ({ meta }: RecordedEvent): boolean => {
-    const { at } = JSON.parse(meta) as { readonly at?: unknown };
-    return typeof at !== "number" || clock() - at > lateMs;
+    const at = timeIn(meta);
+    return at === undefined || clock() - at > lateMs;
   };
+
+/** Undefined for what is not ours to read: whoever decodes the event says so. */
+const timeIn = (meta: string): number | undefined => {
+  try {
+    const { at } = JSON.parse(meta) as { readonly at?: unknown };
+    return typeof at === "number" ? at : undefined;
+  } catch {
+    return undefined;
+  }
+};
 
 /** A checkpoint that is behind costs frames that come twice; one for each event would cost more than the event. */
 const saveEveryMs = 500;

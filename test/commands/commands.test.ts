@@ -97,6 +97,28 @@ describe("commands on a real log", () => {
     expect(lost).toBe(4);
   });
 
+  it("goes on asking while the log that has not answered is away, and accepts once", async () => {
+    const conversationId = await startGroup();
+    let appends = 0;
+    const killed: EventLog = {
+      ...kit.log,
+      append: async (stream, expected, events) => {
+        appends += 1;
+        if (appends === 1) {
+          await kit.log.append(stream, expected, events);
+          throw new LogError("OUTCOME_UNKNOWN", "killed before it answered");
+        }
+        // Longer than a moment, as a server needs to come back.
+        if (appends < 14) throw new LogError("UNAVAILABLE", "not there yet");
+        return kit.log.append(stream, expected, events);
+      },
+    };
+    const message = { conversationId, clientMessageId: "m-1", ...textOf("Hello") };
+    const sent = await commandsOn(kit, killed).sendMessage(message, context("alice"));
+    expect(right(sent)).toMatchObject({ sequence: 1, duplicate: false });
+    expect(await messages(conversationId)).toHaveLength(1);
+  });
+
   it("answers every repeat of a client that sends all again, though the log takes only so many reads at once", async () => {
     const commands = commandsOn(kit);
     const conversationId = await startGroup(commands);

@@ -279,12 +279,38 @@ describe("what may have been missed", () => {
       return Promise.resolve(true);
     };
     const { enter, leave, registration } = createCell().gateway("g1", { isAllowed });
-    const [phone, bob] = [connectionOf("c1"), connectionOf("c2", "bob")];
-    for (const { connection } of [phone, bob]) await enter(connection);
+    // Sixteen are asked about at the same time.
+    const all = Array.from({ length: 20 }, (_, i) => connectionOf(`c${i}`, `user-${i}`));
+    for (const { connection } of all) await enter(connection);
     registration.missed("hole");
-    leave(bob.connection);
+    const [last] = all.slice(-1);
+    if (last !== undefined) leave(last.connection);
     await vi.advanceTimersByTimeAsync(aWave);
-    expect(asked).toEqual(["c1"]);
+    expect(asked).toEqual(all.slice(0, -1).map(({ connection }) => connection.connectionId));
+  });
+
+  it("holes during a look at the removed make one more look after it, however many they are", async () => {
+    let asked = 0;
+    let answer = (): void => undefined;
+    const isAllowed = (): Promise<boolean> => {
+      asked += 1;
+      return new Promise((resolve) => {
+        answer = () => {
+          resolve(true);
+        };
+      });
+    };
+    const { enter, registration } = createCell().gateway("g1", { isAllowed });
+    await enter(connectionOf("c1").connection);
+    for (let hole = 0; hole < 5; hole += 1) registration.missed("hole");
+    await vi.advanceTimersByTimeAsync(aWave);
+    expect(asked).toBe(1);
+    registration.missed("hole");
+    answer();
+    await vi.advanceTimersByTimeAsync(aWave);
+    answer();
+    await vi.advanceTimersByTimeAsync(aWave);
+    expect(asked).toBe(2);
   });
 });
 

@@ -292,6 +292,36 @@ const inOrder = async (kit: LogKit, store: ViewStore): Promise<unknown> => {
   return dumpViews(store.reads);
 };
 
+it("takes an event for late that does not say when it happened: others may write to the log", async () => {
+  const kit = await openLogKit();
+  const shares: DeliveryShare[] = [];
+  const none = { load: () => Promise.resolve([]), raise: () => Promise.resolve() };
+  const projector = createProjector({
+    ...{ source: kit.log, epoch, partitions: 1, clock: () => 10_000 },
+    views: { write: () => Promise.resolve() },
+    checkpoints: { views: none, delivery: none },
+    deliver: (share) => {
+      shares.push(share);
+      return { position: () => 0, stop: () => undefined };
+    },
+    onAway: () => undefined,
+    onFailure: () => undefined,
+  });
+  await projector.hold([0]);
+  const lateWith = (meta: string) =>
+    shares[0]?.isLate({ id: "1", type: "T", data: "{}", meta, stream: "user-a", revision: 0, position: 1 });
+  expect(["", "null", "not JSON", "{}", '{"at":8999}', '{"at":9001}'].map(lateWith)).toEqual([
+    true,
+    true,
+    true,
+    true,
+    true,
+    false,
+  ]);
+  await projector.stop();
+  await kit.dispose();
+});
+
 it(`projectors that take partitions from each other, die, and meet a store that fails make the views of one (seed ${seed})`, async () => {
   vi.spyOn(Math, "random").mockReturnValue(0);
   const seen = { away: 0, raises: 0, deaths: 0 };

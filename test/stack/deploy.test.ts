@@ -17,10 +17,10 @@ describe.skipIf(dockerCompose === undefined)("docker-compose.yml", () => {
     rmSync(directory, { recursive: true });
   });
   /** With an .env of its own: the developer's must not change the outcome. */
-  const config = async (given: readonly string[]): Promise<Ran> => {
+  const config = async (given: readonly string[], more: readonly string[] = []): Promise<Ran> => {
     const file = join(directory, "env");
     writeFileSync(file, given.map((name) => `${name}=made-up\n`).join(""));
-    return run(dockerCompose ?? "", ["--env-file", file, "-f", "docker-compose.yml", "config"]);
+    return run(dockerCompose ?? "", ["--env-file", file, "-f", "docker-compose.yml", ...more, "config"]);
   };
   let services: ReadonlyMap<string, string>;
   beforeAll(async () => {
@@ -69,6 +69,27 @@ describe.skipIf(dockerCompose === undefined)("docker-compose.yml", () => {
       const on = networks.map(([, network]) => network).toSorted();
       if (["eventstore", "mongodb", "nats", "redis"].includes(name)) expect.soft(on, name).toEqual(["engines"]);
     }
+  });
+
+  it("publishes with deploy/compose.test.yml every engine on loopback, and nothing else more", async () => {
+    const { code, stdout, stderr } = await config(secrets, ["-f", "deploy/compose.test.yml"]);
+    expect(code, stderr).toBe(0);
+    const ports = [...servicesOf(stdout)].map(([name, text]) => [
+      name,
+      [...text.matchAll(/^- ([\d.]+:\d+):\d+\/tcp$/gm)].map(([, at]) => at),
+    ]);
+    expect(Object.fromEntries(ports)).toMatchObject({
+      eventstore: ["127.0.0.1:2113"],
+      mongodb: ["127.0.0.1:27017"],
+      nats: ["127.0.0.1:4222"],
+      redis: ["127.0.0.1:6379"],
+      s3: ["127.0.0.1:7070"],
+      "gateway-1": [],
+      "projector-1": [],
+    });
+    // Nothing is published from an internal network.
+    for (const name of ["eventstore", "mongodb", "nats", "redis"])
+      expect.soft(servicesOf(stdout).get(name), name).toMatch(/^networks:\n {2}edge:/m);
   });
 
   it.each(secrets)("does not start without %s, and says so", async (secret) => {

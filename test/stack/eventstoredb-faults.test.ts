@@ -32,7 +32,7 @@ const newDirectory = (): string => {
   return directory;
 };
 const start = async (data: string, port = 0): Promise<Server> => {
-  const child = spawn(process.execPath, [program, "--data", data, "--port", String(port)], {
+  const child = spawn(process.execPath, [program, "--data", data, "--port", String(port), "--writable"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   running.add(child);

@@ -1,11 +1,10 @@
 /** Load on a cluster with engines of its own, one fault in the middle of it, and the checker of the crash test afterwards. */
 import { expect } from "vitest";
-import { metricsOf, startCluster, type Cluster } from "../kit/cluster.js";
+import { startCluster, type Cluster } from "../kit/cluster.js";
 import { eventually } from "../kit/device.js";
 import { conversationsIn, readLog } from "../kit/history.js";
 import { startOwnServers, type OwnServers, type ServerName } from "../kit/own-servers.js";
 import type { Random } from "../kit/random.js";
-import type { ServerProcess } from "../kit/server.js";
 import {
   checkChanges,
   checkDeletions,
@@ -27,6 +26,7 @@ import {
   type Doors,
 } from "../crash/people.js";
 import { createTap, type Tap } from "../crash/tap.js";
+import { sample } from "./faults-metrics.js";
 
 export const faultyServers = ["redis", "nats", "mongodb", "eventstore"] as const satisfies readonly ServerName[];
 
@@ -193,20 +193,6 @@ export const eventuallyPasses = async (checked: () => void | Promise<void>): Pro
   await eventually(passes, "a check passes", longMs / 2).catch((error: unknown) => {
     throw failure ?? error;
   });
-};
-
-/** One sample of a process as /metrics has it, labels included; NaN when it is not there. @throws Error for any other answer than 200 */
-export const sample = async ({ url }: Pick<ServerProcess, "url">, name: string): Promise<number> => {
-  const answer = await fetch(`${url()}/metrics`);
-  const text = await answer.text();
-  if (answer.status !== 200) throw new Error(`/metrics answered ${answer.status}: ${text}`);
-  const line = text.split("\n").find((one) => one.startsWith(`${name} `));
-  return line === undefined ? NaN : Number(line.slice(name.length + 1));
-};
-
-export const sumOf = async (processes: readonly ServerProcess[], name: string): Promise<number> => {
-  const values = await Promise.all(processes.map(async (one) => (await metricsOf(one))(name)));
-  return values.reduce((sum, value) => sum + value, 0);
 };
 
 const report = (

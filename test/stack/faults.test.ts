@@ -1,7 +1,5 @@
 /** Faults on the distributed profile, each under load (issue 5). MongoDB and EventStoreDB are stand-ins here: scripts/servers. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { openRedis } from "../../src/infra/redis.js";
 import { conversationOf, eventually } from "../kit/device.js";
@@ -10,18 +8,18 @@ import { mayStartServers, type ServerName } from "../kit/own-servers.js";
 import { randomFrom } from "../kit/random.js";
 import { seed } from "../kit/seed.js";
 import type { ServerProcess } from "../kit/server.js";
+import { startJobs } from "./faults-jobs.js";
 import {
   eventuallyPasses,
   faultyServers,
   gatewayOf,
   longMs,
   openStage,
-  sample,
-  sumOf,
   underLoad,
   type Scene,
   type Stage,
 } from "./faults-kit.js";
+import { growthOf, sample, sum, sumOf } from "./faults-metrics.js";
 
 const given = engine("PARLEY_EVENTSTORE_URL");
 /** An outage, by the issue. */
@@ -33,17 +31,26 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
   beforeAll(async () => {
     stage = await openStage();
   });
-  afterEach(() => stage.heal());
+  const cleanups: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    await stage.heal();
+    for (const clean of cleanups.splice(0)) await clean();
+  });
   afterAll(async () => {
     await stage.close();
   });
 
   const gateway = (i: number): ServerProcess => at(stage.cluster.gateways, i);
-  const problems = (one: ServerProcess, name: string) => sample(one, `parley_engine_problems_total{engine="${name}"}`);
-  const everyoneHasSeenProblems = (name: string) =>
-    eventuallyPasses(async () => {
-      for (const one of stage.cluster.processes) expect(await problems(one, name)).toBeGreaterThan(0);
-    });
+  /** Asked before the fault; then it resolves when each process has had problems since. */
+  const problemsOf = async (name: ServerName): Promise<() => Promise<void>> => {
+    const growth = await growthOf(stage.cluster.processes, `parley_engine_problems_total{engine="${name}"}`);
+    return () =>
+      eventuallyPasses(async () => {
+        for (const grown of await growth()) expect(grown).toBeGreaterThan(0);
+      });
+  };
+  const missedFrames = (processes = stage.cluster.gateways) => growthOf(processes, "parley_missed_frames_total");
+  const givenUpFrames = () => growthOf(stage.cluster.projectors, "parley_bus_given_up_frames_total");
 
   /** Kills it, lets the load go on for so long, starts it again. `during` has to be true in that time. */
   const outage = async (
@@ -73,6 +80,7 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
   };
 
   it("kill -9 of a gateway: the other's clients go on, its own come back", async () => {
+    const givenUp = await givenUpFrames();
     await underLoad(stage, { name: "gateway", random }, async ({ devices, acknowledged }) => {
       await gateway(0).kill();
       const since = performance.now();
@@ -82,20 +90,20 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
       await gateway(0).start();
     });
     await eventuallyPasses(async () => {
-      expect(await sumOf(stage.cluster.projectors, "parley_bus_given_up_frames_total")).toBeGreaterThan(0);
+      expect(sum(await givenUp())).toBeGreaterThan(0);
     });
   });
 
   it("kill -9 of a projector: the other one takes over", async () => {
     const projector = at(stage.cluster.projectors, 0);
-    const missedBefore = await sumOf(stage.cluster.gateways, "parley_missed_frames_total");
+    const missed = await missedFrames();
     await underLoad(stage, { name: "projector", random }, async () => {
       await projector.kill();
       await sleep(awayMs);
       await projector.start();
     });
     // The new one is a sender that the gateways have not heard before.
-    expect(await sumOf(stage.cluster.gateways, "parley_missed_frames_total")).toBeGreaterThan(missedBefore);
+    expect(sum(await missed())).toBeGreaterThan(0);
     await eventuallyPasses(async () => {
       const held = await Promise.all(stage.cluster.projectors.map((one) => sample(one, "parley_projector_partitions")));
       expect(held).toEqual([4, 4]);
@@ -103,36 +111,38 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
   });
 
   it("kill -9 of NATS: accepting goes on, everybody syncs", async () => {
-    const missedBefore = await sumOf(stage.cluster.gateways, "parley_missed_frames_total");
+    const [missed, everyoneHasSeen] = [await missedFrames(), await problemsOf("nats")];
     await underLoad(stage, { name: "nats", random }, (scene) => outage("nats", () => accepting(scene)));
-    await everyoneHasSeenProblems("nats");
-    expect(await sumOf(stage.cluster.gateways, "parley_missed_frames_total")).toBeGreaterThan(missedBefore);
+    await everyoneHasSeen();
+    expect(sum(await missed())).toBeGreaterThan(0);
     expect(await sumOf(stage.cluster.processes, "parley_nats_connected")).toBe(stage.cluster.processes.length);
   });
 
-  it("NATS comes back without what it had stored", async () => {
-    await underLoad(stage, { name: "nats-wiped", random }, (scene) =>
-      outage(
-        "nats",
-        () => accepting(scene),
-        () =>
-          rm(join(stage.servers.env.PARLEY_SERVERS_DIR ?? "", "nats", "jetstream"), { recursive: true, force: true }),
-      ),
-    );
+  it("NATS comes back without what it had stored: the work queue and the cluster go on without help", async () => {
+    const jobs = await startJobs(stage.servers);
+    cleanups.push(jobs.close);
+    await underLoad(stage, { name: "nats-wiped", random }, async (scene) => {
+      await jobs.goOn();
+      await outage("nats", () => accepting(scene), jobs.wipe);
+      await jobs.goOn();
+    });
+    await jobs.finish();
     expect(await sumOf(stage.cluster.processes, "parley_nats_connected")).toBe(stage.cluster.processes.length);
   });
 
   it("kill -9 of Redis: accepting goes on, frames go to every gateway", async () => {
+    const everyoneHasSeen = await problemsOf("redis");
+    const broadcasts = await growthOf(stage.cluster.projectors, "parley_bus_broadcasts_total");
     await underLoad(stage, { name: "redis", random }, (scene) => outage("redis", () => accepting(scene)));
-    await everyoneHasSeenProblems("redis");
-    expect(await sumOf(stage.cluster.projectors, "parley_bus_broadcasts_total")).toBeGreaterThan(0);
+    await everyoneHasSeen();
+    expect(sum(await broadcasts())).toBeGreaterThan(0);
     await eventuallyPasses(async () => {
       expect(await sumOf(stage.cluster.processes, "parley_redis_connected")).toBe(stage.cluster.processes.length);
     });
   });
 
   it("Redis flushed: leases are taken anew, and who had none syncs", async () => {
-    const lapsedBefore = await sumOf(stage.cluster.gateways, "parley_missed_frames_total");
+    const missed = await missedFrames();
     await underLoad(stage, { name: "redis-flushed", random }, async () => {
       const { redis, close } = await openRedis({
         url: stage.servers.env.PARLEY_REDIS_URL ?? "",
@@ -144,17 +154,20 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
       await sleep(2_000);
     });
     await eventuallyPasses(async () => {
-      expect(await sumOf(stage.cluster.gateways, "parley_missed_frames_total")).toBeGreaterThan(lapsedBefore);
+      expect(sum(await missed())).toBeGreaterThan(0);
     });
   });
 
   it("kill -9 of the view store: accepting goes on, the views catch up", async () => {
+    const everyoneHasSeen = await problemsOf("mongodb");
+    const waits = await growthOf(stage.cluster.projectors, "parley_projector_waits_total");
     await underLoad(stage, { name: "mongodb", random }, (scene) => outage("mongodb", () => accepting(scene)));
-    await everyoneHasSeenProblems("mongodb");
-    expect(await sumOf(stage.cluster.projectors, "parley_projector_waits_total")).toBeGreaterThan(0);
+    await everyoneHasSeen();
+    expect(sum(await waits())).toBeGreaterThan(0);
   });
 
   it("kill -9 of the event store: nothing is acknowledged meanwhile, everything afterwards", async () => {
+    const everyoneHasSeen = await problemsOf("eventstore");
     await underLoad(stage, { name: "eventstore", random }, ({ acknowledged }) =>
       outage("eventstore", async () => {
         const before = acknowledged.length;
@@ -163,11 +176,11 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
         expect(acknowledged.length).toBe(before);
       }),
     );
-    await everyoneHasSeenProblems("eventstore");
+    await everyoneHasSeen();
   });
 
   it("a gateway that hangs for 20 s: the other's clients do not notice", async () => {
-    const missedBefore = await sumOf([gateway(0)], "parley_missed_frames_total");
+    const [missed, givenUp] = [await missedFrames([gateway(0)]), await givenUpFrames()];
     await underLoad(stage, { name: "hang", random }, async (scene) => {
       gateway(0).pause();
       const since = performance.now();
@@ -176,8 +189,8 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
       await othersGoOn(scene, since + 10_000, gateway(1).url());
       gateway(0).resume();
     });
-    expect(await sumOf(stage.cluster.projectors, "parley_bus_given_up_frames_total")).toBeGreaterThan(0);
-    expect(await sumOf([gateway(0)], "parley_missed_frames_total")).toBeGreaterThan(missedBefore);
+    expect(sum(await givenUp())).toBeGreaterThan(0);
+    expect(sum(await missed())).toBeGreaterThan(0);
   });
 
   it("several faults in a row", async () => {

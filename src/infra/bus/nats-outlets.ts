@@ -15,6 +15,7 @@ export type Outlets = {
 };
 
 export const createOutlets = (options: {
+  readonly greets?: boolean;
   readonly senderId: string;
   readonly subjects: Subjects;
   readonly ask: Ask;
@@ -81,7 +82,8 @@ export const createOutlets = (options: {
       left.delete(gatewayId);
       outlets.get(gatewayId)?.outlet.heard();
       // A sender of ephemeral frames alone has no outlets, and nothing that could be missed.
-      if (state === "starting" && made > 0) of(gatewayId).greet();
+      if (options.greets ? !outlets.has(gatewayId) || state === "starting" : state === "starting" && made > 0)
+        of(gatewayId).greet();
     },
     queued: () => {
       const queued = [...outlets.values()].map(({ outlet }) => outlet.queued()).filter(({ frames }) => frames > 0);

@@ -43,6 +43,11 @@ export type NatsBusOptions = {
   /** Says in traces whose frames these are; each start of a process is told apart by itself. */
   readonly senderId: string;
   readonly gatewaysOf: GatewaysOf;
+  /**
+   * Counts for every gateway from its first sign of life on: what was for all of them and missed one that was not heard
+   * of yet shows there as a new sender.
+   */
+  readonly greets?: boolean;
   readonly onProblem: (error: Error) => void;
   readonly metrics: NatsBusMetrics;
   readonly limits?: Partial<NatsBusLimits>;

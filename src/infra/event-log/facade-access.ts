@@ -1,8 +1,8 @@
 /** Who may call: everybody who reaches the port, or only who has the token. */
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { isIP } from "node:net";
 import { status, type Metadata } from "@grpc/grpc-js";
+import { isLoopback } from "../loopback.js";
 import { accessDenied } from "./facade-errors.js";
 
 /** @throws CallError UNAUTHENTICATED */
@@ -37,13 +37,23 @@ const presented = (header: string | Buffer | undefined): string | undefined => {
   return colon === -1 ? undefined : credentials.slice(colon + 1);
 };
 
-/** @throws Error for a log that strangers could read */
-export const checkHost = (host: string, token: string | undefined): void => {
-  if (isLoopback(host) || (token !== undefined && token !== "")) return;
-  throw new Error(
-    `The log would be open to everybody who reaches ${host}. Set PARLEY_EVENTSTORE_TOKEN, or listen on 127.0.0.1.`,
-  );
+export type Exposure = {
+  readonly host: string;
+  readonly token?: string;
+  readonly writable: boolean;
+  readonly tls?: object;
 };
 
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+/** @throws Error for a log that strangers could read, or write to with a token that they have heard in plain text */
+export const checkExposure = ({ host, token, writable, tls }: Exposure): void => {
+  if (isLoopback(host)) return;
+  if (token === undefined || token === "")
+    throw new Error(
+      `The log would be open to everybody who reaches ${host}. Set PARLEY_EVENTSTORE_TOKEN, or listen on 127.0.0.1.`,
+    );
+  if (writable && tls === undefined)
+    throw new Error(
+      `Who hears the token on its way to ${host} could write to the log. ` +
+        "Set PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT, listen on 127.0.0.1, or serve it for reading alone.",
+    );
+};

@@ -1,6 +1,6 @@
 /**
  * The embedded log and its gRPC port alone in a process: what tests take for EventStoreDB where none is to be had.
- * `node facade.process.js --data DIR --port PORT [--host HOST] [--read-only]`; prints one JSON line when it listens.
+ * `node facade.process.js --data DIR --port PORT [--host HOST] [--writable]`; prints one JSON line when it listens.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -13,10 +13,10 @@ const { values } = parseArgs({
     data: { type: "string" },
     host: { type: "string", default: "127.0.0.1" },
     port: { type: "string", default: "0" },
-    "read-only": { type: "boolean", default: false },
+    writable: { type: "boolean", default: false },
   },
 });
-const { data, host, port } = values;
+const { data, host, port, writable } = values;
 if (data === undefined) throw new Error("--data DIR is missing");
 mkdirSync(data, { recursive: true, mode: 0o700 });
 
@@ -31,7 +31,7 @@ const facade = await startFacade({
   log,
   host,
   port: Number(port),
-  writable: !values["read-only"],
+  writable,
   ...(token === undefined || token === "" ? {} : { token }),
   onProblem: (error) => {
     process.stderr.write(`${error.stack ?? error.message}\n`);

@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { Server, ServerCredentials, status, type sendUnaryData } from "@grpc/grpc-js";
 import type { EventLog } from "../../commands/ports.js";
-import { createCheck, checkHost, type Check } from "./facade-access.js";
+import { checkExposure, createCheck, type Check } from "./facade-access.js";
 import { append } from "./facade-append.js";
 import { batchAppend, type BatchCall } from "./facade-batch.js";
 import { accessDenied, CallError, callErrorOf, stopping, unsupported } from "./facade-errors.js";
@@ -57,10 +57,13 @@ const closeMsMax = 1_000;
 /** The version whose behaviour is mirrored: clients choose their calls by it. */
 const serverVersion = "24.10.0";
 
-/** @throws (rejects) Error for a host other than loopback without a token, and when the port cannot be had. */
+/**
+ * @throws (rejects) Error for a host other than loopback without a token, or writable there without TLS, and when the
+ * port cannot be had.
+ */
 export const startFacade = async (options: FacadeOptions): Promise<Facade> => {
   const { host, port, token, tls } = options;
-  checkHost(host, token);
+  checkExposure(options);
   const server = new Server({
     "grpc.max_receive_message_length": receiveBytesMax,
     "grpc.max_concurrent_streams": callsPerConnectionMax,

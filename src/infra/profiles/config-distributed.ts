@@ -30,6 +30,8 @@ export type S3Config = {
   readonly secretKey: string;
   readonly region: string;
   readonly bucket: string;
+  /** Where clients reach it, when that is another address: what is granted is signed for it. */
+  readonly publicUrl?: string;
 };
 
 const string = (name: string, is: (text: string) => boolean) =>
@@ -78,6 +80,10 @@ const variables = {
     ),
   },
   PARLEY_S3_URL: { codec: address("an address like http://host:7070", /^https?:\/\/./), otherwise: "" },
+  PARLEY_S3_PUBLIC_URL: {
+    codec: string("the address that clients reach, like https://files.example.org, without a path", isOrigin),
+    otherwise: "",
+  },
   PARLEY_S3_ACCESS_KEY: { codec: string("a text that is not empty", (text) => text !== ""), otherwise: "" },
   PARLEY_S3_SECRET_KEY: { codec: string("a text that is not empty", (text) => text !== ""), otherwise: "" },
   PARLEY_S3_REGION: { codec: string("a region", (text) => text !== ""), otherwise: "us-east-1" },
@@ -89,6 +95,13 @@ const variables = {
 
 type Variable = keyof typeof variables;
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Clients get it in signed URLs: nothing secret may be in it, and a path would not be signed. */
+function isOrigin(text: string): boolean {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) return false;
+  const { username, password, pathname, search, hash } = new URL(text);
+  return username + password + search + hash === "" && pathname === "/";
+}
 
 function isRole(text: string): text is Role {
   return roles.some((role) => role === text);
@@ -105,6 +118,17 @@ const shown: ReadonlySet<Variable> = new Set([
   "PARLEY_S3_REGION",
   "PARLEY_S3_BUCKET",
 ]);
+
+/** What only the embedded profile has, so that nobody believes it is served, or kept there. */
+const refuseEmbedded = (flags: Flags, environment: Environment, problems: string[]): void => {
+  const instead = "leave it out with --profile distributed";
+  if (flags.data !== undefined) problems.push(`--data is of the embedded profile; ${instead}`);
+  const port = "the log for EventStoreDB's clients is served by the embedded profile alone";
+  if (flags.eventstorePort !== undefined) problems.push(`--eventstore-port: ${port}; ${instead}`);
+  const variable = environment.PARLEY_EVENTSTORE_PORT ?? "";
+  if (variable !== "" && variable !== "off")
+    problems.push(`PARLEY_EVENTSTORE_PORT: ${port}; unset it with --profile distributed`);
+};
 
 /** @throws BadConfig naming each variable that is missing or wrong and what it should be, never what a secret is */
 export const readDistributedConfig = (
@@ -125,6 +149,7 @@ export const readDistributedConfig = (
     problems.push(`${name}${shown.has(name) ? ` is ${JSON.stringify(value)}; it` : ""} must be ${variable.codec.name}`);
     return "";
   };
+  refuseEmbedded(flags, environment, problems);
   const common = readCommon(flags, environment, problems);
   const config = {
     role: read("PARLEY_ROLE") as Role,
@@ -144,7 +169,7 @@ export const readDistributedConfig = (
 
 const readCommon = (flags: Flags, environment: Environment, problems: string[]): Config | undefined => {
   try {
-    return readConfig(flags, environment);
+    return readConfig({ ...flags, eventstorePort: "off" }, environment);
   } catch (error) {
     if (!(error instanceof BadConfig)) throw error;
     problems.push(...error.problems);
@@ -155,12 +180,14 @@ const readCommon = (flags: Flags, environment: Environment, problems: string[]):
 const readS3 = (read: (name: Variable) => string, problems: string[]): S3Config | undefined => {
   const url = read("PARLEY_S3_URL");
   if (url === "") return undefined;
+  const publicUrl = read("PARLEY_S3_PUBLIC_URL");
   const s3 = {
     url,
     accessKey: read("PARLEY_S3_ACCESS_KEY"),
     secretKey: read("PARLEY_S3_SECRET_KEY"),
     region: read("PARLEY_S3_REGION"),
     bucket: read("PARLEY_S3_BUCKET"),
+    ...(publicUrl === "" ? {} : { publicUrl }),
   };
   if (s3.accessKey === "") problems.push("PARLEY_S3_ACCESS_KEY is missing; PARLEY_S3_URL needs it");
   if (s3.secretKey === "") problems.push("PARLEY_S3_SECRET_KEY is missing; PARLEY_S3_URL needs it");

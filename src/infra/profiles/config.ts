@@ -1,5 +1,6 @@
 import { E, t } from "../../domain/kernel/fp.js";
 import { limits } from "../../domain/kernel/limits.js";
+import { isLoopback } from "../loopback.js";
 import type { LogLevel } from "../telemetry.js";
 
 /** Everything that can be set, from the command line or the environment; the command line wins. */
@@ -55,6 +56,9 @@ const text = new t.Type<string, string, unknown>(
   (value, context) => (typeof value === "string" && value !== "" ? t.success(value) : t.failure(value, context)),
   t.identity,
 );
+
+/** Whoever reaches the port may guess as often as they like. */
+const eventStoreTokenCharsMin = 16;
 
 /** Setting → its codec, its environment variable, its default. The only list of settings. */
 const settings = {
@@ -182,13 +186,35 @@ const readEventStorePort = (
   const certFile = environment.PARLEY_EVENTSTORE_TLS_CERT;
   if (!keyFile !== !certFile)
     problems.push("PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT belong together: set both or none");
-  return {
+  const wanted: EventStorePort = {
     host,
     port,
     writable: writable === "on",
     ...(token ? { token } : {}),
     ...(keyFile && certFile ? { tls: { keyFile, certFile } } : {}),
   };
+  problems.push(...exposuresOf(wanted));
+  return wanted;
+};
+
+/** What would let strangers in; the token itself is never said. */
+const exposuresOf = ({ host, writable, token, tls }: EventStorePort): readonly string[] => {
+  const problems: string[] = [];
+  if (token !== undefined && token.length < eventStoreTokenCharsMin)
+    problems.push(
+      `PARLEY_EVENTSTORE_TOKEN must have at least ${eventStoreTokenCharsMin} characters (make it with: openssl rand -hex 24)`,
+    );
+  if (isLoopback(host)) return problems;
+  if (token === undefined)
+    problems.push(
+      `PARLEY_EVENTSTORE_TOKEN is missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, which is not loopback`,
+    );
+  if (writable && tls === undefined)
+    problems.push(
+      `PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT are missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, ` +
+        "which is not loopback, and who hears the token in plain text could write",
+    );
+  return problems;
 };
 
 /** By the environment alone: an identity provider is not chosen from one start to the next. */
@@ -198,7 +224,9 @@ const readJwks = (
 ): Config["jwks"] | undefined => {
   const { PARLEY_JWKS_URL: url, PARLEY_JWT_ISSUER: issuer, PARLEY_JWT_AUDIENCE: audience } = environment;
   if (url === undefined || url === "") return undefined;
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    problems.push(`PARLEY_JWKS_URL is ${JSON.stringify(url)}; it must be an http or https URL`);
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  // Said without the value, which may hold a password. One with a password is never fetched, and quoted by what refuses it.
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.username + parsed.password !== "")
+    problems.push("PARLEY_JWKS_URL must be an http or https URL without a user and a password");
   return { url, ...(issuer ? { issuer } : {}), ...(audience ? { audience } : {}) };
 };

@@ -15,11 +15,13 @@ export type DeliveringWith = {
   readonly sealing: Sealing;
   readonly typing: Pick<Typing, "left">;
   readonly logger: Logger;
+  /** Called once, when delivery cannot go on. */
+  readonly onStopped?: (error: Error) => void;
 };
 
 /** Delivery from the log, of all of it or of a share, and what follows the views beside it; `stop` ends all of these. */
 export const startDelivering = (
-  { source, reads, bus, queries, sealing, typing, logger }: DeliveringWith,
+  { source, reads, bus, queries, sealing, typing, logger, onStopped }: DeliveringWith,
   share?: DeliveryShare,
 ): DeliveryProjector => {
   const { awaitCaughtUp } = queries;
@@ -32,14 +34,14 @@ export const startDelivering = (
     ...{ bus, reads, awaitCaughtUp },
     onFailure: warn("a receipt roll-up could not be made"),
   });
+  const inboxUpdates = createInboxUpdates({
+    ...{ bus, reads, awaitCaughtUp },
+    onFailure: warn("an inbox update could not be made"),
+  });
   const delivery = startDelivery({
-    ...{ source, bus, rollups, typing },
+    ...{ source, bus, rollups, typing, inboxUpdates },
     openNow: sealing.openNow,
     open: sealing.open,
-    inboxUpdates: createInboxUpdates({
-      ...{ bus, reads, awaitCaughtUp },
-      onFailure: warn("an inbox update could not be made"),
-    }),
     ...(share === undefined ? {} : { share }),
     onUndeliverable: ({ stream, revision }, error) => {
       // What waits at the end has nobody to go to: its devices sync when they come back.
@@ -48,6 +50,7 @@ export const startDelivering = (
     },
     onFailure: (error) => {
       logger.error({ err: error }, "delivery has stopped");
+      onStopped?.(error);
     },
   });
   return {
@@ -56,6 +59,7 @@ export const startDelivering = (
       stopped = true;
       delivery.stop();
       rollups.stop();
+      inboxUpdates.stop();
     },
   };
 };

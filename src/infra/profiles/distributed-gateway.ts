@@ -2,6 +2,7 @@ import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
 import { E } from "../../domain/kernel/fp.js";
 import { createHub, type HubConnection } from "../../gateway/hub.js";
+import { closeCodes } from "../../gateway/protocol/codes.js";
 import type { Application, Logger } from "../../gateway/ports.js";
 import { createRegistration, type Registration } from "../../gateway/registration.js";
 import { createShared, type Shared } from "../../gateway/shared.js";
@@ -24,6 +25,8 @@ export type ProcessParts = {
   readonly telemetry: Telemetry;
   /** For what Redis could not answer. */
   readonly onRegistryFailure: (error: unknown) => void;
+  /** Of the projector in the same process: it is told, but a gateway that can accept is ready. */
+  readonly projectorProblem?: () => string | undefined;
 };
 
 /** One of N gateways: accepts for any conversation, and holds the sockets that came to it. Answers its address. */
@@ -33,6 +36,7 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   const hub = createHub();
   const app = createApplication(parts, closers, hub.devicesOf);
   const shared = createShared(app);
+  const isAllowed = isAllowedBy(shared);
   const registration = registrationOf(parts, hub, shared);
   closers.push(registration.stop);
   const served = serveGateway({
@@ -40,7 +44,12 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
     onDeliver: hub.deliver,
     onDisconnect: (userId, deviceId) => {
       shared.deviceRemoved(userId, deviceId);
-      hub.disconnect(userId, deviceId);
+      // A removal that is delivered again must not end the device that has come back since.
+      const connection = hub.connectionOf(userId, deviceId);
+      if (connection === undefined) return;
+      void isAllowed(connection).then((isStillThere) => {
+        if (!isStillThere) connection.close(closeCodes.tokenExpired.code, "device removed");
+      });
     },
     onReplaced: registration.replaced,
     onMissed: registration.missed,
@@ -71,11 +80,12 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
 const natsWaitMs = 3_000;
 
 const createApplication = (
-  { config, engines, logger, onRegistryFailure }: ProcessParts,
+  { config, engines, logger, onRegistryFailure, projectorProblem }: ProcessParts,
   closers: Closers,
   devicesHere: (userId: string) => readonly string[],
 ): Application & { readonly pendingCommands: () => number } => {
   const { log, views, sealing, epoch, snapshots, registry, bus } = engines;
+  const readinessOfEngines = engineReadiness(engines);
   const commands = createCommands({
     ...{ log, sealing, ids, home: config.home, membersMax: config.groupMembersMax, snapshots },
     isShared: true,
@@ -97,7 +107,11 @@ const createApplication = (
       }),
     epoch,
     head: log.head,
-    readiness: engineReadiness(engines),
+    readiness: async () => {
+      const { ready, problems } = await readinessOfEngines();
+      const projector = projectorProblem?.();
+      return { ready, problems: projector === undefined ? problems : { ...problems, projector } };
+    },
   };
 };
 

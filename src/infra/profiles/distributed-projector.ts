@@ -9,7 +9,7 @@ import { cellPrefix, type Closers } from "./engines.js";
 
 /** One of M projectors: keeps the views and delivers for the partitions whose leases it holds. */
 export type ProjectorRole = {
-  /** Why the views have stopped; undefined while they go on. */
+  /** Why views or delivery have stopped; undefined while they go on. */
   readonly problem: () => string | undefined;
 };
 
@@ -23,7 +23,26 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
     away(1);
   };
   let problem: string | undefined;
+  const stoppedParts = { views: 0, delivery: 0 };
+  telemetry.gauge(
+    "parley_projector_views_stopped",
+    "1 while this process's views have stopped.",
+    () => stoppedParts.views,
+  );
+  telemetry.gauge(
+    "parley_projector_delivery_stopped",
+    "1 while this process's delivery has stopped; its partitions were given back.",
+    () => stoppedParts.delivery,
+  );
   let held: readonly number[] = [];
+
+  const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, typing, logger };
+  /** Views that stopped would stop elsewhere at the same event; delivery that cannot go on here may go on elsewhere. */
+  const onDeliveryStopped = (error: Error): void => {
+    problem = `delivery: ${error.message}`;
+    stoppedParts.delivery = 1;
+    leases.stop().catch(onRegistryFailure);
+  };
 
   const projector = createProjector({
     ...{ source: log, epoch, partitions, views, clock: Date.now },
@@ -31,11 +50,11 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
       views: views.checkpoints,
       delivery: checkpointsOf(mongo.db, partitions, onAway, "delivery"),
     },
-    deliver: (share) =>
-      startDelivering({ source: log, reads: views.store.reads, bus, queries, sealing, typing, logger }, share),
+    deliver: (share) => startDelivering({ ...delivering, onStopped: onDeliveryStopped }, share),
     onAway,
     onFailure: ({ event, error }) => {
-      problem = error.message;
+      problem = `views: ${error.message}`;
+      stoppedParts.views = 1;
       logger.error({ event, err: error }, "the views have stopped; accepting and delivery go on");
     },
   });

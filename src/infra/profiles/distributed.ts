@@ -62,7 +62,7 @@ const open = async (config: DistributedConfig, closers: Closers): Promise<string
   };
   if (config.role === "gateway") return startGatewayRole(parts, closers);
   const projector = startProjectorRole(parts, closers);
-  if (config.role === "all") return startGatewayRole(parts, closers);
+  if (config.role === "all") return startGatewayRole({ ...parts, projectorProblem: projector.problem }, closers);
   const ready = engineReadiness(engines);
   const health = await serveHealth(config, {
     readiness: async () => {

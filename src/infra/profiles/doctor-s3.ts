@@ -28,6 +28,8 @@ export const lookAtS3 = ({ s3 }: DistributedConfig): Promise<Finding<undefined>>
       says: problem,
       mend: fix,
     }));
+    // Not tried: this machine need not reach it.
+    const signedFor = s3.publicUrl === undefined ? "" : `; URLs are signed for ${s3.publicUrl}`;
     const state = missing.some(({ needed }) => needed) ? "wrong" : "ok";
-    return { checks: [{ name, state, says }, ...lacks] };
+    return { checks: [{ name, state, says: `${says}${signedFor}` }, ...lacks] };
   });

@@ -14,6 +14,7 @@ import { createLocalBus } from "../bus/local.js";
 import { startFacade, type Facade } from "../event-log/facade.js";
 import { openSqliteLog, type SqliteLog } from "../event-log/sqlite.js";
 import { openSqliteKeyStore } from "../key-store/sqlite.js";
+import { isLoopback } from "../loopback.js";
 import { createMemoryRateLimiter } from "../rate-limiter/memory.js";
 import { openSqliteSnapshots } from "../snapshot-store/sqlite.js";
 import { createLogger, createTelemetry } from "../telemetry.js";
@@ -100,6 +101,11 @@ const serveLog = async ({ eventStorePort }: Config, log: SqliteLog, logger: Logg
   const onProblem = (error: Error): void => {
     logger.error({ err: error }, "a call to the log's EventStoreDB port ended unexpectedly");
   };
+  if (tls === undefined && !isLoopback(options.host))
+    logger.warn(
+      { host: options.host, fix: "Set PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT" },
+      "the log's EventStoreDB port speaks plain text beyond this machine: its token and what is read can be heard",
+    );
   const pem = tls && { key: await readFile(tls.keyFile, "utf8"), cert: await readFile(tls.certFile, "utf8") };
   return startFacade({ ...options, ...(pem === undefined ? {} : { tls: pem }), log, onProblem });
 };

@@ -68,6 +68,7 @@ export const openEngines = async (
   const registry = createRedisRegistry({ redis: redis.redis, prefix, gatewayId: config.processId });
   const bus = createNatsBus({
     ...{ nats, cell: config.home, senderId: config.processId, gatewaysOf: registry.gatewaysOf },
+    greets: config.role !== "gateway",
     onProblem: problem("nats"),
     metrics: busMetrics(telemetry),
   });

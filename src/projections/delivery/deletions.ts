@@ -8,8 +8,17 @@ export type Deletions = ReadonlyMap<string, number>;
 const note = (deletions: Map<string, number>, events: readonly RecordedEvent[]): void => {
   for (const recorded of events) {
     if (recorded.type !== "MessageDeleted") continue;
-    const event = decodeConversationEvent(recorded);
-    if (event.type === "MessageDeleted") deletions.set(event.messageId, event.at);
+    const event = readable(recorded);
+    if (event?.type === "MessageDeleted") deletions.set(event.messageId, event.at);
+  }
+};
+
+/** One that cannot be read is told of where it is delivered itself. */
+const readable = (recorded: RecordedEvent): ReturnType<typeof decodeConversationEvent> | undefined => {
+  try {
+    return decodeConversationEvent(recorded);
+  } catch {
+    return undefined;
   }
 };
 
@@ -41,13 +50,16 @@ export const deletionsAfter = (
   let readAt = -Infinity;
   return async (revision) => {
     if (readTo >= revision && performance.now() - readAt < freshMs) return deletions;
-    readAt = performance.now();
+    const askedAt = performance.now();
     for (;;) {
       const from = Math.max(readTo, revision) + 1;
       const page = await source.readStream(streamOf.conversation(conversationId), from, pageSize);
       note(deletions, page);
       readTo = from + page.length - 1;
-      if (page.length < pageSize) return deletions;
+      if (page.length < pageSize) {
+        readAt = askedAt;
+        return deletions;
+      }
     }
   };
 };

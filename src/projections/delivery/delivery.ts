@@ -20,7 +20,7 @@ export type DeliveryDependencies = {
   /** What this process sealed a moment ago needs no key and no waiting. */
   readonly openNow: (messageId: string, content: Sealed) => string | undefined;
   readonly open: OpenContent;
-  readonly inboxUpdates: InboxUpdates;
+  readonly inboxUpdates: Pick<InboxUpdates, "readMoved">;
   readonly rollups: Pick<ReceiptRollups, "advanced">;
   readonly typing: Pick<Typing, "left">;
   /** An event that could not be delivered: it is passed over, and the devices heal by sync. */
@@ -45,7 +45,7 @@ export type DeliveryShare = {
 };
 
 /** Events of a share whose frames are under way; beyond them the log is not read on. */
-const underWayMax = 10_000;
+const underWayMax = 2_000;
 
 export type DeliveryProjector = { readonly position: () => Position; readonly stop: () => void };
 
@@ -78,6 +78,8 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const lanes = createLanes((conversationId) => {
     const deletedAfter = deletionsAfter(source, conversationId);
     return async (recorded) => {
+      // What waits at the end is left to whoever takes the share over.
+      if (stopped && share !== undefined) return;
       let delivered: void | Promise<void> = undefined;
       try {
         const resolved = () => resolve.later(recorded, () => deletedAfter(recorded.revision));

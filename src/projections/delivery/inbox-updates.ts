@@ -12,7 +12,7 @@ export type ReadMoved = {
   readonly position: Position;
 };
 
-export type InboxUpdates = { readonly readMoved: (moved: ReadMoved) => void };
+export type InboxUpdates = { readonly readMoved: (moved: ReadMoved) => void; readonly stop: () => void };
 
 export type InboxUpdateDependencies = {
   readonly bus: Bus;
@@ -31,6 +31,7 @@ const pendingMax = 10_000;
 export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates => {
   const pending = new Map<string, ReadMoved>();
   let running = false;
+  let stopped = false;
 
   const run = async (): Promise<void> => {
     running = true;
@@ -46,7 +47,12 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
   };
 
   return {
+    stop: () => {
+      stopped = true;
+      pending.clear();
+    },
     readMoved: (moved) => {
+      if (stopped) return;
       if (!deps.bus.connected(moved.userId, moved.deviceId)) return;
       const key = `${moved.userId} ${moved.deviceId} ${moved.conversationId}`;
       pending.delete(key);

@@ -70,6 +70,14 @@ describe("a token", () => {
     await facade.close();
   });
 
+  it("is not enough to write from another host in plain text", async () => {
+    const facade = await openFacade();
+    const options = { log: facade.log, port: 0, writable: true, token, onProblem: () => undefined };
+    await expect(startFacade({ ...options, host: "0.0.0.0" })).rejects.toThrow(/PARLEY_EVENTSTORE_TLS_KEY/);
+    await (await startFacade({ ...options, host: "127.0.0.1" })).close();
+    await facade.close();
+  });
+
   it("is sent by the official client over TLS, right and wrong", async () => {
     const [keyFile, certFile] = [join(dir, "key.pem"), join(dir, "cert.pem")];
     const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
@@ -100,6 +108,15 @@ it("is for reading only unless it is said otherwise", async () => {
   expect(await collect(client.readStream("a"))).toHaveLength(2);
   await client.dispose();
   await facade.close();
+});
+
+it("is for reading only as a process of its own, too", async () => {
+  const facade = await startFacadeProcess(dir, 0, []);
+  const client = EventStoreDBClient.connectionString(facade.url);
+  await expect(client.appendToStream("a", event())).rejects.toMatchObject({ type: "access-denied" });
+  await client.dispose();
+  facade.process.kill("SIGTERM");
+  await facade.exited;
 });
 
 it("tells subscribers at its end to connect again", async () => {

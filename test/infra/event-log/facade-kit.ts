@@ -54,9 +54,14 @@ export const startProcess = (script: string, args: readonly string[]): Promise<S
 
 export type FacadeProcess = Started & { readonly url: string };
 
-/** The log and its gRPC port alone, as the test stack runs them. */
-export const startFacadeProcess = async (data: string, port = 0): Promise<FacadeProcess> => {
-  const facade = await startProcess("infra/event-log/facade.process.js", ["--data", data, "--port", String(port)]);
+/** The log and its gRPC port alone, as the test stack runs them; `flags` in place of what makes it writable. */
+export const startFacadeProcess = async (
+  data: string,
+  port = 0,
+  flags: readonly string[] = ["--writable"],
+): Promise<FacadeProcess> => {
+  const args = ["--data", data, "--port", String(port), ...flags];
+  const facade = await startProcess("infra/event-log/facade.process.js", args);
   return { ...facade, url: (facade.said as { url: string }).url };
 };
 

@@ -253,7 +253,7 @@ describe("subscriptions", () => {
     const beyond = client.subscribeToAll({ fromPosition: { commit: 1_000_000n, prepare: 1_000_000n } });
     await expect(collect(beyond)).rejects.toThrow(/beyond the end/);
     const wild = client.subscribeToAll({ filter: streamNameFilter({ regex: "^(([a-z0-9-])+.?)+$X" }) });
-    await expect(collect(wild)).rejects.toThrow(/expression failed/);
+    await expect(collect(wild)).rejects.toThrow(/expression is too slow/);
     await expect(client.appendToStream(newStream(), event())).resolves.toMatchObject({ success: true });
   });
 

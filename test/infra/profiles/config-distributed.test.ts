@@ -49,6 +49,10 @@ const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {
   PARLEY_MASTER_KEY: [randomBytes(31).toString("base64"), randomBytes(33).toString("base64"), "hidden-key", "*"],
   PARLEY_TOKEN_SECRET: ["hidden-token"],
   PARLEY_S3_URL: ["s3://hidden-s3", "hidden-s3:7070", "http://"],
+  PARLEY_S3_PUBLIC_URL: [
+    ...["s3://hidden-s3", "hidden-s3:7070", "http://", "https://u:hidden-s3@files.example"],
+    ...["https://hidden-s3.example/path", "https://hidden-s3.example/?a=b"],
+  ],
   PARLEY_S3_BUCKET: ["ab", "Parley", "par_ley", "x".repeat(64)],
 };
 const shown = new Set([
@@ -59,6 +63,9 @@ const shown = new Set([
   "PARLEY_MONGODB_DATABASE",
   "PARLEY_S3_BUCKET",
 ]);
+
+/** Not read where PARLEY_S3_URL is wrong. */
+const ofS3 = new Set(["PARLEY_S3_PUBLIC_URL", "PARLEY_S3_BUCKET"]);
 
 describe("the configuration of the distributed profile", () => {
   it("has defaults for all but the engines and the keys", () => {
@@ -87,6 +94,30 @@ describe("the configuration of the distributed profile", () => {
     expect(config.processId).toMatch(/^gw-1-/);
     const keys = { accessKey: "hidden-access", secretKey: "hidden-secret" };
     expect(config.s3).toEqual({ url: "http://s3:7070", ...keys, region: "us-east-1", bucket: "parley" });
+  });
+
+  it("takes the address of S3 that clients reach, where there is one", () => {
+    const publicUrl = "https://files.example:8443";
+    expect(readDistributedConfig({}, { ...needed, ...s3, PARLEY_S3_PUBLIC_URL: publicUrl }).s3).toMatchObject({
+      url: s3.PARLEY_S3_URL,
+      publicUrl,
+    });
+    expect(readDistributedConfig({}, { ...needed, PARLEY_S3_PUBLIC_URL: publicUrl }).s3).toBeUndefined();
+  });
+
+  it("refuses what only the embedded profile has, once each", () => {
+    const flags = { data: "./data", eventstorePort: "2113" };
+    expect(problemsOf(needed, flags).map((problem) => problem.split(/[ :]/)[0])).toEqual([
+      "--data",
+      "--eventstore-port",
+    ]);
+    for (const port of ["2113", "0"])
+      expect(problemsOf({ ...needed, PARLEY_EVENTSTORE_PORT: port })).toEqual([
+        expect.stringMatching(/^PARLEY_EVENTSTORE_PORT: .*embedded profile/),
+      ]);
+    for (const port of ["off", ""]) expect(problemsOf({ ...needed, PARLEY_EVENTSTORE_PORT: port })).toEqual([]);
+    // The image's default.
+    expect(problemsOf({ ...needed, PARLEY_DATA: "/data" })).toEqual([]);
   });
 
   it("names each start of a process anew, also with the same id", () => {
@@ -143,7 +174,7 @@ describe("the configuration of the distributed profile", () => {
         for (const name of missing) environment[name] = undefined;
         if (port) environment.PARLEY_PORT = "a port";
         // Of an address that is wrong the rest is not read.
-        const isRead = (name: string): boolean => name !== "PARLEY_S3_BUCKET" || !spoilt.includes("PARLEY_S3_URL");
+        const isRead = (name: string): boolean => !ofS3.has(name) || !spoilt.includes("PARLEY_S3_URL");
         const expected = new Set([...missing, ...spoilt.filter(isRead), ...(port ? ["PARLEY_PORT"] : [])]);
         const problems = problemsOf(environment);
         expect(new Set(problems.map((problem) => problem.split(" ")[0]))).toEqual(expected);
