@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { encodeEvent } from "../domain/catalogue.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { limits } from "../domain/kernel/limits.js";
@@ -72,7 +73,7 @@ export const transact = async <Command extends Routed, State, Event extends Rout
       route.rewind?.(loaded.state, loaded.revision);
       throw error;
     });
-    if (result.kind === "appended") {
+    if (result.kind === "appended" && (!isShared || (await isOurs(log, stream, batch.events, result)))) {
       settleAll(batch, jobs, result.position);
       const revision = loaded.revision + batch.events.length;
       // With `any` others may have written in between: their events are not in the state yet.
@@ -183,6 +184,27 @@ const appendUntilDefinite = async (
     }
   }
 };
+
+/**
+ * Two processes that take the same key at once append the same ids after the same revision: the log keeps the first and
+ * tells both that it is there. Whoever was second decides again, and answers what was accepted.
+ */
+const isOurs = async (
+  log: EventLog,
+  stream: StreamName,
+  events: readonly NewEvent[],
+  { revision, duplicate }: Extract<AppendResult, { kind: "appended" }>,
+): Promise<boolean> => {
+  if (!duplicate) return true;
+  const stored = await log.readStream(stream, revision - events.length + 1, events.length);
+  return events.every(({ meta, data }, index) => {
+    const there = stored[index];
+    return there !== undefined && sameJson(meta, there.meta) && sameJson(data, there.data);
+  });
+};
+
+const sameJson = (one: string, other: string): boolean =>
+  one === other || isDeepStrictEqual(JSON.parse(one), JSON.parse(other));
 
 const backoff = (attempt: number, msMax = backoffMsMax): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(msMax, 2 ** attempt)));
