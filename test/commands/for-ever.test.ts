@@ -127,11 +127,12 @@ describe(`a conversation of ${messages} messages`, () => {
     expect(weight).toBeGreaterThan(messages * 4);
     expect(weight).toBeLessThan(1_100_000);
     const before = bytesUsed();
-    const loaded = [await load(), await load()];
+    // Several, so that what is collected beside them meanwhile weighs little.
+    const loaded = [await load(), await load(), await load(), await load(), await load()];
     const each = (bytesUsed() - before) / loaded.length;
     expect(each).toBeLessThan(weight * 1.2);
-    expect(each).toBeGreaterThan(weight / 3);
-  }, 60_000);
+    expect(each).toBeGreaterThan(weight / 5);
+  }, 120_000);
 
   it("a cold load from a snapshot reads at most a thousand events, and decides the same", async () => {
     const failures: Error[] = [];
