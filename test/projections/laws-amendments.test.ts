@@ -6,7 +6,7 @@ import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { messageIndex } from "../../src/infra/view-store/message-index.js";
 import { project } from "../../src/projections/registry.js";
 import { conversationIds, logs } from "../kit/arbitraries.js";
-import { seed, withSeed } from "../kit/seed.js";
+import { seed, untilSeen, withSeed } from "../kit/seed.js";
 import { withCoreStore } from "../kit/sqlite-views.js";
 import type { ViewReads } from "../../src/projections/ports.js";
 
@@ -19,7 +19,10 @@ const streamsOf = (log: readonly RecordedEvent[], id: string) => {
   return { conversation: of(`conversation-${id}`), receipts: of(`receipts-${id}`) };
 };
 
-const withEach = (check: (reads: ViewReads, log: readonly RecordedEvent[], id: string) => Promise<void>) =>
+const withEach = (
+  runs: (numRuns: number) => fc.Parameters<unknown>,
+  check: (reads: ViewReads, log: readonly RecordedEvent[], id: string) => Promise<void>,
+) =>
   fc.assert(
     fc.asyncProperty(logs, (log) =>
       withCoreStore(async (store) => {
@@ -28,77 +31,84 @@ const withEach = (check: (reads: ViewReads, log: readonly RecordedEvent[], id: s
         for (const id of conversationIds) await check(store.reads, log, id);
       }),
     ),
-    withSeed({ numRuns: 40 }),
+    runs(40),
   );
 
 describe(`laws of what is done to messages (seed ${seed})`, () => {
   it("content, times and reactions of a message are what its events say, one after another", async () => {
     const seen = { edited: 0, deleted: 0, reacted: 0 };
-    await withEach(async (reads, log, id) => {
-      const rows = await reads.messages(id, { from: 1, to: 1_000, limit: 1_000, order: "descending" });
-      const expected = naiveMessages(streamsOf(log, id).conversation);
-      expect(rows.map(({ sequence }) => sequence)).toEqual([...expected.keys()].reverse());
-      for (const row of rows) {
-        const { sequence, content, deletedAt, editedAt, updatedPos, reactions } = row;
-        expect({ sequence, text: content?.data ?? null, deletedAt, editedAt, updatedPos, reactions }).toEqual({
-          sequence,
-          ...expected.get(sequence),
-        });
-        if (editedAt !== null) seen.edited += 1;
-        if (deletedAt !== null) seen.deleted += 1;
-        if (reactions.length > 0) seen.reacted += 1;
-      }
-    });
-    for (const times of Object.values(seen)) expect(times).toBeGreaterThan(5);
+    await untilSeen(seen, 5, (runs) =>
+      withEach(runs, async (reads, log, id) => {
+        const rows = await reads.messages(id, { from: 1, to: 1_000, limit: 1_000, order: "descending" });
+        const expected = naiveMessages(streamsOf(log, id).conversation);
+        expect(rows.map(({ sequence }) => sequence)).toEqual([...expected.keys()].reverse());
+        for (const row of rows) {
+          const { sequence, content, deletedAt, editedAt, updatedPos, reactions } = row;
+          expect({ sequence, text: content?.data ?? null, deletedAt, editedAt, updatedPos, reactions }).toEqual({
+            sequence,
+            ...expected.get(sequence),
+          });
+          if (editedAt !== null) seen.edited += 1;
+          if (deletedAt !== null) seen.deleted += 1;
+          if (reactions.length > 0) seen.reacted += 1;
+        }
+      }),
+    );
   });
 
   it("a message is found by its id, with everything that was done to it", () =>
-    withEach(async (reads, log, id) => {
-      const index = messageIndex(reads);
-      const events = streamsOf(log, id).conversation;
-      const expected = naiveMessages(events);
-      expect(await index.find(id, "00000000-0000-5000-8000-000000000000")).toEqual({
-        coversTo: events.length - 1,
-        message: null,
-      });
-      for (const { event, pos } of events) {
-        if (event.type !== "MessageSent") continue;
-        const { messageId, sequence, at, by, contentType } = event;
-        const { deletedAt, reactions } = expected.get(sequence) ?? { deletedAt: null, reactions: [] };
-        const { coversTo, message } = await index.find(id, messageId);
-        expect(coversTo).toBe(events.length - 1);
-        const edits = events.filter(
-          ({ event: other }) => other.type === "MessageEdited" && other.messageId === messageId,
-        );
-        expect({ ...message, reactions: message?.reactions.toSorted() }).toEqual({
-          ...(edits.length === 0 ? {} : { digest: "d" }),
-          ...{ messageId, sequence, pos, at, senderId: by.userId, contentType, deleted: deletedAt !== null },
-          reactions: reactions.flatMap(({ emoji, userIds }) => userIds.map((user) => reactionKey(emoji, user))).sort(),
+    withEach(
+      (numRuns) => withSeed({ numRuns }),
+      async (reads, log, id) => {
+        const index = messageIndex(reads);
+        const events = streamsOf(log, id).conversation;
+        const expected = naiveMessages(events);
+        expect(await index.find(id, "00000000-0000-5000-8000-000000000000")).toEqual({
+          coversTo: events.length - 1,
+          message: null,
         });
-      }
-    }));
+        for (const { event, pos } of events) {
+          if (event.type !== "MessageSent") continue;
+          const { messageId, sequence, at, by, contentType } = event;
+          const { deletedAt, reactions } = expected.get(sequence) ?? { deletedAt: null, reactions: [] };
+          const { coversTo, message } = await index.find(id, messageId);
+          expect(coversTo).toBe(events.length - 1);
+          const edits = events.filter(
+            ({ event: other }) => other.type === "MessageEdited" && other.messageId === messageId,
+          );
+          expect({ ...message, reactions: message?.reactions.toSorted() }).toEqual({
+            ...(edits.length === 0 ? {} : { digest: "d" }),
+            ...{ messageId, sequence, pos, at, senderId: by.userId, contentType, deleted: deletedAt !== null },
+            reactions: reactions
+              .flatMap(({ emoji, userIds }) => userIds.map((user) => reactionKey(emoji, user)))
+              .sort(),
+          });
+        }
+      },
+    ));
 
   it("receipts of a message: its members when it was sent, by the receipts they gave, with the first times", async () => {
-    let read = 0;
-    await withEach(async (reads, log, id) => {
-      const { conversation, receipts } = streamsOf(log, id);
-      for (const { event, pos } of conversation) {
-        if (event.type !== "MessageSent") continue;
-        const { sequence, messageId } = event;
-        const members = membersAt(conversation, pos).filter((userId) => userId !== event.by.userId);
-        const expected = members.sort().map((userId) => naiveReceipt(receipts, userId, sequence));
-        expect(await reads.receiptsOf(id, sequence, { limit: 100 })).toEqual(expected);
-        const counts = {
-          of: members.length,
-          delivered: expected.filter(({ deliveredAt }) => deliveredAt !== null).length,
-          read: expected.filter(({ readAt }) => readAt !== null).length,
-        };
-        read += counts.read;
-        const head = { sequence, messageId, senderId: event.by.userId };
-        expect(await reads.receiptCounts(id, [sequence])).toEqual([{ ...head, ...counts }]);
-      }
-    });
-    expect(read).toBeGreaterThan(2);
+    const seen = { read: 0 };
+    await untilSeen(seen, 2, (runs) =>
+      withEach(runs, async (reads, log, id) => {
+        const { conversation, receipts } = streamsOf(log, id);
+        for (const { event, pos } of conversation) {
+          if (event.type !== "MessageSent") continue;
+          const { sequence, messageId } = event;
+          const members = membersAt(conversation, pos).filter((userId) => userId !== event.by.userId);
+          const expected = members.sort().map((userId) => naiveReceipt(receipts, userId, sequence));
+          expect(await reads.receiptsOf(id, sequence, { limit: 100 })).toEqual(expected);
+          const counts = {
+            of: members.length,
+            delivered: expected.filter(({ deliveredAt }) => deliveredAt !== null).length,
+            read: expected.filter(({ readAt }) => readAt !== null).length,
+          };
+          seen.read += counts.read;
+          const head = { sequence, messageId, senderId: event.by.userId };
+          expect(await reads.receiptCounts(id, [sequence])).toEqual([{ ...head, ...counts }]);
+        }
+      }),
+    );
   });
 });
 
