@@ -1,11 +1,10 @@
 import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
-import { createdTicks } from "../../src/infra/event-log/facade-encode.js";
-import { identifierOf, shared, streams, StreamsService } from "../../src/infra/event-log/facade-proto.js";
+import { StreamsService } from "../../src/infra/event-log/facade-proto.js";
 import { pageEvents, sinkOf } from "../../src/infra/event-log/facade-sink.js";
 import { openSqliteLog } from "../../src/infra/event-log/sqlite.js";
+import { responseOf, type Response } from "./jspb-response.js";
 
 /**
  * What the log's gRPC port would cost without its prebuilt buffers: `Streams.Read` of $all from its start, answered with
@@ -14,27 +13,6 @@ import { openSqliteLog } from "../../src/infra/event-log/sqlite.js";
  */
 const { data } = parseArgs({ options: { data: { type: "string" } } }).values;
 if (data === undefined) throw new Error("facade-jspb-process.js --data DIR");
-
-const { ReadResp } = streams;
-type Response = InstanceType<typeof ReadResp>;
-
-const responseOf = ({ id, stream, revision, position, type, data, meta }: RecordedEvent): Response => {
-  const recorded = new ReadResp.ReadEvent.RecordedEvent()
-    .setId(new shared.UUID().setString(id))
-    .setStreamIdentifier(identifierOf(stream))
-    .setStreamRevision(String(revision))
-    .setPreparePosition(String(position))
-    .setCommitPosition(String(position))
-    .setCustomMetadata(Buffer.from(meta))
-    .setData(Buffer.from(data));
-  recorded
-    .getMetadataMap()
-    .set("type", type)
-    .set("content-type", "application/json")
-    .set("created", createdTicks(meta));
-  const event = new ReadResp.ReadEvent().setEvent(recorded).setCommitPosition(String(position));
-  return new ReadResp().setEvent(event);
-};
 
 const log = await openSqliteLog(join(data, "log.db"));
 

@@ -1,3 +1,4 @@
+import { asError } from "../domain/kernel/errors.js";
 import type { Chunk, SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import type { StreamName } from "../domain/kernel/stream.js";
 import type { SnapshotHead, SnapshotStore } from "./ports.js";
@@ -73,5 +74,3 @@ export const noSnapshots = <State>(): Snapshots<State> => ({
   keep: (_, loaded) => loaded,
   idle: () => Promise.resolve(),
 });
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

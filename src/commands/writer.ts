@@ -1,3 +1,4 @@
+import { asError } from "../domain/kernel/errors.js";
 import { LRUCache } from "lru-cache";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { reject, type Rejection } from "../domain/rejections.js";
@@ -192,8 +193,6 @@ const refuse = <Command, State, Event>(
       job.settle(E.left(reject("TOO_LARGE", "The change does not fit into one append.")));
   }
 };
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /** The only UNAVAILABLE after which it may have been written nevertheless. */
 const neverAnswered: Rejection = {

@@ -1,3 +1,4 @@
+import { askBack } from "./ask-back.js";
 import { E } from "../domain/kernel/fp.js";
 import { gatewayLimits as bounds } from "./limits.js";
 import type { DispatcherDeps } from "./dispatch-types.js";
@@ -66,8 +67,7 @@ const refuse = (connection: Connection, failure: Failure): void => {
   }
   const spreadMs = bounds.reconnectAfterMsMax - bounds.reconnectAfterMsMin;
   const reconnectAfterMs = bounds.reconnectAfterMsMin + Math.floor(Math.random() * spreadMs);
-  connection.send(JSON.stringify({ type: "server.draining", payload: { reconnectAfterMs } }));
-  connection.close(closeCodes.draining.code, closeCodes.draining.reason);
+  askBack(connection, reconnectAfterMs);
 };
 
 const isServersFault = ({ code }: Failure): boolean =>

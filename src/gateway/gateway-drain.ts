@@ -1,3 +1,5 @@
+import { askBack } from "./ask-back.js";
+
 /** A planned end: clients are told when to return, and do not all return at once. */
 export type Drainable = {
   readonly send: (frame: string) => void;
@@ -13,7 +15,6 @@ export type DrainOptions = {
   readonly random?: () => number;
 };
 
-const drainingCode = 1012;
 const waveConnections = 500;
 const waveIntervalMs = 100;
 /** Acknowledgements of what is in flight go out before their sockets close, if the log is that quick. */
@@ -37,8 +38,7 @@ export const drain = async (options: DrainOptions): Promise<void> => {
     if (from > 0) await sleep(waveIntervalMs);
     for (const connection of connections.slice(from, from + waveConnections)) {
       const reconnectAfterMs = Math.round(reconnectAfterMsMin + random() * spreadMs);
-      connection.send(JSON.stringify({ type: "server.draining", payload: { reconnectAfterMs } }));
-      connection.close(drainingCode, "draining");
+      askBack(connection, reconnectAfterMs);
     }
   }
   await settled;

@@ -200,16 +200,16 @@ const inTurn = async <A>(
   task: () => Promise<Either<Failure, A>>,
 ): Promise<Either<Failure, A>> => {
   const before = live.letIn ?? Promise.resolve();
-  let done: Promise<Either<Failure, A>> | undefined;
   const letIn = before.then(async () => {
     const refusal = await rate(live.connection.actor.userId);
-    done = refusal === undefined ? task() : Promise.resolve(E.left(refusal));
+    const done = refusal === undefined ? task() : Promise.resolve(E.left(refusal));
     // Its owner awaits it below; who comes next only waits for the turn.
     done.catch(() => undefined);
+    // In an object: a promise alone would make the turn last until it is done.
+    return { done };
   });
   live.letIn = letIn.catch(() => undefined);
-  await letIn;
-  return done ?? task();
+  return (await letIn).done;
 };
 
 const labels = ({ connection }: Live, type: string): object => ({

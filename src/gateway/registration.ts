@@ -1,3 +1,4 @@
+import { askBack } from "./ask-back.js";
 import type { Hub, HubConnection } from "./hub.js";
 import type { ConnectionKey, ConnectionRegistry, Logger } from "./ports.js";
 import { closeCodes } from "./protocol/codes.js";
@@ -12,6 +13,8 @@ export type Registration = {
   readonly leave: (connection: HubConnection) => void;
   /** Frames may have gone past this gateway: every connection is told to sync, not all at once. */
   readonly missed: (reason: string) => void;
+  /** The device was removed, or was once: what is delivered again must not end one that has come back since. */
+  readonly removed: (userId: string, deviceId: string) => void;
   /** The device has a newer connection at another gateway. */
   readonly replaced: (connection: ConnectionKey) => void;
   /** Ends renewing; connections that still are there lapse by themselves. */
@@ -19,7 +22,7 @@ export type Registration = {
 };
 
 export type RegistrationDependencies = {
-  readonly hub: Pick<Hub, "connections" | "size">;
+  readonly hub: Pick<Hub, "connections" | "connectionOf">;
   readonly registry: ConnectionRegistry;
   /** Asks another gateway to close the connection that was replaced here. May be lost: renewing finds it too. */
   readonly tellReplaced: (gatewayId: string, connection: ConnectionKey) => void;
@@ -107,22 +110,14 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     for (const { connectionId } of replaced) {
       const connection = connectionOf.get(connectionId);
       if (connection === undefined) continue;
-      if (unentered.has(connection)) askBack(connection);
+      // Nobody knows which of the two is the newer one, and 4409 would end the device that lives if it is the other: a client
+      // that is there comes back as the newest, a connection without one just ends.
+      if (unentered.has(connection)) askBack(connection, Math.round(syncSpreadMsMin * random()));
       else close(connection);
     }
     for (const connection of late) unentered.delete(connection);
     if (lapsed.length > 0) deps.onMissed?.("lapsed lease");
     tellToSync([...late, ...lapsed.flatMap(({ connectionId }) => connectionOf.get(connectionId) ?? [])]);
-  };
-
-  /**
-   * Nobody knows which of the two is the newer one, and 4409 would end the device that lives if it is the other: a client
-   * that is there comes back as the newest, a connection without one just ends.
-   */
-  const askBack = (connection: HubConnection): void => {
-    const reconnectAfterMs = Math.round(syncSpreadMsMin * random());
-    connection.send(JSON.stringify({ type: "server.draining", payload: { reconnectAfterMs } }));
-    connection.close(closeCodes.draining.code, closeCodes.draining.reason);
   };
 
   const renewing = (): void => {
@@ -161,6 +156,10 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
       tellToSync(connections);
       void renew().catch(onRegistryFailure);
       endTheRemoved();
+    },
+    removed: (userId, deviceId) => {
+      const connection = hub.connectionOf(userId, deviceId);
+      if (connection !== undefined) endIfRemoved(connection).catch(onRegistryFailure);
     },
     replaced: ({ connectionId }) => {
       const connection = connectionOf.get(connectionId);

@@ -1,3 +1,4 @@
+import { asError } from "../domain/kernel/errors.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import type { Ids } from "../commands/ports.js";
 import { isAway } from "../projections/ports.js";
@@ -67,7 +68,7 @@ const called = <A>(task: () => Promise<A>): Promise<A> => {
   try {
     return task();
   } catch (error) {
-    return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    return Promise.reject(asError(error));
   }
 };
 

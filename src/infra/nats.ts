@@ -1,3 +1,5 @@
+import { inTime } from "./in-time.js";
+import { asError } from "../domain/kernel/errors.js";
 import { connect, Events, type ConnectionOptions, type NatsConnection, type Status, type Subscription } from "nats";
 import { setTimeout as pause } from "node:timers/promises";
 import { StoreUnavailable } from "../projections/ports.js";
@@ -126,7 +128,7 @@ export const guarded = (work: () => void, onProblem: (error: Error) => void): bo
     work();
     return true;
   } catch (error) {
-    onProblem(error instanceof Error ? error : new Error(String(error)));
+    onProblem(asError(error));
     return false;
   }
 };
@@ -175,18 +177,14 @@ const end = async (connection: Promise<NatsConnection>, connected: () => boolean
 };
 
 /** Whether the work was done in that time; work that fails or is late is not waited for. */
-const within = async (work: Promise<unknown>, ms: number): Promise<boolean> => {
-  const late = new AbortController();
-  const done = work.then(
-    () => true,
+const within = (work: Promise<unknown>, ms: number): Promise<boolean> =>
+  inTime(
+    work.then(
+      () => true,
+      () => false,
+    ),
+    ms,
     () => false,
   );
-  const time = pause(ms, false, { signal: late.signal }).catch(() => false);
-  try {
-    return await Promise.race([done, time]);
-  } finally {
-    late.abort();
-  }
-};
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

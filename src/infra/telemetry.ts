@@ -1,3 +1,4 @@
+import { inTime } from "./in-time.js";
 import { pino, stdTimeFunctions, type DestinationStream } from "pino";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { GatewayMetrics, Logger } from "../gateway/ports.js";
@@ -45,14 +46,7 @@ export const createTelemetry = (): Telemetry => {
     metricsText: () => registry.metrics(),
     counter: (name, help, labelNames = []) => readableCounter(registry, name, help, labelNames).add,
     gauge: (name, help, read) => {
-      new Gauge({
-        name,
-        help,
-        registers: [registry],
-        collect() {
-          this.set(read());
-        },
-      });
+      readGauge(registry, name, help, read);
     },
   };
 };
@@ -150,16 +144,20 @@ const readableCounter = (registry: Registry, name: string, help: string, labelNa
 const labelsOf = (names: readonly string[], values: readonly string[]) =>
   Object.fromEntries(names.map((name, index) => [name, values[index] ?? ""]));
 
-const readableGauge = (registry: Registry, name: string, help: string) => {
-  let value = 0;
+const readGauge = (registry: Registry, name: string, help: string, read: () => number): void => {
   new Gauge({
     name,
     help,
     registers: [registry],
     collect() {
-      this.set(value);
+      this.set(read());
     },
   });
+};
+
+const readableGauge = (registry: Registry, name: string, help: string) => {
+  let value = 0;
+  readGauge(registry, name, help, () => value);
   return {
     get: () => value,
     set: (now: number): void => {
@@ -207,16 +205,10 @@ const readableMsMax = 2_000;
 
 /** Undefined when whoever knows it is away: an outage must not hide all other figures. */
 const readable = async <A>(value: A | Promise<A>): Promise<A | undefined> => {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, readableMsMax, undefined);
-  });
   try {
-    return await Promise.race([value, silence]);
+    return await inTime(Promise.resolve(value), readableMsMax, () => undefined);
   } catch {
     return undefined; // readiness and the engine's own metrics say what is wrong
-  } finally {
-    clearTimeout(timer);
   }
 };
 

@@ -1,3 +1,4 @@
+import { asError } from "../domain/kernel/errors.js";
 import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
 import type { EventSource } from "./ports.js";
 import { projectBatch, type ProjectionFailure } from "./runner.js";
@@ -49,7 +50,7 @@ export const startFollower = (options: FollowerOptions): Follower => {
       if (changes.length > 0) await whileAway(() => options.write(changes), isStopped, options.onAway);
       if (upTo !== undefined) await whileAway(() => options.reached(upTo), isStopped, options.onAway);
     } catch (error) {
-      fail({ error: error instanceof Error ? error : new Error(String(error)) });
+      fail({ error: asError(error) });
       return;
     }
     if (failure !== undefined) fail(failure);

@@ -1,3 +1,4 @@
+import { asError } from "../domain/kernel/errors.js";
 import { decodeEvent, type DomainEvent } from "../domain/catalogue.js";
 import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
 import type { Checkpoint, EventSource, ViewStore } from "./ports.js";
@@ -63,7 +64,7 @@ export const startRunner = (options: RunnerOptions): Runner => {
     state.more = true;
     following ??= follow()
       .catch((error: unknown) => {
-        fail(options, state, { error: error instanceof Error ? error : new Error(String(error)) });
+        fail(options, state, { error: asError(error) });
       })
       .finally(() => {
         following = undefined;

@@ -1,3 +1,4 @@
+import { asError } from "../../domain/kernel/errors.js";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 
 export type JwksKeysOptions = {
@@ -66,7 +67,7 @@ export const createJwksKeys = (options: JwksKeysOptions, clock: () => number): J
       state.keys = { of, fetchedAt: clock() };
       state.failure = undefined;
     } catch (error) {
-      state.failure = error instanceof Error ? error : new Error(String(error));
+      state.failure = asError(error);
       options.onProblem?.(state.failure);
     } finally {
       state.fetching = undefined;

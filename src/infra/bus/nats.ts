@@ -1,4 +1,5 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { inTime } from "../in-time.js";
+import { asError } from "../../domain/kernel/errors.js";
 import type { Bus, Delivery } from "../../projections/ports.js";
 import type { Nats } from "../nats.js";
 import { createAsk } from "./nats-ask.js";
@@ -118,7 +119,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
   /** Puts something into the queues when all calls before have, and waits for the answers. */
   const inTurn = async (put: () => Promise<{ readonly answered: Promise<unknown> }>): Promise<void> => {
     const routed = turn.then(put).catch((error: unknown) => {
-      onProblem(error instanceof Error ? error : new Error(String(error)));
+      onProblem(asError(error));
       leaveHoles();
       return { answered: Promise.resolve() };
     });
@@ -181,10 +182,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
     },
     stop: async () => {
       stopped = true;
-      const late = new AbortController();
-      const done = Promise.allSettled(underWay);
-      await Promise.race([done, pause(limits.stopMs, undefined, { signal: late.signal }).catch(() => undefined)]);
-      late.abort();
+      await inTime(Promise.allSettled(underWay), limits.stopMs, () => undefined);
       outlets.stop();
       living.stop();
     },

@@ -3,6 +3,7 @@
  * again, after the last event whose batch the subscriber has resolved, until it is stopped. The server's checkpoints are
  * not looked at: the client announces them ahead of the events that it still holds.
  */
+import { asError } from "../../domain/kernel/errors.js";
 import {
   START,
   streamNameFilter,
@@ -39,7 +40,7 @@ const checkpointInterval = 1_000;
 export const follow = (options: FollowOptions, from: Position | "head", subscriber: Subscriber): Subscription => {
   const stopping = new AbortController();
   supervise(options, from, subscriber, stopping.signal).catch((error: unknown) => {
-    if (!stopping.signal.aborted) subscriber.onFailure(error instanceof Error ? error : new Error(String(error)));
+    if (!stopping.signal.aborted) subscriber.onFailure(asError(error));
   });
   return {
     stop: () => {

@@ -2,6 +2,7 @@
  * The event log on EventStoreDB or KurrentDB. Positions are the store's commit positions: opaque, growing, not dense.
  * Streams that are not Parley's are not there.
  */
+import { inTime } from "../in-time.js";
 import { setMaxListeners } from "node:events";
 import { StreamsService } from "@eventstore/db-client/generated/streams_grpc_pb.js";
 import { LogError, type EventLog, type Subscription } from "../../commands/ports.js";
@@ -123,15 +124,7 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
   };
 };
 
-const within = <T>(answer: Promise<T>, ms: number): Promise<T> => {
-  const silence = new LogError("UNAVAILABLE", `the event store has not answered within ${ms} ms`);
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(silence);
-    }, ms);
+const within = <T>(answer: Promise<T>, ms: number): Promise<T> =>
+  inTime(answer, ms, (): never => {
+    throw new LogError("UNAVAILABLE", `the event store has not answered within ${ms} ms`);
   });
-  return Promise.race([answer, timeout]).finally(() => {
-    clearTimeout(timer);
-  });
-};

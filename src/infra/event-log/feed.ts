@@ -3,6 +3,7 @@
  * knows the position it has handed over, the feed knows the head, and whatever lies between is taken from memory if
  * memory holds the very next event, else read from the log.
  */
+import { asError } from "../../domain/kernel/errors.js";
 import type { Subscriber, Subscription } from "../../commands/ports.js";
 import type { Position, RecordedEvent } from "../../domain/kernel/stream.js";
 
@@ -166,5 +167,3 @@ const createBacklog = () => {
     },
   };
 };
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -1,3 +1,4 @@
+import { asError } from "../../domain/kernel/errors.js";
 import type { Redis } from "ioredis";
 import type { PartitionLeases } from "../../projections/ports.js";
 import { defineScript } from "../redis.js";
@@ -51,7 +52,7 @@ export const startPartitionLeases = (options: PartitionLeasesOptions): Partition
       answeredAt = performance.now();
       hold(mine);
     } catch (error) {
-      onProblem(errorOf(error));
+      onProblem(asError(error));
       if (performance.now() - answeredAt > leaseMs)
         hold(Array.from({ length: partitions }, (_, partition) => partition));
     }
@@ -68,7 +69,7 @@ export const startPartitionLeases = (options: PartitionLeasesOptions): Partition
     // Before the tick under way has ended it could take again what was given back.
     await ticking;
     await giveBack(keys, [holder]).catch((error: unknown) => {
-      onProblem(errorOf(error));
+      onProblem(asError(error));
     });
     await teller.stop();
   };
@@ -93,7 +94,7 @@ const createTeller = (onChange: PartitionLeasesOptions["onChange"], onProblem: (
       try {
         await onChange(current);
       } catch (error) {
-        onProblem(errorOf(error));
+        onProblem(asError(error));
       }
     }
   };
@@ -109,5 +110,3 @@ const createTeller = (onChange: PartitionLeasesOptions["onChange"], onProblem: (
     },
   };
 };
-
-const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

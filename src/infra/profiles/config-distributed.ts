@@ -1,3 +1,4 @@
+import type { S3Options } from "../blob-store/s3-client.js";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { E, t } from "../../domain/kernel/fp.js";
@@ -24,15 +25,7 @@ export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
   readonly s3?: S3Config;
 };
 
-export type S3Config = {
-  readonly url: string;
-  readonly accessKey: string;
-  readonly secretKey: string;
-  readonly region: string;
-  readonly bucket: string;
-  /** Where clients reach it, when that is another address: what is granted is signed for it. */
-  readonly publicUrl?: string;
-};
+export type S3Config = Omit<S3Options, "requestMsMax">;
 
 const string = (name: string, is: (text: string) => boolean) =>
   new t.Type<string, string, unknown>(

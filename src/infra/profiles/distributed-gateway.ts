@@ -1,8 +1,8 @@
+import { inTime } from "../in-time.js";
 import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
 import { E } from "../../domain/kernel/fp.js";
 import { createHub, type HubConnection } from "../../gateway/hub.js";
-import { closeCodes } from "../../gateway/protocol/codes.js";
 import type { Application, Logger } from "../../gateway/ports.js";
 import { createRegistration, type Registration } from "../../gateway/registration.js";
 import { createShared, type Shared } from "../../gateway/shared.js";
@@ -36,7 +36,6 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   const hub = createHub();
   const app = createApplication(parts, closers, hub.devicesOf);
   const shared = createShared(app);
-  const isAllowed = isAllowedBy(shared);
   const registration = registrationOf(parts, hub, shared);
   closers.push(registration.stop);
   const served = serveGateway({
@@ -44,12 +43,7 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
     onDeliver: hub.deliver,
     onDisconnect: (userId, deviceId) => {
       shared.deviceRemoved(userId, deviceId);
-      // A removal that is delivered again must not end the device that has come back since.
-      const connection = hub.connectionOf(userId, deviceId);
-      if (connection === undefined) return;
-      void isAllowed(connection).then((isStillThere) => {
-        if (!isStillThere) connection.close(closeCodes.tokenExpired.code, "device removed");
-      });
+      registration.removed(userId, deviceId);
     },
     onReplaced: registration.replaced,
     onMissed: registration.missed,
@@ -60,7 +54,7 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   });
   closers.push(served.close);
   // Without NATS the gateway accepts and syncs all the same; frames come when it is there.
-  await Promise.race([served.ready, new Promise((resolve) => setTimeout(resolve, natsWaitMs))]);
+  await inTime(served.ready, natsWaitMs, () => undefined);
   telemetry.observe({
     logQueueDepth: app.pendingCommands,
     logHead: log.head,

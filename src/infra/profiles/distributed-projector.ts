@@ -22,25 +22,21 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   const onAway = (): void => {
     away(1);
   };
-  let problem: string | undefined;
-  const stoppedParts = { views: 0, delivery: 0 };
-  telemetry.gauge(
-    "parley_projector_views_stopped",
-    "1 while this process's views have stopped.",
-    () => stoppedParts.views,
+  const stopped: { views?: string; delivery?: string } = {};
+  telemetry.gauge("parley_projector_views_stopped", "1 while this process's views have stopped.", () =>
+    Number(stopped.views !== undefined),
   );
   telemetry.gauge(
     "parley_projector_delivery_stopped",
     "1 while this process's delivery has stopped; its partitions were given back.",
-    () => stoppedParts.delivery,
+    () => Number(stopped.delivery !== undefined),
   );
   let held: readonly number[] = [];
 
   const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, typing, logger };
   /** Views that stopped would stop elsewhere at the same event; delivery that cannot go on here may go on elsewhere. */
   const onDeliveryStopped = (error: Error): void => {
-    problem = `delivery: ${error.message}`;
-    stoppedParts.delivery = 1;
+    stopped.delivery = error.message;
     leases.stop().catch(onRegistryFailure);
   };
 
@@ -53,8 +49,7 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
     deliver: (share) => startDelivering({ ...delivering, onStopped: onDeliveryStopped }, share),
     onAway,
     onFailure: ({ event, error }) => {
-      problem = `views: ${error.message}`;
-      stoppedParts.views = 1;
+      stopped.views = error.message;
       logger.error({ event, err: error }, "the views have stopped; accepting and delivery go on");
     },
   });
@@ -80,7 +75,8 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   });
   closers.push(sweeper.stop);
   telemetry.gauge("parley_projector_partitions", "Partitions that this process holds.", () => held.length);
-  return { problem: () => problem };
+  const problems = () => Object.entries(stopped).map(([part, why]) => `${part}: ${why}`);
+  return { problem: () => (problems().length === 0 ? undefined : problems().join("; ")) };
 };
 
 /** Who types is known to gateways alone; what a leaver typed ends there by itself after five seconds. */

@@ -1,3 +1,4 @@
+import { inTime } from "../in-time.js";
 import { createLogger, createTelemetry } from "../telemetry.js";
 import type { App } from "./app.js";
 import type { DistributedConfig } from "./config-distributed.js";
@@ -18,7 +19,7 @@ export const startDistributed = async (config: DistributedConfig): Promise<App> 
   const closeAll = async (): Promise<void> => {
     const until = performance.now() + closeMsMax;
     for (let close = closers.pop(); close !== undefined; close = closers.pop())
-      await within(Math.max(closeMsMin, until - performance.now()), close());
+      await inTime(Promise.resolve(close()), Math.max(closeMsMin, until - performance.now()), () => undefined);
   };
   try {
     const url = await open(config, closers);
@@ -37,18 +38,6 @@ export const startDistributed = async (config: DistributedConfig): Promise<App> 
  */
 const closeMsMax = 11_000;
 const closeMsMin = 250;
-
-const within = async (ms: number, work: void | Promise<void>): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined;
-  const timeUp = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  try {
-    await Promise.race([work, timeUp]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
 
 const open = async (config: DistributedConfig, closers: Closers): Promise<string> => {
   const logger = createLogger(config.logLevel);

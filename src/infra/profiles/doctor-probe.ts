@@ -1,3 +1,4 @@
+import { inTime } from "../in-time.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 
 /** What was seen of one engine; without facts nothing that rests on them can be judged. */
@@ -24,19 +25,10 @@ export const probe = async <A>(
 };
 
 /** @throws Error when the work has no result in that time; it is not ended by that. */
-export const within = async <A>(work: Promise<A>, ms: number): Promise<A> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`no answer within ${ms / 1_000} s`));
-    }, ms);
+export const within = <A>(work: Promise<A>, ms: number): Promise<A> =>
+  inTime(work, ms, (): never => {
+    throw new Error(`no answer within ${ms / 1_000} s`);
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
 
 /** Closes what was opened, the last first. What fails or is late is left to the end of the process. */
 export const closeAll = async (closers: (() => void | Promise<void>)[]): Promise<void> => {

@@ -1,3 +1,5 @@
+import { inTime } from "../in-time.js";
+import { asError } from "../../domain/kernel/errors.js";
 import type { Application, Readiness } from "../../gateway/ports.js";
 import type { Engines } from "./engines.js";
 
@@ -31,19 +33,15 @@ export const engineReadiness = ({
   };
 };
 
-const problemOf = async (answer: Promise<void>): Promise<string | undefined> => {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<string>((resolve) => {
-    timer = setTimeout(resolve, silenceMs, "does not answer");
-  });
-  try {
-    return await Promise.race([answer.then(() => undefined), silence]);
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  } finally {
-    clearTimeout(timer);
-  }
-};
+const problemOf = (answer: Promise<void>): Promise<string | undefined> =>
+  inTime(
+    answer.then(
+      () => undefined,
+      (error: unknown) => asError(error).message,
+    ),
+    silenceMs,
+    () => "does not answer",
+  );
 
 /** Within what /readyz itself waits. */
 const silenceMs = 1_500;

@@ -1,3 +1,4 @@
+import { asError } from "../../domain/kernel/errors.js";
 import type { Redis } from "ioredis";
 import type { RateLimiter } from "../../gateway/ports.js";
 import { defineScript } from "../redis.js";
@@ -30,7 +31,7 @@ export const createRedisRateLimiter = (options: RedisRateLimiterOptions): RateLi
       try {
         early = Number(await script([`${prefix}:rate:{${key}}`], [interval, tolerance, ...time]));
       } catch (error) {
-        onFallback(error instanceof Error ? error : new Error(String(error)));
+        onFallback(asError(error));
         return fallback.take(key, rule);
       }
       return takenOf(early);

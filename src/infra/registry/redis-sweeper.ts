@@ -1,3 +1,4 @@
+import { asError } from "../../domain/kernel/errors.js";
 import type { Redis } from "ioredis";
 import type { ConnectionKey } from "../../gateway/ports.js";
 import { answered, defineScript } from "../redis.js";
@@ -47,7 +48,7 @@ export const createSweeper = (
   const timer = setInterval(() => {
     sweeping ??= sweep()
       .catch((error: unknown) => {
-        onProblem(error instanceof Error ? error : new Error(String(error)));
+        onProblem(asError(error));
       })
       .finally(() => (sweeping = undefined));
   }, everyMs);

@@ -1,3 +1,4 @@
+import { asError } from "../../domain/kernel/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../projections/ports.js";
 import { createWaiters } from "./waiters.js";
@@ -43,7 +44,7 @@ export const createWaiting = (
       waiters.reached(newest);
       return pollMs;
     } catch (error) {
-      onProblem(error instanceof Error ? error : new Error(String(error)));
+      onProblem(asError(error));
       return pollFailedMs;
     }
   };

@@ -1,4 +1,5 @@
 /** One pull: asks the consumer for one job and waits a while for it. */
+import { asError } from "../../domain/kernel/errors.js";
 import { createInbox, type Msg, type Subscription } from "nats";
 import type { Link } from "./jetstream-link.js";
 import { deliveryOf, type Delivery } from "./jetstream-wire.js";
@@ -63,7 +64,7 @@ export const pull = ({ connection, names, onChange }: Link, signal: AbortSignal)
       const asked = JSON.stringify({ batch: 1, expires: expiresMs * 1_000_000 });
       connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${names.stream}.${names.consumer}`, asked, { reply: inbox });
     } catch (error) {
-      end({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) });
+      end({ kind: "failed", error: asError(error) });
     }
   });
 

@@ -1,3 +1,4 @@
+import { asError } from "../../domain/kernel/errors.js";
 import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from "../../domain/catalogue.js";
 import type { Sealed } from "../../domain/conversation/conversation.events.js";
 import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
@@ -72,7 +73,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   let behindTo = 0;
 
   const failed = (recorded: RecordedEvent, error: unknown): void => {
-    deps.onUndeliverable(recorded, error instanceof Error ? error : new Error(String(error)));
+    deps.onUndeliverable(recorded, asError(error));
   };
 
   const lanes = createLanes((conversationId) => {

@@ -1,3 +1,4 @@
+import { asError } from "../../domain/kernel/errors.js";
 import { E } from "../../domain/kernel/fp.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Bus, ViewReads } from "../ports.js";
@@ -40,7 +41,7 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
       try {
         await send(deps, moved);
       } catch (error) {
-        deps.onFailure(error instanceof Error ? error : new Error(String(error)));
+        deps.onFailure(asError(error));
       }
     }
     running = false;

@@ -1,3 +1,4 @@
+import { asError } from "../../domain/kernel/errors.js";
 import { LRUCache } from "lru-cache";
 import { E } from "../../domain/kernel/fp.js";
 import type { Position } from "../../domain/kernel/stream.js";
@@ -52,7 +53,7 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
       try {
         await rollUp(deps, sent, each);
       } catch (error) {
-        deps.onFailure(error instanceof Error ? error : new Error(String(error)));
+        deps.onFailure(asError(error));
       }
     }
     timer = undefined;

@@ -3,31 +3,16 @@ import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { responseOf } from "../../../bench/log/jspb-response.js";
 import type { RecordedEvent } from "../../../src/domain/kernel/stream.js";
 import { createdTicks, eventResponse } from "../../../src/infra/event-log/facade-encode.js";
 import { filterOf } from "../../../src/infra/event-log/facade-filter.js";
-import { identifierOf, shared, streams, uuidOf } from "../../../src/infra/event-log/facade-proto.js";
+import { shared, streams, uuidOf } from "../../../src/infra/event-log/facade-proto.js";
 import { withSeed } from "../../kit/seed.js";
 
 const { ReadResp, ReadReq } = streams;
 
-const generated = ({ id, stream, revision, position, type, data, meta }: RecordedEvent): Buffer => {
-  const recorded = new ReadResp.ReadEvent.RecordedEvent()
-    .setId(new shared.UUID().setString(id))
-    .setStreamIdentifier(identifierOf(stream))
-    .setStreamRevision(String(revision))
-    .setPreparePosition(String(position))
-    .setCommitPosition(String(position))
-    .setCustomMetadata(Buffer.from(meta))
-    .setData(Buffer.from(data));
-  recorded
-    .getMetadataMap()
-    .set("type", type)
-    .set("content-type", "application/json")
-    .set("created", createdTicks(meta));
-  const event = new ReadResp.ReadEvent().setEvent(recorded).setCommitPosition(String(position));
-  return Buffer.from(new ReadResp().setEvent(event).serializeBinary());
-};
+const generated = (event: RecordedEvent): Buffer => Buffer.from(responseOf(event).serializeBinary());
 
 // Lone surrogates are no text: they never come out of a file.
 const text = (maxLength: number) => fc.string({ unit: "grapheme", maxLength });
