@@ -37,12 +37,14 @@ export const contextOf = (meta: unknown): { readonly at: string; readonly by: st
 };
 
 /** Ciphertext says nothing to a reader: its length does. */
-const brief = ({ data, opened }: ShownEvent): unknown => {
+const brief = ({ data, opened, damaged }: ShownEvent): unknown => {
   if (typeof data !== "object" || data === null) return data;
   const { content, ...others } = data as { content?: { alg?: unknown; data?: unknown } };
   if (typeof content?.data !== "string") return data;
   // First on the line, which may be cut before its end.
-  return { content: contentOf(opened, content.alg, content.data.length), ...others };
+  const shown =
+    damaged === undefined ? contentOf(opened, content.alg, content.data.length) : "(damaged: does not open)";
+  return { content: shown, ...others };
 };
 
 /** `opened` is undefined when nobody asked, null when the key is gone. */

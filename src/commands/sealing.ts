@@ -14,9 +14,22 @@ export type Sealing = {
   readonly digest: (messageId: string, owner: string, at: number, text: string) => Promise<string>;
   /** Only from memory: what this process sealed a moment ago, once, or what a key in memory opens. @throws as `open` */
   readonly openNow: (messageId: string, sealed: Sealed) => string | undefined;
-  /** Null when the key is gone. @throws Error when the data were tampered with. */
+  /** Null when the key is gone. @throws (rejects) ContentDamaged, or what the key store says. */
   readonly open: (messageId: string, sealed: Sealed) => Promise<string | null>;
 };
+
+/** What the log has is not what was sealed for this message with this key: one of the two was changed. */
+export class ContentDamaged extends Error {
+  constructor(
+    readonly messageId: string,
+    readonly keyId: string,
+    cause: unknown,
+  ) {
+    super(`the content of message ${messageId} does not open with key ${keyId}: the log or the key was changed`, {
+      cause,
+    });
+  }
+}
 
 const nonceBytes = 12;
 const tagBytes = 16;
@@ -45,7 +58,7 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
       const known = plaintexts.take(sealed.data.slice(0, nonceChars));
       if (known !== undefined) return known;
       const key = keys.cached(sealed.keyId);
-      return key && openWith(key, messageId, sealed.data);
+      return key && openWith(key, messageId, sealed);
     },
     seal: (messageId, owner, at, text) => {
       if (!enabled) return unsealed(text);
@@ -61,7 +74,7 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
     open: async (messageId, sealed) => {
       if (sealed.alg === "none") return sealed.data;
       const key = keys.cached(sealed.keyId) ?? (await keys.find(sealed.keyId));
-      return key === undefined ? null : openWith(key, messageId, sealed.data);
+      return key === undefined ? null : openWith(key, messageId, sealed);
     },
   };
 };
@@ -96,6 +109,34 @@ const createPlaintexts = () => {
   };
 };
 
+/**
+ * Sealing for those who show what they can: damaged content is as if its key were gone, so that one message does not take
+ * the page that it is on with it, nor the retry of its sender. `onDamaged` is told every time.
+ */
+export const goneWhenDamaged = (sealing: Sealing, onDamaged: (error: ContentDamaged) => void): Sealing => {
+  return {
+    ...sealing,
+    openNow: (messageId, sealed) => {
+      try {
+        return sealing.openNow(messageId, sealed);
+      } catch (error) {
+        // Told by `open`, which is asked next.
+        if (!(error instanceof ContentDamaged)) throw error;
+        return undefined;
+      }
+    },
+    open: async (messageId, sealed) => {
+      try {
+        return await sealing.open(messageId, sealed);
+      } catch (error) {
+        if (!(error instanceof ContentDamaged)) throw error;
+        onDamaged(error);
+        return null;
+      }
+    },
+  };
+};
+
 /** A slash is in no user id. */
 const keyIdOf = (owner: string, at: number): string => `${owner}/${monthOf(at)}`;
 
@@ -108,12 +149,16 @@ const monthOf = (at: number): string => {
   return today.month;
 };
 
-const openWith = (key: Buffer, messageId: string, data: string): string => {
+const openWith = (key: Buffer, messageId: string, { keyId, data }: Sealed): string => {
   const bytes = Buffer.from(data, "base64");
-  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceBytes));
-  decipher.setAAD(Buffer.from(messageId, "latin1")).setAuthTag(bytes.subarray(bytes.length - tagBytes));
-  const head = decipher.update(bytes.subarray(nonceBytes, bytes.length - tagBytes));
-  return Buffer.concat([head, decipher.final()]).toString("utf8");
+  try {
+    const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceBytes));
+    decipher.setAAD(Buffer.from(messageId, "latin1")).setAuthTag(bytes.subarray(bytes.length - tagBytes));
+    const head = decipher.update(bytes.subarray(nonceBytes, bytes.length - tagBytes));
+    return Buffer.concat([head, decipher.final()]).toString("utf8");
+  } catch (error) {
+    throw new ContentDamaged(messageId, keyId, error);
+  }
 };
 
 /** Random nonces, drawn many at a time: a call into the generator for each costs more than the cipher's set-up. */

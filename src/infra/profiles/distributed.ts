@@ -4,6 +4,7 @@ import type { App } from "./app.js";
 import type { DistributedConfig } from "./config-distributed.js";
 import { startGatewayRole, type ProcessParts } from "./distributed-gateway.js";
 import { startProjectorRole } from "./distributed-projector.js";
+import { damagedContent } from "./damaged-content.js";
 import { createProblems, openEngines, type Closers } from "./engines.js";
 import { serveHealth } from "./health-server.js";
 import { engineReadiness } from "./readiness.js";
@@ -43,7 +44,11 @@ const open = async (config: DistributedConfig, closers: Closers): Promise<string
   const logger = createLogger(config.logLevel);
   const telemetry = createTelemetry();
   const problem = createProblems(logger, telemetry);
-  const engines = await openEngines(config, { telemetry, problem }, closers);
+  const engines = await openEngines(
+    config,
+    { telemetry, problem, onDamaged: damagedContent(logger, telemetry) },
+    closers,
+  );
   checkS3AtStart(config, logger);
   const parts: ProcessParts = {
     ...{ config, engines, logger, telemetry },

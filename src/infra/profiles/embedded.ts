@@ -3,7 +3,7 @@ import { openEpoch } from "../../commands/epoch.js";
 import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
 import type { SnapshotStore } from "../../commands/ports.js";
-import { sealingWith, type Sealing } from "../../commands/sealing.js";
+import { goneWhenDamaged, sealingWith, type Sealing } from "../../commands/sealing.js";
 import { createHub } from "../../gateway/hub.js";
 import type { Application, Logger } from "../../gateway/ports.js";
 import { createShared } from "../../gateway/shared.js";
@@ -18,6 +18,7 @@ import { isLoopback } from "../loopback.js";
 import { createMemoryRateLimiter } from "../rate-limiter/memory.js";
 import { openSqliteSnapshots } from "../snapshot-store/sqlite.js";
 import { createLogger, createTelemetry } from "../telemetry.js";
+import { damagedContent } from "./damaged-content.js";
 import { messageIndex } from "../view-store/message-index.js";
 import { openSqliteViews, type SqliteViews } from "../view-store/sqlite.js";
 import type { App } from "./app.js";
@@ -53,7 +54,7 @@ const open = async (
   const { logger, stores, telemetry } = await openStores(config, closers);
   const { log, keys, views, epoch, secret } = stores;
 
-  const sealing = sealingWith(keys, config.seal);
+  const sealing = goneWhenDamaged(sealingWith(keys, config.seal), damagedContent(logger, telemetry));
   const commands = startWriting(config, stores, { sealing, logger });
   closers.push(commands.snapshotsSaved);
   const queries = createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now });

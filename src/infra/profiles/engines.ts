@@ -1,5 +1,5 @@
 import { openEpoch } from "../../commands/epoch.js";
-import { sealingWith, type Sealing } from "../../commands/sealing.js";
+import { goneWhenDamaged, sealingWith, type ContentDamaged, type Sealing } from "../../commands/sealing.js";
 import type { KeyStore, SnapshotStore } from "../../commands/ports.js";
 import type { ConnectionRegistry, Logger } from "../../gateway/ports.js";
 import { createNatsBus, type NatsBus } from "../bus/nats.js";
@@ -33,6 +33,12 @@ export type Engines = {
 /** Whatever is opened is put on `closers`, to be closed in the reverse order. */
 export type Closers = (() => void | Promise<void>)[];
 
+export type EnginesWith = {
+  readonly telemetry: Telemetry;
+  readonly problem: Problems;
+  readonly onDamaged: (error: ContentDamaged) => void;
+};
+
 /** Prefix of everything of this cell in the engines that cells may share. */
 export const cellPrefix = (home: string): string => `parley:${home}`;
 
@@ -42,7 +48,7 @@ export const cellPrefix = (home: string): string => `parley:${home}`;
  */
 export const openEngines = async (
   config: DistributedConfig,
-  { telemetry, problem }: { readonly telemetry: Telemetry; readonly problem: Problems },
+  { telemetry, problem, onDamaged }: EnginesWith,
   closers: Closers,
 ): Promise<Engines> => {
   const log = openEventStoreDb({ url: config.eventStoreUrl, onProblem: problem("eventstore") });
@@ -79,7 +85,7 @@ export const openEngines = async (
     epoch,
     mongo,
     keys,
-    sealing: sealingWith(keys, config.seal),
+    sealing: goneWhenDamaged(sealingWith(keys, config.seal), onDamaged),
     snapshots,
     views,
     nats,

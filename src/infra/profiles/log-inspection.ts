@@ -1,14 +1,18 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
-import { sealingWith } from "../../commands/sealing.js";
+import { ContentDamaged, sealingWith } from "../../commands/sealing.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { openKeysOf, openLogOf } from "./inspect.js";
 
-/** `data` and `meta` parsed; what is not JSON stays a text. `opened`: content in the clear, null when its key is gone. */
+/**
+ * `data` and `meta` parsed; what is not JSON stays a text. `opened`: content in the clear, null when its key is gone.
+ * `damaged`: why the content does not open, though its key is there.
+ */
 export type ShownEvent = Pick<RecordedEvent, "position" | "stream" | "revision" | "id" | "type"> & {
   readonly data: unknown;
   readonly meta: unknown;
   readonly opened?: unknown;
+  readonly damaged?: string;
 };
 
 /** Both must hold, as far as they are given. */
@@ -42,8 +46,14 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
     const data = parsed(recorded.data);
     const shown = { position, stream, revision, id, type, data, meta: parsed(recorded.meta) };
     if (open === undefined || !isSealedMessage(data)) return shown;
-    const text = await open(data.messageId, data.content);
-    return { ...shown, opened: text === null ? null : parsed(text) };
+    try {
+      const text = await open(data.messageId, data.content);
+      return { ...shown, opened: text === null ? null : parsed(text) };
+    } catch (error) {
+      // One damaged message must not end a walk through the log that looks for it.
+      if (!(error instanceof ContentDamaged)) throw error;
+      return { ...shown, damaged: error.message };
+    }
   };
   const from: LogInspection["from"] = async function* (filter, position, limit) {
     let left = limit;
