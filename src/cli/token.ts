@@ -25,8 +25,8 @@ export const tokenCommand = new Command("token")
   .addHelpText(
     "after",
     `
-Signed with PARLEY_TOKEN_SECRET, else with the bytes of token.secret in the data directory, which is made if it is
-missing. Your own application makes tokens the same way: HS256, claims sub, device and exp.`,
+Signed with PARLEY_TOKEN_SECRET, else with what token.secret in the data directory says (without its line end), which
+is made if it is missing. Your own application makes tokens the same way: HS256, claims sub, device and exp.`,
   )
   .action(async (options: { user: string; device: string; ttl: number; data?: string }) => {
     try {

@@ -51,7 +51,9 @@ const write = (native: NativeResponse, response: HttpResponse, isHead: boolean, 
   const headers = { ...(response.body === undefined ? {} : jsonType), ...lowerCased(response.headers) };
   for (const [name, value] of Object.entries(headers)) native.writeHeader(name, value);
   const mayHaveBody = response.status >= 200 && response.status !== 204 && response.status !== 304;
-  if (!mayHaveBody) native.endWithoutBody(undefined, closeConnection);
+  // Without arguments no length is announced; an explicit undefined would be read as one, of 2^63 bytes.
+  if (!mayHaveBody && !closeConnection) native.endWithoutBody();
+  else if (!mayHaveBody) native.endWithoutBody(0, true);
   else if (isHead) native.endWithoutBody(Buffer.byteLength(response.body ?? ""), closeConnection);
   else native.end(response.body ?? "", closeConnection);
 };

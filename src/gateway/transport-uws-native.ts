@@ -34,8 +34,10 @@ export type NativeResponse = {
   readonly writeStatus: (status: string) => unknown;
   readonly writeHeader: (name: string, value: string) => unknown;
   readonly end: (body: string, closeConnection: boolean) => unknown;
-  /** Without `contentLength` none is announced. */
-  readonly endWithoutBody: (contentLength: number | undefined, closeConnection: boolean) => unknown;
+  /** Called without any argument it announces no length. */
+  readonly endWithoutBody: (
+    ...announced: readonly [] | readonly [contentLength: number, closeConnection: boolean]
+  ) => unknown;
   readonly close: () => unknown;
   readonly cork: (work: () => void) => unknown;
   /** A handler that returns without an answer and without this ends the process. */
@@ -75,8 +77,15 @@ export type Native = {
   readonly us_socket_local_port: (token: unknown) => number;
 };
 
+/**
+ * Bytes of a request's headers, its path included: a token of an identity provider and the cookies of a site make more
+ * than the library's 4 KiB. The library reads it from the environment when it is loaded, and answers 431 beyond it.
+ */
+const headersBytesMax = "16384";
+
 /** Rejects, and says what to do, where the library has no binary for this Node or system. */
 export const loadNative = async (): Promise<Native> => {
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= headersBytesMax;
   try {
     return (await import("uWebSockets.js")) as unknown as Native;
   } catch (cause) {

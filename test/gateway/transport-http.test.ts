@@ -49,6 +49,22 @@ describe("a request", () => {
     expect(await head.text()).toBe("");
   });
 
+  it("that is answered without content is told of no length, and can be followed by the next", async () => {
+    await restart({ rest: () => Promise.resolve({ status: 204 }) });
+    const request = "DELETE /api/v1/x HTTP/1.1\r\nHost: x\r\n\r\n";
+    const empty = (count: number) => (text: string) => text.split("\r\n\r\n").length > count;
+    const text = await exchange(request, empty(1));
+    expect(text).toMatch(/^HTTP\/1\.1 204 No Content\r\n/);
+    expect(text).not.toMatch(/content-length/i);
+    await isAlive();
+  });
+
+  it("may have headers of 12 KiB", async () => {
+    const response = await ask("/api/v1/x", { headers: { authorization: `Bearer ${"t".repeat(12_000)}` } });
+    expect(response.status).toBe(200);
+    expect((await ask("/api/v1/x", { headers: { authorization: "t".repeat(17_000) } })).status).toBe(431);
+  });
+
   it("can be followed by the next on the same connection, whether its body was read or not", async () => {
     await restart({
       rest: (request) =>

@@ -28,7 +28,7 @@ export const createJwksAuthenticator = (options: JwksOptions, clock: () => numbe
     try {
       const currentDate = new Date(clock());
       const { payload } = await jwtVerify(token, keys, { algorithms, currentDate, ...bound });
-      return claimsOf(payload);
+      return claimsOf(payload, currentDate.getTime());
     } catch (error) {
       return refusalOf(error);
     }

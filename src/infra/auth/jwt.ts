@@ -27,11 +27,12 @@ export const createJwtAuthenticator = (options: {
   const clock = options.clock ?? Date.now;
   const check = (token: string): Either<TokenRefusal, Claims> => {
     try {
-      const clockTimestamp = Math.floor(clock() / 1000);
+      const now = clock();
+      const clockTimestamp = Math.floor(now / 1000);
       const { header, payload } = jwt.verify(token, key, { algorithms: [algorithm], clockTimestamp, complete: true });
       // An extension that must be understood (RFC 7515 §4.1.11), of which none is.
       if ("crit" in header) return refused("The token's header asks for what is not known here.");
-      return claimsOf(payload);
+      return claimsOf(payload, now);
     } catch (error) {
       return refused(refusalOf(error));
     }

@@ -65,6 +65,7 @@ describe("a bad token", () => {
     ["a user id that is too long", token({ ...good, sub: "a".repeat(129) })],
     ["a bad device id", token({ ...good, device: "a/b" })],
     ["iat as text", token({ ...good, iat: "now" })],
+    ["issued more than a minute from now", token({ ...good, iat: seconds + 61 })],
     ["not yet valid", token({ ...good, nbf: seconds + 30 })],
     ["another key", token(good, { alg: "HS256" }, randomBytes(32))],
     ["a changed claim", token(good).replace(part(good), part({ ...good, sub: "mallory" }))],
@@ -111,7 +112,7 @@ describe("any token", () => {
             typeof payload.device === "string" &&
             payload.device !== "" &&
             payload.sub !== "" &&
-            (payload.iat === undefined || typeof payload.iat === "number"),
+            (payload.iat === undefined || (typeof payload.iat === "number" && payload.iat <= seconds + 60)),
           () => false,
         );
         const ids = /^[A-Za-z0-9_.:@-]{1,128}$/;
