@@ -180,6 +180,9 @@ export type MembershipStep = {
   readonly at: number;
 };
 
+/** Users named for each emoji (PROTOCOL §6): the rest is a count. */
+export const reactionUserIdsMax = 50;
+
 export type MessageRow = {
   readonly conversationId: string;
   readonly sequence: number;
@@ -198,7 +201,7 @@ export type MessageRow = {
   readonly editedAt: number | null;
   /** Of the newest edit's content. */
   readonly editDigest: string | null;
-  /** By the order in which an emoji was first there; `userIds`: the first fifty. */
+  /** By the order in which an emoji was first there; `userIds`: the first `reactionUserIdsMax`. */
   readonly reactions: readonly {
     readonly emoji: string;
     readonly count: number;

@@ -50,8 +50,10 @@ const code = (answer: Either<Rejection, unknown>): string => (E.isLeft(answer) ?
 const idOf = (user: User, index: number) => messageIdOf("g_one", as(user), `m${index}`);
 
 describe("what was done to messages, in history and previews", () => {
+  /** Asked only for former members. */
+  const source = { readStream: () => Promise.reject(new Error("the log was read")) };
   const newest = async (reads: ViewReads) =>
-    right(await historyQuery({ reads, open })(as("bob"), "g_one", { limit: 1 })).messages[0];
+    right(await historyQuery({ source, reads, open })(as("bob"), "g_one", { limit: 1 })).messages[0];
   const state = async (reads: ViewReads) => right(await summaryQuery({ reads, open })(as("bob"), "g_one")).state;
 
   it("an edit shows its content and time, reactions their users", () =>

@@ -37,13 +37,17 @@ const right = <A>(answer: Either<Rejection, A>): A => {
 const code = (answer: Either<Rejection, unknown>): string => (E.isLeft(answer) ? answer.left.code : "none");
 
 describe("history", () => {
+  /** Asked only for former members to whose messages something was done since. */
+  const source = { readStream: () => Promise.reject(new Error("the log was read")) };
   // Sequences: alice 1–3, carol joins (without, then with what was before), 4–5, carol leaves, 6–7, carol is back, 8.
   const story = (all: boolean): Wishes => [
     ...[send("alice"), send("alice"), send("alice"), join(false), send("carol"), send("alice"), leave],
     ...[send("alice"), send("bob"), join(all), send("alice")],
   ];
   const pages = async (reads: ViewReads, userId: string, page: { before?: number; after?: number; limit: number }) => {
-    const { messages, hasMore, nextCursor } = right(await historyQuery({ reads, open })(as(userId), "g_one", page));
+    const { messages, hasMore, nextCursor } = right(
+      await historyQuery({ source, reads, open })(as(userId), "g_one", page),
+    );
     return { sequences: messages.map(({ sequence }) => sequence), hasMore, nextCursor };
   };
 
@@ -76,7 +80,7 @@ describe("history", () => {
       expect(code(await summaryQuery({ reads, open })(as("carol"), "g_one"))).toBe("FORBIDDEN");
       expect(code(await membersQuery({ reads })(as("carol"), "g_one", { limit: 5 }))).toBe("FORBIDDEN");
       for (const answer of [
-        await historyQuery({ reads, open })(as("dave"), "g_one", { limit: 5 }),
+        await historyQuery({ source, reads, open })(as("dave"), "g_one", { limit: 5 }),
         await summaryQuery({ reads, open })(as("dave"), "g_one"),
         await membersQuery({ reads })(as("dave"), "g_one", { limit: 5 }),
       ])
@@ -86,10 +90,10 @@ describe("history", () => {
 
   it("tells the client's key to its user alone; what cannot be opened stays as a deleted row", () =>
     withLog([send("alice"), send("bob")], async (reads) => {
-      const { messages } = right(await historyQuery({ reads, open })(as("alice"), "g_one", { limit: 5 }));
+      const { messages } = right(await historyQuery({ source, reads, open })(as("alice"), "g_one", { limit: 5 }));
       expect(messages.map(({ clientMessageId }) => clientMessageId)).toEqual(["m0", undefined]);
       expect(messages[0]).toMatchObject({ content: { type: "text", text: "alice m0" }, senderDeviceId: "phone" });
-      const gone = historyQuery({ reads, open: () => Promise.resolve(null) });
+      const gone = historyQuery({ source, reads, open: () => Promise.resolve(null) });
       const [erased] = right(await gone(as("alice"), "g_one", { limit: 5 })).messages;
       expect(erased).toMatchObject({ sequence: 1, deletedAt: expect.any(Number) as number });
       expect(erased).not.toHaveProperty("content");
@@ -97,7 +101,11 @@ describe("history", () => {
 
   it("not before and after at once", () =>
     withLog([send("alice")], async (reads) => {
-      const answer = await historyQuery({ reads, open })(as("alice"), "g_one", { before: 5, after: 1, limit: 5 });
+      const answer = await historyQuery({ source, reads, open })(as("alice"), "g_one", {
+        before: 5,
+        after: 1,
+        limit: 5,
+      });
       expect(answer).toMatchObject({ left: { code: "INVALID_MESSAGE", details: [{ field: "after" }] } });
     }));
 });

@@ -1,8 +1,5 @@
-import type { FoundMessage, MessageRow } from "../../projections/ports.js";
+import { reactionUserIdsMax, type FoundMessage, type MessageRow } from "../../projections/ports.js";
 import { idsUnder, type ReactionDocument, type ViewCollections } from "./mongodb-documents.js";
-
-/** Users named for each emoji (PROTOCOL §6): the rest is a count. */
-const userIdsShown = 50;
 
 type Place = Pick<ReactionDocument, "conversationId" | "sequence">;
 type Group = Place & { readonly emoji: string; readonly count: number; readonly minusFirstPos: number | null };
@@ -18,8 +15,8 @@ export const groupedReactions = async (
 ): Promise<(message: Place) => MessageRow["reactions"]> => {
   if (messages.length === 0) return () => [];
   const groups = await groupsOf(views, messages);
-  const few = groups.filter(({ count }) => count <= userIdsShown);
-  const many = groups.filter(({ count }) => count > userIdsShown);
+  const few = groups.filter(({ count }) => count <= reactionUserIdsMax);
+  const many = groups.filter(({ count }) => count > reactionUserIdsMax);
   const named = await Promise.all([usersOfFew(views, few), ...many.map((group) => usersOf(views, group))]);
   const users = new Map<string, string[]>();
   for (const reaction of named.flat()) {
@@ -29,10 +26,10 @@ export const groupedReactions = async (
   }
   const found = new Map<string, MessageRow["reactions"][number][]>();
   for (const group of groups.toSorted((a, b) => (b.minusFirstPos ?? -Infinity) - (a.minusFirstPos ?? -Infinity))) {
-    const userIds = (users.get(nameOf(group)) ?? []).slice(0, userIdsShown);
+    const userIds = (users.get(nameOf(group)) ?? []).slice(0, reactionUserIdsMax);
     // One that was taken away between the queries: those who are named are what is there.
     if (userIds.length === 0) continue;
-    const count = userIds.length < userIdsShown ? userIds.length : Math.max(group.count, userIdsShown);
+    const count = userIds.length < reactionUserIdsMax ? userIds.length : Math.max(group.count, reactionUserIdsMax);
     const ofMessage = found.get(placeOf(group));
     if (ofMessage === undefined) found.set(placeOf(group), [{ emoji: group.emoji, count, userIds }]);
     else ofMessage.push({ emoji: group.emoji, count, userIds });
@@ -93,7 +90,7 @@ const usersOf = (views: ViewCollections, { conversationId, sequence, emoji }: Gr
   views.reactions
     .find({ conversationId, sequence, emoji, "present.x": true })
     .sort({ "present.v": 1 })
-    .limit(userIdsShown)
+    .limit(reactionUserIdsMax)
     .toArray();
 
 /** All of one message. */

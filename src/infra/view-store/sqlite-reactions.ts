@@ -1,5 +1,5 @@
 import type Database from "better-sqlite3";
-import type { FoundMessage, MessageRow } from "../../projections/ports.js";
+import { reactionUserIdsMax, type FoundMessage, type MessageRow } from "../../projections/ports.js";
 
 export type ReactionReads = {
   /** By sequence, for the messages of a range (inclusive) that have any: what a page of history shows. */
@@ -7,9 +7,6 @@ export type ReactionReads = {
   /** All of one message. */
   readonly all: (conversationId: string, sequence: number) => FoundMessage["reactions"];
 };
-
-/** Users named for each emoji (PROTOCOL §6): the rest is a count. */
-const userIdsShown = 50;
 
 /** Emoji in the order in which they were first there, users in the order in which they added it last. */
 export const reactionReads = (db: Database.Database): ReactionReads => {
@@ -32,7 +29,7 @@ export const reactionReads = (db: Database.Database): ReactionReads => {
     within: (conversationId, from, to) => {
       const found = new Map<number, MessageRow["reactions"][number][]>();
       for (const { sequence, emoji, count } of groups.all(conversationId, from, to)) {
-        const reaction = { emoji, count, userIds: users.all(conversationId, sequence, emoji, userIdsShown) };
+        const reaction = { emoji, count, userIds: users.all(conversationId, sequence, emoji, reactionUserIdsMax) };
         const ofMessage = found.get(sequence);
         if (ofMessage === undefined) found.set(sequence, [reaction]);
         else ofMessage.push(reaction);

@@ -36,7 +36,7 @@ export const createQueries = ({ source, views, open, epoch, clock }: QueryDepend
     inbox: inboxQuery({ reads, open }),
     summary: summaryQuery({ reads, open }),
     members: membersQuery({ reads }),
-    history: historyQuery({ reads, open }),
+    history: historyQuery({ source, reads, open }),
     receipts: receiptsQuery({ reads }),
     me: meQuery({ reads }),
     user: userQuery({ reads }),

@@ -1,10 +1,12 @@
 import { E, type Either } from "../../domain/kernel/fp.js";
 import { conversationNotFound, reject, type Rejection } from "../../domain/rejections.js";
-import type { MessageRow, OpenContent, ViewReads } from "../ports.js";
+import type { EventSource, MessageRow, OpenContent, ViewReads } from "../ports.js";
 import { visibleIntervals, type Interval } from "../views/visibility.js";
+import { asLeft } from "./as-left.js";
 import type { MessageView, Queries } from "./queries.js";
 
 export type HistoryDependencies = {
+  readonly source: Pick<EventSource, "readStream">;
   readonly reads: Pick<ViewReads, "membershipSteps" | "messages">;
   readonly open: OpenContent;
 };
@@ -17,7 +19,7 @@ type Page = Parameters<Queries["history"]>[2];
  * (or, paging forwards, the `after`) of the next page.
  */
 export const historyQuery =
-  ({ reads, open }: HistoryDependencies): Queries["history"] =>
+  ({ source, reads, open }: HistoryDependencies): Queries["history"] =>
   async (actor, conversationId, page) => {
     const range = rangeOf(page);
     if (E.isLeft(range)) return range;
@@ -26,7 +28,7 @@ export const historyQuery =
     const order = page.after === undefined ? "descending" : "ascending";
     const within = visibleIntervals(steps).flatMap((interval) => intersection(interval, range.right));
     const rows = await readAcross(reads, conversationId, within, { order, limit: page.limit + 1 });
-    const shown = rows.slice(0, page.limit);
+    const shown = await asLeft(source, conversationId, steps, rows.slice(0, page.limit));
     const messages = await Promise.all(shown.map((row) => messageView(row, actor.userId, open)));
     const hasMore = rows.length > page.limit;
     const last = hasMore ? shown.at(-1) : undefined;

@@ -5,6 +5,7 @@ import { reject } from "../../domain/rejections.js";
 import type { ActivityKey, SummaryRow } from "../ports.js";
 import type { Queries, Summary, SyncEntry, SyncRequest, SyncResult } from "./queries.js";
 import { stateOf, toSummary } from "./summary.js";
+import { asLeft } from "./as-left.js";
 import { changesAfter, type EntryDependencies, type From } from "./sync-entry.js";
 import { decodeNext, decodeToken, encodeNext, encodeToken, type Place } from "./sync-tokens.js";
 
@@ -199,13 +200,20 @@ const createPage = () => {
       const entry = {
         conversationId: row.conversation.conversationId,
         ...changes,
-        state: await stateOf(row, deps.open),
+        state: await stateOf(await seenByNow(deps, row), deps.open),
       };
       conversations.push(entry);
       changesLeft -= changes.changes.length;
       bytesLeft -= bytes + Buffer.byteLength(JSON.stringify(entry.state)) + entryOverheadBytes;
     },
   };
+};
+
+/** A former member's preview is of the moment of leaving. */
+const seenByNow = async ({ source }: EntryDependencies, row: SummaryRow): Promise<SummaryRow> => {
+  if (row.member.present || row.lastMessage === null) return row;
+  const [lastMessage] = await asLeft(source, row.conversation.conversationId, row.steps, [row.lastMessage]);
+  return { ...row, lastMessage: lastMessage ?? null };
 };
 
 /** Quotes and a comma. */
