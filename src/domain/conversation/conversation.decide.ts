@@ -186,7 +186,8 @@ const tooManyMembers = (max: number): Rejection => reject("TOO_LARGE", `A group 
 const refusalInGroup = (state: Started, userId: UserId, act: GroupAct | "leave") => {
   const member = state.members.get(userId);
   if (member === undefined) return formerMember;
-  if (state.profile.kind === "direct") return reject("FORBIDDEN", "The members of a direct conversation never change.");
+  if (state.profile.kind === "direct")
+    return reject("FORBIDDEN", "A direct conversation has its two members for ever, and no roles or settings.");
   if (act === "leave" || mayInGroup(member.role, act, state.profile.settings)) return undefined;
   return reject("FORBIDDEN", `As ${member.role} you may not do this here (${act}).`);
 };

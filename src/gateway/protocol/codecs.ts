@@ -55,7 +55,7 @@ export const shape = <R extends Props, O extends Props>(required: R, optional: O
 
 /** Between `min` and `max` items; more are TOO_LARGE and are not looked at. */
 export const list = <A>(items: string, item: t.Type<A, unknown>, min: number, max: number): t.Type<readonly A[]> =>
-  decoder(min === 0 ? `at most ${max} ${items}` : `${min} to ${max} ${items}`, (value, context) => {
+  decoder(min === 0 ? `a list of at most ${max} ${items}` : `a list of ${min} to ${max} ${items}`, (value, context) => {
     if (!Array.isArray(value) || value.length < min) return t.failure(value, context);
     if (value.length > max) return t.failure(value, context, tooLarge);
     const kept: A[] = [];
