@@ -4,5 +4,6 @@ import { acceptanceStory } from "./story.js";
 acceptanceStory("three devices talk", async () => {
   const server = await startServer();
   const doors = { phone: server, laptop: server, bob: server };
-  return { user: (name) => name, doors, processes: [server], source: server.dataDir, dispose: server.dispose };
+  const { dataDir: source, dispose } = server;
+  return { user: (name) => name, doors, processes: [server], source, withinMs: 5_000, dispose };
 });

@@ -22,6 +22,8 @@ export type StoryPlace = {
   readonly processes: readonly ServerProcess[];
   /** The truth; read when no process runs any more. */
   readonly source: HistorySource;
+  /** How long one who comes back may wait for what was missed. */
+  readonly withinMs: number;
   readonly dispose: () => Promise<void>;
 };
 
@@ -44,8 +46,9 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
         `all have ${value}`,
         settledMsMax,
       );
-    const unreadOf = async (device: Client, conversationId: string) =>
-      (await device.conversation(conversationId)).state.unread;
+    const stateOf = async (device: Client, conversationId: string) =>
+      (await askedAgain(() => device.conversation(conversationId))).state;
+    const unreadOf = async (device: Client, conversationId: string) => (await stateOf(device, conversationId)).unread;
 
     beforeAll(async () => {
       place = await open();
@@ -60,8 +63,8 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
     });
 
     it("a direct conversation is one, whoever starts it", async () => {
-      const first = await phone.createDirect(bobsId);
-      const second = await bob.createDirect(alice);
+      const first = await askedAgain(() => phone.createDirect(bobsId));
+      const second = await askedAgain(() => bob.createDirect(alice));
       expect(second.conversationId).toBe(first.conversationId);
       expect(first).toMatchObject({ type: "direct", peerId: bobsId, memberCount: 2, pos: 1, lastSequence: 0 });
       direct = first.conversationId;
@@ -82,8 +85,7 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
       bob.markRead(direct, 1);
       await eventually(() => receipts()?.readUpTo === 1, "alice's laptop sees it read");
       expect(await unreadOf(bob, direct)).toBe(0);
-      const { state } = await phone.conversation(direct);
-      expect(state).toMatchObject({ deliveredToAll: 1, readByAll: 1, unread: 0 });
+      expect(await stateOf(phone, direct)).toMatchObject({ deliveredToAll: 1, readByAll: 1, unread: 0 });
     });
 
     it("one device's reading is news to the user's other device", async () => {
@@ -96,37 +98,38 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
 
     it("a group is made once, however often it is asked for", async () => {
       const asked = { name: "Friends", participantIds: [bobsId], clientRequestId: "r-1" };
-      const first = await phone.createGroup(asked);
-      expect(await phone.createGroup(asked)).toEqual(first);
+      const first = await askedAgain(() => phone.createGroup(asked));
+      expect(await askedAgain(() => phone.createGroup(asked))).toEqual(first);
       expect(first).toMatchObject({ type: "group", name: "Friends", myRole: "owner", memberCount: 2 });
       group = first.conversationId;
       await laptop.send(group, text("Welcome")).accepted;
       await everyoneHas(group, "Welcome");
-      const { members } = await bob.members(group);
+      const { members } = await askedAgain(() => bob.members(group));
       expect(members.map(({ userId, role }) => [userId, role])).toEqual([
         [alice, "owner"],
         [bobsId, "member"],
       ]);
     });
 
-    it("bob is offline for 1,000 messages and has them within 5 s of coming back", async () => {
+    it("bob is offline for 1,000 messages and has them soon after he comes back", async () => {
       bob.close();
       await Promise.all(
         Array.from({ length: 1_000 }, (_, i) => laptop.send(group, text(`while you slept ${i}`)).accepted),
       );
       const before = Date.now();
       bob = await connectDevice(place.doors.bob, bobsId, "phone");
-      const { messages } = await bob.history(group, { limit: 200 });
-      expect(Date.now() - before).toBeLessThan(5_000);
+      const { messages } = await askedAgain(() => bob.history(group, { limit: 200 }));
+      expect(Date.now() - before).toBeLessThan(place.withinMs);
       expect(messages.map(({ sequence }) => sequence)).toEqual(range(802, 200));
       expect(await unreadOf(bob, group)).toBe(1_001);
     });
 
-    it("a device that was away for 1,000 messages syncs every one of them from its cursor within 5 s", async () => {
+    it("a device that was away for 1,000 messages syncs every one of them from its cursor", async () => {
       const before = Date.now();
       const seen: number[] = [];
       for (let pos = 2, more = true; more;) {
-        const answer = await bob.request("sync", { cursors: { [group]: pos }, only: true, limit: 1_000 });
+        const asked = { cursors: { [group]: pos }, only: true, limit: 1_000 };
+        const answer = await askedAgain(() => bob.request("sync", asked));
         const [entry] = answer.conversations as {
           pos: number;
           hasMore: boolean;
@@ -137,7 +140,7 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
         pos = entry?.pos ?? 0;
       }
       expect(seen).toEqual(range(2, 1_000));
-      expect(Date.now() - before).toBeLessThan(5_000);
+      expect(Date.now() - before).toBeLessThan(place.withinMs);
     });
 
     it("a removed member sees no more, and comes back to what was said since", async () => {
@@ -145,23 +148,23 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
       await eventually(() => conversationOf(bob, group).membership === "left", "bob knows that he is out");
       await phone.send(group, text("without bob")).accepted;
       await expect(bob.send(group, text("let me in")).accepted).rejects.toMatchObject({ code: "FORBIDDEN" });
-      await expect(bob.members(group)).rejects.toMatchObject({ code: "FORBIDDEN" });
-      const { messages } = await bob.history(group, { limit: 1 });
+      await expect(askedAgain(() => bob.members(group))).rejects.toMatchObject({ code: "FORBIDDEN" });
+      const { messages } = await askedAgain(() => bob.history(group, { limit: 1 }));
       expect(messages[0]?.content).toEqual(text("while you slept 999"));
       expect(await phone.addMembers(group, [bobsId, alice])).toEqual({ added: [bobsId], memberCount: 2 });
       await eventually(() => conversationOf(bob, group).membership === "member", "bob is back");
       await phone.send(group, text("welcome back")).accepted;
       await everyoneHas(group, "welcome back");
       expect(await unreadOf(bob, group)).toBe(1);
-      const texts = (await bob.history(group, { limit: 200 })).messages.map(({ content }) => content);
-      expect(texts).not.toContainEqual(text("without bob"));
+      const { messages: newest } = await askedAgain(() => bob.history(group, { limit: 200 }));
+      expect(newest.map(({ content }) => content)).not.toContainEqual(text("without bob"));
     });
 
     it("the laptop dies and comes back to the same conversation", async () => {
       laptop.close();
       await phone.send(direct, text("are you there?")).accepted;
       laptop = await connectDevice(place.doors.laptop, alice, "laptop");
-      await laptop.history(direct, {});
+      await askedAgain(() => laptop.history(direct, {}));
       await laptop.send(direct, text("yes")).accepted;
       await everyoneHas(direct, "yes");
       expect(textsOf(laptop, direct)).toEqual(["Hello, Bob", "Hello, Alice", "are you there?", "yes"]);
@@ -185,7 +188,11 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
       for (const [i, process] of place.processes.entries()) {
         expect(await process.terminate()).toBe(0);
         await process.start();
-        await eventually(() => everyDevice().every((device) => device.connection().kind === "online"), "all back");
+        await eventually(
+          () => everyDevice().every((device) => device.connection().kind === "online"),
+          "all back",
+          settledMsMax,
+        );
         await bob.send(direct, text(`still here ${i}`)).accepted;
         await everyoneHas(direct, `still here ${i}`);
       }
@@ -217,7 +224,7 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
 };
 
 /** What a process that was killed had to do is done by another one within 15 s; machines that are busy take longer. */
-const settledMsMax = 45_000;
+export const settledMsMax = 45_000;
 
 /** As the protocol has it: whoever is told that an answer is not to be had now asks again. */
 const askedAgain = async <A>(ask: () => Promise<A>): Promise<A> => {
