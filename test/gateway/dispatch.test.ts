@@ -13,11 +13,14 @@ const online = async (userId = "alice", kit = createGatewayKit()) => {
     kit.dispatcher.text(client.connection, JSON.stringify(frame));
   };
   const answer = (id: string) =>
-    vi.waitFor(() => {
-      const found = client.frames.find((frame) => frame.id === id);
-      if (!found) throw new Error(`no answer to ${id}`);
-      return found;
-    });
+    vi.waitFor(
+      () => {
+        const found = client.frames.find((frame) => frame.id === id);
+        if (!found) throw new Error(`no answer to ${id}`);
+        return found;
+      },
+      { timeout: 15_000 },
+    );
   return { ...client, kit, say, answer, claims };
 };
 const startDirect = async (kit: ReturnType<typeof createGatewayKit>, a = "alice", b = "bob"): Promise<string> => {
@@ -342,9 +345,7 @@ describe("the parts", () => {
     const all = [work(), work(), work(), work()];
     expect(await all[3]).toBeUndefined();
     for (let n = 0; n < 3; n++) {
-      await vi.waitFor(() => {
-        expect(done.length).toBeGreaterThan(n);
-      });
+      await expect.poll(() => done.length).toBeGreaterThan(n);
       done[n]?.();
     }
     expect(await Promise.all(all)).toEqual(["done", "done", "done", undefined]);

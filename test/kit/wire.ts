@@ -90,7 +90,7 @@ export const wireDevice = async (
   await once(socket, "open");
   const frame = async (type: string, matching: Payload = {}): Promise<Frame> => {
     const found = () => frames.find((each) => each.type === type && fits(each.payload, matching));
-    await eventually(() => found() !== undefined, `${userId}/${deviceId}: ${type} ${JSON.stringify(matching)}`, 5_000);
+    await eventually(() => found() !== undefined, `${userId}/${deviceId}: ${type} ${JSON.stringify(matching)}`);
     return found() ?? nothing();
   };
   await frame("connected");
