@@ -12,7 +12,7 @@ describe("a limit of messages a minute", () => {
       expect(payload.limits).toMatchObject({ messagesPerMinute: 60 });
       const started = await alice.rest("POST /conversations", { type: "direct", participantIds: ["bob"] });
       const conversationId = started.body.conversationId;
-      const sends = Array.from({ length: 30 }, (_, i) =>
+      const sends = Array.from({ length: 60 }, (_, i) =>
         alice.ask("message.send", { conversationId, clientMessageId: `m-${i}`, content: text(`${i}`) }),
       );
       const answers = await Promise.all(sends);

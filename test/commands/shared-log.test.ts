@@ -139,7 +139,8 @@ describe("two processes on one log", () => {
         runs(150),
       ),
     );
-    expect(conflicts).toBeLessThan(5);
+    // With one attempt alone there is one for every third conversation.
+    expect(conflicts).toBeLessThan(0.2 * conversations);
   });
 
   it("what one has changed is not refused by what the other remembers", async () => {

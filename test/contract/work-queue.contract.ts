@@ -285,10 +285,11 @@ export const workQueueContract = (name: string, start: () => Promise<QueueHarnes
       });
 
       it("keeps a job from others for as long as its handler runs", async () => {
-        const [one, two] = [await open({ visibilityMs: 300 }), await open({ visibilityMs: 300 })];
+        // Long enough for a machine that stands still now and then; the clock is well beyond it.
+        const [one, two] = [await open({ visibilityMs: 2_000 }), await open({ visibilityMs: 2_000 })];
         const { opened: mayEnd, open: end } = gate();
         const { handler, attemptsOf } = recorder(async ({ id }, attempt) => {
-          if (id === "clock") return attempt === 1 ? again(1_500) : done;
+          if (id === "clock") return attempt === 1 ? again(5_000) : done;
           await mayEnd;
           return done;
         });

@@ -144,6 +144,6 @@ describe("draining", () => {
     server = await startTestGateway();
     const before = performance.now();
     await Promise.all([server.gateway.drain(), server.gateway.drain()]);
-    expect(performance.now() - before).toBeLessThan(1000);
+    expect(performance.now() - before).toBeLessThan(5_000);
   });
 });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { createHub, type HubConnection } from "../../src/gateway/hub.js";
 import { createLocalBus } from "../../src/infra/bus/local.js";
+import { withSeed } from "../kit/seed.js";
 
 const connect = (userId: string, deviceId: string): HubConnection & { received: string[] } => {
   const received: string[] = [];
@@ -77,5 +78,6 @@ it("holds exactly the newest connection of each device, for any history", () => 
         }
       }
     }),
+    withSeed({ numRuns: 100 }),
   );
 });

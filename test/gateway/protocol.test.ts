@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { createFrameDecoder } from "../../src/gateway/protocol/frames.js";
 import { closeCodes, errorCodes } from "../../src/gateway/protocol/codes.js";
 import { content, ids, malformedFrames, messageId, nested, reading, text } from "../kit/malformed.js";
+import { withSeed } from "../kit/seed.js";
 
 const decode = createFrameDecoder({ maxMessageBytes: 16 * 1024, maxFrameBytes: 128 * 1024 });
 /** Halves of pairs included. */
@@ -44,6 +45,7 @@ describe("a malformed frame", () => {
           expect(["request", "refused"]).toContain(decode(any).kind);
         },
       ),
+      withSeed({ numRuns: 100 }),
     );
   });
 });
@@ -83,6 +85,7 @@ describe("a good frame", () => {
       fc.property(fc.string({ minLength: 1, maxLength: 500, unit: "grapheme" }), (any) => {
         expect(JSON.parse(contentOf(content({ type: "text", text: any })))).toEqual({ type: "text", text: any });
       }),
+      withSeed({ numRuns: 100 }),
     );
     for (const tricky of ["\\ud83d", "\\\\ud800", "\u0000", "\u2028", "👩‍👩‍👧", "\ufeff", "\\"])
       expect(JSON.parse(contentOf(content({ type: "text", text: tricky })))).toEqual({ type: "text", text: tricky });

@@ -7,6 +7,7 @@ import { createFrameDecoder } from "../../src/gateway/protocol/frames.js";
 import type { Failure } from "../../src/gateway/protocol/codes.js";
 import { opening, step } from "../../src/gateway/session.js";
 import type { ServerFrame, SessionEffect, SessionInput, SessionState } from "../../src/gateway/session-types.js";
+import { withSeed } from "../kit/seed.js";
 
 /**
  * A world around the machine, in virtual time: effects wait in `open` until `settle` answers one of them, timers run
@@ -207,7 +208,7 @@ describe("a session, whatever is sent and whenever it is answered", () => {
         expect(world.state()).toMatchObject({ inFlight: 0, charsInFlight: 0 });
         expect(world.state().receipts.spread.size).toBe(0);
       }),
-      { numRuns: 300 },
+      withSeed({ numRuns: 300 }),
     );
   });
 
@@ -222,6 +223,7 @@ describe("a session, whatever is sent and whenever it is answered", () => {
         for (const [type, conversationId, sequence] of all)
           expect(world.advances().some((advance) => covers(advance, type, conversationId, sequence))).toBe(true);
       }),
+      withSeed({ numRuns: 100 }),
     );
   });
 
@@ -239,6 +241,7 @@ describe("a session, whatever is sent and whenever it is answered", () => {
         );
         expect(called).toEqual(Array.from({ length: count }, (_, n) => `k${n}`));
       }),
+      withSeed({ numRuns: 100 }),
     );
   });
 });

@@ -15,7 +15,7 @@ describe("an upgrade with a provider's token", () => {
     provider = createProvider();
     await provider.start();
     await provider.publish({ key: pair });
-    const timings = { timeoutMs: 200, coolDownMs: 0 };
+    const timings = { timeoutMs: 2_000, coolDownMs: 0 };
     const { check } = createAuthenticator({ secret: randomBytes(32), jwks: { url: provider.url(), timings } });
     server = await startTestGateway({ authenticate: check });
   });

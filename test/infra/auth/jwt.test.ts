@@ -4,6 +4,7 @@ import { jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
 import { E } from "../../../src/domain/kernel/fp.js";
 import { createJwtAuthenticator, signToken } from "../../../src/infra/auth/jwt.js";
+import { withSeed } from "../../kit/seed.js";
 
 const secret = randomBytes(32);
 const now = 1_800_000_000_000;
@@ -128,7 +129,7 @@ describe("any token", () => {
         }
         expect(await authenticate(each)).toEqual(mine);
       }),
-      { numRuns: 500 },
+      withSeed({ numRuns: 500 }),
     );
   });
 });

@@ -99,7 +99,7 @@ describe("the SQLite work queue", () => {
       async () => {
         expect((await queue.stats()).waiting).toBe(0);
       },
-      { timeout: 15_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
     expect([...told].filter((id) => !done.has(id))).toEqual([]);
   });
