@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { cache, engineNames, engines, here, isProgram, mongoLibraries, repository } from "./engines.mjs";
 
 const goTools = {
@@ -23,13 +24,15 @@ export const install = async (names, say) => {
     say(`${name}: installed in ${((Date.now() - startedAt) / 1_000).toFixed(1)} s`);
   }
   const clients = join(repository, "test", "stack", "clients", "install.sh");
-  if (names.includes("eventstore") && existsSync(clients)) await run("bash", [clients]);
+  if (names.includes("eventstore") && existsSync(clients)) await download("bash", [clients]);
   if (names.length === engineNames.length) await installTools(say);
 };
 
 /** What tests of the files for operators ask: they are skipped without them, except in CI. */
 const installTools = async (say) => {
-  const missing = ["haproxy", "docker-compose"].filter((name) => !isProgram(name));
+  // Version 1, whose output the tests read: on the PATH another one may be first.
+  const isThere = { haproxy: isProgram("haproxy"), "docker-compose": existsSync("/usr/bin/docker-compose") };
+  const missing = Object.keys(isThere).filter((name) => !isThere[name]);
   if (missing.length === 0) return;
   if (isRoot()) await aptInstall(missing);
   else say(`${missing.join(", ")}: as root, run: apt-get install ${missing.join(" ")}`);
@@ -45,7 +48,8 @@ const installers = {
   mongodb: () => {
     mkdirSync(mongoLibraries, { recursive: true });
     const pom = join(here, "pom.xml");
-    return run("mvn", ["-q", "-B", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${mongoLibraries}`]);
+    const goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+    return download("mvn", ["-q", "-B", "-f", pom, goal, `-DoutputDirectory=${mongoLibraries}`]);
   },
   eventstore: () => run("npm", ["run", "--silent", "build"]),
 };
@@ -53,15 +57,31 @@ const installers = {
 const isRoot = () => process.getuid?.() === 0;
 
 const aptInstall = async (packages) => {
-  await run("apt-get", ["update", "-qq"]);
+  const options = ["-qq", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300"];
+  await download("apt-get", [...options, "update"]);
   // In run level 1 Debian does not start the services that it installs.
   const env = { DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
-  await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], env);
+  await download("apt-get", [...options, "install", "-y", "--no-install-recommends", ...packages], env);
 };
 
 const goInstall = (module) => {
   mkdirSync(join(cache, "bin"), { recursive: true });
-  return run("go", ["install", module], { GOBIN: join(cache, "bin") });
+  return download("go", ["install", module], { GOBIN: join(cache, "bin") });
+};
+
+const pausesMs = [5_000, 20_000];
+
+/** A registry that fails for a moment must not end everything: three attempts. All that is run so may be run again. */
+const download = async (program, args, env) => {
+  for (const pauseMs of pausesMs) {
+    try {
+      return await run(program, args, env);
+    } catch (error) {
+      process.stderr.write(`${error.message}; once more in ${pauseMs / 1_000} s\n`);
+      await sleep(pauseMs);
+    }
+  }
+  return run(program, args, env);
 };
 
 /** Its output goes to stderr: stdout is for results. */

@@ -7,11 +7,11 @@ const cache = process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "par
 const directories = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/usr/local/sbin", join(cache, "bin")];
 
 /**
- * Where a program is. Undefined, with the reason printed, where there is none: its tests are skipped then.
+ * Where a program is, of the directories that it may be in. Undefined, with the reason printed, where there is none: its tests are skipped then.
  * @throws Error when CI is set: there a missing program is a failure.
  */
-export const tool = (name: string): string | undefined => {
-  const found = directories.map((directory) => join(directory, name)).find(isExecutable);
+export const tool = (name: string, from: readonly string[] = directories): string | undefined => {
+  const found = from.map((directory) => join(directory, name)).find(isExecutable);
   if (found !== undefined) return found;
   const reason = `${name} is not installed: scripts/servers install does it`;
   if (process.env.CI === "true") throw new Error(reason);

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run, tool, type Ran } from "./deploy-tools.js";
 
-const dockerCompose = tool("docker-compose");
+// Debian's, which is version 1: another one, whose output has another shape, may be first on the PATH.
+const dockerCompose = tool("docker-compose", ["/usr/bin"]);
 const haproxy = tool("haproxy");
 const natsServer = tool("nats-server");
 

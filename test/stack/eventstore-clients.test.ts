@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startFacadeProcess, type FacadeProcess } from "../infra/event-log/facade-kit.js";
 
 const scripts = fileURLToPath(new URL("./clients/", import.meta.url));
-const cache = join(homedir(), ".cache", "parley-servers");
+const cache = process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "parley-servers");
 const python = join(cache, "python", "venv", "bin", "python");
 const jars = join(cache, "java", "lib");
 

@@ -24,7 +24,8 @@ import { mayStartServers } from "../kit/own-servers.js";
 const nats = engine("PARLEY_NATS_URL");
 const compiled = new URL("../../dist/src/infra/work-queue/jetstream.js", import.meta.url).href;
 const client = pathToFileURL(createRequire(import.meta.url).resolve("nats")).href;
-const binary = process.env.PARLEY_NATS_SERVER ?? join(homedir(), ".cache/parley-servers/bin/nats-server");
+const cache = process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "parley-servers");
+const binary = process.env.PARLEY_NATS_SERVER ?? join(cache, "bin", "nats-server");
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

@@ -2,7 +2,10 @@
 # The official clients in Python (PyPI) and Java (Maven Central) that test/stack/eventstore-clients.test.ts runs.
 # Repeatable; what is there already is left alone.
 set -euo pipefail
-cache="${HOME}/.cache/parley-servers"
+# Without HOME the shell knows it of the account.
+home=~
+cache="${PARLEY_SERVERS_CACHE-$home/.cache/parley-servers}"
+plugin=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 install_python() {
@@ -20,7 +23,7 @@ install_java() {
   cmp -s "$here/pom.xml" "$wanted" && return
   rm -rf "$cache/java"
   mkdir -p "$cache/java"
-  mvn --quiet --batch-mode -f "$here/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$cache/java/lib"
+  mvn --quiet --batch-mode -f "$here/pom.xml" "$plugin:copy-dependencies" "-DoutputDirectory=$cache/java/lib"
   cp "$here/pom.xml" "$wanted"
 }
 
