@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { memoryOutboxStore, type Client, type ClientOptions, type ParleyError } from "../../client/index.js";
+import { withSeed } from "../kit/seed.js";
 import { online, testClient, texts, until } from "./kit.js";
 import { me, startScriptedServer, type ScriptedServer } from "./scripted-server.js";
 
@@ -225,7 +226,7 @@ describe("sending", () => {
         expect(held()?.pending).toEqual([]);
         client.close();
       }),
-      { numRuns: 25 },
+      withSeed({ numRuns: 25 }),
     );
   });
 
@@ -291,33 +292,37 @@ describe("receipts", () => {
     server.received
       .filter((frame) => frame.type === type)
       .flatMap(({ payload }) => payload.cursors as { conversationId: string; upToSequence: number }[]);
-  const settled = () => new Promise((resolve) => setTimeout(resolve, 120)); // twice the time they are coalesced
+  /** Once there are so many: whatever else was under way comes within twice the time that they are coalesced. */
+  const settledAt = async (type: string, count: number) => {
+    await expect.poll(() => cursors(type).length, { timeout: 15_000 }).toBeGreaterThanOrEqual(count);
+    await new Promise((resolve) => setTimeout(resolve, 120));
+  };
 
   test("are coalesced, grow only, and go out again after a reconnect until they are acknowledged", async () => {
-    const client = await connect({ acknowledgeDelivery: false });
+    const client = await connect({ acknowledgeDelivery: false, requestTimeoutMs: 5_000 });
     for (let count = 0; count < 5; count += 1) server.say(id, "bob", `m${count}`);
     await until(client, () => texts(client, id).length === 5);
     client.markRead(id, 3);
     client.markRead(id, 4);
     client.markRead(id, 2);
     expect(client.conversations.get(id)?.inbox).toMatchObject({ readUpTo: 4, unread: 1 });
-    await settled();
+    await settledAt("message.read", 1);
     expect(cursors("message.read")).toEqual([{ conversationId: id, upToSequence: 4 }]);
     server.cutAll();
     await until(client, () => client.connection().kind !== "online");
     client.markRead(id, 5);
     await online(client);
-    await settled();
+    await settledAt("message.read", 2);
     expect(cursors("message.read").at(-1)).toEqual({ conversationId: id, upToSequence: 5 });
     expect(cursors("message.read")).toHaveLength(2);
   });
 
   test("of delivery follow by themselves, for others' messages only", async () => {
-    const client = await connect();
+    const client = await connect({ requestTimeoutMs: 5_000 });
     server.say(id, "bob", "for alice");
     await until(client, () => texts(client, id).length === 1);
     await client.send(id, text("own")).accepted;
-    await settled();
+    await settledAt("message.delivered", 1);
     expect(cursors("message.delivered")).toEqual([{ conversationId: id, upToSequence: 1 }]);
     expect(client.conversations.get(id)?.messages[1]?.senderId).toBe(me.userId);
   });

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { emptyConversation, isGapped, type ConversationState } from "../../client/conversation.js";
 import type { ChangeFrame, Message, SyncEntry } from "../../client/protocol.js";
 import { step } from "../../client/reducer.js";
+import { withSeed } from "../kit/seed.js";
 import { created, me } from "./scripted-server.js";
 
 const id = "g_1";
@@ -117,7 +118,7 @@ describe("the reducer", () => {
         expect(isGapped(state)).toBe(false);
         expect(visible(state)).toEqual(visible(inOrder(frames)));
       }),
-      { numRuns: 2000 },
+      withSeed({ numRuns: 2000 }),
     );
   });
 
@@ -142,7 +143,7 @@ describe("the reducer", () => {
         const rows = (messages: readonly Message[]) => messages.filter(({ sequence }) => sequence >= from);
         expect(rows(state.messages)).toEqual(ordered.messages);
       }),
-      { numRuns: 1000 },
+      withSeed({ numRuns: 1000 }),
     );
   });
 
