@@ -1,4 +1,5 @@
 import { ParleyError } from "./errors.js";
+import type { Platform } from "./platform.js";
 
 /** Of a call that waits. */
 export type CallOptions = {
@@ -22,6 +23,16 @@ export function abortable<A>(promise: Promise<A>, { signal }: CallOptions): Prom
     });
     if (signal.aborted) abort();
     else signal.addEventListener("abort", abort);
+  });
+}
+
+/** The promise, or a rejection with `late()` after `ms`. What it stands for goes on then, and nobody waits for it. */
+export function inTime<A>(platform: Platform, promise: Promise<A>, ms: number, late: () => ParleyError): Promise<A> {
+  return new Promise<A>((resolve, reject) => {
+    const stopTimer = platform.startTimer(() => {
+      reject(late());
+    }, ms);
+    promise.then(resolve, reject).finally(stopTimer);
   });
 }
 

@@ -5,7 +5,9 @@ import {
   type ConversationInput,
   type ConversationState,
   type Me,
+  type Step,
 } from "./conversation.js";
+import { asParleyError, type ParleyError } from "./errors.js";
 import { step } from "./reducer.js";
 
 /** All conversations of this device: the only mutable thing that holds them, and the only caller of the reducer. */
@@ -13,7 +15,8 @@ export type Account = {
   readonly conversations: ReadonlyMap<string, ConversationState>;
   readonly me: () => Me;
   readonly become: (me: Me) => void;
-  readonly apply: (conversationId: string, input: ConversationInput) => void;
+  /** false, and nothing has changed: the input has another shape than its kind. That is reported. */
+  readonly apply: (conversationId: string, input: ConversationInput) => boolean;
   /** Conversations with a gap, to be healed by sync. */
   readonly gapped: ReadonlySet<string>;
   /** Another epoch: nothing of the old one counts. Own unacknowledged messages stay. */
@@ -26,6 +29,7 @@ export function createAccount(
     effects: readonly ConversationEffect[],
     before: ConversationState | undefined,
   ) => void,
+  onError: (error: ParleyError) => void,
 ): Account {
   const conversations = new Map<string, ConversationState>();
   const gapped = new Set<string>();
@@ -39,11 +43,19 @@ export function createAccount(
     },
     apply: (conversationId, input) => {
       const before = conversations.get(conversationId);
-      const { conversation, effects } = step(before ?? emptyConversation(conversationId), input, me);
+      let stepped: Step;
+      try {
+        stepped = step(before ?? emptyConversation(conversationId), input, me);
+      } catch (thrown) {
+        onError(asParleyError(thrown, "PROTOCOL", `what came for ${conversationId} has another shape than its type`));
+        return false;
+      }
+      const { conversation, effects } = stepped;
       conversations.set(conversationId, conversation);
       if (isGapped(conversation)) gapped.add(conversationId);
       else gapped.delete(conversationId);
       onStep(conversation, effects, before);
+      return true;
     },
     drop: () => {
       gapped.clear();

@@ -6,7 +6,10 @@ export type Backoff = { readonly delayMsBase: number; readonly delayMsMax: numbe
  * come back together. `attempt` counts from 0.
  */
 export function fullJitterMs(backoff: Backoff, attempt: number, random: () => number): number {
+  return Math.floor(random() * ceilingMs(backoff, attempt));
+}
+
+export function ceilingMs(backoff: Backoff, attempt: number): number {
   // 2^30 is beyond any ceiling; it keeps the power finite.
-  const ceiling = Math.min(backoff.delayMsMax, backoff.delayMsBase * 2 ** Math.min(attempt, 30));
-  return Math.floor(random() * ceiling);
+  return Math.min(backoff.delayMsMax, backoff.delayMsBase * 2 ** Math.min(attempt, 30));
 }

@@ -1,4 +1,4 @@
-import { messageAt, type ConversationState, type Me } from "./conversation.js";
+import { messageAt, withoutPending, type ConversationState, type Me } from "./conversation.js";
 import { inboxAfterNew, inboxAfterUpdate } from "./inbox.js";
 import { boundMessages, expireMessages, mergeMessages, updateMessage } from "./messages.js";
 import type { ChangeFrame, Conversation, Message, Role } from "./protocol.js";
@@ -47,9 +47,7 @@ function addMessage(conversation: ConversationState, payload: Payload<"message.n
       known !== undefined && known.updatedPos > payload.pos ? known : message,
       me,
     ),
-    pending: own
-      ? conversation.pending.filter(({ clientMessageId }) => clientMessageId !== payload.clientMessageId)
-      : conversation.pending,
+    pending: own ? withoutPending(conversation.pending, payload.clientMessageId) : conversation.pending,
   };
 }
 

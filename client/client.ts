@@ -5,9 +5,9 @@ import type { Emitter } from "./emitter.js";
 import { createEngine, type Engine } from "./engine.js";
 import { ParleyError } from "./errors.js";
 import type { ClientEvents } from "./events.js";
-import { defaults, type ClientOptions } from "./options.js";
+import { settingsOf, type ClientOptions, type Settings } from "./options.js";
 import type { Ack, Connected, Content, MessageAck } from "./protocol.js";
-import { createRest, type Rest } from "./rest.js";
+import { createRest, tokenWith, type Rest } from "./rest.js";
 
 /**
  * A device's view of its user's conversations. It connects, catches up, heals gaps and sends again by itself; the state
@@ -55,9 +55,11 @@ export type Client = Rest & {
   readonly connected: () => Connected | undefined;
 };
 
+/** @throws TypeError for a URL that is no server's. */
 export function createClient(options: ClientOptions): Client {
-  const rest = createRest({ requestTimeoutMs: defaults.requestTimeoutMs, ...options });
-  const engine = createEngine(options, rest);
+  const settings = settingsOf(options);
+  const rest = createRest(settings);
+  const engine = createEngine(settings, rest);
   const { account, connection, emitter } = engine;
   let closed = false;
   const close = (): void => {
@@ -73,8 +75,8 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     ...rest,
-    ...callsOf(options, rest, engine),
-    ...sendingOf(options, engine),
+    ...callsOf(settings, rest, engine),
+    ...sendingOf(settings, engine),
     connect: () => {
       if (!closed) connection.connect();
     },
@@ -89,7 +91,7 @@ export function createClient(options: ClientOptions): Client {
 type Sending = Pick<Client, "send" | "discard" | "markDelivered" | "markRead">;
 
 /** What is kept and repeated until the server has it. */
-function sendingOf({ platform }: ClientOptions, { account, outbox, receipts }: Engine): Sending {
+function sendingOf({ platform }: Settings, { account, outbox, receipts }: Engine): Sending {
   return {
     send: (conversationId, content, more = {}) => {
       const clientMessageId = more.clientMessageId ?? platform.uuid();
@@ -104,7 +106,8 @@ function sendingOf({ platform }: ClientOptions, { account, outbox, receipts }: E
       receipts.mark("delivered", conversationId, upToSequence);
     },
     markRead: (conversationId, upToSequence) => {
-      if (account.conversations.has(conversationId)) account.apply(conversationId, { kind: "read", upToSequence });
+      const known = account.conversations.has(conversationId) && Number.isSafeInteger(upToSequence);
+      if (known) account.apply(conversationId, { kind: "read", upToSequence });
       receipts.mark("read", conversationId, upToSequence);
     },
   };
@@ -125,7 +128,8 @@ type Calls = Pick<
 >;
 
 /** What is asked once, and rejects when it fails. */
-function callsOf({ token }: ClientOptions, rest: Rest, { account, requests, sync }: Engine): Calls {
+function callsOf(settings: Settings, rest: Rest, { account, requests, sync }: Engine): Calls {
+  const tokenOf = tokenWith(settings);
   const request: Client["request"] = async (type, payload, more = {}) =>
     (await abortable(requests.request(type, payload), more)).payload;
   /** The frame may be on its way; asking costs little and does not depend on it. */
@@ -154,7 +158,7 @@ function callsOf({ token }: ClientOptions, rest: Rest, { account, requests, sync
       return answer;
     },
     refreshToken: async (more = {}) => {
-      const fresh = await abortable(Promise.resolve(token({ rejected: false })), more);
+      const fresh = await abortable(tokenOf(false), more);
       await request("auth.refresh", { token: fresh }, more);
     },
   };

@@ -1,7 +1,8 @@
-import { fullJitterMs, type Backoff } from "./backoff.js";
-import { ParleyError, asParleyError } from "./errors.js";
-import { parseFrame, type Connected, type DeviceType, type Frame } from "./protocol.js";
+import { ceilingMs, fullJitterMs, type Backoff } from "./backoff.js";
+import { ParleyError, asParleyError, millisecondsOf } from "./errors.js";
+import { connectedFrom, parseFrame, type Connected, type DeviceType, type Frame } from "./protocol.js";
 import type { Platform, Socket } from "./platform.js";
+import { tokenFrom, type TokenSource } from "./token.js";
 
 /** `syncing`: connected, what was missed is being fetched; `closed`: for good, until `connect` is called again. */
 export type ConnectionState =
@@ -12,11 +13,9 @@ export type ConnectionState =
   | { readonly kind: "waiting"; readonly delayMs: number; readonly cause: ParleyError }
   | { readonly kind: "closed"; readonly cause: ParleyError };
 
-export type TokenSource = (why: { readonly rejected: boolean }) => string | Promise<string>;
-
 export type ConnectionOptions = {
   readonly platform: Platform;
-  /** http(s)://host[:port][/prefix] */
+  /** http(s)://host[:port][/prefix], without a slash at its end */
   readonly url: string;
   readonly token: TokenSource;
   readonly deviceType: DeviceType | undefined;
@@ -39,7 +38,7 @@ export type Connection = {
   readonly recycle: (cause: ParleyError) => void;
   /** false: not connected. */
   readonly send: (text: string) => boolean;
-  /** The missed changes are in: the next loss starts with the shortest delay again. */
+  /** The missed changes are in. */
   readonly markOnline: () => void;
   readonly state: () => ConnectionState;
 };
@@ -65,9 +64,17 @@ export function createConnection(options: ConnectionOptions): Connection {
   let retryAfterMs: number | undefined;
   let stopTimer = (): void => undefined;
 
+  /** States that are to be told: a handler may bring the next one, and others hear of that after this one. */
+  const untold: ConnectionState[] = [];
+  let telling = false;
+
   const become = (next: ConnectionState): void => {
     state = next;
-    options.onState(next);
+    untold.push(next);
+    if (telling) return;
+    telling = true;
+    for (let told = untold.shift(); told !== undefined; told = untold.shift()) options.onState(told);
+    telling = false;
   };
 
   const dropSocket = (): void => {
@@ -94,53 +101,66 @@ export function createConnection(options: ConnectionOptions): Connection {
       askedDelayMs === undefined ? jitterMs : askedDelayMs + fullJitterMs(options.backoff, 0, platform.random);
     askedDelayMs = undefined;
     attempt += 1;
-    become({ kind: "waiting", delayMs, cause });
+    // Before anybody hears of it: whoever closes the connection over it ends the timer, too.
     stopTimer = platform.startTimer(() => void open(), delayMs);
+    become({ kind: "waiting", delayMs, cause });
     if (wasUp) options.onDown(cause);
   };
 
-  /** Why upgrades fail, as far as HTTP tells. Returns false when the connection was closed over it. */
-  const learnWhy = async (token: string, mine: number): Promise<void> => {
-    const why = await options.probe(token);
-    if (mine !== generation || why === undefined) return;
-    options.onError(why);
-    if (why.retryAfterMs !== undefined) askedDelayMs = why.retryAfterMs;
-    if (why.code !== "UNAUTHORIZED") return;
+  /** The next attempt has a new one, unless it was one too many. */
+  const refuseToken = (why: ParleyError): void => {
     tokenRejected = true;
     rejectedTokens += 1;
     if (rejectedTokens >= rejectedTokensMax) close(why);
   };
 
+  /** Why upgrades fail, as far as HTTP tells. */
+  const learnWhy = async (token: string, mine: number): Promise<void> => {
+    const why = await options.probe(token);
+    if (mine !== generation || why === undefined) return;
+    options.onError(why);
+    if (mine !== generation) return;
+    if (why.retryAfterMs !== undefined) askedDelayMs = why.retryAfterMs;
+    if (why.code === "UNAUTHORIZED") refuseToken(why);
+  };
+
   const onSocketClosed = async (code: number, reason: string, token: string, mine: number): Promise<void> => {
     if (mine !== generation) return;
     const cause = causeOf(code, reason);
-    if (isUp(state)) {
-      if (code === 4409) {
-        close(cause);
-        return;
-      }
-      tokenRejected = code === 4401;
-      if (code === 4429) askedDelayMs = retryAfterMs;
-    } else {
+    // These are said to sockets that are open; `connected` need not have come yet.
+    if (code === 4409) close(cause);
+    else if (code === 4401) refuseToken(cause);
+    else if (code === 4429) askedDelayMs = retryAfterMs;
+    else if (!isUp(state)) {
       failedUpgrades += 1;
       if (failedUpgrades >= failedUpgradesBeforeProbe) await learnWhy(token, mine);
-      if (mine !== generation) return;
     }
-    reconnectLater(cause);
+    if (mine === generation) reconnectLater(cause);
   };
 
-  const onData = (data: unknown): void => {
+  const onConnected = (frame: Frame, mine: number): void => {
+    const connected = connectedFrom(frame.payload);
+    if (connected === undefined) {
+      const cause = new ParleyError("PROTOCOL", "`connected` lacks what a connection needs");
+      reconnectLater(cause);
+      options.onError(cause);
+      return;
+    }
+    stopTimer();
+    failedUpgrades = 0;
+    rejectedTokens = 0;
+    become({ kind: "syncing" });
+    if (mine === generation) options.onConnected(connected);
+  };
+
+  const onData = (data: unknown, mine: number): void => {
     const frame = parseFrame(data);
     if (frame === undefined) {
       options.onError(new ParleyError("PROTOCOL", "the server sent something that is not a frame"));
       return;
     }
     if (frame.type === "connected") {
-      stopTimer();
-      failedUpgrades = 0;
-      rejectedTokens = 0;
-      become({ kind: "syncing" });
-      options.onConnected(frame.payload as Connected);
+      onConnected(frame, mine);
       return;
     }
     if (frame.type === "server.draining") askedDelayMs = millisecondsOf(frame.payload.reconnectAfterMs, 1);
@@ -151,31 +171,41 @@ export function createConnection(options: ConnectionOptions): Connection {
   const open = async (): Promise<void> => {
     dropSocket();
     const mine = generation;
-    become({ kind: "connecting" });
-    let token: string;
-    try {
-      token = await options.token({ rejected: tokenRejected });
-    } catch (thrown) {
-      if (mine !== generation) return;
-      const error = asParleyError(thrown, "UNAUTHORIZED", "no token");
-      options.onError(error);
-      reconnectLater(error);
-      return;
-    }
-    if (mine !== generation) return;
-    tokenRejected = false;
-    retryAfterMs = undefined;
     stopTimer = platform.startTimer(() => {
       reconnectLater(new ParleyError("TIMEOUT", `no connection within ${options.connectTimeoutMs} ms`));
     }, options.connectTimeoutMs);
-    const fresh = (): boolean => mine === generation;
-    socket = platform.openSocket(socketUrl(options), ["parley.v1", `bearer.${token}`], {
+    become({ kind: "connecting" });
+    const fresh = (): boolean => mine === generation; // asked again after whatever may call back
+    if (!fresh()) return;
+    try {
+      const token = await tokenFrom(options.token, { rejected: tokenRejected });
+      if (!fresh()) return;
+      tokenRejected = false;
+      retryAfterMs = undefined;
+      const opened = socketWith(token, mine);
+      if (fresh()) socket = opened;
+      else opened.close();
+    } catch (thrown) {
+      if (!fresh()) return;
+      const error = asParleyError(thrown, "PROTOCOL", "no WebSocket could be made");
+      reconnectLater(error);
+      options.onError(error);
+    }
+  };
+
+  const socketWith = (token: string, mine: number): Socket =>
+    platform.openSocket(socketUrl(options), ["parley.v1", `bearer.${token}`], {
       onMessage: (data) => {
-        if (fresh()) onData(data);
+        if (mine !== generation) return;
+        try {
+          onData(data, mine);
+        } catch (thrown) {
+          // The server is trusted for the shape of what it names, but not with the process.
+          options.onError(asParleyError(thrown, "PROTOCOL", "a frame has another shape than its type"));
+        }
       },
       onClose: (code, reason) => void onSocketClosed(code, reason, token, mine),
     });
-  };
 
   return {
     connect: () => {
@@ -190,12 +220,22 @@ export function createConnection(options: ConnectionOptions): Connection {
     },
     send: (text) => {
       if (socket === undefined || !isUp(state)) return false;
-      socket.send(text);
-      return true;
+      try {
+        socket.send(text);
+        return true;
+      } catch {
+        return false; // about to close, which it says itself
+      }
     },
     markOnline: () => {
       if (state.kind !== "syncing") return;
-      attempt = 0;
+      // What held for less than its delay was no success: a server that takes connections and drops them is not stormed.
+      stopTimer = platform.startTimer(
+        () => {
+          attempt = 0;
+        },
+        ceilingMs(options.backoff, attempt),
+      );
       become({ kind: "online" });
     },
     state: () => state,
@@ -203,9 +243,6 @@ export function createConnection(options: ConnectionOptions): Connection {
 }
 
 const isUp = (state: ConnectionState): boolean => state.kind === "syncing" || state.kind === "online";
-
-const millisecondsOf = (value: unknown, unitMs: number): number | undefined =>
-  typeof value === "number" && value >= 0 ? value * unitMs : undefined;
 
 function causeOf(code: number, reason: string): ParleyError {
   const said = `the connection closed: ${code} ${reason}`;
@@ -226,5 +263,5 @@ function causeOf(code: number, reason: string): ParleyError {
 
 function socketUrl({ url, deviceType }: ConnectionOptions): string {
   const query = deviceType === undefined ? "" : `?device_type=${deviceType}`;
-  return `${url.replace(/^http/, "ws").replace(/\/+$/, "")}/ws${query}`;
+  return `${url.replace(/^http/, "ws")}/ws${query}`;
 }

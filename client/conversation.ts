@@ -139,3 +139,12 @@ export function messageAt(conversation: ConversationState, sequence: number): Me
   const found = conversation.messages[indexOfSequence(conversation.messages, sequence)];
   return found?.sequence === sequence ? found : undefined;
 }
+
+/** The same list when the message is not in it. */
+export function withoutPending(
+  pending: readonly PendingMessage[],
+  clientMessageId: string | undefined,
+): readonly PendingMessage[] {
+  const index = pending.findIndex((one) => one.clientMessageId === clientMessageId);
+  return index === -1 ? pending : [...pending.slice(0, index), ...pending.slice(index + 1)];
+}

@@ -5,7 +5,7 @@ import { createEmitter, type Emitter } from "./emitter.js";
 import type { ParleyError } from "./errors.js";
 import { arrivedUpTo, emitEffect, type ClientEvents } from "./events.js";
 import { createHeartbeat } from "./heartbeat.js";
-import { defaults, type ClientOptions, type Settings } from "./options.js";
+import { type Settings } from "./options.js";
 import { createOutbox, type Outbox } from "./outbox.js";
 import { memoryOutboxStore } from "./outbox-store.js";
 import type { Connected } from "./protocol.js";
@@ -28,19 +28,19 @@ export type Engine = {
 };
 
 /** What the parts that send requests have in common. */
-type Shared = Pick<ClientOptions, "platform"> &
+type Shared = Pick<Settings, "platform"> &
   Pick<Requests, "request"> & {
     readonly backoff: Settings["backoff"];
     readonly onError: (error: ParleyError) => void;
     readonly frameBytesMax: () => number;
   };
 
-export function createEngine(options: ClientOptions, rest: Rest): Engine {
-  const settings: Settings = { ...defaults, ...options };
-  const { platform } = options;
+export function createEngine(settings: Settings, rest: Rest): Engine {
+  const { platform } = settings;
   const emitter = createEmitter<ClientEvents>();
   let connected: Connected | undefined;
-  const requests = createRequests(platform, settings.requestTimeoutMs, (text) => connection.send(text));
+  const frameBytesMax = (): number => connected?.limits.maxFrameBytes ?? settings.frameBytesMax;
+  const requests = createRequests(platform, settings.requestTimeoutMs, frameBytesMax, (text) => connection.send(text));
   const shared: Shared = {
     platform,
     request: requests.request,
@@ -48,11 +48,11 @@ export function createEngine(options: ClientOptions, rest: Rest): Engine {
     onError: (error) => {
       emitter.emit("error", error);
     },
-    frameBytesMax: () => connected?.limits.maxFrameBytes ?? defaults.frameBytesMax,
+    frameBytesMax,
   };
   const account = createAccount((conversation, effects, before) => {
     afterStep(engine, settings, conversation, effects, before);
-  });
+  }, shared.onError);
   const receipts = createReceipts({ ...shared, coalesceMs: settings.receiptsCoalesceMs });
   const outbox = outboxOf(settings, shared, account, emitter);
   const sync: Sync = createSync({
@@ -128,6 +128,7 @@ function outboxOf(settings: Settings, shared: Shared, account: Account, emitter:
     store: settings.storage ?? memoryOutboxStore(),
     entriesMax: settings.outboxMax,
     inFlightMax: settings.inFlightMax,
+    storeTimeoutMs: settings.requestTimeoutMs,
     onChange: (message) => {
       account.apply(message.conversationId, { kind: "pending", message });
       emitter.emit("pending", message);

@@ -89,17 +89,53 @@ export function retryable(code: ErrorCode): "later" | "bounded" | "never" {
   }
 }
 
-/** From an `error` frame's payload (`code`) or a REST body (`error`). A code that is not known here counts as INTERNAL. */
-export function errorFrom(body: unknown, fallback: string): ParleyError {
-  if (!isRecord(body)) return new ParleyError("INTERNAL", fallback);
+/**
+ * From an `error` frame's payload (`code`) or a REST body (`error`). A code that is not known here, or none at all, counts
+ * as `otherwise`.
+ */
+export function errorFrom(body: unknown, fallback: string, otherwise: ErrorCode = "INTERNAL"): ParleyError {
+  if (!isRecord(body)) return new ParleyError(otherwise, fallback);
   const named = body.code ?? body.error;
   const code = serverCodes.find((known) => known === named);
   const message = typeof body.message === "string" ? body.message : fallback;
-  const { retryAfter, details } = body;
-  return new ParleyError(code ?? "INTERNAL", code === undefined ? `${String(named)}: ${message}` : message, {
-    ...(typeof retryAfter === "number" ? { retryAfterMs: retryAfter * 1000 } : {}),
+  const { details } = body;
+  const retryAfterMs = millisecondsOf(body.retryAfter, 1000);
+  return new ParleyError(code ?? otherwise, code === undefined ? `${String(named)}: ${message}` : message, {
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(Array.isArray(details) ? { details: details.filter(isDetail) } : {}),
   });
+}
+
+/** How long a server asks to wait; undefined for what is no such thing. */
+export const millisecondsOf = (value: unknown, unitMs: number): number | undefined =>
+  typeof value === "number" && value >= 0 ? value * unitMs : undefined;
+
+/** What an HTTP status says where the body does not: it comes from a proxy then. */
+export function codeOfStatus(status: number): ErrorCode {
+  switch (status) {
+    case 400:
+      return "INVALID_MESSAGE";
+    case 401:
+      return "UNAUTHORIZED";
+    case 403:
+      return "FORBIDDEN";
+    case 404:
+      return "NOT_FOUND";
+    case 405:
+      return "METHOD_NOT_ALLOWED";
+    case 409:
+      return "CONFLICT";
+    case 413:
+      return "TOO_LARGE";
+    case 429:
+      return "RATE_LIMITED";
+    case 502:
+    case 503:
+    case 504:
+      return "UNAVAILABLE";
+    default:
+      return "INTERNAL";
+  }
 }
 
 const isDetail = (value: unknown): value is ErrorDetail =>

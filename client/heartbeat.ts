@@ -1,6 +1,9 @@
-import { asParleyError, type ParleyError } from "./errors.js";
+import { asParleyError, type ErrorCode, type ParleyError } from "./errors.js";
 import type { Platform } from "./platform.js";
 import type { Frame } from "./protocol.js";
+
+/** A refusal is an answer, and a bound of our own says nothing about the other side. */
+const silence: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["TIMEOUT", "DISCONNECTED"]);
 
 /** Says that this side lives, and notices when the other does not: sockets may die without a word. */
 export function createHeartbeat(options: {
@@ -15,8 +18,11 @@ export function createHeartbeat(options: {
     try {
       await options.request("heartbeat", {});
     } catch (thrown) {
-      if (mine === generation) options.onLost(asParleyError(thrown, "DISCONNECTED", "heartbeat"));
-      return;
+      const error = asParleyError(thrown, "DISCONNECTED", "heartbeat");
+      if (silence.has(error.code)) {
+        if (mine === generation) options.onLost(error);
+        return;
+      }
     }
     if (mine === generation) schedule(intervalMs, mine);
   };

@@ -1,16 +1,21 @@
+import { inTime } from "./abort.js";
 import { fullJitterMs, type Backoff } from "./backoff.js";
 import type { Me, PendingMessage } from "./conversation.js";
 import { ParleyError, asParleyError, retryable } from "./errors.js";
-import { outboxKey, type OutboxStore, type StoredMessage } from "./outbox-store.js";
+import { copyOf } from "./json.js";
+import { isStoredMessage, outboxKey, type OutboxStore, type StoredMessage } from "./outbox-store.js";
 import type { Platform } from "./platform.js";
-import type { Frame, MessageAck, NewMessage } from "./protocol.js";
+import { isMessageAck, type Frame, type MessageAck, type NewMessage } from "./protocol.js";
 
 /**
  * Own messages until they are settled: by their ack (duplicate or not), by their own `message.new`, or by a refusal that
  * no repetition changes. Whatever else happens, they are sent again, oldest first, with the same key and content.
  */
 export type Outbox = {
-  /** Rejects by `accepted` only: OVERLOADED when full, DUPLICATE_MESSAGE for a pending key with other content. */
+  /**
+   * Rejects by `accepted` only: OVERLOADED when full, DUPLICATE_MESSAGE for a pending key with other content,
+   * INVALID_MESSAGE for what is no JSON. What is sent is the message as it is now, whatever becomes of the object.
+   */
   readonly send: (message: StoredMessage) => Promise<MessageAck>;
   /** Forgets a refused message. */
   readonly discard: (conversationId: string, clientMessageId: string) => void;
@@ -33,8 +38,8 @@ export type OutboxOptions = {
   readonly entriesMax: number;
   /** Messages under way at once. 1 keeps the order even when the server refuses one for a while. */
   readonly inFlightMax: number;
-  /** Bytes of a frame that the server takes. */
-  readonly frameBytesMax: () => number;
+  /** What the store may take for an answer; beyond it the messages go out without. */
+  readonly storeTimeoutMs: number;
   readonly onChange: (message: PendingMessage) => void;
   readonly onDiscard: (message: StoredMessage) => void;
   readonly onError: (error: ParleyError) => void;
@@ -52,8 +57,6 @@ type Entry = {
 
 /** Attempts at a message on which the server breaks down. */
 const defectsMax = 5;
-/** What a frame has around its payload: type, id, punctuation. */
-const envelopeBytes = 100;
 
 export function createOutbox(options: OutboxOptions): Outbox {
   const { platform } = options;
@@ -76,11 +79,24 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const report = (thrown: unknown): void => {
     options.onError(asParleyError(thrown, "STORAGE", "the outbox's store failed"));
   };
+  /** Whatever the store does: throw, reject, never answer. It is an application's, and must not hold messages back. */
+  const ask = <A>(work: () => Promise<A>): Promise<A> =>
+    inTime(
+      platform,
+      new Promise<A>((resolve) => {
+        resolve(work());
+      }),
+      options.storeTimeoutMs,
+      () => new ParleyError("STORAGE", `the outbox's store has not answered within ${options.storeTimeoutMs} ms`),
+    );
+  const unstore = ({ conversationId, clientMessageId }: StoredMessage): void => {
+    ask(() => options.store.remove(conversationId, clientMessageId)).catch(report);
+  };
   const forget = (entry: Entry): void => {
     const { message } = entry;
     enter(entry, "settled");
     entries.delete(outboxKey(message.conversationId, message.clientMessageId));
-    options.store.remove(message.conversationId, message.clientMessageId).catch(report);
+    unstore(message);
   };
 
   const accept = (entry: Entry, ack: MessageAck): void => {
@@ -91,9 +107,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     flush();
   };
   const fail = (entry: Entry, error: ParleyError): void => {
-    const { message } = entry;
     enter(entry, "failed");
-    options.store.remove(message.conversationId, message.clientMessageId).catch(report);
+    unstore(entry.message);
     show(entry, { kind: "failed", error });
     entry.reject(error);
     flush();
@@ -127,18 +142,16 @@ export function createOutbox(options: OutboxOptions): Outbox {
   };
 
   const transmit = (key: string, entry: Entry): void => {
-    const bytes = new TextEncoder().encode(JSON.stringify(entry.message)).length + envelopeBytes;
-    if (bytes > options.frameBytesMax()) {
-      fail(entry, new ParleyError("TOO_LARGE", `${bytes} bytes are more than a frame takes`));
-      return;
-    }
     enter(entry, "sent");
     entry.attempts += 1;
     show(entry, { kind: "sent" });
     const attempt = entry.attempts;
     options.request("message.send", entry.message).then(
       (answer) => {
-        if (entries.get(key) === entry && entry.phase !== "failed") accept(entry, answer.payload as MessageAck);
+        if (!isMessageAck(answer)) {
+          const error = new ParleyError("PROTOCOL", "the answer to a message is no acknowledgement");
+          if (attempt === entry.attempts) onFailure(entry, error);
+        } else if (entries.get(key) === entry && entry.phase !== "failed") accept(entry, answer.payload as MessageAck);
       },
       (thrown: unknown) => {
         // An older attempt's failure says nothing about the one that is under way.
@@ -171,43 +184,55 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return entry;
   };
 
-  const restore = async (): Promise<void> => {
-    let stored: readonly StoredMessage[] = [];
-    try {
-      stored = await options.store.load();
-    } catch (thrown) {
-      report(thrown);
-    }
-    // Messages of this run that were faster than the store come behind those of an earlier one.
-    const newer = [...entries];
+  /** Messages of this run that were faster than the store come behind those of an earlier one. */
+  const takeOver = (stored: unknown): void => {
+    if (closed) return;
+    if (!Array.isArray(stored)) throw new ParleyError("STORAGE", "the outbox's store gave no list");
+    const newer = new Map(entries);
     entries.clear();
-    for (const message of stored) {
+    for (const message of stored as readonly unknown[]) {
+      if (!isStoredMessage(message)) {
+        report(new ParleyError("STORAGE", "the outbox's store has an entry that is no message"));
+        continue;
+      }
       const key = outboxKey(message.conversationId, message.clientMessageId);
       // Whether it was sent before is unknown: its acceptance may be an old one.
-      if (!newer.some(([known]) => known === key)) add(message, "waiting").attempts = 1;
+      if (!newer.has(key)) add(message, "waiting").attempts = 1;
     }
     for (const [key, entry] of newer) entries.set(key, entry);
-    restored = true;
-    flush();
   };
-  void restore();
+  // Also when it comes too late for the first messages.
+  ask(async () => {
+    takeOver(await options.store.load());
+    flush();
+  })
+    .catch(report)
+    .finally(() => {
+      restored = true;
+      flush();
+    });
 
   return {
-    send: (message) => {
+    send: (given) => {
+      if (closed) return rejected(new ParleyError("CLOSED", "the client was closed"));
+      let message: StoredMessage;
+      try {
+        message = copyOf(given);
+      } catch (thrown) {
+        return rejected(asParleyError(thrown, "INVALID_MESSAGE", "the message"));
+      }
       const key = outboxKey(message.conversationId, message.clientMessageId);
       const known = entries.get(key);
       if (known !== undefined && known.phase !== "failed") {
         if (JSON.stringify(known.message) === JSON.stringify(message)) return known.accepted;
         return rejected(new ParleyError("DUPLICATE_MESSAGE", "this key is pending with other content"));
       }
-      entries.delete(key);
-      if (closed) return rejected(new ParleyError("CLOSED", "the client was closed"));
-      if (entries.size >= options.entriesMax) {
+      if (entries.size - (known === undefined ? 0 : 1) >= options.entriesMax) {
         return rejected(new ParleyError("OVERLOADED", `${options.entriesMax} messages are waiting`));
       }
+      entries.delete(key);
       const entry = add(message, "storing");
-      options.store
-        .put(message)
+      ask(() => options.store.put(message))
         .catch(report)
         .finally(() => {
           if (entry.phase === "storing") enter(entry, "waiting");

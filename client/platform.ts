@@ -1,9 +1,12 @@
 /** What the library needs from where it runs; everything else in it is plain ECMAScript. */
 export type Platform = {
-  /** Opens a WebSocket. `onClose` is called exactly once, also when it never opened (code 1006). */
+  /**
+   * Opens a WebSocket. `onClose` is called exactly once, also when it never opened (code 1006), and not when this throws:
+   * a page may not be allowed to.
+   */
   readonly openSocket: (url: string, protocols: readonly string[], handlers: SocketHandlers) => Socket;
   readonly fetch: (url: string, request: HttpRequest) => Promise<HttpAnswer>;
-  /** Calls back once after `delayMs`; the result cancels it. */
+  /** Calls back once after `delayMs`, however long; the result cancels it. */
   readonly startTimer: (callback: () => void, delayMs: number) => () => void;
   /** From 0 (inclusive) to 1 (exclusive). */
   readonly random: () => number;
@@ -37,6 +40,9 @@ export type WebSocketClass = new (
   addEventListener(type: "error", listener: (event: object) => void): void;
 };
 
+/** 24.8 days. What is longer fires at once: it is kept in 31 bits. */
+const timeoutMsMax = 2 ** 31 - 1;
+
 /** The platform of every modern runtime, with the WebSocket given. */
 export function platformWith(WebSocketOf: WebSocketClass): Platform {
   return {
@@ -61,7 +67,7 @@ export function platformWith(WebSocketOf: WebSocketClass): Platform {
     },
     fetch: (url, request) => fetch(url, request),
     startTimer: (callback, delayMs) => {
-      const timer = setTimeout(callback, delayMs);
+      const timer = setTimeout(callback, Math.min(delayMs, timeoutMsMax));
       return () => {
         clearTimeout(timer);
       };

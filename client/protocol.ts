@@ -104,6 +104,13 @@ export type MessageAck = {
   readonly timestamp: number;
   readonly duplicate: boolean;
 };
+
+/** Whether an answer says that a message is durable: nothing else takes it out of the outbox. */
+export function isMessageAck(frame: Frame): boolean {
+  const { clientMessageId, conversationId, messageId, sequence, pos } = frame.payload;
+  const named = [clientMessageId, conversationId, messageId].every((name) => typeof name === "string");
+  return frame.type === "message.ack" && named && Number.isSafeInteger(sequence) && Number.isSafeInteger(pos);
+}
 export type Ack = { readonly conversationId?: string; readonly pos?: number };
 
 type Change<Type extends string, Payload> = {
@@ -193,6 +200,16 @@ export type Connected = {
     readonly messagesPerMinute: number;
   };
 };
+
+/** undefined: it lacks what a connection needs. */
+export function connectedFrom(payload: Frame["payload"]): Connected | undefined {
+  const { userId, deviceId, epoch, heartbeatInterval, limits } = payload;
+  const named = [userId, deviceId, epoch].every((name) => typeof name === "string" && name !== "");
+  const bounded = isRecord(limits) && isPositive(limits.maxFrameBytes) && isPositive(heartbeatInterval);
+  return named && bounded ? (payload as Connected) : undefined;
+}
+
+const isPositive = (value: unknown): boolean => typeof value === "number" && value > 0;
 
 export type SyncRequest = {
   readonly epoch?: string;

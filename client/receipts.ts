@@ -1,6 +1,5 @@
 import { fullJitterMs, type Backoff } from "./backoff.js";
-import type { ParleyError } from "./errors.js";
-import { asParleyError, retryable } from "./errors.js";
+import { ParleyError, asParleyError, retryable } from "./errors.js";
 import type { Platform } from "./platform.js";
 import type { Frame } from "./protocol.js";
 
@@ -36,6 +35,10 @@ export function createReceipts(options: ReceiptsOptions): Receipts {
   };
   return {
     mark: (kind, conversationId, upToSequence) => {
+      if (!Number.isSafeInteger(upToSequence)) {
+        options.onError(new ParleyError("INVALID_MESSAGE", `${upToSequence} is no sequence to have ${kind} up to`));
+        return;
+      }
       senders[kind].mark(conversationId, upToSequence);
       // Read implies delivered: the server raises both, so ours need not be sent.
       if (kind === "read") senders.delivered.settle(conversationId, upToSequence);
@@ -84,7 +87,11 @@ function createSender(type: string, options: ReceiptsOptions) {
       batchMax = 1;
       return 0;
     }
-    for (const [conversationId, upToSequence] of batch) settle(conversationId, upToSequence);
+    for (const [conversationId, upToSequence] of batch) {
+      settle(conversationId, upToSequence);
+      // It was wrong: one below it may be right.
+      if (marked.get(conversationId) === upToSequence) marked.delete(conversationId);
+    }
     options.onError(error);
     return 0;
   };

@@ -1,6 +1,7 @@
 import {
   bounds,
   emptyConversation,
+  withoutPending,
   type ConversationEffect,
   type ConversationInput,
   type ConversationState,
@@ -11,7 +12,14 @@ import {
 import { applyChange, membershipOf } from "./changes.js";
 import { conversationAfterSignal, inboxAfterRead } from "./inbox.js";
 import { boundMessages, mergeMessages } from "./messages.js";
-import type { ChangeFrame, InboxState, SignalFrame, Summary, SyncEntry } from "./protocol.js";
+import {
+  isChange,
+  type ChangeFrame,
+  type InboxState,
+  type SignalFrame,
+  type Summary,
+  type SyncEntry,
+} from "./protocol.js";
 
 /**
  * The one reducer: live frames, missed changes, history and own pending messages all come through here. Whatever order,
@@ -46,7 +54,7 @@ export function step(conversation: ConversationState, input: ConversationInput, 
     case "pending":
       return { conversation: withPending(conversation, input.message), effects: [] };
     case "discard": {
-      const pending = conversation.pending.filter(({ clientMessageId }) => clientMessageId !== input.clientMessageId);
+      const pending = withoutPending(conversation.pending, input.clientMessageId);
       return { conversation: { ...conversation, pending }, effects: [] };
     }
   }
@@ -94,7 +102,8 @@ function afterEntry(before: ConversationState, entry: SyncEntry, me: Me): Step {
   const effects: ConversationEffect[] = [];
   let conversation = before;
   for (const frame of entry.changes) {
-    if (frame.payload.pos <= conversation.pos) continue;
+    // A newer server's change: its `pos` counts, and the entry has that.
+    if (!isChange(frame) || frame.payload.pos <= conversation.pos) continue;
     conversation = applyChange(conversation, frame, me);
     effects.push({ kind: "change", frame, live: false });
   }
@@ -171,14 +180,14 @@ function mergedInbox(conversation: ConversationState, state: InboxState, me: Me)
 }
 
 function withPending(conversation: ConversationState, message: PendingMessage): ConversationState {
-  const others = conversation.pending.filter(({ clientMessageId }) => clientMessageId !== message.clientMessageId);
+  const { clientMessageId, status } = message;
   // Its frame has been here already, and took it away.
-  const shown = message.status.kind === "accepted" && message.status.ack.pos <= conversation.pos;
-  if (shown) return { ...conversation, pending: others };
-  const known = others.length < conversation.pending.length;
-  const pending = known
-    ? conversation.pending.map((one) => (one.clientMessageId === message.clientMessageId ? message : one))
-    : [...conversation.pending, message];
+  const shown = status.kind === "accepted" && status.ack.pos <= conversation.pos;
+  if (shown) return { ...conversation, pending: withoutPending(conversation.pending, clientMessageId) };
+  // Thousands may wait, and each comes here several times: one copy, and a search that ends where it finds.
+  const pending = [...conversation.pending];
+  const index = pending.findIndex((one) => one.clientMessageId === clientMessageId);
+  pending[index === -1 ? pending.length : index] = message;
   return { ...conversation, pending };
 }
 

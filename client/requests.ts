@@ -1,10 +1,14 @@
 import { ParleyError, errorFrom } from "./errors.js";
 import type { Frame } from "./protocol.js";
+import { assertFits, jsonOf } from "./json.js";
 import type { Platform } from "./platform.js";
 
 /** Requests over the socket, each with its one answer. */
 export type Requests = {
-  /** Rejects with ParleyError: the server's, TIMEOUT, DISCONNECTED or OVERLOADED. */
+  /**
+   * Rejects with ParleyError: the server's, TIMEOUT, DISCONNECTED or OVERLOADED; TOO_LARGE instead of losing the connection
+   * to it, INVALID_MESSAGE for what is no JSON.
+   */
   readonly request: (type: string, payload: object) => Promise<Frame>;
   /** Whether the frame was the answer to a request. */
   readonly settle: (frame: Frame) => boolean;
@@ -24,6 +28,8 @@ const requestsMax = 1000;
 export function createRequests(
   platform: Platform,
   requestTimeoutMs: number,
+  /** Bytes of a frame that the server takes. */
+  frameBytesMax: () => number,
   /** false: there is no connection. */
   send: (text: string) => boolean,
 ): Requests {
@@ -46,7 +52,9 @@ export function createRequests(
         }
         lastId += 1;
         const id = String(lastId);
-        if (!send(JSON.stringify({ type, id, payload }))) {
+        const text = jsonOf({ type, id, payload });
+        assertFits(text, frameBytesMax());
+        if (!send(text)) {
           reject(new ParleyError("DISCONNECTED", "there is no connection"));
           return;
         }

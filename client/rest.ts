@@ -1,8 +1,9 @@
-import { abortable, abortedBy, type CallOptions } from "./abort.js";
-import { ParleyError, asParleyError, errorFrom } from "./errors.js";
+import { abortable, abortedBy, inTime, type CallOptions } from "./abort.js";
+import { ParleyError, asParleyError, codeOfStatus, errorFrom } from "./errors.js";
+import { jsonOf } from "./json.js";
 import { isRecord, type Conversation, type Message, type Role, type Settings, type Summary } from "./protocol.js";
-import type { Platform } from "./platform.js";
-import type { TokenSource } from "./connection.js";
+import type { HttpRequest, Platform } from "./platform.js";
+import { tokenFrom, type TokenSource } from "./token.js";
 
 export type Group = {
   readonly name: string;
@@ -61,6 +62,7 @@ export type Rest = {
 
 export type RestOptions = {
   readonly platform: Platform;
+  /** Without a slash at its end. */
   readonly url: string;
   readonly token: TokenSource;
   readonly requestTimeoutMs: number;
@@ -76,41 +78,50 @@ export type Call = (
 ) => Promise<unknown>;
 
 export function createCall({ platform, url, requestTimeoutMs }: Omit<RestOptions, "token">): Call {
-  const base = `${url.replace(/\/+$/, "")}/api/v1`;
+  const ask = async (url: string, request: HttpRequest) => {
+    const answer = await platform.fetch(url, request);
+    return { status: answer.status, text: await answer.text() };
+  };
   return async (token, method, path, body, signal) => {
     if (signal?.aborted) throw abortedBy(signal);
+    const json = body === undefined ? {} : { body: jsonOf(body) };
     const ended = new AbortController();
-    const end = (): void => {
-      ended.abort();
+    const request: HttpRequest = {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...json,
+      signal: ended.signal,
     };
-    const stopTimer = platform.startTimer(end, requestTimeoutMs);
-    signal?.addEventListener("abort", end);
+    const late = (): ParleyError =>
+      new ParleyError("TIMEOUT", `${method} ${path} had no answer within ${requestTimeoutMs} ms`);
     try {
-      const answer = await platform.fetch(`${base}${path}`, {
-        method,
-        headers: {
-          authorization: `Bearer ${token}`,
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: ended.signal,
-      });
-      const text = await answer.text();
+      // Not left to the fetch: it need not heed the signal.
+      const asked = inTime(platform, ask(`${url}/api/v1${path}`, request), requestTimeoutMs, late);
+      const { status, text } = await abortable(asked, { signal });
       const content: unknown = text === "" ? undefined : parseJson(text);
-      if (answer.status >= 200 && answer.status < 300) return content;
-      throw errorFrom(content, `${method} ${path} answered ${answer.status}`);
+      if (status >= 200 && status < 300) return content;
+      throw errorFrom(content, `${method} ${path} answered ${status}`, codeOfStatus(status));
     } catch (thrown) {
-      if (signal?.aborted) throw abortedBy(signal);
-      if (ended.signal.aborted) {
-        throw new ParleyError("TIMEOUT", `${method} ${path} had no answer within ${requestTimeoutMs} ms`);
-      }
       throw asParleyError(thrown, "DISCONNECTED", `${method} ${path}`);
     } finally {
-      stopTimer();
-      signal?.removeEventListener("abort", end);
+      ended.abort();
     }
   };
 }
+
+/** A token for REST or the connection that goes on. Rejects with ParleyError. */
+export const tokenWith =
+  ({ platform, token, requestTimeoutMs }: Omit<RestOptions, "url">) =>
+  (rejected: boolean): Promise<string> =>
+    inTime(
+      platform,
+      tokenFrom(token, { rejected }),
+      requestTimeoutMs,
+      () => new ParleyError("TIMEOUT", `token() gave none within ${requestTimeoutMs} ms`),
+    );
 
 /** Asks the server over HTTP why it refuses this token; undefined when it does not, or cannot be reached either. */
 export function probeWith(options: Omit<RestOptions, "token">): (token: string) => Promise<ParleyError | undefined> {
@@ -129,14 +140,15 @@ export function probeWith(options: Omit<RestOptions, "token">): (token: string) 
 
 export function createRest(options: RestOptions): Rest {
   const callWith = createCall(options);
+  const tokenOf = tokenWith(options);
   /** A refused token is fetched anew once: it may have expired since the last call. */
   const attempt = async (method: string, path: string, body: object | undefined, signal: AbortSignal | undefined) => {
-    const token = await options.token({ rejected: false });
+    const token = await tokenOf(false);
     try {
       return await callWith(token, method, path, body, signal);
     } catch (error) {
       if (!(error instanceof ParleyError) || error.code !== "UNAUTHORIZED") throw error;
-      return callWith(await options.token({ rejected: true }), method, path, body, signal);
+      return callWith(await tokenOf(true), method, path, body, signal);
     }
   };
   // Fetching the token is part of what one may give up waiting for.
@@ -162,8 +174,11 @@ export function createRest(options: RestOptions): Rest {
       const path = `${conversationPath(conversationId)}/members/${encodeURIComponent(userId)}`;
       await call("DELETE", path, undefined, more);
     },
-    history: (conversationId, page = {}, more = {}) =>
-      get(`${conversationPath(conversationId)}/messages${queryOf(page)}`, more),
+    history: async (conversationId, page = {}, more = {}) => {
+      const answer = await get<HistoryPage>(`${conversationPath(conversationId)}/messages${queryOf(page)}`, more);
+      if (!Array.isArray(answer.messages)) throw new ParleyError("PROTOCOL", "the answer has no messages");
+      return answer;
+    },
     me: (more) => get("/me", more),
     user: (userId, more) => get(`/users/${encodeURIComponent(userId)}`, more),
   };

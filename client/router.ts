@@ -3,7 +3,7 @@ import type { Emitter } from "./emitter.js";
 import { errorFrom } from "./errors.js";
 import type { ClientEvents } from "./events.js";
 import type { Outbox } from "./outbox.js";
-import { conversationOf, isChange, isSignal, type Frame, type MessageAck } from "./protocol.js";
+import { conversationOf, isChange, isMessageAck, isSignal, type Frame, type MessageAck } from "./protocol.js";
 import type { Requests } from "./requests.js";
 import type { Sync } from "./sync.js";
 
@@ -18,7 +18,8 @@ export type Route = {
 /** Takes each frame after `connected` to where it belongs. */
 export function routeFrame(to: Route, frame: Frame): void {
   if (isChange(frame)) {
-    to.account.apply(conversationOf(frame), { kind: "live", frame });
+    const conversationId = conversationOf(frame);
+    if (!to.account.apply(conversationId, { kind: "live", frame })) to.sync.require(conversationId);
     if (to.account.gapped.size > 0) to.sync.wake();
     return;
   }
@@ -37,7 +38,7 @@ function routeOther(to: Route, frame: Frame): void {
   switch (frame.type) {
     case "message.ack":
       // For an attempt that was given up as too slow: it settles the message just as well.
-      to.outbox.onAck(frame.payload as MessageAck);
+      if (isMessageAck(frame)) to.outbox.onAck(frame.payload as MessageAck);
       return;
     case "sync.required": {
       const { conversationId } = frame.payload;

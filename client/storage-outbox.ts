@@ -1,5 +1,4 @@
-import { outboxKey, type OutboxStore, type StoredMessage } from "./outbox-store.js";
-import { isRecord } from "./protocol.js";
+import { isStoredMessage, outboxKey, type OutboxStore, type StoredMessage } from "./outbox-store.js";
 
 /** What is needed of `localStorage`; anything that keeps texts by key and lists its keys will do. */
 export type KeyValueStore = {
@@ -102,8 +101,5 @@ function messageFrom(value: string): StoredMessage | undefined {
   } catch {
     return undefined; // the caller reports it
   }
-  if (!isRecord(parsed)) return undefined;
-  const { conversationId, clientMessageId, content } = parsed;
-  const whole = typeof conversationId === "string" && typeof clientMessageId === "string" && isRecord(content);
-  return whole ? (parsed as StoredMessage) : undefined;
+  return isStoredMessage(parsed) ? parsed : undefined;
 }

@@ -92,7 +92,10 @@ export function createSync(options: SyncOptions): Sync {
   const applyAnswer = (answer: SyncResult, mine: number): void => {
     for (const entry of answer.conversations) {
       const { conversationId } = entry;
-      account.apply(conversationId, { kind: "entry", entry });
+      if (!account.apply(conversationId, { kind: "entry", entry })) {
+        // What cannot be read is not asked for again and again: history has what became of it.
+        account.apply(conversationId, { kind: "entry", entry: { ...entry, changes: [], reset: true } });
+      }
       // A reset drops what live frames brought since the request was made: ask for that part again.
       if (entry.hasMore || (entry.reset && movedSinceRequest.has(conversationId))) suspected.add(conversationId);
       const known = account.conversations.get(conversationId);
