@@ -24,11 +24,19 @@ export const createAdmission = ({ app, shared, metrics, clock, ids, logger, conf
     enter: () => void | Promise<void>,
   ): Promise<Failure | undefined> => {
     const { connectionId, actor, deviceType } = connection;
-    const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: actor };
+    const ask = () => {
+      const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: actor };
+      return shared.deviceConnected({ deviceType, ...issued(issuedAt) }, context);
+    };
     try {
-      const registered = await shared.deviceConnected({ deviceType, ...issued(issuedAt) }, context);
+      const removalsBefore = shared.removalsTold();
+      const registered = await ask();
       if (E.isLeft(registered)) return registered.left;
       await enter();
+      // From now on a removal finds the connection. One that was told before found none, and may be later in the log than
+      // the answer.
+      const again = shared.removalsTold() === removalsBefore ? registered : await ask();
+      if (E.isLeft(again)) return again.left;
       await app.head();
       return undefined;
     } catch (error) {

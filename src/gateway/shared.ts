@@ -32,6 +32,8 @@ export type Shared = {
   readonly deviceRemoved: (userId: string, deviceId: string) => void;
   /** Removals may have been missed: every device is looked at in the log when it calls next. */
   readonly removalsMissed: () => void;
+  /** Grows whenever a removal is told or may have been missed: what the log said before is not believed after it. */
+  readonly removalsTold: () => number;
 };
 
 /** `iat` of the token, Unix milliseconds: a removed device comes back only with one that is newer. */
@@ -73,7 +75,7 @@ const crowded = (): Rejection => ({
   retryAfter: bounds.retryAfterS + Math.floor(Math.random() * 10),
 });
 
-type Devices = Pick<Shared, "deviceConnected" | "deviceCalled" | "deviceRemoved" | "removalsMissed">;
+type Devices = Pick<Shared, "deviceConnected" | "deviceCalled" | "deviceRemoved" | "removalsMissed" | "removalsTold">;
 
 const createDevices = (app: Application, wrote: Shared["wrote"]): Devices => {
   /** Oldest sighting first. To forget one costs a look-up when it calls again. */
@@ -109,6 +111,7 @@ const createDevices = (app: Application, wrote: Shared["wrote"]): Devices => {
       removals++;
       known.clear();
     },
+    removalsTold: () => removals,
   };
 };
 

@@ -1,9 +1,10 @@
 import { describe, expect, it, vi } from "vitest";
 import { createGate } from "../../src/gateway/gate.js";
+import { createHub } from "../../src/gateway/hub.js";
 import { createReadYourWrites } from "../../src/gateway/read-your-writes.js";
 import { createWaves } from "../../src/gateway/waves.js";
 import { foreignFrames } from "../kit/malformed.js";
-import { createConnection, createGatewayKit } from "./dispatch-kit.js";
+import { createConnection, createGatewayKit, createMemoryApp } from "./dispatch-kit.js";
 
 const online = async (userId = "alice", kit = createGatewayKit()) => {
   const client = createConnection(userId);
@@ -84,6 +85,55 @@ describe("opening", () => {
     const suspended = await online("suspended");
     expect(suspended.frames).toMatchObject([{ type: "error", payload: { code: "FORBIDDEN" } }]);
     expect(suspended.closes).toEqual([4401]);
+  });
+
+  it("ends with 4401 when the device is removed between the log's answer and its entering", async () => {
+    const memory = createMemoryApp();
+    const { registerDevice } = memory.app.commands;
+    /** What the log has answered comes after what is told of it meanwhile. */
+    let told: (() => Promise<void>) | undefined;
+    const late: typeof registerDevice = async (command, context) => {
+      const answer = await registerDevice(command, context);
+      const news = told;
+      told = undefined;
+      await news?.();
+      return answer;
+    };
+    const kit = createGatewayKit({
+      ...memory,
+      app: { ...memory.app, commands: { ...memory.app.commands, registerDevice: late } },
+    });
+    const hub = createHub();
+    const open = async (deviceId: string, issuedAt: number) => {
+      const client = createConnection("alice", deviceId);
+      const { connection } = client;
+      const claims = { ...connection.actor, expiresAt: Infinity, issuedAt };
+      const enter = (): void =>
+        void hub.register({
+          ...connection,
+          send: (frame) => {
+            connection.send(frame.toString());
+          },
+        });
+      await kit.dispatcher.opened(connection, claims, { enter });
+      return client;
+    };
+    const remove = async (deviceId: string): Promise<void> => {
+      const context = { commandId: "c", correlationId: "c", now: 50, by: { userId: "alice", deviceId: "phone" } };
+      await kit.app.commands.removeDevice({ deviceId }, context);
+      kit.shared.deviceRemoved("alice", deviceId);
+      hub.disconnect("alice", deviceId);
+    };
+    told = () => remove("lost");
+    const lost = await open("lost", 1);
+    expect([lost.closes, lost.types()]).toEqual([[4401], ["error"]]);
+    const back = await open("lost", 51);
+    expect([back.closes, back.types()]).toEqual([[], ["connected"]]);
+    told = () => {
+      kit.shared.removalsMissed();
+      return Promise.resolve();
+    };
+    expect((await open("laptop", 1)).closes).toEqual([]);
   });
 });
 
