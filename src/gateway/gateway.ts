@@ -188,7 +188,7 @@ const socketEvents = (
     const { connection } = socket;
     live.add(socket);
     const enter = (): void | Promise<void> => {
-      if (!live.has(socket)) return;
+      if (!socket.outbox.isOpen()) return;
       const { replaced, reconnect } = hub.register(connection);
       replaced?.close(closeCodes.replaced.code, closeCodes.replaced.reason);
       if (reconnect) metrics.reconnected();

@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import type { Dispatching } from "../../src/gateway/gateway.js";
 import { startTestGateway, openClient, upgradeHeaders, wsUrl, type TestGateway } from "./gateway-kit.js";
 
 let server: TestGateway;
@@ -70,6 +71,22 @@ describe("a device", () => {
 });
 
 describe("opening and ticking", () => {
+  it("lets nobody in who is being closed already: the device keeps the connection that it has", async () => {
+    let opened = 0;
+    const opening: Dispatching["opened"] = async (connection, _claims, { enter }) => {
+      // Its token ended while the log was asked.
+      if (++opened === 2) connection.close(4401, "token expired");
+      await enter?.();
+    };
+    server = await startTestGateway({ dispatcher: { opened: opening } });
+    const first = await server.client("alice");
+    const late = await server.client("alice");
+    expect((await late.closed).code).toBe(4401);
+    expect(server.hub.size()).toBe(1);
+    server.hub.deliver([{ recipients: ["alice"], frame: "still here" }]);
+    expect(await first.next(0)).toBe("still here");
+  });
+
   it("closes with 1011 what cannot be opened", async () => {
     server = await startTestGateway({ dispatcher: { opened: () => Promise.reject(new Error("a defect")) } });
     const client = await server.client("alice");
