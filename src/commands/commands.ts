@@ -1,5 +1,6 @@
 import type { Either } from "../domain/kernel/fp.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
+import type { Actor } from "../domain/kernel/ids.js";
 import type { DeviceType, Privacy } from "../domain/user/user.events.js";
 import type { Preferences } from "../domain/user/user.js";
 import type { ContentType, Role, Settings } from "../domain/conversation/conversation.events.js";
@@ -17,6 +18,8 @@ export type Commands = {
     command: { deviceType?: DeviceType; tokenIssuedAt?: number; connectedDevices?: readonly string[] },
     context: CommandContext,
   ) => Outcome<Written>;
+  /** Whether a device that came in with a token issued then (Unix milliseconds) may stay. Rejects when the log does not answer. */
+  readonly mayStay: (device: Actor & { readonly tokenIssuedAt?: number }) => Promise<boolean>;
   readonly startDirect: (command: { peerId: string }, context: CommandContext) => Outcome<Started>;
   readonly startGroup: (command: StartGroup, context: CommandContext) => Outcome<Started>;
   readonly addMembers: (

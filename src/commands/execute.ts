@@ -6,7 +6,7 @@ import { E, type Either } from "../domain/kernel/fp.js";
 import { directConversationId, groupConversationId } from "../domain/kernel/ids.js";
 import { limits } from "../domain/kernel/limits.js";
 import { conversationNotFound, formerMember, reject, type Rejection } from "../domain/rejections.js";
-import { preferencesOf, privacyOf } from "../domain/user/user.js";
+import { isStillIn, preferencesOf, privacyOf } from "../domain/user/user.js";
 import type { AdvanceReceipts, Commands, StartGroup } from "./commands.js";
 import { needsNoLookUp, prepareWith } from "./look-up.js";
 import { createMessageCommands } from "./messages.js";
@@ -104,6 +104,10 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
         ...command,
         context,
       }),
+
+    // Asked when a removal may have been missed: only what the log has now is an answer.
+    mayStay: async ({ userId, deviceId, tokenIssuedAt }) =>
+      isStillIn(await users.current(userId, 0), deviceId, tokenIssuedAt),
 
     removeDevice: (command, context) => users.submit(context.by.userId, { type: "RemoveDevice", ...command, context }),
 

@@ -228,11 +228,15 @@ const socketEvents = (
 
 const createSocket = (pipe: Pipe, { claims, deviceType }: Accepted, outboxes: Outboxes): Socket => {
   const outbox = outboxes.open(pipe);
-  const { userId, deviceId } = claims;
+  const { userId, deviceId, issuedAt } = claims;
   const connectionId = randomUUID();
   return {
     outbox,
-    connection: { connectionId, actor: { userId, deviceId }, deviceType, send: outbox.send, close: outbox.close },
+    connection: {
+      ...{ connectionId, actor: { userId, deviceId }, deviceType },
+      ...(issuedAt === undefined ? {} : { issuedAt }),
+      ...{ send: outbox.send, close: outbox.close },
+    },
   };
 };
 

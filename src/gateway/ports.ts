@@ -38,6 +38,8 @@ export type Connection = {
   readonly connectionId: string;
   readonly actor: Actor;
   readonly deviceType: DeviceType;
+  /** `iat` of the token that it came with, Unix milliseconds. */
+  readonly issuedAt?: number;
   /** Queues a frame's JSON text on the outbox: answers and deliveries leave in the order of the calls. */
   readonly send: (frame: string) => void;
   /** Sends what is queued, then the close frame. */

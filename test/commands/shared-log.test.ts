@@ -169,6 +169,24 @@ describe("two processes on one log", () => {
     expect(await two.changePreferences(preferences, context("dave"))).toMatchObject({ right: { archived: true } });
   });
 
+  it("whether a device may stay is what the log says now, whoever removed it or let it come back", async () => {
+    const [one, two] = [commandsOn(kit, kit.log, { isShared: true }), commandsOn(kit, kit.log, { isShared: true })];
+    const device = { userId: "alice", deviceId: "laptop" };
+    const register = (side: typeof one, tokenIssuedAt: number, now: number) =>
+      side.registerDevice({ tokenIssuedAt }, contextOf("alice", now, crypto.randomUUID(), "laptop"));
+    const old = { ...device, tokenIssuedAt: 1_000 };
+    const newer = { ...device, tokenIssuedAt: 6_000 };
+    await register(one, 1_000, 2_000);
+    expect(await one.mayStay(old)).toBe(true);
+    await two.removeDevice({ deviceId: "laptop" }, contextOf("alice", 5_000, crypto.randomUUID()));
+    expect(await one.mayStay(old)).toBe(false);
+    expect(await register(two, 6_000, 7_000)).toMatchObject({ _tag: "Right" });
+    const head = await kit.log.head();
+    expect([await one.mayStay(newer), await one.mayStay(old)]).toEqual([true, false]);
+    // It was a question: nothing is written for it.
+    expect(await kit.log.head()).toBe(head);
+  });
+
   it("one process alone asks nothing of the log to refuse", async () => {
     const reads: string[] = [];
     const log: EventLog = {

@@ -135,6 +135,8 @@ export const createMemoryApp = () => {
           ]);
           return E.right({ position: ++position });
         }),
+      mayStay: ({ userId, deviceId, tokenIssuedAt = 0 }) =>
+        Promise.resolve(tokenIssuedAt > (removed.get(`${userId} ${deviceId}`) ?? -1)),
       startDirect: ({ peerId }, { by }) =>
         command("startDirect", () => start(directConversationId(by.userId, peerId), [by.userId, peerId])),
       startGroup: (group: StartGroup, { by, commandId }: CommandContext) =>

@@ -71,6 +71,17 @@ describe("a device", () => {
 });
 
 describe("opening and ticking", () => {
+  it("says when the token was issued that a connection came with, as far as it is told", async () => {
+    const issued: (number | undefined)[] = [];
+    const opening: Dispatching["opened"] = ({ issuedAt }, claims) => {
+      issued.push(issuedAt, claims.issuedAt);
+      return Promise.resolve();
+    };
+    server = await startTestGateway({ dispatcher: { opened: opening } });
+    await server.client("alice");
+    expect(issued).toEqual([expect.any(Number), issued[0]]);
+  });
+
   it("lets nobody in who is being closed already: the device keeps the connection that it has", async () => {
     let opened = 0;
     const opening: Dispatching["opened"] = async (connection, _claims, { enter }) => {

@@ -159,6 +159,13 @@ const decideRegister = (state: User, command: With<RegisterDevice>): Decision =>
 const isIssuedAfter = (issuedAt: number | undefined, removedAt: number): boolean =>
   issuedAt !== undefined && issuedAt > removedAt;
 
+/** Whether a device that came in with a token issued then may stay: it has not been removed since. */
+export const isStillIn = (state: User, deviceId: DeviceId, tokenIssuedAt: number | undefined): boolean => {
+  const device = state.situation === "registered" ? state.devices.get(deviceId) : undefined;
+  if (device?.removedAt === undefined) return true;
+  return device.situation === "registered" && isIssuedAfter(tokenIssuedAt, device.removedAt);
+};
+
 /** The longest unseen, so that one more finds room. */
 const givingWay = (state: User, { devicesMax, connectedDevices = [] }: RegisterDevice): readonly DeviceId[] => {
   if (state.situation === "unseen") return [];

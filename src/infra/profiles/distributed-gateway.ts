@@ -1,11 +1,10 @@
 import { inTime } from "../in-time.js";
 import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
-import { E } from "../../domain/kernel/fp.js";
 import { createHub, type HubConnection } from "../../gateway/hub.js";
 import type { Application, Logger } from "../../gateway/ports.js";
 import { createRegistration, type Registration } from "../../gateway/registration.js";
-import { createShared, type Shared } from "../../gateway/shared.js";
+import { createShared, issued, type Shared } from "../../gateway/shared.js";
 import { createTyping } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
 import { serveGateway } from "../bus/nats-gateway.js";
@@ -36,7 +35,7 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   const hub = createHub();
   const app = createApplication(parts, closers, hub.devicesOf);
   const shared = createShared(app);
-  const registration = registrationOf(parts, hub, shared);
+  const registration = registrationOf(parts, hub, app, shared);
   closers.push(registration.stop);
   const served = serveGateway({
     ...{ nats: engines.nats, cell: config.home, gatewayId: config.processId },
@@ -112,6 +111,7 @@ const createApplication = (
 const registrationOf = (
   { engines, logger, telemetry, onRegistryFailure }: ProcessParts,
   hub: ReturnType<typeof createHub>,
+  app: Application,
   shared: Shared,
 ): Registration => {
   const missed = telemetry.counter(
@@ -123,7 +123,7 @@ const registrationOf = (
     hub,
     registry: engines.registry,
     tellReplaced: engines.bus.closeReplaced,
-    isAllowed: isAllowedBy(shared),
+    isAllowed: isAllowedBy(app),
     onMissed: (reason) => {
       missed(1, reason);
       shared.removalsMissed();
@@ -135,16 +135,9 @@ const registrationOf = (
 
 /** Only the log's own no counts: a device is not sent away because the log is. */
 const isAllowedBy =
-  (shared: Shared) =>
-  async ({ actor, deviceType, connectionId }: HubConnection): Promise<boolean> => {
-    const context = { commandId: ids.uuid(), correlationId: connectionId, now: Date.now(), by: actor };
-    try {
-      const registered = await shared.deviceConnected({ deviceType }, context);
-      return E.isRight(registered) || registered.left.code !== "UNAUTHORIZED";
-    } catch {
-      return true;
-    }
-  };
+  ({ commands }: Application) =>
+  ({ actor, issuedAt }: HubConnection): Promise<boolean> =>
+    commands.mayStay({ ...actor, ...issued(issuedAt) }).catch(() => true);
 
 /** Over all gateways; while Redis is away each limits by itself. */
 const limiterOf = ({ config, engines, telemetry }: ProcessParts) => {

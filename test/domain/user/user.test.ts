@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { defaultPreferences, preferencesOf, user, type UserCommand } from "../../../src/domain/user/user.js";
+import { defaultPreferences, isStillIn, preferencesOf, user, type UserCommand } from "../../../src/domain/user/user.js";
 import type { UserEvent } from "../../../src/domain/user/user.events.js";
 import { contextOf, given } from "../../kit/given.js";
 
@@ -56,6 +56,24 @@ describe("devices", () => {
     given(user, removed)
       .when(register("a", 9_000, { tokenIssuedAt: 6_000 }))
       .then({ type: "DeviceRegistered", deviceId: "a" });
+  });
+
+  it("may stay unless they were removed since their token was issued, and may when they have come back with a newer", () => {
+    const stays = (history: readonly UserEvent[], deviceId: string, tokenIssuedAt?: number) =>
+      isStillIn(history.reduce(user.evolve, user.initial()), deviceId, tokenIssuedAt);
+    const known = after(register("a", 1_000));
+    const removed = [...known, ...given(user, known).when(removeDevice("a", 5_000)).events()];
+    const back = [
+      ...removed,
+      ...given(user, removed)
+        .when(register("a", 9_000, { tokenIssuedAt: 6_000 }))
+        .events(),
+    ];
+    const issued = [undefined, 500, 6_000];
+    expect(issued.map((at) => stays(known, "a", at))).toEqual([true, true, true]);
+    expect(issued.map((at) => stays(removed, "a", at))).toEqual([false, false, false]);
+    expect(issued.map((at) => stays(back, "a", at))).toEqual([false, false, true]);
+    expect([stays([], "a"), stays(removed, "b")]).toEqual([true, true]);
   });
 
   it("are removed once, and only if they are one's own", () => {
