@@ -13,6 +13,8 @@ export type DispatcherDeps = {
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Milliseconds; never set. For silences and latencies. */
+  readonly monotonic: () => number;
   readonly ids: Ids;
   /** Absent: nobody is limited. */
   readonly messageRate?: MessageRate;

@@ -20,8 +20,8 @@ export type Dispatcher = {
   readonly text: (connection: Connection, text: string) => void;
   readonly binary: (connection: Connection) => void;
   readonly closed: (connection: Connection) => void;
-  /** Heartbeats and expiry, about once a second. `now`: Unix milliseconds. */
-  readonly tick: (now: number) => void;
+  /** Heartbeats and expiry, about once a second. */
+  readonly tick: () => void;
   /** Writes what waits, then resolves when everything in flight has its outcome, at the latest after `drainMsMax`. */
   readonly drain: () => Promise<void>;
   /** Commands and queries in flight, of closed connections too. */
@@ -46,6 +46,7 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
       defect(deps.logger, deps.ids, error, { connectionId: live.connection.connectionId, input: input.kind });
     }
   };
+  const times = () => ({ now: deps.clock(), at: deps.monotonic() });
   const feedKnown = ({ connectionId }: Connection, input: SessionInput): void => {
     const live = lives.get(connectionId);
     if (live !== undefined) feed(live, input);
@@ -54,16 +55,15 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
   return {
     opened: async (connection, claims, { syncToken, enter = () => undefined }) => {
       const config = { actor: connection.actor, heartbeatIntervalMs: deps.config.heartbeatIntervalMs, decode };
-      const state = opening(claims.expiresAt, deps.clock());
+      const state = opening(claims.expiresAt, deps.monotonic());
       const live: Live = { connection, config, state, writes: createWaves(), hasTyped: false };
       lives.set(connection.connectionId, live);
       const payload = await admit(connection, claims, enter);
       if (payload === undefined) return;
-      const now = deps.clock();
-      feed(live, { kind: "connected", payload, now, ...(syncToken === undefined ? {} : { syncToken }) });
+      feed(live, { kind: "connected", payload, ...times(), ...(syncToken === undefined ? {} : { syncToken }) });
     },
     text: (connection, text) => {
-      feedKnown(connection, { kind: "text", text, now: deps.clock(), receivedAt: performance.now() });
+      feedKnown(connection, { kind: "text", text, now: deps.clock(), receivedAt: deps.monotonic() });
     },
     binary: (connection) => {
       feedKnown(connection, { kind: "binary" });
@@ -76,8 +76,9 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
       feed(live, { kind: "closed" });
       if (live.hasTyped) deps.app.typing.gone(connection.actor);
     },
-    tick: (now) => {
-      for (const live of lives.values()) feed(live, { kind: "tick", now });
+    tick: () => {
+      const now = times();
+      for (const live of lives.values()) feed(live, { kind: "tick", ...now });
     },
     drain: () => {
       for (const live of lives.values()) feed(live, { kind: "flush" });

@@ -37,8 +37,8 @@ export type Dispatching = {
   readonly text: (connection: Connection, text: string) => void;
   readonly binary: (connection: Connection) => void;
   readonly closed: (connection: Connection) => void;
-  /** Heartbeats and expiring tokens. Unix milliseconds. */
-  readonly tick: (now: number) => void;
+  /** Heartbeats and expiring tokens. */
+  readonly tick: () => void;
   /** Resolves when everything in flight is answered; may be asked again. */
   readonly drain: () => Promise<void>;
 };
@@ -55,7 +55,6 @@ export type GatewayDependencies = {
   readonly metrics: GatewayMetrics;
   readonly metricsText: () => Promise<string>;
   readonly logger: Logger;
-  readonly clock?: () => number;
 };
 
 export type Gateway = {
@@ -240,11 +239,11 @@ const createSocket = (pipe: Pipe, { claims, deviceType }: Accepted, outboxes: Ou
   };
 };
 
-const startTicking = ({ config, dispatcher, logger, clock = Date.now }: GatewayDependencies, observe: () => void) =>
+const startTicking = ({ config, dispatcher, logger }: GatewayDependencies, observe: () => void) =>
   setInterval(
     () => {
       try {
-        dispatcher.tick(clock());
+        dispatcher.tick();
         observe();
       } catch (error) {
         logger.error({ err: error }, "The gateway's tick failed");

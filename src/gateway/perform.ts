@@ -13,7 +13,7 @@ type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
 
 /** Does what the machine wants done, and feeds it what came of it. */
 export const createPerformer = (
-  { app, shared, authenticate, metrics, clock, ids, messageRate }: DispatcherDeps,
+  { app, shared, authenticate, metrics, clock, ids, messageRate, monotonic }: DispatcherDeps,
   work: Work,
   feed: Feed,
 ): ((live: Live, effect: SessionEffect) => void) => {
@@ -117,7 +117,7 @@ export const createPerformer = (
     if (frame !== undefined) live.connection.send(JSON.stringify(frame));
     metrics.request(type, outcome);
     if (type === "message.send" && outcome === "ok" && request !== undefined)
-      metrics.sendLatency(secondsSince(request));
+      metrics.sendLatency((monotonic() - request.receivedAt) / 1000);
     if (type === "auth.refresh" && outcome === "UNAUTHORIZED") metrics.authenticationFailed("refresh");
   };
 
@@ -185,8 +185,6 @@ const toAck =
     type: "ack",
     payload: { ...(conversationId === undefined ? {} : { conversationId }), ...(pos === undefined ? {} : { pos }) },
   });
-
-const secondsSince = ({ receivedAt }: Request): number => (performance.now() - receivedAt) / 1000;
 
 const free: MessageRate = () => Promise.resolve(undefined);
 

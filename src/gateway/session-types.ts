@@ -7,7 +7,11 @@ import type { CloseReason, ErrorCode, Failure } from "./protocol/codes.js";
 import type { Address, ChangeRequest, DecodedFrame, RequestType, TypingRequest } from "./protocol/frames.js";
 import type { Batch, Receipts } from "./receipts.js";
 
-/** The vocabulary of `session.ts`: what it remembers, what it is told, what it wants done. Times in Unix milliseconds. */
+/**
+ * The vocabulary of `session.ts`: what it remembers, what it is told, what it wants done. All times are milliseconds:
+ * `now` and `expiresAt` Unix', for tokens and answers; `at`, `lastTextAt` and `receivedAt` of a clock that is never set,
+ * since a wall clock that is set forward would make every connection look silent.
+ */
 export type SessionState = {
   /** `connecting` until `connected` is sent: frames wait. `closed`: nothing is sent any more, writes are still finished. */
   readonly phase: "connecting" | "open" | "closed";
@@ -30,19 +34,25 @@ export type Request = {
   readonly address: Address;
   readonly weight: number;
   readonly chars: number;
-  /** What `text` brought, for the latency. */
+  /** What `text` brought: for the latency too. */
   readonly receivedAt: number;
 };
 
 export type SessionInput =
-  | { readonly kind: "connected"; readonly payload: object; readonly syncToken?: string; readonly now: number }
+  | {
+      readonly kind: "connected";
+      readonly payload: object;
+      readonly syncToken?: string;
+      readonly now: number;
+      readonly at: number;
+    }
   | { readonly kind: "text"; readonly text: string; readonly now: number; readonly receivedAt: number }
   | { readonly kind: "binary" }
   | { readonly kind: "answered"; readonly request: Request; readonly answer: Either<Failure, ServerFrame> }
   | { readonly kind: "receipts_settled"; readonly batch: Batch<Request>; readonly failure?: Failure }
   | { readonly kind: "authenticated"; readonly request: Request; readonly result: Either<TokenRefusal, Claims> }
   | { readonly kind: "receipts_due" }
-  | { readonly kind: "tick"; readonly now: number }
+  | { readonly kind: "tick"; readonly now: number; readonly at: number }
   /** Whatever waits is written now: the server drains. */
   | { readonly kind: "flush" }
   | { readonly kind: "closed" };

@@ -38,7 +38,7 @@ export const step = (config: SessionConfig, state: SessionState, input: SessionI
     case "receipts_due":
       return flush({ ...state, receiptsTimer: "off" });
     case "tick":
-      return onTick(config, state, input.now);
+      return onTick(config, state, input);
     case "connected":
       return onConnected(config, state, input);
     case "authenticated":
@@ -52,10 +52,10 @@ export const step = (config: SessionConfig, state: SessionState, input: SessionI
   }
 };
 
-export const opening = (expiresAt: number, now: number): SessionState => ({
+export const opening = (expiresAt: number, at: number): SessionState => ({
   phase: "connecting",
   expiresAt,
-  lastTextAt: now,
+  lastTextAt: at,
   inFlight: 0,
   charsInFlight: 0,
   waiting: [],
@@ -70,7 +70,7 @@ type Text = Extract<SessionInput, { kind: "text" }>;
 const onText = (config: SessionConfig, before: SessionState, { text, now, receivedAt }: Text): SessionStep => {
   if (before.phase === "closed") return nothing(before);
   if (now >= before.expiresAt) return close(before, "tokenExpired");
-  const state = counted(before, now, 0, 0);
+  const state = counted(before, receivedAt, 0, 0);
   if (state.phase === "connecting" && hasRoomToWait(state, text))
     return nothing({
       ...state,
@@ -224,11 +224,13 @@ export const errorFrame = (failure: Failure, { id, ...ids }: DecodedFrame["addre
 const framed = (type: string, id: string | undefined, payload: object): ServerFrame =>
   id === undefined ? { type, payload } : { type, id, payload };
 
-const onTick = (config: SessionConfig, state: SessionState, now: number): SessionStep => {
+type Tick = Extract<SessionInput, { kind: "tick" }>;
+
+const onTick = (config: SessionConfig, state: SessionState, { now, at }: Tick): SessionStep => {
   if (state.phase === "closed") return nothing(state);
   if (now >= state.expiresAt) return close(state, "tokenExpired");
   const silenceMsMax = bounds.heartbeatsMissedMax * config.heartbeatIntervalMs;
-  return now - state.lastTextAt >= silenceMsMax ? close(state, "heartbeatLost") : nothing(state);
+  return at - state.lastTextAt >= silenceMsMax ? close(state, "heartbeatLost") : nothing(state);
 };
 
 /** Receipts that wait are written first; answers that come later have nobody to go to. */
@@ -241,7 +243,7 @@ const close = (state: SessionState, why: CloseReason): SessionStep => {
 type Connected = Extract<SessionInput, { kind: "connected" }>;
 
 /** Says `connected`, then what was asked for at the upgrade, then everything that waited, in its order. */
-const onConnected = (config: SessionConfig, before: SessionState, { payload, syncToken, now }: Connected) => {
+const onConnected = (config: SessionConfig, before: SessionState, { payload, syncToken, now, at }: Connected) => {
   if (before.phase !== "connecting") return nothing(before);
   const { waiting } = before;
   let state: SessionState = { ...before, phase: "open", waiting: [], charsInFlight: 0 };
@@ -251,7 +253,7 @@ const onConnected = (config: SessionConfig, before: SessionState, { payload, syn
     effects.push(...next.effects);
   };
   if (syncToken !== undefined) {
-    const request: Request = { type: "sync", address: {}, weight: 1, chars: 0, receivedAt: now };
+    const request: Request = { type: "sync", address: {}, weight: 1, chars: 0, receivedAt: at };
     apply(accept(state, { type: "sync", body: { token: syncToken } }, request, now));
   }
   for (const { text, receivedAt } of waiting) apply(onText(config, state, { kind: "text", text, now, receivedAt }));

@@ -338,6 +338,7 @@ export const createGatewayKit = (memory = createMemoryApp()) => {
     outboxBytes: quiet,
   };
   let now = 1_000_000;
+  let uptime = 1_000;
   const deps = {
     app: memory.app,
     shared: createShared(memory.app),
@@ -355,6 +356,7 @@ export const createGatewayKit = (memory = createMemoryApp()) => {
     metrics: gatewayMetrics,
     logger: { debug: quiet, info: quiet, warn: log, error: log },
     clock: () => now,
+    monotonic: () => uptime,
     ids: { uuid: randomUUID },
     config: { heartbeatIntervalMs: 30_000, limits: { maxMessageBytes: 16_384, maxFrameBytes: 131_072 } },
   };
@@ -368,6 +370,11 @@ export const createGatewayKit = (memory = createMemoryApp()) => {
     now: () => now,
     pass: (ms: number) => {
       now += ms;
+      uptime += ms;
+    },
+    /** The wall clock alone. */
+    setClock: (byMs: number) => {
+      now += byMs;
     },
   };
 };

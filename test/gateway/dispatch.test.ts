@@ -346,16 +346,37 @@ describe("the end of a connection", () => {
     say({ type: "message.read", id: "r", payload: { conversationId, upToSequence: 0 } });
     expect((await answer("r")).type).toBe("ack");
     expect(performance.now() - start).toBeGreaterThan(200);
-    kit.dispatcher.tick(kit.now() + 89_999);
+    kit.pass(89_999);
+    kit.dispatcher.tick();
     expect(closes).toEqual([]);
-    kit.dispatcher.tick(kit.now() + 90_000);
+    kit.pass(1);
+    kit.dispatcher.tick();
     expect(closes).toEqual([4408]);
     expect(kit.metrics).toContain("heartbeat");
     const expiring = await online("bob");
-    expiring.kit.dispatcher.tick(expiring.claims.expiresAt);
+    expiring.kit.pass(expiring.claims.expiresAt - expiring.kit.now());
+    expiring.kit.dispatcher.tick();
     const rude = await online("carol");
     rude.kit.dispatcher.binary(rude.connection);
     expect([expiring.closes, rude.closes]).toEqual([[4401], [4400]]);
+  });
+
+  it("does not come when the server's clock is set, but for a token that has ended by it", async () => {
+    const { kit, say, closes } = await online();
+    say({ type: "heartbeat" });
+    for (const byMs of [91_000, -7_200_000, 7_200_000]) {
+      kit.setClock(byMs);
+      kit.dispatcher.tick();
+    }
+    expect(closes).toEqual([]);
+    kit.setClock(-7_200_000);
+    kit.pass(90_000);
+    kit.dispatcher.tick();
+    expect(closes).toEqual([4408]);
+    const expiring = await online("bob");
+    expiring.kit.setClock(3_600_000);
+    expiring.kit.dispatcher.tick();
+    expect(expiring.closes).toEqual([4401]);
   });
 
   it("is quiet about connections it does not know", () => {

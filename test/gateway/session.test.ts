@@ -100,14 +100,14 @@ const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
       now = until;
     },
     tick: () => {
-      feed({ kind: "tick", now });
+      feed({ kind: "tick", now, at: now });
     },
     state: () => state,
     closes: () => effects.flatMap(({ effect }) => (effect.kind === "close" ? [effect.why] : [])),
     advances: () => effects.flatMap(({ effect }) => (effect.kind === "receipts" ? [effect.advance] : [])),
     answersTo: (id: string) => frames.filter((frame) => frame.id === id),
   };
-  if (connected) feed({ kind: "connected", payload: {}, now });
+  if (connected) feed({ kind: "connected", payload: {}, now, at: now });
   return world;
 };
 
@@ -232,10 +232,10 @@ describe("a session, whatever is sent and whenever it is answered", () => {
       fc.property(fc.integer({ min: 1, max: 60 }), fc.nat(60), (count, waitFor) => {
         const world = createWorld({ connected: false });
         for (let n = 0; n < count; n++) {
-          if (n === waitFor) world.feed({ kind: "connected", payload: {}, now: 0 });
+          if (n === waitFor) world.feed({ kind: "connected", payload: {}, now: 0, at: 0 });
           world.text(send(`r${n}`, `k${n}`));
         }
-        world.feed({ kind: "connected", payload: {}, now: 0 });
+        world.feed({ kind: "connected", payload: {}, now: 0, at: 0 });
         const called = world.open.flatMap((effect) =>
           effect.kind === "message" ? [effect.message.clientMessageId] : [],
         );
@@ -353,7 +353,7 @@ describe("the life of a connection", () => {
     world.text({ type: "heartbeat", id: "h", payload: {} });
     world.text(send("a"));
     expect(world.effects).toEqual([]);
-    world.feed({ kind: "connected", payload: { epoch: "e" }, syncToken: "st", now: 7 });
+    world.feed({ kind: "connected", payload: { epoch: "e" }, syncToken: "st", now: 7, at: 7 });
     expect(world.frames.map(({ type }) => type)).toEqual(["connected", "heartbeat.ack"]);
     expect(world.open).toMatchObject([{ kind: "sync", body: { token: "st" } }, { kind: "message" }]);
     world.settleAll();
@@ -388,7 +388,7 @@ describe("bounds", () => {
     for (let n = 0; n < bounds.framesBeforeConnectedMax; n++) world.text(send(`r${n}`));
     world.text(send("over"));
     expect(world.frames).toMatchObject([{ type: "error", id: "over", payload: { code: "UNAVAILABLE" } }]);
-    world.feed({ kind: "connected", payload: {}, now: 0 });
+    world.feed({ kind: "connected", payload: {}, now: 0, at: 0 });
     expect(world.open).toHaveLength(bounds.framesBeforeConnectedMax);
   });
 });

@@ -144,7 +144,7 @@ const limiterOf = ({ config, engines, telemetry }: ProcessParts) => {
   const local = telemetry.counter("parley_rate_limiter_local_total", "Limits decided without Redis.");
   return createRedisRateLimiter({
     ...{ redis: engines.redis.redis, prefix: cellPrefix(config.home) },
-    fallback: createMemoryRateLimiter({ now: Date.now }),
+    fallback: createMemoryRateLimiter(),
     onFallback: () => {
       local(1);
     },

@@ -81,7 +81,7 @@ const open = async (
   const shared = createShared(app);
   const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, typing, logger };
   closers.push(startDelivering(delivering).stop);
-  const limiter = createMemoryRateLimiter({ now: Date.now });
+  const limiter = createMemoryRateLimiter();
   const gateway = await serveClients({ config, app, shared, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
   const facade = await serveLog(config, log, logger);

@@ -39,6 +39,7 @@ export const serveClients = (deps: ServingWith): Promise<Gateway> => {
   const heartbeatIntervalMs = Math.round(config.heartbeatSeconds * 1_000);
   const dispatcher = createDispatcher({
     ...common,
+    monotonic: () => performance.now(),
     ...(messageRate === undefined ? {} : { messageRate }),
     config: { heartbeatIntervalMs, limits: sizes, messagesPerMinute },
   });
