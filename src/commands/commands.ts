@@ -62,6 +62,8 @@ export type Commands = {
     conversationId: string,
     context: CommandContext,
   ) => Outcome<{ readonly userIds: readonly string[] }>;
+  /** Those of the users who are present members by what the log says now. Rejects when it does not answer. */
+  readonly membersAmong: (conversationId: string, userIds: readonly string[]) => Promise<readonly string[]>;
   /** Cursors that do not grow write nothing. */
   readonly advanceReceipts: (command: AdvanceReceipts, context: CommandContext) => Outcome<Written>;
 };

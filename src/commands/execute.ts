@@ -163,6 +163,11 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
         userIds: [...state.members.keys()].filter((userId) => userId !== context.by.userId),
       }))(await accepted(conversationId, (state) => presentMember(state, context))),
 
+    membersAmong: async (conversationId, userIds) => {
+      const state = await conversations.current(conversationId, 0);
+      return state.situation === "started" ? userIds.filter((userId) => state.members.has(userId)) : [];
+    },
+
     advanceReceipts: async (command, context) => {
       const possible = await accepted(command.conversationId, (state) =>
         E.chain((present: Present) => upToTheLast(present.lastSequence, command))(presentMember(state, context)),

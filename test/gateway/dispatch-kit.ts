@@ -228,6 +228,8 @@ export const createMemoryApp = () => {
             userIds: Array.from(members).filter((userId) => userId !== by.userId),
           }))(mine(conversationId, by.userId)),
         ),
+      membersAmong: (id, userIds) =>
+        Promise.resolve(userIds.filter((userId) => conversations.get(id)?.members.has(userId))),
       advanceReceipts: (advance, { by }) =>
         command("advanceReceipts", () =>
           E.chain(({ messages, receipts }: Conversation) => {

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Delivery } from "../../src/projections/ports.js";
-import { createTyping } from "../../src/projections/delivery/typing.js";
+import { createTyping, type TypingOptions } from "../../src/projections/delivery/typing.js";
 
 /** Time that passes when the test says so. */
 const createClock = () => {
@@ -24,11 +24,11 @@ const createClock = () => {
   };
 };
 
-const kit = () => {
+const kit = (options: Pick<TypingOptions, "membersAmong"> = {}) => {
   const clock = createClock();
   const delivered: Delivery[] = [];
   const bus = { deliver: (deliveries: readonly Delivery[]) => void delivered.push(...deliveries) };
-  const typing = createTyping({ bus, now: clock.now, timers: clock.timers });
+  const typing = createTyping({ ...options, bus, now: clock.now, timers: clock.timers });
   /** What was told since the last look. */
   const told = () =>
     delivered.splice(0).map(({ recipients, frame, ephemeral }) => {
@@ -121,4 +121,44 @@ it("tells those who left nothing more, and ends what they typed", () => {
   told();
   typing.left("g", "alice");
   expect(told()).toEqual(["g alice false → carol"]);
+});
+
+it("tells of no end whoever is no member by then, where it has to ask for that", async () => {
+  const members = new Map([
+    ["g", new Set(["alice", "bob", "carol"])],
+    ["h", new Set(["alice", "dave"])],
+  ]);
+  const { typing, clock, told } = kit({
+    membersAmong: (id, userIds) => Promise.resolve(userIds.filter((userId) => members.get(id)?.has(userId))),
+  });
+  typing.start("g", phone, ["bob", "carol"]);
+  typing.start("h", phone, ["dave"]);
+  told();
+  members.get("g")?.delete("bob");
+  typing.start("g", phone, ["carol"]);
+  typing.stop("g", phone);
+  await new Promise(setImmediate);
+  expect(told()).toEqual(["g alice false → carol"]);
+  // The typist's own leaving does not keep the others from being told.
+  members.get("h")?.delete("alice");
+  clock.pass(5_000);
+  await new Promise(setImmediate);
+  expect(told()).toEqual(["h alice false → dave"]);
+});
+
+it("tells all when it cannot ask, and no end after a new beginning", async () => {
+  const asked: ((error: Error) => void)[] = [];
+  const { typing, told } = kit({
+    membersAmong: () => new Promise((_resolve, reject) => void asked.push(reject)),
+  });
+  typing.start("g", phone, ["bob"]);
+  typing.stop("g", phone);
+  typing.start("g", phone, ["bob"]);
+  asked.shift()?.(new Error("away"));
+  await new Promise(setImmediate);
+  expect(told()).toEqual(["g alice true → bob", "g alice true → bob"]);
+  typing.stop("g", phone);
+  asked.shift()?.(new Error("away"));
+  await new Promise(setImmediate);
+  expect(told()).toEqual(["g alice false → bob"]);
 });

@@ -92,7 +92,7 @@ const createApplication = (
     commands,
     pendingCommands: commands.pending,
     queries: createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now }),
-    typing: createTyping({ bus }),
+    typing: createTyping({ bus, membersAmong: commands.membersAmong }),
     connectedDevices: (userId) =>
       registry.devicesOf(userId).catch((error: unknown) => {
         onRegistryFailure(error);

@@ -79,5 +79,5 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   return { problem: () => (problems().length === 0 ? undefined : problems().join("; ")) };
 };
 
-/** Who types is known to gateways alone; what a leaver typed ends there by itself after five seconds. */
+/** Who types is known to gateways alone: what a leaver typed ends there after five seconds, and of no end they are told. */
 const typing = { left: (): void => undefined };

@@ -14,6 +14,8 @@ export type Typing = {
 
 export type TypingOptions = {
   readonly bus: Pick<Bus, "deliver">;
+  /** Who of them is a member now: asked before an end is told, where nobody calls `left`. When it rejects all are told. */
+  readonly membersAmong?: (conversationId: string, userIds: readonly string[]) => Promise<readonly string[]>;
   /** Milliseconds; a clock that is never set back. */
   readonly now?: () => number;
   readonly timers?: { readonly after: (ms: number, work: () => void) => void };
@@ -29,7 +31,8 @@ const conversationsPerDeviceMax = 20;
 /** One device in one conversation; `until` grows in the order of the map that holds it, since all last equally long. */
 type Typist = { readonly conversationId: string; readonly by: Actor; readonly until: number };
 
-export const createTyping = ({ bus, now = () => performance.now(), timers = realTimers }: TypingOptions): Typing => {
+export const createTyping = (options: TypingOptions): Typing => {
+  const { bus, membersAmong, now = () => performance.now(), timers = realTimers } = options;
   const typists = new Map<string, Typist>();
   /** User in conversation → the devices that type there, and who was told. */
   const users = new Map<string, { readonly devices: Set<string>; told: readonly string[] }>();
@@ -52,7 +55,18 @@ export const createTyping = ({ bus, now = () => performance.now(), timers = real
     user?.devices.delete(by.deviceId);
     if (user?.devices.size !== 0) return;
     users.delete(userIn);
-    tell(conversationId, by.userId, false, user.told);
+    const ended = (told: readonly string[]): void => {
+      tell(conversationId, by.userId, false, told);
+    };
+    if (membersAmong === undefined) {
+      ended(user.told);
+      return;
+    }
+    const asked = membersAmong(conversationId, user.told).catch(() => user.told);
+    // Who types again by now has been shown as typing: an end would come after its beginning.
+    void asked.then((told) => {
+      if (!users.has(userIn)) ended(told);
+    });
   };
 
   const begin = (key: string, { conversationId, by }: Typist, others: readonly string[]): void => {
