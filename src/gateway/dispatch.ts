@@ -11,7 +11,10 @@ import { createWork, defect } from "./work.js";
 
 /** Between sockets and the application. No method throws or rejects; those about an unknown connection do nothing. */
 export type Dispatcher = {
-  /** After the hub has registered the connection: resolves when `connected` is on its outbox, or it was refused. */
+  /**
+   * A socket has opened. `enter` is called once its device may come in: only then the hub knows the connection. Resolves
+   * when `connected` is on its outbox, or it was refused.
+   */
   readonly opened: (
     connection: Connection,
     claims: Claims,

@@ -32,7 +32,7 @@ export type Opening = { readonly syncToken?: string; readonly enter?: () => void
 
 /** What the gateway asks of `dispatch.ts`. Nothing but `opened` and `drain` takes its time; nothing throws. */
 export type Dispatching = {
-  /** The connection is registered: frames may reach it already. */
+  /** The hub does not know the connection yet: it gets frames, and ends an older one, from `enter` on. */
   readonly opened: (connection: Connection, claims: Claims, options: Opening) => Promise<void>;
   readonly text: (connection: Connection, text: string) => void;
   readonly binary: (connection: Connection) => void;
