@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createPages, type PagesOptions } from "../../gateway/gateway-pages.js";
 import { errorResponse } from "../../gateway/transport-uws-answer.js";
 
@@ -9,22 +9,20 @@ export const serveHealth = async (
 ): Promise<{ readonly url: string; readonly close: () => Promise<void> }> => {
   const rest = () => Promise.resolve(errorResponse(404, "NOT_FOUND", "This process projects; ask a gateway."));
   const pages = createPages({ ...options, rest });
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    // The target as it came: `new URL` throws for some, such as `//`.
+    const [path = "", query = ""] = (request.url ?? "/").split("?", 2);
+    const method = request.method ?? "GET";
+    const body = () => Promise.resolve(Buffer.alloc(0));
+    const page = await pages({ method, path, query: new URLSearchParams(query), authorization: undefined, body });
+    response.writeHead(page.status, { "content-type": "application/json", ...page.headers }).end(page.body);
+  };
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://projector");
-    pages({
-      method: request.method ?? "GET",
-      path: url.pathname,
-      query: url.searchParams,
-      authorization: undefined,
-      body: () => Promise.resolve(Buffer.alloc(0)),
-    }).then(
-      ({ status, headers, body }) => {
-        response.writeHead(status, { "content-type": "application/json", ...headers }).end(body);
-      },
-      () => {
-        response.writeHead(500).end();
-      },
-    );
+    // Whatever goes wrong with one request is that request's: nothing of it may leave the listener.
+    answer(request, response).catch(() => {
+      if (response.headersSent) response.destroy();
+      else response.writeHead(500).end();
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen(address.port, address.host, resolve);
