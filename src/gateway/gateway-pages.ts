@@ -4,17 +4,19 @@ import { errorResponse } from "./transport-uws-answer.js";
 export type PagesOptions = {
   readonly readiness: Application["readiness"];
   readonly isDraining: () => boolean;
+  /** In bounded time. */
   readonly metricsText: () => Promise<string>;
   readonly rest: (request: HttpRequest) => Promise<HttpResponse>;
 };
 
 /** What the gateway serves by plain HTTP: REST under `/api/`, and the few pages that operators and orchestrators read. */
 export const createPages = (options: PagesOptions): ((request: HttpRequest) => Promise<HttpResponse>) => {
+  const metricsText = inFlight(options.metricsText);
   const pages: Readonly<Record<string, () => Promise<HttpResponse> | HttpResponse>> = {
     "/": () => plainText(welcome),
     "/healthz": () => json(200, { status: "ok" }),
     "/readyz": () => readyz(options),
-    "/metrics": async () => plainText(await options.metricsText(), "text/plain; version=0.0.4; charset=utf-8"),
+    "/metrics": async () => plainText(await metricsText(), "text/plain; version=0.0.4; charset=utf-8"),
     "/ws": () => errorResponse(404, "NOT_FOUND", "This is where WebSocket connects: ask with an Upgrade header."),
   };
   return async (request) => {
@@ -25,6 +27,24 @@ export const createPages = (options: PagesOptions): ((request: HttpRequest) => P
     const refusal = errorResponse(405, "METHOD_NOT_ALLOWED", "This can only be read.");
     return { ...refusal, headers: { allow: "GET, HEAD" } };
   };
+};
+
+/**
+ * What orchestrators and Prometheus read: answered within two seconds or so whatever else is at work, so that a gateway
+ * that is busy is not taken for one that is dead.
+ */
+export const isOperatorsPage = (method: string, path: string): boolean =>
+  (method === "GET" || method === "HEAD") && operatorsPages.has(path);
+
+const operatorsPages: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"]);
+
+/** Who asks while an answer is being made gets that one: however many ask, the work is that of one. */
+const inFlight = <A>(ask: () => Promise<A>): (() => Promise<A>) => {
+  let asked: Promise<A> | undefined;
+  return () =>
+    (asked ??= ask().finally(() => {
+      asked = undefined;
+    }));
 };
 
 /** An orchestrator that gets no answer learns nothing: after this long, silence is itself a problem. */

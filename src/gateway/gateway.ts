@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Application, Claims, Connection, GatewayMetrics, HttpRequest } from "./ports.js";
 import type { HttpResponse, Logger } from "./ports.js";
 import { drain } from "./gateway-drain.js";
-import { createPages } from "./gateway-pages.js";
+import { createPages, isOperatorsPage } from "./gateway-pages.js";
 import type { Hub, HubConnection } from "./hub.js";
 import { closeCodes } from "./protocol/codes.js";
 import type { Registration } from "./registration.js";
@@ -23,6 +23,8 @@ export type GatewayConfig = {
   /** How long a closing socket may take to accept what is queued before it is cut. */
   readonly closeGraceMs?: number;
   readonly maxBodyBytes?: number;
+  /** REST calls at work; one more is refused. */
+  readonly requestsMax?: number;
   readonly acceptsPerSecondMax?: number;
   readonly acceptsBurstMax?: number;
 };
@@ -164,7 +166,8 @@ const transportOptions = ({
     discardedBytesMax: defaults.discardedBytesMax,
     discardMsMax: defaults.discardMsMax,
   },
-  requestsMax: defaults.requestsMax,
+  requestsMax: config.requestsMax ?? defaults.requestsMax,
+  isAlwaysAnswered: isOperatorsPage,
   admission: {
     concurrentMax: defaults.upgradesMax,
     perSecondMax: config.acceptsPerSecondMax ?? defaults.acceptsPerSecondMax,

@@ -10,6 +10,8 @@ export type HttpOptions = {
   readonly body: BodyLimits;
   /** Requests at work; each may hold a body. */
   readonly concurrentMax: number;
+  /** Has a place whatever is at work: short, and without a body that would be kept. */
+  readonly isAlwaysAnswered: (method: string, path: string) => boolean;
   readonly origins: Origins;
   readonly logger: Logger;
 };
@@ -27,14 +29,16 @@ export const createHttpHandler = (options: HttpOptions) => {
       const cors = corsHeaders(options.origins, request.getHeader("origin"));
       const parsed = parseRequest(method, request, () => body.whole());
       const preflight = isPreflight(method, request);
-      const body = (incoming = readBody(native, options.body));
+      const needsPlace = !options.isAlwaysAnswered(method, parsed.path);
+      const body = (incoming = readBody(native, needsPlace ? options.body : { ...options.body, bytesMax: 0 }));
       if (preflight) return void answering.answer({ status: 204, headers: cors });
-      if (concurrent >= options.concurrentMax) {
+      if (needsPlace && concurrent >= options.concurrentMax) {
         return void answering.answer(errorResponse(503, "UNAVAILABLE", "Too many requests at once.", 1), true);
       }
-      concurrent++;
+      const places = needsPlace ? 1 : 0;
+      concurrent += places;
       void serve(options, parsed, body, answering, cors).finally(() => {
-        concurrent--;
+        concurrent -= places;
       });
     } catch (error) {
       options.logger.error({ err: error }, "An HTTP request could not be read");

@@ -20,6 +20,8 @@ export type TransportOptions<S> = {
   readonly admission: AdmissionOptions;
   readonly authenticate: UpgradeAuthenticator;
   readonly http: (request: HttpRequest) => Promise<HttpResponse>;
+  /** Requests that need none of the `requestsMax` places. */
+  readonly isAlwaysAnswered: (method: string, path: string) => boolean;
   readonly sockets: SocketEvents<S>;
   readonly metrics: Pick<GatewayMetrics, "authenticationFailed">;
   readonly logger: Logger;
@@ -64,6 +66,7 @@ export const startTransport = async <S>(options: TransportOptions<S>): Promise<T
       handle: options.http,
       body: options.body,
       concurrentMax: options.requestsMax,
+      isAlwaysAnswered: options.isAlwaysAnswered,
       origins: options.origins,
       logger: options.logger,
     }),

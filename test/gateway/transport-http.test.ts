@@ -162,6 +162,36 @@ describe("a request", () => {
     expect(server.log.join()).toContain("the password is 123");
   });
 
+  it("beyond those that may be at work is refused, but operators' pages are served all the same", async () => {
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    let asked = 0;
+    const rest = async () => {
+      asked++;
+      await released;
+      return { status: 200, body: "{}" };
+    };
+    await restart({ config: { requestsMax: 2 }, rest });
+    const busy = [ask("/api/v1/me"), ask("/api/v1/me")];
+    await expect.poll(() => asked).toBe(2);
+    const refused = await ask("/api/v1/me");
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({ error: "UNAVAILABLE", retryAfter: 1 });
+    for (const page of ["/healthz", "/readyz", "/metrics", "/healthz?probe=1"])
+      expect((await ask(page)).status).toBe(200);
+    expect((await ask("/healthz", { method: "HEAD" })).status).toBe(200);
+    expect((await ask("/healthz", { method: "POST", body: "x" })).status).toBe(503);
+    release();
+    expect((await Promise.all(busy)).map(({ status }) => status)).toEqual([200, 200]);
+    expect((await ask("/api/v1/me")).status).toBe(200);
+  });
+
+  it("for an operators' page is answered though it brings a body, of which nothing is kept", async () => {
+    const text = await exchange(`GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n${"x".repeat(900)}`);
+    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+    await isAlive();
+  });
+
   it("cannot smuggle headers into its answer", async () => {
     await restart({
       rest: (request) => Promise.resolve({ status: 200, headers: { "x-a": request.query.get("a") ?? "" }, body: "{}" }),
