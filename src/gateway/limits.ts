@@ -52,6 +52,8 @@ export const gatewayLimits = {
   catchUpsAtOnceMax: 32,
   /** Catch-ups that wait for their turn, after a restart with everybody coming back. */
   catchUpsWaitingMax: 10_000,
+  /** Of one user, at work or waiting: ten devices that each heal two dozen conversations one by one. */
+  catchUpsOfUserMax: 256,
   /** Seconds that a refused client waits. */
   retryAfterS: 1,
   /** Spread of reconnects after a failed registration. */

@@ -5,7 +5,7 @@ import type { Position } from "../domain/kernel/stream.js";
 import type { DeviceType } from "../domain/user/user.events.js";
 import type { Rejection } from "../domain/rejections.js";
 import type { Answer, SyncRequest, SyncResult } from "../projections/queries/queries.js";
-import { createGate } from "./gate.js";
+import { createGate, createQuota } from "./gate.js";
 import { gatewayLimits as bounds } from "./limits.js";
 import type { Application } from "./ports.js";
 import { createReadYourWrites } from "./read-your-writes.js";
@@ -16,7 +16,7 @@ export type Shared = {
   readonly wrote: (userId: string, position: Position) => void;
   /** Resolves when the views hold this user's answered writes. */
   readonly ownWritesVisible: (actor: Actor) => Answer<undefined>;
-  /** Contains everything accepted before the call. Refused when too many are catching up at once. */
+  /** Contains everything accepted before the call. Refused when too many are catching up at once, or too many of this user. */
   readonly sync: (actor: Actor, body: SyncRequest) => Answer<SyncResult>;
   /** A socket has come: registers user and device, with the type that the client gave. */
   readonly deviceConnected: (
@@ -43,24 +43,27 @@ export const issued = (at: number | undefined): Issued => (at === undefined ? {}
 export const createShared = (app: Application): Shared => {
   const writes = createReadYourWrites(bounds.writersRememberedMax);
   const catchUps = createGate(bounds.catchUpsAtOnceMax, bounds.catchUpsWaitingMax);
+  const catchUpsOfUser = createQuota(bounds.catchUpsOfUserMax);
+  const { awaitCaughtUp } = app.queries;
   const devices = createDevices(app, writes.wrote);
   return {
     wrote: writes.wrote,
     ownWritesVisible: async (actor) => {
       const head = await app.head();
-      const own = await app.queries.awaitCaughtUp(writes.seen(actor.userId));
-      if (E.isLeft(own)) return own;
       // What came to this user's devices as a frame a moment ago should be there too. Views that lag far behind are read
-      // as they are: only the own writes are promised.
-      await app.queries.awaitCaughtUp(head);
+      // as they are: only the own writes are promised. Both waits begin now, so that nobody waits longer than one.
+      const [own] = await Promise.all([awaitCaughtUp(writes.seen(actor.userId)), awaitCaughtUp(head)]);
       return own;
     },
     sync: async (actor, body) => {
-      // Read before the turn comes: whoever waits long need not see more than it asked for.
-      const head = await app.head();
-      const answer = await catchUps.pass(async () => {
-        const visible = await app.queries.awaitCaughtUp(Math.max(head, writes.seen(actor.userId)));
-        return E.isLeft(visible) ? visible : app.queries.sync(actor, body);
+      const { userId } = actor;
+      const answer = await catchUpsOfUser.within(userId, async () => {
+        // Read before the turn comes: whoever waits long need not see more than it asked for. And the views are waited
+        // for without a place: a place is for reading, and views that stand still would hold all of them.
+        const head = await app.head();
+        const visible = await awaitCaughtUp(Math.max(head, writes.seen(userId)));
+        if (E.isLeft(visible)) return visible;
+        return catchUps.pass(userId, () => app.queries.sync(actor, body, head));
       });
       return answer ?? E.left(crowded());
     },

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { createGate } from "../../src/gateway/gate.js";
+import { createGate, createQuota } from "../../src/gateway/gate.js";
 import { createHub } from "../../src/gateway/hub.js";
 import { createReadYourWrites } from "../../src/gateway/read-your-writes.js";
 import { createWaves } from "../../src/gateway/waves.js";
@@ -407,7 +407,7 @@ describe("the parts", () => {
     let most = 0;
     let inside = 0;
     const work = () =>
-      gate.pass(async () => {
+      gate.pass("a", async () => {
         most = Math.max(most, ++inside);
         await new Promise<void>((resolve) => done.push(resolve));
         inside--;
@@ -425,8 +425,41 @@ describe("the parts", () => {
 
   it("a gate goes on after a failure", async () => {
     const gate = createGate(1, 1);
-    await expect(gate.pass(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
-    expect(await gate.pass(() => Promise.resolve(1))).toBe(1);
+    await expect(gate.pass("a", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    expect(await gate.pass("a", () => Promise.resolve(1))).toBe(1);
+  });
+
+  it("a gate gives the keys their turns one after another, and keeps the order of each", async () => {
+    const gate = createGate(1, 10);
+    const turns: string[] = [];
+    const work = (key: string, name: string) => gate.pass(key, () => Promise.resolve(void turns.push(name)));
+    await Promise.all([
+      ...["a1", "a2", "a3", "a4"].map((name) => work("a", name)),
+      ...["b1", "b2"].map((name) => work("b", name)),
+      work("c", "c1"),
+    ]);
+    expect(turns).toEqual(["a1", "a2", "b1", "c1", "a3", "b2", "a4"]);
+  });
+
+  it("a quota is each key's own, and given back whatever came of it", async () => {
+    const quota = createQuota(1);
+    let end: () => void = () => undefined;
+    const first = quota.within(
+      "a",
+      () =>
+        new Promise<string>(
+          (resolve) =>
+            (end = () => {
+              resolve("first");
+            }),
+        ),
+    );
+    expect(await quota.within("a", () => Promise.resolve("second"))).toBeUndefined();
+    expect(await quota.within("b", () => Promise.resolve("another's"))).toBe("another's");
+    end();
+    expect(await first).toBe("first");
+    await expect(quota.within("a", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    expect(await quota.within("a", () => Promise.resolve("third"))).toBe("third");
   });
 
   it("a barrier waits for what began before it alone", async () => {

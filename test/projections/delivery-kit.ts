@@ -8,6 +8,7 @@ import { lookUpIn } from "../../src/commands/look-up.js";
 import { sealingWith } from "../../src/commands/sealing.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import type { CommandContext } from "../../src/domain/kernel/decider.js";
+import type { Actor } from "../../src/domain/kernel/ids.js";
 import type { Rejection } from "../../src/domain/rejections.js";
 import { createHub, type HubConnection } from "../../src/gateway/hub.js";
 import { createLocalBus } from "../../src/infra/bus/local.js";
@@ -17,6 +18,7 @@ import { messageIndex } from "../../src/infra/view-store/message-index.js";
 import { openSqliteViews } from "../../src/infra/view-store/sqlite.js";
 import type { Frame } from "../../src/projections/delivery/frames.js";
 import { createQueries } from "../../src/projections/queries/create.js";
+import type { Answer, SyncRequest, SyncResult } from "../../src/projections/queries/queries.js";
 
 /** The whole read side on a real log, real keys and real views; connections are lists of what they were sent. */
 export type ReadSide = Awaited<ReturnType<typeof openReadSide>>;
@@ -58,6 +60,13 @@ export const openReadSide = async () => {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+};
+
+/** As the gateway asks for it: of views that hold what the log holds. */
+export const syncOf = async ({ log, queries }: ReadSide, actor: Actor, request: SyncRequest): Answer<SyncResult> => {
+  const head = await log.head();
+  right(await queries.awaitCaughtUp(head));
+  return queries.sync(actor, request, head);
 };
 
 export type Received = HubConnection & {

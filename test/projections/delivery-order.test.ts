@@ -13,6 +13,7 @@ import {
   openReadSide,
   right,
   startGroup,
+  syncOf,
   textContent,
   type ReadSide,
   type Received,
@@ -87,7 +88,7 @@ const expectedPos = async (conversationId: string, userId: string): Promise<read
 /** Sync says the same of the same change, unless the message has been deleted since: then without its content. */
 const expectAsInSync = async (conversationId: string, device: Received): Promise<void> => {
   const request = { cursors: { [conversationId]: -1 }, only: true, limit: 1_000 };
-  const [entry] = right(await side.queries.sync(device.actor, request)).conversations;
+  const [entry] = right(await syncOf(side, device.actor, request)).conversations;
   const synced = new Map(entry?.changes.map((frame) => [frame.payload.pos, frame]));
   // Of what happened while away sync may say more, and live delivery said nothing.
   for (const frame of device.frames) {

@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SyncRequest, SyncResult } from "../../src/projections/queries/queries.js";
 import { E } from "../../src/domain/kernel/fp.js";
-import { by, openReadSide, right, send, startDirect, startGroup, textContent, type ReadSide } from "./delivery-kit.js";
+import {
+  by,
+  openReadSide,
+  right,
+  send,
+  startDirect,
+  startGroup,
+  syncOf,
+  textContent,
+  type ReadSide,
+} from "./delivery-kit.js";
 
 /** PROTOCOL §7 on the real log and views. Each test has users of its own, so all share one log. */
 let side: ReadSide;
@@ -11,10 +21,10 @@ beforeAll(async () => {
 afterAll(() => side.dispose());
 
 const sync = async (userId: string, request: SyncRequest = {}): Promise<SyncResult> =>
-  right(await side.queries.sync({ userId, deviceId: "phone" }, request));
+  right(await syncOf(side, { userId, deviceId: "phone" }, request));
 const tokenOf = async (userId: string): Promise<string> => (await sync(userId)).token ?? "";
 const code = async (userId: string, request: SyncRequest) => {
-  const answer = await side.queries.sync({ userId, deviceId: "phone" }, request);
+  const answer = await syncOf(side, { userId, deviceId: "phone" }, request);
   return E.isLeft(answer) ? answer.left.code : "none";
 };
 const entry = (result: SyncResult, conversationId: string) => {

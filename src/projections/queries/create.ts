@@ -40,7 +40,7 @@ export const createQueries = ({ source, views, open, epoch, clock }: QueryDepend
     receipts: receiptsQuery({ reads }),
     me: meQuery({ reads }),
     user: userQuery({ reads }),
-    sync: syncQuery({ source, reads, open, epoch, clock, awaitCaughtUp }),
+    sync: syncQuery({ source, reads, open, epoch, clock }),
   };
 };
 

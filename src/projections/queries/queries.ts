@@ -29,7 +29,8 @@ export type Queries = {
     messageId: string,
     page: { limit: number; cursor?: string },
   ) => Answer<ReceiptsPage>;
-  readonly sync: (actor: Actor, request: SyncRequest) => Answer<SyncResult>;
+  /** Everything up to `head`, the log's head when the request arrived, which the caller has awaited. */
+  readonly sync: (actor: Actor, request: SyncRequest, head: Position) => Answer<SyncResult>;
   readonly me: (actor: Actor) => Answer<Me>;
   readonly user: (userId: string) => Answer<PublicUser>;
 };

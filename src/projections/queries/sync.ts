@@ -12,7 +12,6 @@ import { decodeNext, decodeToken, encodeNext, encodeToken, type Place } from "./
 export type SyncDependencies = EntryDependencies & {
   readonly epoch: string;
   readonly clock: () => number;
-  readonly awaitCaughtUp: Queries["awaitCaughtUp"];
 };
 
 /** Bounds of one answer (PROTOCOL §7). */
@@ -33,13 +32,10 @@ type Plan = {
   readonly limit: number;
 };
 
-/** Everything accepted before the request arrived, since its cursors and its token. */
+/** Everything up to the head, since the request's cursors and its token. */
 export const syncQuery =
   (deps: SyncDependencies): Queries["sync"] =>
-  async (actor, request) => {
-    const head = await deps.source.head();
-    const caughtUp = await deps.awaitCaughtUp(head);
-    if (E.isLeft(caughtUp)) return caughtUp;
+  async (actor, request, head) => {
     const resumed = request.next === undefined ? O.none : decodeNext(request.next, deps.epoch, actor.userId);
     if (request.next !== undefined && O.isNone(resumed)) return E.left(foreignNext);
     const since = sinceOf(deps.epoch, actor, request, head);

@@ -1,0 +1,152 @@
+import { describe, expect, it } from "vitest";
+import { E, type Either } from "../../src/domain/kernel/fp.js";
+import { reject, type Rejection } from "../../src/domain/rejections.js";
+import { gatewayLimits as bounds } from "../../src/gateway/limits.js";
+import type { Application } from "../../src/gateway/ports.js";
+import { createShared } from "../../src/gateway/shared.js";
+import { createQueries } from "../../src/projections/queries/create.js";
+import type { EventSource, ViewStore } from "../../src/projections/ports.js";
+import type { SyncResult } from "../../src/projections/queries/queries.js";
+import { createMemoryApp } from "./dispatch-kit.js";
+
+const result: SyncResult = {
+  ...{ epoch: "epoch-1", reset: false, serverTime: 1 },
+  ...{ conversations: [], newConversations: [], left: [] },
+};
+const behind: Either<Rejection, undefined> = E.left(reject("UNAVAILABLE", "The views are behind."));
+const phoneOf = (userId: string) => ({ userId, deviceId: "phone" });
+/** Longer than any chain of promises that nothing holds up. */
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+/** Waits and reads go on when the test says so. */
+const createStanding = () => {
+  const waiting: { readonly position: number; readonly end: (answer: Either<Rejection, undefined>) => void }[] = [];
+  const reading: { readonly userId: string; readonly head: number; readonly end: () => void }[] = [];
+  const memory = createMemoryApp();
+  const app: Application = {
+    ...memory.app,
+    queries: {
+      ...memory.app.queries,
+      awaitCaughtUp: (position) => new Promise((end) => waiting.push({ position, end })),
+      sync: ({ userId }, _request, head) =>
+        new Promise((resolve) =>
+          reading.push({
+            userId,
+            head,
+            end: () => {
+              resolve(E.right(result));
+            },
+          }),
+        ),
+    },
+  };
+  const views = {
+    catchUp: async () => {
+      await settle();
+      for (const { end } of waiting.splice(0)) end(E.right(undefined));
+      await settle();
+    },
+    giveUp: async () => {
+      await settle();
+      for (const { end } of waiting.splice(0)) end(behind);
+      await settle();
+    },
+  };
+  return { app, shared: createShared(app), waiting, reading, views };
+};
+
+describe("a sync", () => {
+  it("waits for the views without a place: however many wait, all are answered as soon as one", async () => {
+    const { shared, waiting, views } = createStanding();
+    const count = bounds.catchUpsAtOnceMax * 4;
+    const answers = Array.from({ length: count }, (_, index) => shared.sync(phoneOf(`user${index}`), {}));
+    await settle();
+    expect(waiting).toHaveLength(count);
+    await views.giveUp();
+    for (const answer of await Promise.all(answers)) expect(answer).toEqual(behind);
+  });
+
+  it("is read at the head of its arrival, and its views are waited for once", async () => {
+    const waits: number[] = [];
+    let head = 10;
+    const source = { head: () => Promise.resolve(head++) } as Partial<EventSource> as EventSource;
+    const reads: Partial<ViewStore["reads"]> = {
+      touchedSince: () => Promise.resolve([]),
+      summaries: () => Promise.resolve([]),
+    };
+    const store = { reads } as Partial<ViewStore> as ViewStore;
+    const awaitCaughtUp = (position: number) => Promise.resolve(waits.push(position) > 0);
+    const queries = createQueries({
+      ...{ source, views: { store, awaitCaughtUp } },
+      ...{ open: () => Promise.resolve(null), epoch: "epoch-1", clock: () => 1 },
+    });
+    const shared = createShared({ ...createMemoryApp().app, head: source.head, queries });
+    expect(E.isRight(await shared.sync(phoneOf("alice"), {}))).toBe(true);
+    expect(waits).toEqual([10]);
+    expect(head).toBe(11);
+  });
+
+  it("of another has its turn next, however many one user has waiting", async () => {
+    const { shared, reading, views } = createStanding();
+    const mallory = Array.from({ length: bounds.catchUpsOfUserMax }, () => shared.sync(phoneOf("mallory"), {}));
+    await views.catchUp();
+    expect(reading).toHaveLength(bounds.catchUpsAtOnceMax);
+    const alice = shared.sync(phoneOf("alice"), {});
+    const bob = shared.sync(phoneOf("bob"), {});
+    await views.catchUp();
+    for (const [index, { end }] of reading.entries()) if (index < 3) end();
+    await settle();
+    const next = reading.slice(bounds.catchUpsAtOnceMax).map(({ userId }) => userId);
+    expect(next).toEqual(["mallory", "alice", "bob"]);
+    while (reading.length > 0) {
+      for (const { end } of reading.splice(0)) end();
+      await settle();
+    }
+    for (const answer of await Promise.all([...mallory, alice, bob])) expect(answer).toEqual(E.right(result));
+  });
+
+  it("of one who has too many at once is refused with a time to come back, and nobody else's is", async () => {
+    const { shared, waiting } = createStanding();
+    const count = bounds.catchUpsOfUserMax;
+    for (let index = 0; index < count; index++) void shared.sync(phoneOf("mallory"), {});
+    for (let index = 0; index < bounds.catchUpsWaitingMax; index++)
+      expect(await shared.sync({ userId: "mallory", deviceId: `d${index % 5}` }, {})).toMatchObject({
+        left: { code: "UNAVAILABLE", retryAfter: expect.any(Number) as number },
+      });
+    void shared.sync(phoneOf("alice"), {});
+    await settle();
+    expect(waiting).toHaveLength(count + 1);
+  });
+});
+
+describe("a read of one's own writes", () => {
+  it("waits for them and for the head at the same time: once, not twice", async () => {
+    const { app, waiting, views } = createStanding();
+    const shared = createShared({ ...app, head: () => Promise.resolve(20) });
+    shared.wrote("alice", 10);
+    const visible = shared.ownWritesVisible(phoneOf("alice"));
+    await settle();
+    expect(waiting.map(({ position }) => position)).toEqual([10, 20]);
+    await views.catchUp();
+    expect(await visible).toEqual(E.right(undefined));
+  });
+
+  it("is answered though the head is not reached, and refused when they are not", async () => {
+    const { app, waiting } = createStanding();
+    const shared = createShared({ ...app, head: () => Promise.resolve(20) });
+    shared.wrote("alice", 10);
+    const ends = (position: number, answer: Either<Rejection, undefined>) => {
+      waiting.find((one) => one.position === position)?.end(answer);
+    };
+    const read = async (own: Either<Rejection, undefined>) => {
+      const visible = shared.ownWritesVisible(phoneOf("alice"));
+      await settle();
+      ends(10, own);
+      ends(20, behind);
+      waiting.length = 0;
+      return visible;
+    };
+    expect(await read(E.right(undefined))).toEqual(E.right(undefined));
+    expect(await read(behind)).toEqual(behind);
+  });
+});
