@@ -1,13 +1,10 @@
 import { Command, Option } from "commander";
-import type { App } from "../infra/profiles/app.js";
+import { stopMsMax, type App } from "../infra/profiles/app.js";
 import { readDistributedConfig } from "../infra/profiles/config-distributed.js";
 import { BadConfig, readConfig, type Flags } from "../infra/profiles/config.js";
 import { startDistributed } from "../infra/profiles/distributed.js";
 import { startEmbedded } from "../infra/profiles/embedded.js";
 import { fail } from "./failure.js";
-
-/** How long a stop may take: clients are closed in waves, what is in flight is made durable. */
-const stopMsMax = 15_000;
 
 type Options = Flags & {
   readonly json?: boolean;

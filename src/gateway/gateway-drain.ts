@@ -1,4 +1,5 @@
 import { askBack } from "./ask-back.js";
+import { gatewayLimits } from "./limits.js";
 
 /** A planned end: clients are told when to return, and do not all return at once. */
 export type Drainable = {
@@ -7,33 +8,39 @@ export type Drainable = {
 };
 
 export type DrainOptions = {
-  /** Resolves when the commands in flight are answered; bounded by the dispatcher. */
-  readonly settle: () => Promise<void>;
+  /** Resolves when the commands and calls in flight are answered. */
+  readonly settle: () => Promise<unknown>;
   readonly connections: () => readonly Drainable[];
   /** Resolves when the last socket has closed. */
   readonly emptied: () => Promise<void>;
   readonly random?: () => number;
 };
 
-const waveConnections = 500;
+/** However many connections there are, the last one is told after three seconds. */
+const wavesMax = 30;
+const waveConnectionsMin = 500;
 const waveIntervalMs = 100;
 /** Acknowledgements of what is in flight go out before their sockets close, if the log is that quick. */
 const settleFirstMsMax = 1000;
-/** What is queued gets out in this time, or the peer is slow and finds it by sync. */
-const emptiedMsMax = 6000;
 
 /** Connections that come back in a second, at most: what a gateway can admit without refusing. */
 const reconnectsPerSecond = 500;
 const reconnectAfterMsMin = 500;
 const reconnectSpreadMsMin = 2000;
 
-/** Resolves when every socket was told and closed, and everything in flight is answered. */
-export const drain = async (options: DrainOptions): Promise<void> => {
+/** Resolves when every socket was told and closed, and everything in flight is answered; after `drainMsMax` all the same. */
+export const drain = (options: DrainOptions): Promise<void> => within(gatewayLimits.drainMsMax, drained(options));
+
+const drained = async (options: DrainOptions): Promise<void> => {
   const settled = options.settle();
   await within(settleFirstMsMax, settled);
-  const connections = options.connections();
+  await tellAll(options.connections(), options.random ?? Math.random);
+  await Promise.all([settled, options.emptied()]);
+};
+
+const tellAll = async (connections: readonly Drainable[], random: () => number): Promise<void> => {
   const spreadMs = Math.max(reconnectSpreadMsMin, (connections.length / reconnectsPerSecond) * 1000);
-  const random = options.random ?? Math.random;
+  const waveConnections = Math.max(waveConnectionsMin, Math.ceil(connections.length / wavesMax));
   for (let from = 0; from < connections.length; from += waveConnections) {
     if (from > 0) await sleep(waveIntervalMs);
     for (const connection of connections.slice(from, from + waveConnections)) {
@@ -41,14 +48,12 @@ export const drain = async (options: DrainOptions): Promise<void> => {
       askBack(connection, reconnectAfterMs);
     }
   }
-  await settled;
-  await within(emptiedMsMax, options.emptied());
 };
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Resolves when `work` does, or after `ms`. */
-const within = async (ms: number, work: Promise<void>): Promise<void> => {
+const within = async (ms: number, work: Promise<unknown>): Promise<void> => {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
   try {

@@ -62,7 +62,10 @@ export type GatewayDependencies = {
 export type Gateway = {
   readonly url: string;
   readonly port: number;
-  /** Readiness off, no new connections, clients told and closed in waves, everything in flight answered. */
+  /**
+   * Readiness off, no new connections and calls, clients told and closed in waves, everything in flight answered, of
+   * sockets and of REST: at the latest after `drainMsMax`.
+   */
   readonly drain: () => Promise<void>;
   /** Cuts what is left. */
   readonly close: () => Promise<void>;
@@ -129,10 +132,10 @@ export const startGateway = async (dependencies: GatewayDependencies): Promise<G
   });
 
   const startDraining = () => {
-    transport.stopListening();
+    const answered = transport.drain();
     if (live.size === 0) emptied.fire();
     return drain({
-      settle: dispatcher.drain,
+      settle: () => Promise.all([dispatcher.drain(), answered]),
       connections: () => [...live].map((socket) => socket.connection),
       emptied: () => emptied.fired,
     });

@@ -59,8 +59,11 @@ export const gatewayLimits = {
   /** Spread of reconnects after a failed registration. */
   reconnectAfterMsMin: 1000,
   reconnectAfterMsMax: 6000,
-  /** How long a drain waits for commands in flight: the log answers or gives up well within it. */
-  drainMsMax: 15_000,
+  /**
+   * A drain as a whole: a second for what is in flight, three to tell everybody, five for outboxes to empty; and all of
+   * it for what is in flight still, unless the log is away. What has no answer then is asked again with its key.
+   */
+  drainMsMax: 9_000,
 } as const;
 
 /** What a client is told about sizes, and what its frames are held to. Bytes. */

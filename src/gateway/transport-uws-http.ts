@@ -16,11 +16,35 @@ export type HttpOptions = {
   readonly logger: Logger;
 };
 
-/** Any method, any path → `HttpRequest` → `HttpResponse`. One answer each, in time or not at all. */
-export const createHttpHandler = (options: HttpOptions) => {
-  let concurrent = 0;
+export type HttpHandler = {
+  readonly handle: (native: NativeResponse, request: NativeRequest) => void;
+  /**
+   * From now on what needs a place is refused. Resolves when all that has one is answered; each of these answers closes
+   * its connection, so that its client asks somebody else next.
+   */
+  readonly drain: () => Promise<void>;
+};
 
-  return (native: NativeResponse, request: NativeRequest): void => {
+/** Any method, any path → `HttpRequest` → `HttpResponse`. One answer each, in time or not at all. */
+export const createHttpHandler = (options: HttpOptions): HttpHandler => {
+  let concurrent = 0;
+  let isDraining = false;
+  let allAnswered: () => void = () => undefined;
+
+  const refusal = () =>
+    isDraining
+      ? errorResponse(503, "UNAVAILABLE", "This server is about to stop; ask again.", 1)
+      : concurrent >= options.concurrentMax
+        ? errorResponse(503, "UNAVAILABLE", "Too many requests at once.", 1)
+        : undefined;
+  const inPlace = async (work: Promise<void>): Promise<void> => {
+    concurrent++;
+    await work;
+    concurrent--;
+    if (concurrent === 0) allAnswered();
+  };
+
+  const handle = (native: NativeResponse, request: NativeRequest): void => {
     // Before anything that could throw: from here on an exception is answered, it does not end the process.
     let incoming: IncomingBody | undefined;
     const method = request.getCaseSensitiveMethod();
@@ -32,19 +56,20 @@ export const createHttpHandler = (options: HttpOptions) => {
       const needsPlace = !options.isAlwaysAnswered(method, parsed.path);
       const body = (incoming = readBody(native, needsPlace ? options.body : { ...options.body, bytesMax: 0 }));
       if (preflight) return void answering.answer({ status: 204, headers: cors });
-      if (needsPlace && concurrent >= options.concurrentMax) {
-        return void answering.answer(errorResponse(503, "UNAVAILABLE", "Too many requests at once.", 1), true);
-      }
-      const places = needsPlace ? 1 : 0;
-      concurrent += places;
-      void serve(options, parsed, body, answering, cors).finally(() => {
-        concurrent -= places;
-      });
+      const refused = needsPlace ? refusal() : undefined;
+      if (refused !== undefined) return void answering.answer(refused, true);
+      const work = serve(options, parsed, body, answering, cors, () => needsPlace && isDraining);
+      if (needsPlace) void inPlace(work);
     } catch (error) {
       options.logger.error({ err: error }, "An HTTP request could not be read");
       answering.answer(internal, true);
     }
   };
+  const drain = (): Promise<void> => {
+    isDraining = true;
+    return concurrent === 0 ? Promise.resolve() : new Promise((resolve) => (allAnswered = resolve));
+  };
+  return { handle, drain };
 };
 
 const parseRequest = (method: string, request: NativeRequest, body: HttpRequest["body"]): HttpRequest => {
@@ -65,11 +90,12 @@ const serve = async (
   body: IncomingBody,
   answering: Answering,
   cors: Readonly<Record<string, string>>,
+  isLast: () => boolean,
 ): Promise<void> => {
   try {
     const response = await options.handle(request);
     const drained = await body.drained();
-    answering.answer({ ...response, headers: { ...cors, ...response.headers } }, !drained);
+    answering.answer({ ...response, headers: { ...cors, ...response.headers } }, !drained || isLast());
   } catch (error) {
     if (error instanceof ClientGone) return;
     options.logger.error({ err: error, method: request.method, path: request.path }, "An HTTP request failed");

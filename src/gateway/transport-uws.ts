@@ -42,8 +42,11 @@ export type SocketEvents<S> = {
 
 export type Transport = {
   readonly port: number;
-  /** No new connections: they are refused by the kernel, upgrades on connections that stand with 503. */
-  readonly stopListening: () => void;
+  /**
+   * No new connections: they are refused by the kernel, upgrades and requests on connections that stand with 503.
+   * Resolves when the requests at work are answered, however long that takes.
+   */
+  readonly drain: () => Promise<void>;
   /** Cuts whatever is still connected. */
   readonly close: () => void;
 };
@@ -60,17 +63,15 @@ export const startTransport = async <S>(options: TransportOptions<S>): Promise<T
     "/ws",
     behaviourOf(native, options, () => open),
   );
-  app.any(
-    "/*",
-    createHttpHandler({
-      handle: options.http,
-      body: options.body,
-      concurrentMax: options.requestsMax,
-      isAlwaysAnswered: options.isAlwaysAnswered,
-      origins: options.origins,
-      logger: options.logger,
-    }),
-  );
+  const http = createHttpHandler({
+    handle: options.http,
+    body: options.body,
+    concurrentMax: options.requestsMax,
+    isAlwaysAnswered: options.isAlwaysAnswered,
+    origins: options.origins,
+    logger: options.logger,
+  });
+  app.any("/*", http.handle);
   const token = await listen(app, options);
   const stopListening = () => {
     if (!open) return;
@@ -79,7 +80,10 @@ export const startTransport = async <S>(options: TransportOptions<S>): Promise<T
   };
   return {
     port: native.us_socket_local_port(token),
-    stopListening,
+    drain: () => {
+      stopListening();
+      return http.drain();
+    },
     close: () => {
       stopListening();
       app.close();

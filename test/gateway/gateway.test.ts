@@ -118,6 +118,9 @@ describe("opening and ticking", () => {
   });
 });
 
+/** Of a poll, on a machine that is busy. */
+const patience = { timeout: 20_000 };
+
 describe("draining", () => {
   it("answers what is in flight, tells every client when to return, and lets nobody in", async () => {
     let settle: () => void = () => undefined;
@@ -166,6 +169,38 @@ describe("draining", () => {
     await expect.poll(() => answered.join()).toMatch(/503 .*UNAVAILABLE/s);
     await expect(ask("/readyz")).rejects.toThrow();
     standing.destroy();
+  });
+
+  it("answers the calls that are in flight, and refuses further ones on connections that stand", async () => {
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    let asked = 0;
+    const rest = async () => {
+      asked++;
+      await released;
+      return { status: 201, body: "{}" };
+    };
+    server = await startTestGateway({ rest });
+    const standing = connect(server.gateway.port, "127.0.0.1");
+    let text = "";
+    let isClosed = false;
+    standing.on("data", (chunk) => (text += chunk.toString()));
+    standing.on("close", () => (isClosed = true));
+    standing.write("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
+    await expect.poll(() => text, patience).toContain("200 OK");
+    const call = fetch(`${server.gateway.url}/api/v1/groups`, { method: "POST", body: "{}" });
+    await expect.poll(() => asked, patience).toBe(1);
+
+    let isDrained = false;
+    const drained = server.gateway.drain().then(() => (isDrained = true));
+    standing.write("POST /api/v1/groups HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+    await expect.poll(() => isClosed, patience).toBe(true);
+    expect(text).toMatch(/HTTP\/1\.1 503 .*connection: close.*"error":"UNAVAILABLE"/is);
+    expect([asked, isDrained]).toEqual([1, false]);
+    release();
+    const answer = await call;
+    expect([answer.status, answer.headers.get("connection")]).toEqual([201, "close"]);
+    await drained;
   });
 
   it("of an idle gateway is quick, and may be asked for twice", async () => {

@@ -173,7 +173,7 @@ describe("a request", () => {
     };
     await restart({ config: { requestsMax: 2 }, rest });
     const busy = [ask("/api/v1/me"), ask("/api/v1/me")];
-    await expect.poll(() => asked).toBe(2);
+    await expect.poll(() => asked, { timeout: 20_000 }).toBe(2);
     const refused = await ask("/api/v1/me");
     expect(refused.status).toBe(503);
     expect(await refused.json()).toMatchObject({ error: "UNAVAILABLE", retryAfter: 1 });

@@ -1,4 +1,9 @@
 import type { Gateway } from "../../gateway/gateway.js";
+import { gatewayLimits } from "../../gateway/limits.js";
+
+/** One budget for a planned end: a drain ends before the parts have to be closed, and these before the process leaves. */
+export const closeMsMax = gatewayLimits.drainMsMax + 2_000;
+export const stopMsMax = closeMsMax + 4_000;
 
 /** A running Parley, whichever profile it runs in. */
 export type App = {

@@ -1,6 +1,6 @@
 import { inTime } from "../in-time.js";
 import { createLogger, createTelemetry } from "../telemetry.js";
-import type { App } from "./app.js";
+import { closeMsMax, type App } from "./app.js";
 import type { DistributedConfig } from "./config-distributed.js";
 import { startGatewayRole, type ProcessParts } from "./distributed-gateway.js";
 import { startProjectorRole } from "./distributed-projector.js";
@@ -35,9 +35,8 @@ export const startDistributed = async (config: DistributedConfig): Promise<App> 
 
 /**
  * A part that waits for an engine that is away is left behind: what was acknowledged is durable, and what was not written
- * or delivered yet is done again from the checkpoint. For all parts together, and for each at least.
+ * or delivered yet is done again from the checkpoint. `closeMsMax` is for all parts together, this for each at least.
  */
-const closeMsMax = 11_000;
 const closeMsMin = 250;
 
 const open = async (config: DistributedConfig, closers: Closers): Promise<string> => {
