@@ -60,8 +60,10 @@ const open = async (config: DistributedConfig, closers: Closers): Promise<string
   const health = await serveHealth(config, {
     readiness: async () => {
       const { ready: isReady, problems } = await ready();
-      const views = projector.problem();
-      return views === undefined ? { ready: isReady, problems } : { ready: false, problems: { ...problems, views } };
+      const stopped = projector.problem();
+      if (stopped === undefined) return { ready: isReady, problems };
+      // Nothing is accepted here: projecting is all that could be ready.
+      return { ready: false, problems: { ...problems, projector: stopped } };
     },
     isDraining: () => false,
     metricsText: telemetry.metricsText,

@@ -25,6 +25,7 @@ import type { App } from "./app.js";
 import type { Config } from "./config.js";
 import { filesOf, lockDirectory } from "./data-directory.js";
 import { startDelivering } from "./delivering.js";
+import { acceptingReadiness } from "./readiness.js";
 import { ids, serveClients } from "./serving.js";
 
 /**
@@ -175,8 +176,9 @@ const wakeViews = (log: SqliteLog, views: SqliteViews, logger: Logger): void => 
 };
 
 const readinessOf = (log: SqliteLog, views: SqliteViews): Application["readiness"] => {
-  const problems: Record<string, string> = {};
-  void log.failed.then((error) => (problems.log = error.message));
-  void views.failed.then((error) => (problems.views = error.message));
-  return () => Promise.resolve({ ready: Object.keys(problems).length === 0, problems: { ...problems } });
+  const ofLog: Record<string, string> = {};
+  const others: Record<string, string> = {};
+  void log.failed.then((error) => (ofLog.log = error.message));
+  void views.failed.then((error) => (others.views = error.message));
+  return () => Promise.resolve(acceptingReadiness(ofLog, others));
 };

@@ -6,25 +6,30 @@ import type { Engines } from "./engines.js";
 const askedMsMin = 1_000;
 
 /**
- * Ready is who can accept, which needs the log alone. The others are named when they are away: without MongoDB nothing
- * is shown, without NATS and Redis frames wait for a sync.
+ * The one rule of both profiles (ADR 8): ready is who can accept, which needs the log alone. Whatever else is wrong is
+ * named: without the views nothing is shown, without NATS and Redis frames wait for a sync.
  */
-export const engineReadiness = ({
-  log,
-  mongo,
-  nats,
-  redis,
-}: Pick<Engines, "log" | "mongo" | "nats" | "redis">): Application["readiness"] => {
+export const acceptingReadiness = (
+  log: Readonly<Record<string, string>>,
+  others: Readonly<Record<string, string>>,
+): Readiness => ({ ready: Object.keys(log).length === 0, problems: { ...log, ...others } });
+
+type Asked = {
+  readonly log: Pick<Engines["log"], "ping">;
+  readonly mongo: Pick<Engines["mongo"], "ping">;
+  readonly nats: Pick<Engines["nats"], "connected">;
+  readonly redis: Pick<Engines["redis"], "available">;
+};
+
+export const engineReadiness = ({ log, mongo, nats, redis }: Asked): Application["readiness"] => {
   let asked: { readonly at: number; readonly answer: Promise<Readiness> } | undefined;
   const ask = async (): Promise<Readiness> => {
     const [eventstore, mongodb] = await Promise.all([problemOf(log.ping()), problemOf(mongo.ping())]);
-    const problems = {
-      ...(eventstore === undefined ? {} : { eventstore }),
+    return acceptingReadiness(eventstore === undefined ? {} : { eventstore }, {
       ...(mongodb === undefined ? {} : { mongodb }),
       ...(nats.connected() ? {} : { nats: "not connected; frames wait for a sync" }),
       ...(redis.available() ? {} : { redis: "not connected; frames go to every gateway" }),
-    };
-    return { ready: eventstore === undefined, problems };
+    });
   };
   return () => {
     const now = performance.now();

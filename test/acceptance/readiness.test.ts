@@ -1,0 +1,40 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { filesOf } from "../../src/infra/profiles/data-directory.js";
+import { openSqliteLog } from "../../src/infra/event-log/sqlite.js";
+import type { Readiness } from "../../src/gateway/ports.js";
+import { startServer, type TestServer } from "../kit/server.js";
+import { text, wireDevice } from "../kit/wire.js";
+
+let server: TestServer;
+let conversationId: unknown;
+beforeAll(async () => {
+  server = await startServer();
+  const alice = await wireDevice(server, "alice");
+  const started = await alice.rest("POST /conversations", { type: "direct", participantIds: ["bob"] });
+  conversationId = started.body.conversationId;
+  expect(await server.terminate()).toBe(0);
+  const log = await openSqliteLog(filesOf(server.dataDir).log);
+  const poison = { id: randomUUID(), type: "MessageSent", data: JSON.stringify({ sequence: "four" }), meta: "{}" };
+  await log.append("conversation-g_poison", "no_stream", [poison]);
+  await log.close();
+  await server.start();
+});
+afterAll(() => server.dispose());
+
+it("the embedded profile whose views have stopped names them, and is ready: it accepts", async () => {
+  const readyz = async () => {
+    const response = await fetch(`${server.url()}/readyz`);
+    return { status: response.status, ...((await response.json()) as Readiness) };
+  };
+  await expect.poll(async () => Object.keys((await readyz()).problems), { timeout: 60_000 }).toEqual(["views"]);
+  expect(await readyz()).toMatchObject({
+    status: 200,
+    ready: true,
+    problems: { views: expect.stringContaining("cannot be projected") as string },
+  });
+  const alice = await wireDevice(server, "alice");
+  const sent = await alice.ask("message.send", { conversationId, clientMessageId: "m", content: text("hello") });
+  expect(sent.type).toBe("message.ack");
+  await alice.close();
+});
