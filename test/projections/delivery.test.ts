@@ -233,6 +233,30 @@ describe("deleted content never leaves again", () => {
   });
 });
 
+describe("after a restart, when every conversation is cold", () => {
+  it("reads at most 32 pages of the log at once, and leaves the log to the commands", async () => {
+    const ids = await Promise.all(Array.from({ length: 100 }, (_, index) => startGroup(side, `u${index}`, ["bob"])));
+    let openGate: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (openGate = resolve));
+    let reading = 0;
+    let readingMax = 0;
+    const readStream: DeliveryDependencies["source"]["readStream"] = async (...asked) => {
+      readingMax = Math.max(readingMax, ++reading);
+      await gate;
+      return side.log.readStream(...asked).finally(() => (reading -= 1));
+    };
+    const delivery = deliver({ source: { ...side.log, readStream } });
+    const bob = connect(side.hub, "bob");
+    await Promise.all(ids.map((id, index) => send(side, id, `u${index}`, "back")));
+    const head = await side.log.head();
+    await eventually(() => delivery.position() === head && reading >= 32, "all messages wait");
+    expect(reading).toBe(32);
+    openGate();
+    await eventually(() => ofType(bob, "message.new").length === ids.length, "every message");
+    expect(readingMax).toBe(32);
+  });
+});
+
 describe("receipts", () => {
   const read = async (conversationId: string, userId: string, readUpTo: number, deviceId = "phone") =>
     right(await side.commands.advanceReceipts({ conversationId, readUpTo }, by(userId, deviceId)));

@@ -4,14 +4,17 @@
  */
 import { Worker } from "node:worker_threads";
 import { LogError, type EventLog } from "../../commands/ports.js";
-import type { Position, RecordedEvent } from "../../domain/kernel/stream.js";
+import type { Position } from "../../domain/kernel/stream.js";
 import { workerUrl } from "../worker.js";
 import { committedEvents, createAppendQueue, lastCommitted, type QueueBounds } from "./append-queue.js";
 import { createFeed } from "./feed.js";
+import { createReadQueue } from "./read-queue.js";
 import { eventsOf } from "./reads.js";
 import type { FromLog, LogWorkerData, ReadRequest, ResultCells, ToLog } from "./wire.js";
 
 export type SqliteLog = EventLog & {
+  /** The same log for whoever can wait, which is everybody but the commands: their reads have places of their own and go first. */
+  readonly patient: Pick<EventLog, "readStream" | "readAll" | "subscribe" | "head">;
   /** Refuses new appends (`UNAVAILABLE`), makes those that wait durable, ends subscriptions without a word. Repeatable. */
   readonly close: () => Promise<void>;
   readonly stats: () => LogStats;
@@ -31,8 +34,6 @@ export type LogStats = {
 
 /** Some two seconds of work at full speed: beyond that, a refusal is kinder than a late answer. */
 const boundsDefault: QueueBounds = { queueEventsMax: 50_000, queueBytesMax: 64 * 1024 * 1024 };
-/** Pages that may wait to be read. */
-const readsMax = 1000;
 
 /**
  * Opens, or makes, the log in the file `path` (mode 600), whose directory exists.
@@ -63,7 +64,7 @@ const createLog = (worker: Worker, start: Position, bounds: QueueBounds): Sqlite
   };
   const queue = createAppendQueue(bounds, send);
   const reads = createReadQueue(send);
-  const feed = createFeed(start, (from, count) => reads.read({ all: true, from, count, direction: "forwards" }));
+  const feed = createFeed(start, (from, count) => reads.patiently({ all: true, from, count, direction: "forwards" }));
   const counters = { commits: 0, eventsAppended: 0 };
   const exited = new Promise<void>((resolve) => worker.once("exit", resolve));
   let reportFailure: (error: LogError) => void;
@@ -127,12 +128,12 @@ const createLog = (worker: Worker, start: Position, bounds: QueueBounds): Sqlite
     feed.end();
   };
 
+  const following = { subscribe: feed.subscribe, head: () => Promise.resolve(feed.head()) };
   return {
     append: queue.append,
-    readStream: (stream, from, count, direction = "forwards") => reads.read({ stream, from, count, direction }),
-    readAll: (from, count, direction = "forwards") => reads.read({ all: true, from, count, direction }),
-    subscribe: feed.subscribe,
-    head: () => Promise.resolve(feed.head()),
+    ...readingWith(reads.first),
+    ...following,
+    patient: { ...readingWith(reads.patiently), ...following },
     close: () => (closing ??= close()),
     stats: () => {
       const { events, bytes } = queue.depth();
@@ -142,40 +143,9 @@ const createLog = (worker: Worker, start: Position, bounds: QueueBounds): Sqlite
   };
 };
 
-type ReadQueue = {
-  readonly read: (request: ReadRequest) => Promise<readonly RecordedEvent[]>;
-  /** The answer to the oldest request. */
-  readonly settle: (answer: readonly RecordedEvent[] | Error) => void;
-  readonly fail: (error: Error) => void;
-};
-type PendingRead = {
-  readonly resolve: (events: readonly RecordedEvent[]) => void;
-  readonly reject: (error: Error) => void;
-};
-
-const createReadQueue = (send: (message: ToLog) => void): ReadQueue => {
-  const pending: PendingRead[] = [];
-  let ended: Error | undefined;
-  return {
-    read: (request) =>
-      new Promise((resolve, reject) => {
-        if (ended !== undefined) {
-          reject(ended);
-        } else if (pending.length >= readsMax) {
-          reject(new LogError("UNAVAILABLE", `${readsMax} reads of the log are waiting`));
-        } else {
-          pending.push({ resolve, reject });
-          send({ kind: "read", request });
-        }
-      }),
-    settle: (answer) => {
-      const oldest = pending.shift();
-      if (answer instanceof Error) oldest?.reject(answer);
-      else oldest?.resolve(answer);
-    },
-    fail: (error) => {
-      ended = error;
-      for (const { reject } of pending.splice(0)) reject(error);
-    },
-  };
-};
+const readingWith = (
+  read: (request: ReadRequest) => ReturnType<EventLog["readAll"]>,
+): Pick<EventLog, "readStream" | "readAll"> => ({
+  readStream: (stream, from, count, direction = "forwards") => read({ stream, from, count, direction }),
+  readAll: (from, count, direction = "forwards") => read({ all: true, from, count, direction }),
+});

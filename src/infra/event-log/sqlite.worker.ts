@@ -1,6 +1,6 @@
 /**
- * The log's thread. Everything that is waiting when it looks is one commit; then it answers one read, and looks again:
- * neither a long queue of reads nor one of appends keeps the other waiting for more than one step.
+ * The log's thread. Everything that is waiting when it looks is one commit; then it answers reads for about as long as a
+ * commit takes, and looks again: neither a long queue of reads nor one of appends keeps the other waiting for more than one step.
  */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { openLogCore, type LogCore } from "./sqlite-log.js";
@@ -11,6 +11,8 @@ type Batch = Extract<ToLog, { kind: "append" }>;
 
 /** Events of one commit: at 10 µs each the first of them waits 10 ms for the last. */
 const commitEventsMax = 1024;
+/** Reads of one step end at the first answer after so long. */
+const readingMs = 2;
 /** How long nothing has to come in before work is done that can wait. */
 const idleMs = 20;
 
@@ -55,14 +57,17 @@ const run = (core: LogCore, port: NonNullable<typeof parentPort>): void => {
       );
     }
   };
-  const readWaiting = (): void => {
-    const request = reads.shift();
-    if (request === undefined) return;
+  const answer = (request: ReadRequest): void => {
     try {
       post({ kind: "page", cells: core.read(request) });
     } catch (error) {
       post({ kind: "read_failed", reason: reasonOf(error) });
     }
+  };
+  const readWaiting = (): void => {
+    const until = performance.now() + readingMs;
+    for (let next = reads.shift(); next !== undefined; next = performance.now() < until ? reads.shift() : undefined)
+      answer(next);
   };
   const maintain = (isIdle: boolean): void => {
     try {

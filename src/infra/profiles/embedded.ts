@@ -58,7 +58,7 @@ const open = async (
   const sealing = goneWhenDamaged(sealingWith(keys, config.seal), damagedContent(logger, telemetry));
   const commands = startWriting(config, stores, { sealing, logger });
   closers.push(commands.snapshotsSaved);
-  const queries = createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now });
+  const queries = createQueries({ source: log.patient, views, open: sealing.open, epoch, clock: Date.now });
   const hub = createHub();
   const bus = createLocalBus({
     ...hub,
@@ -80,7 +80,7 @@ const open = async (
     readiness,
   };
   const shared = createShared(app);
-  const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, typing, logger };
+  const delivering = { source: log.patient, reads: views.store.reads, bus, queries, sealing, typing, logger };
   closers.push(startDelivering(delivering).stop);
   const limiter = createMemoryRateLimiter();
   const gateway = await serveClients({ config, app, shared, hub, limiter, secret, telemetry, logger });
@@ -109,7 +109,8 @@ const serveLog = async ({ eventStorePort }: Config, log: SqliteLog, logger: Logg
       "the log's EventStoreDB port speaks plain text beyond this machine: its token and what is read can be heard",
     );
   const pem = tls && { key: await readFile(tls.keyFile, "utf8"), cert: await readFile(tls.certFile, "utf8") };
-  return startFacade({ ...options, ...(pem === undefined ? {} : { tls: pem }), log, onProblem });
+  const served = { ...log, ...log.patient };
+  return startFacade({ ...options, ...(pem === undefined ? {} : { tls: pem }), log: served, onProblem });
 };
 
 type Stores = { readonly log: SqliteLog; readonly views: SqliteViews; readonly snapshots: SnapshotStore };

@@ -4,6 +4,7 @@ import type { Sealed } from "../../domain/conversation/conversation.events.js";
 import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
 import { whileAway } from "../while-away.js";
+import { readingAtMost } from "./bounded-reads.js";
 import { deletionsAfter, deletionsIn, type Deletions } from "./deletions.js";
 import { userDeliveries } from "./deliveries.js";
 import type { InboxUpdates } from "./inbox-updates.js";
@@ -45,6 +46,8 @@ export type DeliveryShare = {
   readonly onDelivered: (position: Position) => void;
 };
 
+/** Pages of the log that are being read at once, for all conversations that wait for one. */
+const pagesAtOnceMax = 32;
 /** Events of a share whose frames are under way; beyond them the log is not read on. */
 const underWayMax = 2_000;
 
@@ -56,11 +59,12 @@ export type DeliveryProjector = { readonly position: () => Position; readonly st
  * holds up nobody else.
  */
 export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => {
-  const { bus, source } = deps;
+  const { bus } = deps;
+  const source = readingAtMost(deps.source, pagesAtOnceMax);
   const memberships = createMemberships(source);
   const privacy = createReadPrivacy(source);
   const noting: Noting = { inboxUpdates: deps.inboxUpdates, rollups: deps.rollups, typing: deps.typing, privacy };
-  const resolve = createResolve({ ...deps, memberships, privacy });
+  const resolve = createResolve({ ...deps, source, memberships, privacy });
   const share = deps.share;
   let stopped = false;
   // What is given up because of the end is left to whoever takes the share over.
