@@ -4,7 +4,7 @@
  * memory holds the very next event, else read from the log.
  */
 import { asError } from "../../domain/kernel/errors.js";
-import type { Subscriber, Subscription } from "../../commands/ports.js";
+import { LogError, type Subscriber, type Subscription } from "../../commands/ports.js";
 import type { Position, RecordedEvent } from "../../domain/kernel/stream.js";
 
 /** At most `count` events after a position that is below the head; never none. */
@@ -30,9 +30,16 @@ const pageEventsMax = 512;
 const backlogEventsMax = 4096;
 const backlogCharsMax = 8 * 1024 * 1024;
 
+/** A page that the log cannot give now is asked for again, half a minute long: so many times after the first. */
+const repetitionsMax = 36;
+const pauseMsMin = 20;
+const pauseMsMax = 1_000;
+
+type Pause = (ms: number) => Promise<void>;
+type PatientRead = (after: Position, isEnded: () => boolean) => Promise<readonly RecordedEvent[]>;
 type Follower = { readonly offer: (events: readonly RecordedEvent[]) => void; readonly end: (error?: Error) => void };
 
-export const createFeed = (start: Position, readPage: ReadPage): Feed => {
+export const createFeed = (start: Position, readPage: ReadPage, pause: Pause = realPause): Feed => {
   let head = start;
   let ended: { readonly error: Error | undefined } | undefined;
   const followers = new Set<Follower>();
@@ -47,7 +54,7 @@ export const createFeed = (start: Position, readPage: ReadPage): Feed => {
       const follower = follow(
         from === "head" ? head : from,
         () => head,
-        readPage,
+        patiently(readPage, pause),
         subscriber,
         () => {
           followers.delete(follower);
@@ -69,10 +76,28 @@ export const createFeed = (start: Position, readPage: ReadPage): Feed => {
   };
 };
 
+/** So asked, the page of a log that is busy comes late rather than never. */
+const patiently =
+  (readPage: ReadPage, pause: Pause): PatientRead =>
+  async (after, isEnded) => {
+    for (let repetition = 0; ; repetition += 1) {
+      try {
+        return await readPage(after, pageEventsMax);
+      } catch (error) {
+        const isAway = error instanceof LogError && error.code === "UNAVAILABLE";
+        if (!isAway || isEnded() || repetition >= repetitionsMax) throw error;
+        await pause(Math.min(pauseMsMin * 2 ** repetition, pauseMsMax) * (0.5 + Math.random() / 2));
+      }
+    }
+  };
+
+/** Keeps no process alive that has nothing else to do. */
+const realPause: Pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref());
+
 const follow = (
   start: Position,
   head: () => Position,
-  readPage: ReadPage,
+  readPage: PatientRead,
   subscriber: Subscriber,
   onEnd: () => void,
 ): Follower => {
@@ -95,7 +120,7 @@ const follow = (
   /** Until the subscriber has what the feed has. */
   const catchUp = async (): Promise<void> => {
     while (!isEnded() && position < head()) {
-      const events = backlog.after(position) ?? (await readPage(position, pageEventsMax));
+      const events = backlog.after(position) ?? (await readPage(position, isEnded));
       if (isEnded()) return;
       if (events.length === 0)
         throw new Error(`the log has nothing after position ${position} though its head is ${head()}`);

@@ -1,0 +1,85 @@
+import { expect, it } from "vitest";
+import { LogError } from "../../../src/commands/ports.js";
+import type { Position, RecordedEvent } from "../../../src/domain/kernel/stream.js";
+import { createFeed } from "../../../src/infra/event-log/feed.js";
+
+const eventsAfter = (after: Position, to: Position): readonly RecordedEvent[] =>
+  Array.from({ length: to - after }, (_, index) => {
+    const position = after + index + 1;
+    return { position, stream: "s", revision: position - 1, id: `${position}`, type: "T", data: "{}", meta: "{}" };
+  });
+
+/** A log with three events that cannot be read while `refusing` says why; pauses are counted and last until `endPause`. */
+const setUp = () => {
+  const seen: Position[] = [];
+  const failures: Error[] = [];
+  const pausesMs: number[] = [];
+  const refusing: { reason?: Error } = {};
+  let resume: () => void = () => undefined;
+  const read = (after: Position) =>
+    refusing.reason === undefined ? Promise.resolve(eventsAfter(after, 3)) : Promise.reject(refusing.reason);
+  const pause = (ms: number) => {
+    pausesMs.push(ms);
+    return new Promise<void>((resolve) => (resume = resolve));
+  };
+  const feed = createFeed(3, read, pause);
+  const subscribe = () =>
+    feed.subscribe(0, {
+      onEvents: (events) => void seen.push(...events.map(({ position }) => position)),
+      onFailure: (error) => failures.push(error),
+    });
+  /** Everything that needs no more than promises has happened. */
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  const endPause = async () => {
+    resume();
+    await settled();
+  };
+  return { feed, seen, failures, pausesMs, refusing, subscribe, settled, endPause };
+};
+
+const busy = new LogError("UNAVAILABLE", "1000 reads of the log are waiting");
+
+it("asks for a page again that the log could not give now, and goes on without a gap", async () => {
+  const { feed, seen, failures, pausesMs, refusing, subscribe, settled, endPause } = setUp();
+  refusing.reason = busy;
+  subscribe();
+  await settled();
+  for (let times = 0; times < 3; times += 1) await endPause();
+  expect([pausesMs.length, seen]).toEqual([4, []]);
+  feed.advance(4, eventsAfter(3, 4));
+  delete refusing.reason;
+  await endPause();
+  expect(seen).toEqual([1, 2, 3, 4]);
+  feed.advance(5, eventsAfter(4, 5));
+  expect([seen.at(-1), failures]).toEqual([5, []]);
+});
+
+it("ends, and says so, when the log has given nothing for half a minute", async () => {
+  const { feed, failures, pausesMs, refusing, subscribe, settled, endPause } = setUp();
+  refusing.reason = busy;
+  subscribe();
+  await settled();
+  while (failures.length === 0 && pausesMs.length < 1_000) await endPause();
+  expect([failures, feed.active()]).toEqual([[busy], false]);
+  const waitedMs = pausesMs.reduce((sum, ms) => sum + ms, 0);
+  expect(waitedMs).toBeGreaterThan(15_000);
+  expect(waitedMs).toBeLessThan(60_000);
+});
+
+it("ends at once for what no repetition mends", async () => {
+  const { failures, pausesMs, refusing, subscribe, settled } = setUp();
+  refusing.reason = new Error("no event");
+  subscribe();
+  await settled();
+  expect([failures, pausesMs]).toEqual([[refusing.reason], []]);
+});
+
+it("says nothing more to a subscriber that stops during a pause", async () => {
+  const { feed, seen, failures, pausesMs, refusing, subscribe, settled, endPause } = setUp();
+  refusing.reason = busy;
+  const subscription = subscribe();
+  await settled();
+  subscription.stop();
+  await endPause();
+  expect([seen, failures, pausesMs.length, feed.active()]).toEqual([[], [], 1, false]);
+});
