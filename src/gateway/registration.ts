@@ -2,6 +2,7 @@ import { askBack } from "./ask-back.js";
 import type { Hub, HubConnection } from "./hub.js";
 import type { ConnectionKey, ConnectionRegistry, Logger } from "./ports.js";
 import { closeCodes } from "./protocol/codes.js";
+import { createSyncTeller, syncSpreadMsMin } from "./sync-teller.js";
 
 /**
  * Makes this gateway's connections known to the other processes, and heals what they may have missed: whoever had no
@@ -37,9 +38,6 @@ export type RegistrationDependencies = {
 
 /** A third of a lease: two renewals may be lost. */
 const renewMsDefault = 10_000;
-/** Those that are told to sync come back at this rate, like those that reconnect after a drain. */
-const syncsPerSecond = 500;
-const syncSpreadMsMin = 1_000;
 /** Devices that are looked at in the log at the same time, when removals may have been missed. */
 const checksAtOnce = 16;
 
@@ -48,7 +46,6 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
   const connectionOf = new Map<string, HubConnection>();
   /** The registry was away when they came, so that it cannot say whether a connection of the same device is older. */
   const unentered = new Set<HubConnection>();
-  const toldSoon = new Set<HubConnection>();
   const timers = new Set<NodeJS.Timeout>();
   let stopped = false;
 
@@ -65,18 +62,10 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     connection.close(closeCodes.replaced.code, closeCodes.replaced.reason);
   };
 
-  /** Whoever is about to be told is told once: what was missed until then is all healed by that. */
-  const tellToSync = (connections: readonly HubConnection[]): void => {
-    const spreadMs = Math.max(syncSpreadMsMin, (connections.length / syncsPerSecond) * 1_000);
-    for (const connection of connections) {
-      if (toldSoon.has(connection)) continue;
-      toldSoon.add(connection);
-      after(random() * spreadMs, () => {
-        toldSoon.delete(connection);
-        if (connectionOf.get(connection.connectionId) === connection) connection.send(syncRequired);
-      });
-    }
-  };
+  const tellToSync = createSyncTeller({
+    isConnected: (connection) => connectionOf.get(connection.connectionId) === connection,
+    ...{ after, random },
+  });
 
   const endIfRemoved = async (connection: HubConnection): Promise<void> => {
     if (stopped || connectionOf.get(connection.connectionId) !== connection) return;
@@ -172,7 +161,5 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     },
   };
 };
-
-const syncRequired = JSON.stringify({ type: "sync.required", payload: {} });
 
 const keyOf = ({ connectionId, actor }: HubConnection): ConnectionKey => ({ ...actor, connectionId });

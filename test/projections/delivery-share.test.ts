@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import { E } from "../../src/domain/kernel/fp.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { startDelivery, type DeliveryShare } from "../../src/projections/delivery/delivery.js";
 import type { Bus, Delivery, EventSource } from "../../src/projections/ports.js";
 import { createProjector } from "../../src/projections/projector.js";
@@ -320,5 +320,49 @@ describe("a share", () => {
     for (const answer of answers) answer();
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(said.at(-1)).toBe(from + 2);
+  });
+
+  it("delivers nothing after it was stopped, not what it had ready either: the next begins before it", async () => {
+    const left: string[] = [];
+    const held: RecordedEvent[] = [];
+    let openGate: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (openGate = resolve));
+    const opened = { times: 0 };
+    let handOver: (events: readonly RecordedEvent[]) => void = () => undefined;
+    const delivery = startDelivery({
+      source: {
+        ...side.log,
+        subscribe: (_, { onEvents, onFailure }) => {
+          handOver = (events) => void onEvents(events);
+          return side.log.subscribe("head", { onEvents: (events) => void held.push(...events), onFailure });
+        },
+      },
+      bus: { ...side.bus, deliver: (deliveries) => void left.push(...deliveries.map(({ frame }) => frame)) },
+      openNow: (messageId, content) => (opened.times === 0 ? undefined : side.sealing.openNow(messageId, content)),
+      open: async (messageId, content) => {
+        opened.times += 1;
+        await gate;
+        return side.sealing.open(messageId, content);
+      },
+      ...{ inboxUpdates: { readMoved: () => undefined }, rollups: { advanced: () => undefined } },
+      typing: { left: () => undefined },
+      onUndeliverable: (_event, error) => expect.fail(error.message),
+      onFailure: (error) => expect.fail(error.message),
+      share: { from: await side.log.head(), isMine: () => true, isLate: () => false, onDelivered: () => undefined },
+    });
+    const id = await startGroup(side, "alice", ["bob"]);
+    await send(side, id, "alice", "waits for its key");
+    await send(side, id, "alice", "comes after it");
+    await eventually(() => held.length === 4, "everything to hand over");
+    handOver(held.slice(0, 3));
+    await eventually(() => opened.times === 1, "the lane");
+    const before = left.length;
+    delivery.stop();
+    openGate();
+    // The lane has gone on by then: it needs no more than promises.
+    await new Promise((resolve) => setImmediate(resolve));
+    handOver(held.slice(3));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(left.slice(before)).toEqual([]);
   });
 });

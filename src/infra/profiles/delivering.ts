@@ -1,6 +1,10 @@
 import type { Sealing } from "../../commands/sealing.js";
 import type { Logger } from "../../gateway/ports.js";
-import { startDelivery, type DeliveryProjector, type DeliveryShare } from "../../projections/delivery/delivery.js";
+import {
+  startDelivery,
+  type DeliveryDependencies,
+  type DeliveryProjector,
+} from "../../projections/delivery/delivery.js";
 import { createInboxUpdates } from "../../projections/delivery/inbox-updates.js";
 import { createReceiptRollups } from "../../projections/delivery/receipt-rollups.js";
 import type { Typing } from "../../projections/delivery/typing.js";
@@ -19,10 +23,10 @@ export type DeliveringWith = {
   readonly onStopped?: (error: Error) => void;
 };
 
-/** Delivery from the log, of all of it or of a share, and what follows the views beside it; `stop` ends all of these. */
+/** Delivery from the log, of all of it from some place on or of a share, and what follows the views beside it; `stop` ends all of these. */
 export const startDelivering = (
   { source, reads, bus, queries, sealing, typing, logger, onStopped }: DeliveringWith,
-  share?: DeliveryShare,
+  where: Pick<DeliveryDependencies, "share" | "resumed">,
 ): DeliveryProjector => {
   const { awaitCaughtUp } = queries;
   let stopped = false;
@@ -39,10 +43,9 @@ export const startDelivering = (
     onFailure: warn("an inbox update could not be made"),
   });
   const delivery = startDelivery({
-    ...{ source, bus, rollups, typing, inboxUpdates },
+    ...{ source, bus, rollups, typing, inboxUpdates, ...where },
     openNow: sealing.openNow,
     open: sealing.open,
-    ...(share === undefined ? {} : { share }),
     onUndeliverable: ({ stream, revision }, error) => {
       // What waits at the end has nobody to go to: its devices sync when they come back.
       if (stopped) return;

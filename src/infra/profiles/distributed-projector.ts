@@ -46,7 +46,7 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
       views: views.checkpoints,
       delivery: checkpointsOf(mongo.db, partitions, onAway, "delivery"),
     },
-    deliver: (share) => startDelivering({ ...delivering, onStopped: onDeliveryStopped }, share),
+    deliver: (share) => startDelivering({ ...delivering, onStopped: onDeliveryStopped }, { share }),
     onAway,
     onFailure: ({ event, error }) => {
       stopped.views = error.message;

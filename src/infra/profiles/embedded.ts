@@ -4,9 +4,10 @@ import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
 import type { SnapshotStore } from "../../commands/ports.js";
 import { goneWhenDamaged, sealingWith, type Sealing } from "../../commands/sealing.js";
-import { createHub } from "../../gateway/hub.js";
+import { createHub, type Hub } from "../../gateway/hub.js";
 import type { Application, Logger } from "../../gateway/ports.js";
 import { createShared } from "../../gateway/shared.js";
+import { createSyncTeller } from "../../gateway/sync-teller.js";
 import { createTyping } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
 import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
@@ -17,14 +18,15 @@ import { openSqliteKeyStore } from "../key-store/sqlite.js";
 import { isLoopback } from "../loopback.js";
 import { createMemoryRateLimiter } from "../rate-limiter/memory.js";
 import { openSqliteSnapshots } from "../snapshot-store/sqlite.js";
-import { createLogger, createTelemetry } from "../telemetry.js";
+import { createLogger, createTelemetry, type Telemetry } from "../telemetry.js";
 import { damagedContent } from "./damaged-content.js";
 import { messageIndex } from "../view-store/message-index.js";
 import { openSqliteViews, type SqliteViews } from "../view-store/sqlite.js";
 import type { App } from "./app.js";
 import type { Config } from "./config.js";
 import { filesOf, lockDirectory } from "./data-directory.js";
-import { startDelivering } from "./delivering.js";
+import { startDelivering, type DeliveringWith } from "./delivering.js";
+import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { acceptingReadiness } from "./readiness.js";
 import { ids, serveClients } from "./serving.js";
 
@@ -69,7 +71,7 @@ const open = async (
   });
 
   const typing = createTyping({ bus });
-  const readiness = readinessOf(log, views);
+  const readiness = readinessOf(log, views, () => live.problem());
   const app: Application = {
     commands,
     queries,
@@ -81,7 +83,8 @@ const open = async (
   };
   const shared = createShared(app);
   const delivering = { source: log.patient, reads: views.store.reads, bus, queries, sealing, typing, logger };
-  closers.push(startDelivering(delivering).stop);
+  const live = await deliverLive(delivering, hub, telemetry);
+  closers.push(live.stop);
   const limiter = createMemoryRateLimiter();
   const gateway = await serveClients({ config, app, shared, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
@@ -94,6 +97,26 @@ const open = async (
     stop: () => (stopping ??= closeAll()),
     failed: Promise.race([log.failed, keys.failed]),
   };
+};
+
+/** Live frames for as long as the process lives. What was under way when delivery ended by itself the devices get by a sync. */
+const deliverLive = (delivering: DeliveringWith, hub: Hub, telemetry: Telemetry): Promise<KeptDelivery> => {
+  const restarts = telemetry.counter(
+    "parley_delivery_restarts_total",
+    "Times that live delivery ended by itself and was started again; connections were told to sync.",
+  );
+  const tellToSync = createSyncTeller({
+    isConnected: (connection) => hub.connectionOf(connection.actor.userId, connection.actor.deviceId) === connection,
+    after: (ms, work) => void setTimeout(work, ms).unref(),
+  });
+  return keepDelivering({
+    head: delivering.source.head,
+    start: (resumed, onStopped) => startDelivering({ ...delivering, onStopped }, { resumed }),
+    onAgain: () => {
+      restarts(1);
+      tellToSync([...hub.connections()]);
+    },
+  });
 };
 
 /** The log for EventStoreDB's clients, where that is wanted. */
@@ -176,10 +199,17 @@ const wakeViews = (log: SqliteLog, views: SqliteViews, logger: Logger): void => 
   void log.head().then(views.wake);
 };
 
-const readinessOf = (log: SqliteLog, views: SqliteViews): Application["readiness"] => {
+const readinessOf = (
+  log: SqliteLog,
+  views: SqliteViews,
+  deliveryProblem: () => string | undefined,
+): Application["readiness"] => {
   const ofLog: Record<string, string> = {};
   const others: Record<string, string> = {};
   void log.failed.then((error) => (ofLog.log = error.message));
   void views.failed.then((error) => (others.views = error.message));
-  return () => Promise.resolve(acceptingReadiness(ofLog, others));
+  return () => {
+    const delivery = deliveryProblem();
+    return Promise.resolve(acceptingReadiness(ofLog, delivery === undefined ? others : { ...others, delivery }));
+  };
 };

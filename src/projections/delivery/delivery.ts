@@ -30,9 +30,14 @@ export type DeliveryDependencies = {
   readonly onFailure: (error: Error) => void;
   /** Where several projectors share the work; omitted: everything, from the log's head on. */
   readonly share?: DeliveryShare;
+  /** Without a share: where an earlier delivery of this process ended. */
+  readonly resumed?: Resumed;
   /** Events that wait for something to be read; for tests. */
   readonly waitingEventsMax?: number;
 };
+
+/** Events after `from` are delivered. Those up to `head` happened a while ago: the log is asked what was deleted since. */
+export type Resumed = { readonly from: Position; readonly head: Position };
 
 /** One projector's part of the log. */
 export type DeliveryShare = {
@@ -51,7 +56,12 @@ const pagesAtOnceMax = 32;
 /** Events of a share whose frames are under way; beyond them the log is not read on. */
 const underWayMax = 2_000;
 
-export type DeliveryProjector = { readonly position: () => Position; readonly stop: () => void };
+export type DeliveryProjector = {
+  /** Of the last event that was looked at; what waits on lanes is not delivered yet. */
+  readonly position: () => Position;
+  /** Nothing is delivered any more, what waits neither. */
+  readonly stop: () => void;
+};
 
 /**
  * Follows the log from its head and hands each change's frames to the bus, in `pos` order for each conversation. What
@@ -67,14 +77,16 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const resolve = createResolve({ ...deps, source, memberships, privacy });
   const share = deps.share;
   let stopped = false;
+  const isStopped = (): boolean => stopped;
   // What is given up because of the end is left to whoever takes the share over.
   const onDelivered = (done: Position): void => {
     if (!stopped) share?.onDelivered(done);
   };
   const progress = share && createProgress(onDelivered, underWayMax);
-  let position = 0;
+  const from = deps.share?.from ?? deps.resumed?.from;
+  let position = from ?? 0;
   /** Up to here the log was ahead of delivery: what was deleted meanwhile stands in no batch, so the log is asked. */
-  let behindTo = 0;
+  let behindTo = deps.resumed?.head ?? 0;
 
   const failed = (recorded: RecordedEvent, error: unknown): void => {
     deps.onUndeliverable(recorded, asError(error));
@@ -83,12 +95,14 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const lanes = createLanes((conversationId) => {
     const deletedAfter = deletionsAfter(source, conversationId);
     return async (recorded) => {
-      // What waits at the end is left to whoever takes the share over.
-      if (stopped && share !== undefined) return;
+      // What waits at the end is left to whoever goes on: it would come after what that one sends.
+      if (isStopped()) return;
       let delivered: void | Promise<void> = undefined;
       try {
         const resolved = () => resolve.later(recorded, () => deletedAfter(recorded.revision));
-        delivered = bus.deliver(await whileAway(resolved, () => stopped));
+        const deliveries = await whileAway(resolved, isStopped);
+        if (isStopped()) return;
+        delivered = bus.deliver(deliveries);
         note(noting, memberships, recorded);
       } catch (error) {
         failed(recorded, error);
@@ -126,6 +140,8 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   };
 
   const onEvents = (events: readonly RecordedEvent[]): void | Promise<void> => {
+    // What was given up on a lane would be missing before these.
+    if (stopped) return;
     const ready: Delivery[] = [];
     const deleted = deletionsIn(events);
     const first = events[0]?.position ?? position;
@@ -147,11 +163,11 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
     const room = lanes.room();
     if (room === undefined) return progress?.room();
     return room.then(async () => {
-      behindTo = await whileAway(source.head, () => stopped);
+      behindTo = await whileAway(source.head, isStopped);
     });
   };
 
-  const subscription = source.subscribe(share?.from ?? "head", { onEvents, onFailure: deps.onFailure });
+  const subscription = source.subscribe(from ?? "head", { onEvents, onFailure: deps.onFailure });
   return {
     position: () => position,
     stop: () => {
