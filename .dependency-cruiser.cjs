@@ -5,7 +5,7 @@ const layer = (name, from, to, comment) => ({ name, severity: "error", comment, 
 const vendors = {
   "^fp-ts|^io-ts": "^src/domain/kernel/fp\\.ts$",
   "^uWebSockets|uws-pack": "^(src/gateway/transport-uws|bench/)",
-  "^better-sqlite3": "^src/infra/|^bench/",
+  "^better-sqlite3": "^src/infra/|^bench/|^test/",
   "^jose/": "^test/|^src/infra/auth/",
   "^jsonwebtoken/": "^src/infra/auth/",
   "^prom-client/": "^src/infra/telemetry",
