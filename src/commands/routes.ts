@@ -5,10 +5,10 @@ import {
   type DomainEvent,
 } from "../domain/catalogue.js";
 import { conversation } from "../domain/conversation/conversation.decide.js";
-import type { Conversation, ConversationCommand } from "../domain/conversation/conversation.js";
+import { rewind, type Conversation, type ConversationCommand } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import { conversationSnapshot } from "../domain/conversation/conversation.snapshot.js";
-import { findRecent, rewindRecent } from "../domain/conversation/recent.js";
+import { findRecent } from "../domain/conversation/recent.js";
 import type { CommandContext, Decider } from "../domain/kernel/decider.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import { streamOf, type RecordedEvent, type Revision, type StreamName } from "../domain/kernel/stream.js";
@@ -70,9 +70,7 @@ const conversationRoute: Route<ConversationCommand, Conversation, ConversationEv
     if (message === undefined) return command;
     return { ...command, found: new Map([[command.messageId, { ...message, deleted: false, reactions: [] }]]) };
   },
-  rewind: (state, revision) => {
-    if (state.situation === "started") rewindRecent(state.recent, revision);
-  },
+  rewind,
 };
 
 const receiptsRoute: Route<AdvanceCursors, Receipts, ReceiptsEvent> = {

@@ -8,7 +8,16 @@ import type { User } from "../domain/user/user.js";
  * What folded states weigh in memory, in bytes: estimates that err on the heavy side. A conversation of 100,000 messages
  * and two members took 667 KiB with Node 20, where this says 837 (`test/commands/for-ever.test.ts` measures it again). Asked after every append, so they do not walk what is large.
  */
-const bytes = { state: 1_024, member: 400, message: 400, amendment: 400, reaction: 150, cursors: 400, device: 250 };
+const bytes = {
+  state: 1_024,
+  member: 400,
+  message: 400,
+  amendment: 500,
+  reaction: 200,
+  undo: 200,
+  cursors: 400,
+  device: 250,
+};
 
 export const weightOfConversation = (state: Conversation): number => {
   if (state.situation === "absent") return bytes.state;
@@ -22,16 +31,8 @@ export const weightOfConversation = (state: Conversation): number => {
   );
 };
 
-/** Amendments are copied when they change, so that each copy is walked once. */
-const weightOfAmendments = (amendments: Amendments): number => {
-  const known = weighed.get(amendments);
-  if (known !== undefined) return known;
-  let weight = 0;
-  for (const { reactions } of amendments.values()) weight += bytes.amendment + reactions.size * bytes.reaction;
-  weighed.set(amendments, weight);
-  return weight;
-};
-const weighed = new WeakMap<Amendments, number>();
+const weightOfAmendments = ({ byId, reactions, undo }: Amendments): number =>
+  byId.size * bytes.amendment + reactions * bytes.reaction + undo.length * bytes.undo;
 
 export const weightOfReceipts = (state: Receipts): number => bytes.state + state.size * bytes.cursors;
 

@@ -1,6 +1,7 @@
 import { asError } from "../domain/kernel/errors.js";
 import { LRUCache } from "lru-cache";
 import { E, type Either } from "../domain/kernel/fp.js";
+import { limits } from "../domain/kernel/limits.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import { LogError, type EventLog } from "./ports.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
@@ -32,8 +33,6 @@ export type Writer<Command, State, Event> = {
 
 /** Commands that wait for one stream: beyond it a client is told to come back. */
 const queueMax = 5_000;
-/** Commands of one append. */
-const batchMax = 256;
 /** What others may have changed is looked at again after so long: who has left is told of typing no longer than that. */
 const trustedMs = 1_000;
 
@@ -164,7 +163,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
 const takeJobs = <Command, State, Event>(
   queue: (Waiting<Command, State, Event> | Inspection<State>)[],
 ): Waiting<Command, State, Event>[] => {
-  const end = queue.findIndex((item, index) => "inspect" in item || index >= batchMax);
+  const end = queue.findIndex((item, index) => "inspect" in item || index >= limits.commandsPerAppendMax);
   return queue.splice(0, end < 0 ? queue.length : end) as Waiting<Command, State, Event>[];
 };
 

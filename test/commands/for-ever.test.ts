@@ -121,6 +121,23 @@ describe(`a conversation of ${messages} messages`, () => {
     expect(right(await react("🚀", covering, tail))).toHaveProperty("pos");
   });
 
+  it("asks the stream only for what the index does not have yet", async () => {
+    const commands = commandsOn(kit, kit.log, { snapshots });
+    right(await commands.addReaction({ conversationId, ...first, emoji: "🧭" }, context("alice")));
+    right(await commands.addReaction({ conversationId, ...first, emoji: "🧭" }, context("bob")));
+    const removed = right(await commands.removeReaction({ conversationId, ...first, emoji: "🧭" }, context("alice")));
+    const end = (removed.pos ?? 0) + 1;
+    const { log, reads } = countingReads(kit.log);
+    const old = { sequence: 1, pos: 2, at: 1, senderId: "alice", contentType: "text" as const, deleted: false };
+    const behind: MessageIndex = {
+      find: () =>
+        Promise.resolve({ coversTo: end - 4, message: { ...first, ...old, reactions: ["👍 bob", "🧭 alice"] } }),
+    };
+    const found = await lookUpIn(behind, log)(conversationId, first.messageId, end);
+    expect(found).toEqual({ ...first, ...old, reactions: ["👍 bob", "🧭 bob"] });
+    expect(reads.events).toBe(3);
+  });
+
   it("weighs what its estimate says, more or less, in memory", async () => {
     const load = () =>
       loadAggregate(kit.log, routes.conversation, streamOf.conversation(conversationId), noSnapshots());

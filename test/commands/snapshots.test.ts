@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CommandDependencies } from "../../src/commands/execute.js";
 import type { SnapshotStore } from "../../src/commands/ports.js";
+import { conversationSnapshot } from "../../src/domain/conversation/conversation.snapshot.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
 import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite.js";
@@ -80,7 +81,7 @@ describe("snapshots beside the commands", () => {
     await writeLongConversation(kit.log, id(1), 1_500);
     await cold(id(1));
     const stream = streamOf.conversation(id(1));
-    const found = await store.load(stream, 1);
+    const found = await store.load(stream, conversationSnapshot.version);
     if (found === undefined) throw new Error("no snapshot was taken");
     const chunks = [...found.chunks].map(([name, data]) => ({ name, fixed: false, data: () => data }));
     await store.save(stream, { ...found, eventId: randomUUID(), chunks });
@@ -101,15 +102,20 @@ describe("snapshots beside the commands", () => {
     expect(failures).toEqual(["no answer", "disk full"]);
     await cold(id(1));
     const stream = streamOf.conversation(id(1));
-    const found = await store.load(stream, 1);
+    const found = await store.load(stream, conversationSnapshot.version);
     if (found === undefined) throw new Error("no snapshot was taken");
     await store.save(stream, { ...found, chunks: [{ name: "head", fixed: false, data: () => Buffer.from("{") }] });
     expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_503 });
     expect(failures).toHaveLength(3);
+    // One that an older version of Parley has left there, or a newer one.
+    const chunks = [{ name: "head", fixed: false, data: () => Buffer.from("{}") }];
+    await store.save(stream, { ...found, version: found.version - 1, chunks });
+    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_504 });
+    expect(failures).toHaveLength(3);
     await store.close();
     rmSync(join(kit.dir, "snapshots.db"));
     store = openSqliteSnapshots(join(kit.dir, "snapshots.db"));
-    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_504 });
+    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_505 });
     expect(failures).toHaveLength(3);
   });
 

@@ -1,52 +1,171 @@
 import type { MessageId, UserId } from "../kernel/ids.js";
+import { limits } from "../kernel/limits.js";
 import type { Revision } from "../kernel/stream.js";
 import type { ConversationEvent } from "./conversation.events.js";
+import { findRecent, windowStart, type RecentMessages } from "./recent.js";
 
 /** What was done to a message since it was sent, as far as the state remembers it. */
 export type Amendment = {
   readonly deleted: boolean;
   /** Of the newest edit. */
   readonly digest: string | undefined;
-  /** `emoji user` → whether it is there. What is not here is as the message was before. */
-  readonly reactions: ReadonlyMap<string, boolean>;
+  /** Emoji → who: added since the window's start, and there. Changed in place. */
+  readonly reactions: Map<string, Set<UserId>>;
+  /**
+   * Of the newest removal of a reaction; -1 for none. A removal leaves nothing else: of what was before it, whoever asks
+   * for the message asks for what already knows it. So adding and removing for ever takes no room.
+   */
+  readonly removedPos: Revision;
   /** Of the newest of these changes. */
   readonly pos: Revision;
 };
 
 /**
- * Changes to messages, old ones too, since the start of the state's window. Copied when changed: amendments are rare
- * next to messages, and few are kept.
+ * Changes to messages, old ones too, since the start of the state's window. Successive states share one instance, as
+ * they share `RecentMessages`, and go back only through `rewindAmendments`.
  */
-export type Amendments = ReadonlyMap<MessageId, Amendment>;
+export type Amendments = {
+  /** In the order of their newest changes. */
+  readonly byId: Map<MessageId, Amendment>;
+  /** Users in all the sets of `reactions`. */
+  reactions: number;
+  /** Changes of old messages up to here may be forgotten: there were too many. -1: none is. */
+  forgottenTo: Revision;
+  /** Newest last. */
+  readonly undo: Undo[];
+};
 
-const untouched: Amendment = { deleted: false, digest: undefined, reactions: new Map(), pos: -1 };
+type Undo = {
+  readonly pos: Revision;
+  readonly messageId: MessageId;
+  readonly before: Amendment | undefined;
+  /** What was changed in place: whether it was there before. */
+  readonly reaction?: { readonly emoji: string; readonly userId: UserId; readonly wasThere: boolean };
+};
+
+export const noAmendments = (): Amendments => ({ byId: new Map(), reactions: 0, forgottenTo: -1, undo: [] });
+
+export const amendmentsFrom = (
+  entries: readonly (readonly [MessageId, Amendment])[],
+  forgottenTo: Revision,
+): Amendments => {
+  const amendments: Amendments = { ...noAmendments(), forgottenTo };
+  for (const [messageId, amendment] of entries) put(amendments, messageId, amendment, 0);
+  return amendments;
+};
 
 export type AmendingEvent = Extract<
   ConversationEvent,
   { type: "MessageEdited" | "MessageDeleted" | "ReactionAdded" | "ReactionRemoved" }
 >;
 
-/** @param windowStart amendments before it are forgotten: whoever asks for them asks the views, which have them */
-export const amend = (before: Amendments, event: AmendingEvent, pos: Revision, windowStart: Revision): Amendments => {
-  const kept = new Map([...before].filter(([, amendment]) => amendment.pos >= windowStart));
-  return kept.set(event.messageId, amended(before.get(event.messageId) ?? untouched, event, pos));
-};
-
-const amended = (before: Amendment, event: AmendingEvent, pos: Revision): Amendment => {
+/** Costs the same however much there is: nothing is copied. */
+export const amend = (amendments: Amendments, event: AmendingEvent, pos: Revision, recent: RecentMessages): void => {
+  const { messageId } = event;
+  const before = amendments.byId.get(messageId);
+  const sizeBefore = sizeOf(before);
+  const { deleted, digest, reactions, removedPos } = before ?? untouched();
   switch (event.type) {
     case "MessageEdited":
-      return { ...before, digest: event.digest, pos };
+      put(amendments, messageId, { deleted, digest: event.digest, reactions, removedPos, pos }, sizeBefore);
+      amendments.undo.push({ pos, messageId, before });
+      break;
     case "MessageDeleted":
-      return { deleted: true, digest: undefined, reactions: new Map(), pos };
+      put(amendments, messageId, { ...untouched(), deleted: true, pos }, sizeBefore);
+      amendments.undo.push({ pos, messageId, before });
+      break;
     case "ReactionAdded":
     case "ReactionRemoved": {
-      const key = reactionKey(event.emoji, event.by.userId);
-      const reactions = new Map(before.reactions).set(key, event.type === "ReactionAdded");
-      return { ...before, reactions, pos };
+      const isAdded = event.type === "ReactionAdded";
+      const { emoji, by } = event;
+      const wasThere = setReaction(reactions, emoji, by.userId, isAdded);
+      const changed = { deleted, digest, reactions, removedPos: isAdded ? removedPos : pos, pos };
+      put(amendments, messageId, changed, sizeBefore);
+      amendments.undo.push({ pos, messageId, before, reaction: { emoji, userId: by.userId, wasThere } });
     }
+  }
+  if (amendments.undo.length >= 2 * limits.commandsPerAppendMax)
+    amendments.undo.splice(0, amendments.undo.length - limits.commandsPerAppendMax);
+  forget(amendments, recent);
+};
+
+/** Forgets what was folded in beyond `revision`: those events were decided and then not accepted. At most an append's. */
+export const rewindAmendments = (amendments: Amendments, revision: Revision): void => {
+  for (;;) {
+    const newest = amendments.undo.at(-1);
+    if (newest === undefined || newest.pos <= revision) return;
+    amendments.undo.pop();
+    const { messageId, before, reaction } = newest;
+    const now = amendments.byId.get(messageId);
+    const sizeNow = sizeOf(now);
+    if (reaction && now) setReaction(now.reactions, reaction.emoji, reaction.userId, reaction.wasThere);
+    if (before !== undefined) put(amendments, messageId, before, sizeNow);
+    else if (amendments.byId.delete(messageId)) amendments.reactions -= sizeNow;
   }
 };
 
-/** No user id holds a space. */
+/**
+ * From which revision on the state knows every change of a message from before its window: what is looked up for it has
+ * to know all the others.
+ */
+export const knownFrom = (amendments: Amendments, recent: RecentMessages, messageId: MessageId): Revision =>
+  Math.max(windowStart(recent), amendments.forgottenTo + 1, (amendments.byId.get(messageId)?.removedPos ?? -1) + 1);
+
+/** Whether it was there. */
+const setReaction = (reactions: Amendment["reactions"], emoji: string, userId: UserId, isThere: boolean): boolean => {
+  const users = reactions.get(emoji);
+  const wasThere = users?.has(userId) === true;
+  if (wasThere === isThere) return wasThere;
+  if (users === undefined) reactions.set(emoji, new Set([userId]));
+  else if (isThere) users.add(userId);
+  else if (users.size > 1) users.delete(userId);
+  else reactions.delete(emoji);
+  return wasThere;
+};
+
+/** @param sizeBefore reactions of what it takes the place of, before they were changed in place */
+const put = (amendments: Amendments, messageId: MessageId, amendment: Amendment, sizeBefore: number): void => {
+  // Deleted first: the order is that of the newest changes.
+  amendments.byId.delete(messageId);
+  amendments.byId.set(messageId, amendment);
+  amendments.reactions += sizeOf(amendment) - sizeBefore;
+};
+
+/** At most `reactionsPerMessageMax` sets to add up. */
+const sizeOf = (amendment: Amendment | undefined): number => {
+  let size = 0;
+  if (amendment !== undefined) for (const users of amendment.reactions.values()) size += users.size;
+  return size;
+};
+
+/**
+ * Whoever asks for a message from before the window asks the views, which have what was done to it before the window's
+ * start. Of what was done to such messages since, the oldest half goes when there is too much of it.
+ */
+const forget = (amendments: Amendments, recent: RecentMessages): void => {
+  const { byId } = amendments;
+  const start = windowStart(recent);
+  let excess = byId.size > limits.amendedMessagesMax ? byId.size - limits.amendedMessagesMax / 2 : 0;
+  for (const [messageId, amendment] of byId) {
+    if (amendment.pos >= start) {
+      if (excess <= 0) return;
+      if (findRecent(recent, messageId)) continue;
+      amendments.forgottenTo = Math.max(amendments.forgottenTo, amendment.pos);
+    }
+    byId.delete(messageId);
+    amendments.reactions -= sizeOf(amendment);
+    excess -= 1;
+  }
+};
+
+const untouched = (): Amendment => ({
+  deleted: false,
+  digest: undefined,
+  reactions: new Map(),
+  removedPos: -1,
+  pos: -1,
+});
+
+/** How looked-up messages name a reaction. No user id holds a space. */
 export const reactionKey = (emoji: string, userId: UserId): string => `${emoji} ${userId}`;
 export const emojiOf = (key: string): string => key.slice(0, key.lastIndexOf(" "));

@@ -7,7 +7,8 @@ import {
   type SnapshotFormat,
 } from "../kernel/chunks.snapshot.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
-import type { Amendment } from "./amendments.js";
+import type { Revision } from "../kernel/stream.js";
+import { amendmentsFrom, type Amendment } from "./amendments.js";
 import { absent, type Conversation, type Member, type Started, type Visible } from "./conversation.js";
 import { olderChunks, olderFrom, type OlderCounts } from "./older.js";
 import { recentFrom, recentMessages, type RecentMessage } from "./recent.js";
@@ -19,17 +20,18 @@ type Head = Pick<Started, "id" | "revision" | "profile" | "lastSequence" | "last
   /** First of the window; undefined while there are no messages. */
   readonly firstSequence?: number;
   readonly older: OlderCounts;
+  readonly forgottenTo: Revision;
 };
 
 /** Some 150 bytes a message of the window, 4 bytes an older message, 120 bytes a member. */
 export const conversationSnapshot: SnapshotFormat<Conversation> = {
-  version: 1,
+  version: 2,
 
   chunksOf: (state) => (state.situation === "absent" ? [] : chunksOf(state)),
 
   stateOf: (chunks) => {
     if (chunks.size === 0) return absent;
-    const { firstSequence = 1, older, ...head } = jsonOf(chunks, "head") as Head;
+    const { firstSequence = 1, older, forgottenTo, ...head } = jsonOf(chunks, "head") as Head;
     const messages: RecentMessage[] = [];
     for (let run = runOf(firstSequence); chunks.has(`recent/${run}`); run += 1)
       messages.push(...(jsonOf(chunks, `recent/${run}`) as RecentTuple[]).map(messageOf));
@@ -42,7 +44,10 @@ export const conversationSnapshot: SnapshotFormat<Conversation> = {
         messages.filter(({ sequence }) => sequence >= firstSequence),
         olderFrom(chunks, older),
       ),
-      amendments: new Map(entriesOf(chunks, "amendments").map((entry) => amendmentOf(entry as AmendmentTuple))),
+      amendments: amendmentsFrom(
+        entriesOf(chunks, "amendments").map((entry) => amendmentOf(entry as AmendmentTuple)),
+        forgottenTo,
+      ),
     };
   },
 };
@@ -52,9 +57,11 @@ const chunksOf = (state: Started): readonly Chunk[] => {
   const { id, revision, profile, lastSequence, lastAt } = state;
   const messages = recentMessages(state.recent);
   const [first] = messages;
+  const amendments = new Map([...state.amendments.byId].map((entry) => [entry[0], tupleOfAmendment(entry)]));
   const older = olderChunks(state.recent.older);
   const head: Head = {
     ...{ id, revision, profile, lastSequence, lastAt, older: older.counts },
+    forgottenTo: state.amendments.forgottenTo,
     ...(first === undefined ? {} : { firstSequence: first.sequence }),
   };
   return [
@@ -62,7 +69,7 @@ const chunksOf = (state: Started): readonly Chunk[] => {
     ...entryChunks("members", state.members, tupleOfMember),
     ...entryChunks("former", state.former, tupleOfFormer),
     ...recentChunks(messages),
-    ...entryChunks("amendments", state.amendments, tupleOfAmendment),
+    ...entryChunks("amendments", amendments, ([, amendment]) => amendment),
     ...older.chunks,
   ];
 };
@@ -126,15 +133,26 @@ const tupleOfFormer = ([userId, visible]: readonly [UserId, readonly Visible[]])
 ];
 const formerOf = ([userId, visible]: FormerTuple): [UserId, readonly Visible[]] => [userId, visible.map(visibleOf)];
 
-type AmendmentTuple = readonly [MessageId, boolean, string | null, readonly (readonly [string, boolean])[], number];
+type AmendmentTuple = readonly [
+  MessageId,
+  boolean,
+  string | null,
+  readonly (readonly [string, readonly UserId[]])[],
+  Revision,
+  Revision,
+];
 const tupleOfAmendment = ([messageId, amendment]: readonly [MessageId, Amendment]): AmendmentTuple => [
   messageId,
   amendment.deleted,
   amendment.digest ?? null,
-  [...amendment.reactions],
+  [...amendment.reactions].map(([emoji, users]) => [emoji, [...users]]),
+  amendment.removedPos,
   amendment.pos,
 ];
-const amendmentOf = ([messageId, deleted, digest, reactions, pos]: AmendmentTuple): [MessageId, Amendment] => [
-  messageId,
-  { deleted, digest: digest ?? undefined, reactions: new Map(reactions), pos },
-];
+const amendmentOf = ([messageId, deleted, digest, reactions, removedPos, pos]: AmendmentTuple): [
+  MessageId,
+  Amendment,
+] => {
+  const there = new Map(reactions.map(([emoji, users]) => [emoji, new Set(users)]));
+  return [messageId, { deleted, digest: digest ?? undefined, reactions: there, removedPos, pos }];
+};

@@ -10,8 +10,8 @@ import type {
   Sealed,
   Settings,
 } from "./conversation.events.js";
-import { amend, type Amendments } from "./amendments.js";
-import { findRecent, noRecent, remember, windowStart, type RecentMessage, type RecentMessages } from "./recent.js";
+import { amend, noAmendments, rewindAmendments, type Amendments } from "./amendments.js";
+import { findRecent, noRecent, remember, rewindRecent, type RecentMessage, type RecentMessages } from "./recent.js";
 
 // --- state ---------------------------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ export const evolve = (state: Conversation, event: ConversationEvent): Conversat
       members: new Map(),
       former: new Map(),
       recent: noRecent(),
-      amendments: new Map(),
+      amendments: noAmendments(),
     };
   // A stream always begins with ConversationStarted: `decide` writes nothing to an absent conversation before it.
   if (state.situation === "absent") return state;
@@ -191,8 +191,16 @@ const evolveStarted = (
     case "MessageDeleted":
     case "ReactionAdded":
     case "ReactionRemoved":
-      return { ...state, amendments: amend(state.amendments, event, state.revision, windowStart(state.recent)) };
+      amend(state.amendments, event, state.revision, state.recent);
+      return state;
   }
+};
+
+/** Takes back from what successive states share whatever was folded in beyond `revision`. */
+export const rewind = (state: Conversation, revision: Revision): void => {
+  if (state.situation === "absent") return;
+  rewindRecent(state.recent, revision);
+  rewindAmendments(state.amendments, revision);
 };
 
 /** A message accepted now or earlier: remembered, or looked up for the command that names it. */

@@ -105,9 +105,8 @@ const decideReaction = (state: Started, command: With<React>): Decision => {
   if (message === undefined) return notFoundOr(state, context.by.userId);
   if (message.deleted) return E.left(messageNotFound);
   const adding = command.type === "AddReaction";
-  if (message.reactions.has(reactionKey(emoji, context.by.userId)) === adding) return E.right([]);
-  const emojis = new Set([...message.reactions].map(emojiOf));
-  if (adding && !emojis.has(emoji) && emojis.size >= limits.reactionsPerMessageMax)
+  if (hasReaction(message, emoji, context.by.userId) === adding) return E.right([]);
+  if (adding && !hasRoomFor(message, emoji))
     return E.left(reject("TOO_LARGE", `A message has at most ${limits.reactionsPerMessageMax} different reactions.`));
   const stamp = stamping(context, state.lastAt)();
   const type = adding ? "ReactionAdded" : "ReactionRemoved";
@@ -118,7 +117,18 @@ const decideReaction = (state: Started, command: With<React>): Decision => {
 type Whole = RecentMessage & {
   readonly deleted: boolean;
   readonly digest: string | undefined;
-  readonly reactions: ReadonlySet<string>;
+  /** As it was found, and since. */
+  readonly reactions: readonly string[];
+  readonly added: Amendment["reactions"] | undefined;
+};
+
+const hasReaction = ({ reactions, added }: Whole, emoji: string, userId: UserId): boolean =>
+  added?.get(emoji)?.has(userId) === true || reactions.includes(reactionKey(emoji, userId));
+
+const hasRoomFor = ({ reactions, added }: Whole, emoji: string): boolean => {
+  const emojis = new Set(reactions.map(emojiOf));
+  for (const each of added?.keys() ?? []) emojis.add(each);
+  return emojis.has(emoji) || emojis.size < limits.reactionsPerMessageMax;
 };
 
 const find = (state: Started, { found }: With<AboutMessages>, messageId: MessageId) =>
@@ -131,21 +141,14 @@ const visibleMessage = (state: Started, command: With<AboutMessages>, messageId:
   const { sequence = 0 } = message ?? {};
   if (!message || !member?.visible.some(({ from, to }) => from <= sequence && sequence < to)) return undefined;
   const { deleted = false, digest, reactions = [] }: Partial<OldMessage> = message;
-  const amendment = state.amendments.get(messageId);
+  const amendment = state.amendments.byId.get(messageId);
   return {
     ...message,
     deleted: deleted || amendment?.deleted === true,
     digest: amendment?.digest ?? digest,
-    reactions: reactionsOf(reactions, amendment),
+    reactions,
+    added: amendment?.reactions,
   };
-};
-
-const reactionsOf = (before: readonly string[], amendment: Amendment | undefined): ReadonlySet<string> => {
-  const reactions = new Set(before);
-  for (const [key, there] of amendment?.reactions ?? [])
-    if (there) reactions.add(key);
-    else reactions.delete(key);
-  return reactions;
 };
 
 const replyNotFound = reject("MESSAGE_NOT_FOUND", "The message that `replyTo` names is not in this conversation.", [

@@ -21,4 +21,8 @@ export const limits = {
   groupDescriptionCharsMax: 512,
   /** Newest idempotency keys that a folded conversation keeps: a retry is seconds old, not thousands of messages. */
   recentMessagesMax: 1000,
+  /** Messages whose changes a folded conversation knows: every recent one, and a thousand old ones at least. */
+  amendedMessagesMax: 4000,
+  /** Commands that are decided and appended together: so many are taken back when the log does not take them. */
+  commandsPerAppendMax: 256,
 } as const;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { conversation } from "../../../src/domain/conversation/conversation.decide.js";
-import { rewindRecent } from "../../../src/domain/conversation/recent.js";
+import { rewind } from "../../../src/domain/conversation/conversation.js";
 import { E } from "../../../src/domain/kernel/fp.js";
 import { commands, fold, run } from "../../kit/conversations.js";
 import { seed, withSeed } from "../../kit/seed.js";
@@ -113,7 +113,7 @@ describe(`laws of a conversation (seed ${seed})`, () => {
         const at = 1 + (cut % events.length);
         const before = fold(events.slice(0, at));
         events.slice(at).reduce(conversation.evolve, before);
-        if (before.situation === "started") rewindRecent(before.recent, before.revision);
+        rewind(before, before.revision);
         expect(before).toEqual(fold(events.slice(0, at)));
       }),
       withSeed({ numRuns: 100 }),

@@ -1,0 +1,165 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { weightOfConversation } from "../../../src/commands/weights.js";
+import { knownFrom, reactionKey } from "../../../src/domain/conversation/amendments.js";
+import { conversation } from "../../../src/domain/conversation/conversation.decide.js";
+import {
+  rewind,
+  type Conversation,
+  type OldMessage,
+  type Started,
+} from "../../../src/domain/conversation/conversation.js";
+import type { ConversationEvent, MessageSent } from "../../../src/domain/conversation/conversation.events.js";
+import { conversationSnapshot } from "../../../src/domain/conversation/conversation.snapshot.js";
+import { lookUpsFor } from "../../../src/domain/conversation/message.decide.js";
+import { limits } from "../../../src/domain/kernel/limits.js";
+import { E } from "../../../src/domain/kernel/fp.js";
+import { fold, run, sendCommand, startCommand } from "../../kit/conversations.js";
+import { contextOf } from "../../kit/given.js";
+import { seed, withSeed } from "../../kit/seed.js";
+
+const by = { userId: "alice", deviceId: "phone" };
+const stamp = { id: "event", at: 1_000, by };
+const start = run([{ ...startCommand(["alice", "bob"], {}), context: contextOf("alice") }]).events;
+
+const sent = (sequence: number): MessageSent => {
+  const message = { ...sendCommand("alice", `m${sequence}`), type: "MessageSent" as const };
+  return { ...stamp, ...message, sequence };
+};
+const reacted = (type: "ReactionAdded" | "ReactionRemoved", sequence: number, emoji: string): ConversationEvent => ({
+  ...{ type, ...stamp, emoji, sequence },
+  messageId: sent(sequence).messageId,
+});
+const started = (state: Conversation): Started => {
+  if (state.situation === "absent") throw new Error("absent");
+  return state;
+};
+
+/** So many messages that the first `old` are before the window. */
+const history = (old: number): readonly ConversationEvent[] => [
+  ...start,
+  ...Array.from({ length: limits.recentMessagesMax + old }, (_, index) => sent(index + 1)),
+];
+
+describe(`what is done to messages (seed ${seed})`, () => {
+  it.each([
+    ["recent", 6],
+    ["old", 1],
+  ])("leaves nothing behind when reactions of a %s message come and go", (_, sequence) => {
+    let state = fold(history(5));
+    const toggle = (index: number): void => {
+      for (const type of ["ReactionAdded", "ReactionRemoved"] as const)
+        state = conversation.evolve(state, reacted(type, sequence, `e${index}`));
+    };
+    for (let index = 0; index < limits.commandsPerAppendMax; index += 1) toggle(index);
+    const { amendments } = started(state);
+    const weight = weightOfConversation(state);
+    for (let index = 0; index < 10_000; index += 1) toggle(index);
+    expect(started(state).amendments).toBe(amendments);
+    expect([amendments.byId.size, amendments.reactions]).toEqual([1, 0]);
+    expect([...amendments.byId.values()].map(({ reactions }) => reactions.size)).toEqual([0]);
+    expect(weightOfConversation(state)).toBeLessThanOrEqual(weight + 100_000);
+    const stored = conversationSnapshot.chunksOf(state).find(({ name }) => name === "amendments/0");
+    expect(stored?.data().length).toBeLessThan(200);
+  });
+
+  it("is known of so many old messages, and of every recent one", () => {
+    const old = 3 * limits.amendedMessagesMax;
+    let state = fold(history(old));
+    const react = (sequence: number): void => {
+      state = conversation.evolve(state, reacted("ReactionAdded", sequence, "👍"));
+    };
+    for (let sequence = old + 1; sequence <= old + limits.recentMessagesMax; sequence += 1) react(sequence);
+    for (let sequence = 1; sequence <= old; sequence += 1) {
+      react(sequence);
+      expect(started(state).amendments.byId.size).toBeLessThanOrEqual(limits.amendedMessagesMax);
+    }
+    const { amendments, recent, revision } = started(state);
+    expect([...amendments.byId.keys()].filter((id) => recent.byId.has(id))).toHaveLength(limits.recentMessagesMax);
+    expect(amendments.reactions).toBe(amendments.byId.size);
+    // What is looked up has to know what was forgotten here, and no more than that.
+    const from = knownFrom(amendments, recent, sent(1).messageId);
+    expect(revision - from).toBeGreaterThan(1_000);
+    const changedAt = revision - old;
+    for (let sequence = 1; sequence <= old; sequence += 1)
+      if (!amendments.byId.has(sent(sequence).messageId)) expect(changedAt + sequence).toBeLessThan(from);
+  });
+
+  it("is decided on rightly, whatever what was looked up knows beyond what it has to", () => {
+    fc.assert(
+      fc.property(steps, fc.nat(60), fc.nat(40), (all, cut, back) => {
+        const events = all.reduce(next, history(3));
+        const length = events.length - (cut % (all.length + 1));
+        const kept = events.slice(0, length);
+        const state = started(fold(kept));
+        expectRight(state, kept, back);
+        // And again where the rest was folded in and taken back.
+        events.slice(length).reduce(conversation.evolve, state);
+        rewind(state, state.revision);
+        expectRight(state, kept, back);
+      }),
+      withSeed({ numRuns: 100 }),
+    );
+  });
+});
+
+const emojis = ["👍", "🎉"];
+/** Old ones, recent ones that soon are old, and one that stays recent. */
+const sequences = [1, 2, 4, 5, 6, limits.recentMessagesMax];
+const step = fc.oneof(
+  { weight: 1, arbitrary: fc.constant("send" as const) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ sequence: fc.constantFrom(...sequences), emoji: fc.constantFrom(...emojis) }),
+  },
+);
+const steps = fc.array(step, { minLength: 20, maxLength: 60 });
+type Step = "send" | { readonly sequence: number; readonly emoji: string };
+
+/** A message more, or a reaction that comes or goes. */
+const next = (events: readonly ConversationEvent[], wanted: Step): readonly ConversationEvent[] => {
+  if (wanted === "send") return [...events, sent(events.filter(({ type }) => type === "MessageSent").length + 1)];
+  const { sequence, emoji } = wanted;
+  const type = reactionsTo(events, sequence).has(emoji) ? "ReactionRemoved" : "ReactionAdded";
+  return [...events, reacted(type, sequence, emoji)];
+};
+
+/** The slow and obvious way. */
+const reactionsTo = (events: readonly ConversationEvent[], sequence: number): ReadonlySet<string> => {
+  const there = new Set<string>();
+  for (const event of events) {
+    if (event.type === "ReactionAdded" && event.sequence === sequence) there.add(event.emoji);
+    if (event.type === "ReactionRemoved" && event.sequence === sequence) there.delete(event.emoji);
+  }
+  return there;
+};
+
+const expectRight = (state: Started, events: readonly ConversationEvent[], back: number): void => {
+  for (const sequence of sequences) {
+    const { messageId } = sent(sequence);
+    const react = { type: "AddReaction" as const, messageId, emoji: "", context: contextOf("alice") };
+    const from = knownFrom(state.amendments, state.recent, messageId);
+    const found = lookUpsFor(state, react).map((id): [string, OldMessage] => [
+      id,
+      // As far as it has to know at least, and most often just about there.
+      lookedUp(events.slice(0, Math.max(from, events.length - back)), sequence),
+    ]);
+    for (const emoji of emojis) {
+      const decided = (["AddReaction", "RemoveReaction"] as const).map((type) => {
+        const decision = conversation.decide(state, { ...react, type, emoji, found: new Map(found) });
+        return E.isRight(decision) ? decision.right.length : decision.left.code;
+      });
+      expect({ sequence, emoji, decided }).toEqual({
+        ...{ sequence, emoji },
+        decided: reactionsTo(events, sequence).has(emoji) ? [0, 1] : [1, 0],
+      });
+    }
+  }
+};
+
+const lookedUp = (events: readonly ConversationEvent[], sequence: number): OldMessage => {
+  const pos = start.length + sequence - 1;
+  const { messageId, contentType, at } = sent(sequence);
+  const reactions = [...reactionsTo(events, sequence)].map((emoji) => reactionKey(emoji, by.userId));
+  return { messageId, sequence, pos, at, senderId: by.userId, contentType, deleted: false, reactions };
+};
