@@ -9,8 +9,10 @@ import type { Rejection } from "../domain/rejections.js";
 
 /**
  * Everything that changes the log, as the gateway calls it. Each resolves when its events are durable, in the order of
- * the calls for one conversation; a Left wrote nothing. `position` is where in the log the answer stands: a reader who
- * waits for it sees the change. None rejects but for a defect.
+ * the calls for one conversation; a Left wrote nothing, but for the UNAVAILABLE of a log that never said what became of
+ * it. `position` is where in the log the answer stands: a reader who waits for it sees the change. Rejects for a defect,
+ * and where nothing was written because what had to be read first, of the log or of the keys, could not be: with the
+ * error of the port that was asked.
  */
 export type Commands = {
   /** Without a type (REST) a known device keeps its own and a new one is "web". */

@@ -29,7 +29,7 @@ export type Job<Command, State, Event> = {
 };
 
 const conflictsMax = 20;
-/** An append that may have been written is repeated for so long; its outcome is known only then. */
+/** What may have been written is asked for again for so long; its outcome is known only then. */
 const unknownMsMax = 30_000;
 const unknownBackoffMsMax = 1_000;
 const backoffMsMax = 200;
@@ -69,11 +69,13 @@ export const transact = async <Command extends Routed, State, Event extends Rout
       continue;
     }
     const expected = route.expects === "any" ? "any" : loaded.revision < 0 ? "no_stream" : loaded.revision;
-    const result = await appendUntilDefinite(log, stream, expected, batch.events).catch((error: unknown) => {
+    const until = performance.now() + unknownMsMax;
+    const append = () => log.append(stream, expected, batch.events);
+    const result = await untilDefinite(append, until).catch((error: unknown) => {
       route.rewind?.(loaded.state, loaded.revision);
       throw error;
     });
-    if (result.kind === "appended" && (!isShared || (await isOurs(log, stream, batch.events, result)))) {
+    if (result.kind === "appended" && (!isShared || (await isOurs(log, stream, batch.events, result, until)))) {
       settleAll(batch, jobs, result.position);
       const revision = loaded.revision + batch.events.length;
       // With `any` others may have written in between: their events are not in the state yet.
@@ -164,17 +166,12 @@ const settleAll = <Command, State, Event>(
   });
 };
 
-const appendUntilDefinite = async (
-  log: EventLog,
-  stream: StreamName,
-  expected: Revision | "no_stream" | "any",
-  events: readonly NewEvent[],
-): Promise<AppendResult> => {
-  let isUnknown = false;
-  const until = performance.now() + unknownMsMax;
+/** @param isWritten whether what `ask` is about may be written already */
+const untilDefinite = async <A>(ask: () => Promise<A>, until: number, isWritten = false): Promise<A> => {
+  let isUnknown = isWritten;
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await log.append(stream, expected, events);
+      return await ask();
     } catch (error) {
       // Once it may have been written, a repetition that was not says nothing about the first.
       isUnknown ||= error instanceof LogError && error.code === "OUTCOME_UNKNOWN";
@@ -187,16 +184,19 @@ const appendUntilDefinite = async (
 
 /**
  * Two processes that take the same key at once append the same ids after the same revision: the log keeps the first and
- * tells both that it is there. Whoever was second decides again, and answers what was accepted.
+ * tells both that it is there. Whoever was second decides again, and answers what was accepted. Something is durable then:
+ * a log that does not let itself be read is asked again, and never taken for one that wrote nothing.
  */
 const isOurs = async (
   log: EventLog,
   stream: StreamName,
   events: readonly NewEvent[],
   { revision, duplicate }: Extract<AppendResult, { kind: "appended" }>,
+  until: number,
 ): Promise<boolean> => {
   if (!duplicate) return true;
-  const stored = await log.readStream(stream, revision - events.length + 1, events.length);
+  const read = () => log.readStream(stream, revision - events.length + 1, events.length);
+  const stored = await untilDefinite(read, until, true);
   return events.every(({ meta, data }, index) => {
     const there = stored[index];
     return there !== undefined && sameJson(meta, there.meta) && sameJson(data, there.data);

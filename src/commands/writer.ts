@@ -16,7 +16,7 @@ import { transact, type Job, type Settled } from "./transact.js";
 export type Writer<Command, State, Event> = {
   /**
    * `command` may still be in the making (a data key has to be made first): its place in the queue is taken already.
-   * Resolves when the events are durable; rejects only for a defect.
+   * Resolves when the events are durable; rejects for a defect, and with what `command` rejects with.
    */
   readonly submit: (
     id: string,
@@ -24,7 +24,7 @@ export type Writer<Command, State, Event> = {
   ) => Promise<Either<Rejection, Settled<Command, State, Event>>>;
   /**
    * The state as this process last knew it: read from the log when it is not in memory. Waits for what was submitted.
-   * Where others append as well it is at most `ageMsMax` old.
+   * Where others append as well it is at most `ageMsMax` old. Rejects with LogError where it cannot be read.
    */
   readonly current: (id: string, ageMsMax?: number) => Promise<State>;
   /** Commands waiting or in flight. */

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LogError, type EventLog } from "../../src/commands/ports.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { streamOf, type NewEvent } from "../../src/domain/kernel/stream.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
 
@@ -117,6 +117,49 @@ describe("commands on a real log", () => {
     const sent = await commandsOn(kit, killed).sendMessage(message, context("alice"));
     expect(right(sent)).toMatchObject({ sequence: 1, duplicate: false });
     expect(await messages(conversationId)).toHaveLength(1);
+  });
+
+  describe("an append that turns out to be there already", () => {
+    /** Written, unanswered, found again; then refuses to be read so often. */
+    const forgetful = (refusals: number): EventLog => {
+      const written = new Map<string, readonly NewEvent[]>();
+      return {
+        ...kit.log,
+        append: (stream, _, events) => {
+          const isThere = written.has(stream);
+          written.set(stream, events);
+          const answer = { kind: "appended" as const, revision: events.length - 1, position: 2, duplicate: true };
+          return isThere ? Promise.resolve(answer) : Promise.reject(new LogError("OUTCOME_UNKNOWN", "no answer"));
+        },
+        readStream: (stream, from) => {
+          const events = written.get(stream) ?? [];
+          if (events.length > 0 && refusals-- > 0) return Promise.reject(new LogError("UNAVAILABLE", "away again"));
+          return Promise.resolve(
+            events.slice(from).map((event, index) => ({ ...event, stream, revision: from + index, position: index })),
+          );
+        },
+      };
+    };
+    const start = (refusals: number) => {
+      const commands = commandsOn(kit, forgetful(refusals), { isShared: true });
+      return commands.startGroup({ name: "Friends", participantIds: ["bob"] }, context("alice"));
+    };
+
+    it("is accepted although the log that has it cannot be read for a while", async () => {
+      expect(right(await start(5))).toMatchObject({ created: true });
+    });
+
+    it("is never told to be not written, not even by a log that cannot be read any more", async () => {
+      vi.useFakeTimers({ toFake: ["setTimeout", "performance"] });
+      try {
+        const answer = start(Infinity);
+        await vi.advanceTimersByTimeAsync(60_000);
+        const message = "The log has not said whether it took this. Retry with the same key, or look first.";
+        expect(await answer).toMatchObject({ left: { code: "UNAVAILABLE", message } });
+      } finally {
+        vi.useRealTimers();
+      }
+    });
   });
 
   it("answers every repeat of a client that sends all again, though the log takes only so many reads at once", async () => {
