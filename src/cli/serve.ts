@@ -30,7 +30,7 @@ export const serveCommand = new Command("serve")
   .option("--group-members-max <count>", "members of a group (PARLEY_GROUP_MEMBERS_MAX; default 1024)")
   .option(
     "--messages-per-minute <count>",
-    "messages of one user, 0 for no limit (PARLEY_MESSAGES_PER_MINUTE; default 0)",
+    "messages, edits, deletions and reactions of one user, 0 for no limit (PARLEY_MESSAGES_PER_MINUTE; default 0)",
   )
   .option("--home <name>", "name of this cell, kept in first events (PARLEY_HOME; default main)")
   .option(

@@ -91,7 +91,6 @@ const defaults = {
   tickMs: 1000,
 } as const;
 
-const oversizeCode = 4413;
 const defectCode = 1011;
 
 type Socket = { readonly connection: HubConnection; readonly outbox: Outbox };
@@ -215,7 +214,7 @@ const socketEvents = (
     if (outbox.isOpen()) dispatcher.binary(connection);
   },
   oversize: ({ connection }) => {
-    connection.close(oversizeCode, "frame too large");
+    connection.close(closeCodes.frameTooLarge.code, closeCodes.frameTooLarge.reason);
   },
   drained: ({ outbox }) => {
     outbox.drained();

@@ -32,6 +32,11 @@ export const gatewayLimits = {
   requestsInFlightMax: 2048,
   /** Their text: what one connection may make the server hold. */
   bytesInFlightMax: 4 * 1024 * 1024,
+  /**
+   * Refusals for sending too fast, each of a request that came before the time to wait of the one before it was over. An
+   * outbox of 1,000 messages is under way before its sender reads the first of them; whoever goes on floods.
+   */
+  refusalsUnheededMax: 1024,
   /** Frames that come before `connected` is sent: a client that does not wait sends its outbox. */
   framesBeforeConnectedMax: 1024,
   bytesBeforeConnectedMax: 1024 * 1024,

@@ -1,4 +1,5 @@
 import type { GatewayMetrics } from "./ports.js";
+import { closeCodes } from "./protocol/codes.js";
 
 /**
  * What waits for one socket. Frames that are queued during a tick leave together, in one write per socket: a frame then
@@ -49,8 +50,6 @@ export type OutboxOptions = {
   /** A socket threw: it is cut, the others go on. */
   readonly onError: (error: unknown) => void;
 };
-
-export const slowConsumerCode = 4508;
 
 /** What is only true for a moment must not push out what has to arrive: it is shed from this share of the bound on. */
 const shedFrom = 0.5;
@@ -169,7 +168,7 @@ const createOutbox = (
       if (!blocked) wake();
       if (staysBeyond(options.bytesMax)) {
         options.metrics.framesDropped(queue.clear());
-        close(slowConsumerCode, "slow consumer");
+        close(closeCodes.slowConsumer.code, closeCodes.slowConsumer.reason);
       }
     },
     close,

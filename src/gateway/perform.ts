@@ -38,7 +38,7 @@ export const createPerformer = (
       done(outcome);
     };
     const task = () => command(contextOf(live));
-    const limited = messageRate && (() => inTurn(live, type === "message.send" ? messageRate : free, task));
+    const limited = messageRate && (() => inTurn(live, type === "receipts" ? free : messageRate, task));
     work.run(limited ?? task, settled, labels(live, type));
   };
 

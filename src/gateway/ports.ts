@@ -6,6 +6,8 @@ import type { Commands } from "../commands/commands.js";
 import type { Typing } from "../projections/delivery/typing.js";
 import type { Queries } from "../projections/queries/queries.js";
 
+export { closeCodes } from "./protocol/codes.js";
+
 /** The application as the gateway sees it: the same in both profiles. */
 export type Application = {
   readonly commands: Commands;
@@ -67,6 +69,7 @@ export type GatewayMetrics = {
   readonly connectionOpened: () => void;
   /** A device that was connected to this process before has come back. */
   readonly reconnected: () => void;
+  /** One of `closeCodes`, of WebSocket's own, or whatever the client says. */
   readonly connectionClosed: (code: number) => void;
   readonly authenticationFailed: (where: "upgrade" | "rest" | "refresh") => void;
   readonly heartbeatFailed: () => void;

@@ -24,6 +24,9 @@ export type SessionState = {
   readonly waiting: readonly WaitingFrame[];
   readonly receipts: Receipts<Request>;
   readonly receiptsTimer: "off" | "running";
+  /** RATE_LIMITED in a row, each of a request received before `refusedUntil`, on the clock of `receivedAt`. */
+  readonly refusals: number;
+  readonly refusedUntil: number;
 };
 
 export type WaitingFrame = { readonly text: string; readonly receivedAt: number };
@@ -34,7 +37,7 @@ export type Request = {
   readonly address: Address;
   readonly weight: number;
   readonly chars: number;
-  /** What `text` brought: for the latency too. */
+  /** What `text` brought, on the monotonic clock: for the latency, and whether it heeds the refusal before it. */
   readonly receivedAt: number;
 };
 

@@ -61,6 +61,8 @@ export const opening = (expiresAt: number, at: number): SessionState => ({
   waiting: [],
   receipts: noReceipts(),
   receiptsTimer: "off",
+  refusals: 0,
+  refusedUntil: 0,
 });
 
 const nothing = (state: SessionState): SessionStep => ({ state, effects: [] });
@@ -96,6 +98,8 @@ const counted = (before: SessionState, lastTextAt: number, weight: number, chars
   waiting: before.waiting,
   receipts: before.receipts,
   receiptsTimer: before.receiptsTimer,
+  refusals: before.refusals,
+  refusedUntil: before.refusedUntil,
 });
 
 const hasRoomToWait = ({ waiting, charsInFlight }: SessionState, text: string): boolean =>
@@ -201,7 +205,23 @@ const answered = (before: SessionState, request: Request, answer: E.Either<Failu
   const outcome = E.isLeft(answer) ? answer.left.code : "ok";
   const frame = state.phase === "closed" ? undefined : answerFrame(answer, address);
   const ended: Ended = { kind: "answer", type, outcome, request };
-  return { state, effects: [frame === undefined ? ended : { kind: "answer", type, outcome, request, frame }] };
+  const effects = [frame === undefined ? ended : { ...ended, frame }];
+  return E.isLeft(answer) && answer.left.code === "RATE_LIMITED"
+    ? slowedDown({ state, effects }, request, answer.left)
+    : { state, effects };
+};
+
+/** Whoever was told to wait and goes on sending is closed: its last `error` says when to come back. */
+const slowedDown = (
+  { state, effects }: SessionStep,
+  { receivedAt }: Request,
+  { retryAfter = bounds.retryAfterS }: Failure,
+): SessionStep => {
+  const refusals = receivedAt < state.refusedUntil ? state.refusals + 1 : 1;
+  const told: SessionState = { ...state, refusals, refusedUntil: receivedAt + retryAfter * 1000 };
+  if (refusals <= bounds.refusalsUnheededMax) return { state: told, effects };
+  const closed = close(told, "flooding");
+  return { state: closed.state, effects: [...effects, ...closed.effects] };
 };
 
 /** None for an `ack` that nobody asked for. */

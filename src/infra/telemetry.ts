@@ -1,7 +1,7 @@
 import { inTime } from "./in-time.js";
 import { pino, stdTimeFunctions, type DestinationStream } from "pino";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { GatewayMetrics, Logger } from "../gateway/ports.js";
+import { closeCodes, type GatewayMetrics, type Logger } from "../gateway/ports.js";
 
 export type Telemetry = {
   readonly metrics: GatewayMetrics;
@@ -105,7 +105,7 @@ const gatewayMetrics = (registry: Registry): GatewayMetrics => {
 
 /** A client may close with any code from 3000 on: only those that mean something get a series of their own. */
 const isOurCode = (code: number): boolean => (code >= 1000 && code <= 1015) || meaningful.has(code);
-const meaningful: ReadonlySet<number> = new Set([4400, 4401, 4408, 4409, 4413, 4429, 4508]);
+const meaningful: ReadonlySet<number> = new Set(Object.values(closeCodes).map(({ code }) => code));
 
 /** Distinct label values of one counter: a name that a client chose must not fill the memory. */
 const seriesMax = 500;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ParleyError } from "../../client/index.js";
 import { connectDevice, text } from "../kit/device.js";
 import { startServer } from "../kit/server.js";
 import { wireDevice } from "../kit/wire.js";
@@ -29,6 +30,47 @@ describe("a limit of messages a minute", () => {
       const sent = await bob.ask("message.send", { conversationId, clientMessageId: "b", content: text("b") });
       expect(sent.type).toBe("message.ack");
       await Promise.all([alice.close(), bob.close()]);
+    } finally {
+      await server.dispose();
+    }
+  });
+
+  it("counts edits and reactions, and closes who goes on sending, with a time to come back that a client heeds", async () => {
+    const server = await startServer(["--messages-per-minute", "60"]);
+    try {
+      const alice = await wireDevice(server, "alice");
+      const { body } = await alice.rest("POST /conversations", { type: "direct", participantIds: ["bob"] });
+      const conversationId = body.conversationId;
+      const sent = await alice.ask("message.send", { conversationId, clientMessageId: "m", content: text("m") });
+      const named = { conversationId, messageId: sent.payload.messageId };
+      const react = (i: number) =>
+        alice.ask(i % 2 === 0 ? "reaction.add" : "reaction.remove", { ...named, emoji: "👍" });
+      const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => react(i)));
+      expect(answers.slice(0, 9).map(({ type }) => type)).toEqual(Array<string>(9).fill("ack"));
+      expect(answers.at(-1)?.payload).toMatchObject({ code: "RATE_LIMITED", limit: "messagesPerMinute" });
+
+      const closes: number[] = [];
+      void alice.closed.then(({ code }) => closes.push(code));
+      while (closes.length === 0) await Promise.allSettled(Array.from({ length: 1_500 }, (_, i) => react(i)));
+      expect(closes).toEqual([4429]);
+      const last = alice.frames.filter(({ type }) => type === "error").at(-1);
+      expect(last?.payload).toMatchObject({ code: "RATE_LIMITED" });
+      expect(last?.payload.retryAfter).toBeGreaterThanOrEqual(1);
+      const metrics = await (await fetch(`${server.url()}/metrics`)).text();
+      expect(metrics).toContain('parley_connections_closed_total{code="4429"} 1');
+
+      const bob = await connectDevice(server, "bob", "phone");
+      const waits: { readonly delayMs: number; readonly cause: ParleyError }[] = [];
+      bob.on("connection", (state) => {
+        if (state.kind === "waiting") waits.push(state);
+      });
+      while (waits.length === 0)
+        await Promise.allSettled(
+          Array.from({ length: 1_500 }, () => bob.react(String(conversationId), String(named.messageId), "🎉")),
+        );
+      expect(waits[0]?.cause.code).toBe("RATE_LIMITED");
+      expect(waits[0]?.delayMs).toBeGreaterThanOrEqual(1_000);
+      bob.close();
     } finally {
       await server.dispose();
     }

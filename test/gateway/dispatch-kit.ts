@@ -14,6 +14,7 @@ import type {
 } from "../../src/commands/commands.js";
 import type { ConversationView, Me, ReceiptsPage, StateView, Summary } from "../../src/projections/queries/queries.js";
 import { createDispatcher } from "../../src/gateway/dispatch.js";
+import type { MessageRate } from "../../src/gateway/message-rate.js";
 import type { Application, Claims, Connection, GatewayMetrics, TokenRefusal } from "../../src/gateway/ports.js";
 import { createRest } from "../../src/gateway/rest/rest.js";
 import { createShared } from "../../src/gateway/shared.js";
@@ -322,7 +323,7 @@ const badToken: TokenRefusal = { code: "UNAUTHORIZED", message: "The token is ba
 const unjudged: TokenRefusal = { code: "UNAVAILABLE", message: "No keys to judge it by." };
 
 /** The gateway's layer between sockets and the application, whole, on the application in memory. */
-export const createGatewayKit = (memory = createMemoryApp()) => {
+export const createGatewayKit = (memory = createMemoryApp(), limits: { readonly messageRate?: MessageRate } = {}) => {
   const metrics: string[] = [];
   const logged: object[] = [];
   const log = (details: object): void => void logged.push(details);
@@ -342,6 +343,7 @@ export const createGatewayKit = (memory = createMemoryApp()) => {
   let now = 1_000_000;
   let uptime = 1_000;
   const deps = {
+    ...limits,
     app: memory.app,
     shared: createShared(memory.app),
     /** `user/device` is a good token, also with `/` and when it was issued. */

@@ -1,6 +1,9 @@
 import { describe, expect, it, vi } from "vitest";
+import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { createGate, createQuota } from "../../src/gateway/gate.js";
 import { createHub } from "../../src/gateway/hub.js";
+import { createMessageRate } from "../../src/gateway/message-rate.js";
+import type { RateLimiter } from "../../src/gateway/ports.js";
 import { createReadYourWrites } from "../../src/gateway/read-your-writes.js";
 import { createWaves } from "../../src/gateway/waves.js";
 import { foreignFrames } from "../kit/malformed.js";
@@ -240,6 +243,38 @@ describe("requests", () => {
     say({ type: "reaction.remove", payload });
     expect(kit.calls.slice(before)).toEqual(["sendMessage", "react 👍", "delete", "sendMessage", "unreact 👍"]);
     await kit.dispatcher.drain();
+  });
+
+  it("that change a message are limited with the messages, receipts and the rest are not, and the order stays", async () => {
+    const takes: string[] = [];
+    const limiter: RateLimiter = {
+      take: (key) => {
+        takes.push(key);
+        return Promise.resolve({ allowed: takes.length <= 3, retryAfterMs: 1_500 });
+      },
+    };
+    const kit = createGatewayKit(undefined, { messageRate: createMessageRate(limiter, 60) });
+    const { say, answer } = await online("alice", kit);
+    const conversationId = await startDirect(kit);
+    const messageId = messageIdOf(conversationId, { userId: "alice", deviceId: "phone" }, "k");
+    const payload = { conversationId, messageId, emoji: "👍" };
+    const edited = { ...payload, content: { type: "text", text: "ho" } };
+    say(message("send", conversationId, "k"));
+    say({ type: "reaction.add", id: "add", payload });
+    say({ type: "message.edit", id: "edit", payload: edited });
+    say({ type: "message.read", id: "read", payload: { conversationId, upToSequence: 1 } });
+    say({ type: "reaction.remove", id: "remove", payload });
+    say({ type: "message.edit", id: "again", payload: edited });
+    say({ type: "message.delete", id: "delete", payload });
+    say({ type: "heartbeat", id: "beat", payload: {} });
+    for (const id of ["add", "edit", "read"]) expect((await answer(id)).type).toBe("ack");
+    for (const id of ["remove", "again", "delete"])
+      expect(await answer(id)).toMatchObject({
+        type: "error",
+        payload: { code: "RATE_LIMITED", limit: "messagesPerMinute", retryAfter: 2, conversationId },
+      });
+    expect([(await answer("send")).type, (await answer("beat")).type]).toEqual(["message.ack", "heartbeat.ack"]);
+    expect(takes).toEqual(Array<string>(6).fill("messages:alice"));
   });
 
   it("of strangers are refused, whatever they ask", async () => {

@@ -391,4 +391,38 @@ describe("bounds", () => {
     world.feed({ kind: "connected", payload: {}, now: 0, at: 0 });
     expect(world.open).toHaveLength(bounds.framesBeforeConnectedMax);
   });
+
+  const limited: Failure = { code: "RATE_LIMITED", message: "slower", retryAfter: 2, limit: "messagesPerMinute" };
+  const refuse = (world: ReturnType<typeof createWorld>, count: number): void => {
+    for (let n = 0; n < count; n++) {
+      world.text(send(`r${n}`));
+      world.settle(0, limited);
+    }
+  };
+
+  it("closes whoever goes on sending instead of waiting, after the error that says how long", () => {
+    const world = createWorld();
+    refuse(world, bounds.refusalsUnheededMax);
+    expect(world.closes()).toEqual([]);
+    // One that is let in now and then, as the limit grows back, makes it no less.
+    world.text(send("in"));
+    world.settleAll();
+    world.pass(1_999);
+    refuse(world, 1);
+    expect(world.closes()).toEqual(["flooding"]);
+    expect(world.frames.at(-1)).toMatchObject({ type: "error", payload: { code: "RATE_LIMITED", retryAfter: 2 } });
+    expect(world.effects.at(-1)?.effect).toEqual({ kind: "close", why: "flooding" });
+    world.text(send("after"));
+    expect(world.answersTo("after")).toEqual([]);
+  });
+
+  it("never closes whoever waits, whatever was on its way before the first refusal was read", () => {
+    const world = createWorld();
+    for (let round = 0; round < 5; round++) {
+      for (let n = 0; n < bounds.refusalsUnheededMax; n++) world.text(send(undefined));
+      while (world.open.length > 0) world.settle(0, limited);
+      world.pass(2_000);
+    }
+    expect(world.closes()).toEqual([]);
+  });
 });
