@@ -1,3 +1,11 @@
+import { chmodSync, closeSync, openSync } from "node:fs";
+
+/** Makes the file if it is not there, and closes it to all but its owner: SQLite gives the WAL the mode of the file that it finds. */
+export const closeToOthers = (path: string): void => {
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
+};
+
 /**
  * Opens a file of SQLite's. What goes wrong is said with the file's name and as a plain Error: SQLite's own errors lose
  * their text on the way from a worker to the main thread.

@@ -75,8 +75,12 @@ describe("parley doctor", () => {
   test("tells a bad configuration, open files, and a directory that is not there", async () => {
     expect(await doctor(server.dataDir, { PARLEY_PORT: "http" })).toMatchObject({ code: 1, wrong: ["configuration"] });
     const copy = copyOfData();
+    for (const file of ["token.secret", "snapshots.db"]) {
+      chmodSync(join(copy, file), 0o644);
+      expect(await doctor(copy)).toMatchObject({ code: 1, wrong: ["file modes"], diagnosis: { running: false } });
+      chmodSync(join(copy, file), 0o600);
+    }
     chmodSync(join(copy, "token.secret"), 0o644);
-    expect(await doctor(copy)).toMatchObject({ code: 1, wrong: ["file modes"], diagnosis: { running: false } });
     expect(await doctor(join(copy, "nowhere"))).toMatchObject({ code: 1, wrong: ["data directory"] });
     expect(await doctor(copy, { PARLEY_TOKEN_SECRET: "short" })).toMatchObject({
       wrong: ["token secret", "file modes"],

@@ -1,6 +1,6 @@
 /** The log's file: how it is opened and what is in it. */
-import { chmodSync, closeSync, openSync } from "node:fs";
 import Database from "better-sqlite3";
+import { closeToOthers } from "../sqlite-file.js";
 
 export type Db = Database.Database;
 
@@ -42,9 +42,7 @@ const schema = `
 
 /** Opens, and makes if need be, a log for its one writer. Every commit is synced before it returns. @throws Error */
 export const openForWriting = (path: string): Db => {
-  // SQLite gives the WAL the mode of the file that it finds.
-  closeSync(openSync(path, "a", 0o600));
-  chmodSync(path, 0o600);
+  closeToOthers(path);
   const db = new Database(path);
   db.pragma("journal_mode = WAL");
   // On every open: better-sqlite3 is built so that a reopened WAL database would run NORMAL, which loses the last commits.

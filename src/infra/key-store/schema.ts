@@ -1,12 +1,10 @@
 /** The key store's file. */
-import { chmodSync, closeSync, openSync } from "node:fs";
 import Database from "better-sqlite3";
+import { closeToOthers } from "../sqlite-file.js";
 
 /** Opens, and makes if need be, the file (mode 600). Every commit is synced before it returns. @throws Error */
 export const openKeyFile = (path: string): Database.Database => {
-  // SQLite gives the WAL the mode of the file that it finds.
-  closeSync(openSync(path, "a", 0o600));
-  chmodSync(path, 0o600);
+  closeToOthers(path);
   const db = new Database(path);
   db.pragma("journal_mode = WAL");
   // On every open: a reopened WAL database would run NORMAL, and an event sealed with a lost key is lost.

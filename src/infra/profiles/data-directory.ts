@@ -1,6 +1,7 @@
-import { accessSync, chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { closeToOthers } from "../sqlite-file.js";
 
 /** The files of an embedded Parley. `views.db` and `snapshots.db` may be deleted: they are made again
  * from the log. */
@@ -26,11 +27,9 @@ const makeDirectory = (dir: string): void => {
   }
 };
 
-/** Made with the mode of the other files before SQLite opens it. */
 const openLockFile = (dir: string): Database.Database => {
   const path = filesOf(dir).lock;
-  closeSync(openSync(path, "a", 0o600));
-  chmodSync(path, 0o600);
+  closeToOthers(path);
   return new Database(path, { timeout: 0 });
 };
 

@@ -65,8 +65,10 @@ export const checkSecret = async (
 
 /** What holds secrets or content is its owner's alone. */
 export const checkModes = (dir: string): Check => {
-  const { log, keys, views } = filesOf(dir);
-  const closed = [log, keys, views].flatMap((path) => [path, `${path}-wal`]).concat(join(dir, "token.secret"), dir);
+  const { log, keys, views, snapshots } = filesOf(dir);
+  const closed = [log, keys, views, snapshots]
+    .flatMap((path) => [path, `${path}-wal`])
+    .concat(join(dir, "token.secret"), dir);
   const open = closed.filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0);
   const secrets = open.filter((path) => path !== dir);
   if (open.length === 0) return { name: "file modes", state: "ok", says: "only the owner can read what is here" };

@@ -1,6 +1,7 @@
 /** The snapshot store's file. */
 import { rmSync } from "node:fs";
 import Database from "better-sqlite3";
+import { closeToOthers } from "../sqlite-file.js";
 
 /** Of these tables; a file of another one is made anew. */
 const schemaVersion = 1;
@@ -16,7 +17,7 @@ const tables = `
   ) strict;
 `;
 
-/** Opens, and makes if need be, the file; one that is damaged or of another schema is replaced. @throws Error */
+/** Opens, and makes if need be, the file (mode 600); one that is damaged or of another schema is replaced. @throws Error */
 export const openSnapshotFile = (path: string): Database.Database => {
   try {
     const db = open(path);
@@ -41,6 +42,7 @@ export const isDamage = (error: unknown): boolean =>
   error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
 
 const open = (path: string): Database.Database => {
+  closeToOthers(path);
   const db = new Database(path);
   try {
     db.pragma("journal_mode = WAL");

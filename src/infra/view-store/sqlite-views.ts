@@ -1,4 +1,3 @@
-import { chmodSync, closeSync, openSync } from "node:fs";
 import Database from "better-sqlite3";
 import type { Checkpoint, ViewReads } from "../../projections/ports.js";
 import { views } from "../../projections/registry.js";
@@ -6,6 +5,7 @@ import { foldChanges, type ViewChange, type ViewName } from "../../projections/v
 import { binderOf, schema, upsertOf } from "./sqlite-schema.js";
 import type { Synchronous } from "./sqlite-rows.js";
 import { sqliteReads } from "./sqlite-reads.js";
+import { closeToOthers } from "../sqlite-file.js";
 
 /** The views in one SQLite file, synchronous: the core of the worker. One connection, which is the only writer. */
 export type SqliteViews = {
@@ -31,8 +31,7 @@ export class ViewsUnusable extends Error {
  * @throws ViewsUnusable if another version of Parley made it
  */
 export const openSqliteViewsFile = (path: string): SqliteViews => {
-  closeSync(openSync(path, "a", 0o600));
-  chmodSync(path, 0o600);
+  closeToOthers(path);
   const db = new Database(path);
   try {
     tune(db);

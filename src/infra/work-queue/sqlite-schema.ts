@@ -1,6 +1,6 @@
 /** The work queue's file. */
-import { chmodSync, closeSync, openSync } from "node:fs";
 import Database from "better-sqlite3";
+import { closeToOthers } from "../sqlite-file.js";
 
 /** How long a commit of another process is waited for. The main thread stands still meanwhile, so it is short. */
 const busyMsMax = 250;
@@ -35,9 +35,7 @@ const totalsOf = (table: "jobs" | "dead"): string => `
 
 /** Opens, and makes if need be, the file (mode 600). Every commit is synced before it returns. @throws Error */
 export const openQueueFile = (path: string): Database.Database => {
-  // SQLite gives the WAL the mode of the file that it finds.
-  closeSync(openSync(path, "a", 0o600));
-  chmodSync(path, 0o600);
+  closeToOthers(path);
   const db = new Database(path, { timeout: busyMsMax });
   db.pragma("journal_mode = WAL");
   // On every open: a reopened WAL database would run NORMAL, and an enqueued job is durable.

@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -48,6 +48,16 @@ const worksAfresh = async (path: string): Promise<void> => {
 };
 
 describe("the SQLite snapshot store", () => {
+  it("is nobody else's to read, neither new nor when others could read it before", async () => {
+    const [made, found] = [newPath(), newPath()];
+    writeFileSync(found, "");
+    chmodSync(found, 0o644);
+    for (const path of [made, found]) {
+      await open(path).save("s", snapshotOf(3, chunk("a", "something")));
+      for (const suffix of ["", "-wal", "-shm"]) expect(statSync(path + suffix).mode & 0o777).toBe(0o600);
+    }
+  });
+
   it("makes a file anew that is no database, empty or of another schema", async () => {
     const garbage = await written();
     writeFileSync(garbage, "this is not a database, and it is longer than a header of one".repeat(100));
