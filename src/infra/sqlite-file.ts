@@ -1,4 +1,5 @@
 import { chmodSync, closeSync, openSync } from "node:fs";
+import Database from "better-sqlite3";
 
 /** Makes the file if it is not there, and closes it to all but its owner: SQLite gives the WAL the mode of the file that it finds. */
 export const closeToOthers = (path: string): void => {
@@ -18,3 +19,10 @@ export const opening = <A>(path: string, what: string, open: () => A): A => {
     throw new Error(`${path} (${what}) cannot be opened: ${reason}. Restore it from a backup, or name another --data.`);
   }
 };
+
+/**
+ * After such a failure nobody knows what the file holds, and what the next sync says is not to be believed. Any other one has
+ * taken its transaction back as a whole.
+ */
+export const isInDoubt = (error: unknown): error is Error =>
+  error instanceof Database.SqliteError && /^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(error.code);

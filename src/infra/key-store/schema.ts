@@ -3,9 +3,9 @@ import Database from "better-sqlite3";
 import { closeToOthers } from "../sqlite-file.js";
 
 /** Opens, and makes if need be, the file (mode 600). Every commit is synced before it returns. @throws Error */
-export const openKeyFile = (path: string): Database.Database => {
+export const openKeyFile = (path: string, busyMsMax = 5_000): Database.Database => {
   closeToOthers(path);
-  const db = new Database(path);
+  const db = new Database(path, { timeout: busyMsMax });
   db.pragma("journal_mode = WAL");
   // On every open: a reopened WAL database would run NORMAL, and an event sealed with a lost key is lost.
   db.pragma("synchronous = FULL");

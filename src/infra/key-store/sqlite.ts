@@ -5,13 +5,13 @@
 import { LogError, type KeyStore } from "../../commands/ports.js";
 import { callWorker, workerUrl } from "../worker.js";
 import { createKeyCache } from "./key-cache.js";
-import type { KeyHandlers, KeyWorkerData } from "./sqlite.worker.js";
+import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./sqlite.worker.js";
 
 /** `obtain` and `find` reject with LogError `UNAVAILABLE`: no key was handed out, and nothing was sealed with it. */
 export type SqliteKeyStore = KeyStore & {
   /** Repeatable. What is under way is answered first. */
   readonly close: () => Promise<void>;
-  /** Resolves when the store's thread died. */
+  /** Resolves when the store has stopped by itself: a commit left the file in doubt, or its thread died. Only a restart helps. */
   readonly failed: Promise<Error>;
 };
 
@@ -20,8 +20,10 @@ export type KeyStoreOptions = {
   readonly cachedKeysMax: number;
   /** Different ids that may wait for their key. */
   readonly waitingMax: number;
+  /** How long a new key waits for another connection's commit, a backup's or a tool's, before it is refused. */
+  readonly busyMsMax: number;
 };
-const optionsDefault: KeyStoreOptions = { cachedKeysMax: 10_000, waitingMax: 10_000 };
+const optionsDefault: KeyStoreOptions = { cachedKeysMax: 10_000, waitingMax: 10_000, busyMsMax: 5_000 };
 /** Keys of one commit. */
 const batchMax = 256;
 
@@ -33,9 +35,14 @@ export const openSqliteKeyStore = async (
   path: string,
   options: Partial<KeyStoreOptions> = {},
 ): Promise<SqliteKeyStore> => {
-  const { cachedKeysMax, waitingMax } = { ...optionsDefault, ...options };
-  const data: KeyWorkerData = { path };
+  const { cachedKeysMax, waitingMax, busyMsMax } = { ...optionsDefault, ...options };
+  const data: KeyWorkerData = { path, busyMsMax };
   const worker = callWorker<KeyHandlers>(workerUrl(import.meta.url, "./sqlite.worker.js"), data, { name: "key-store" });
+  const stopped = new Promise<Error>((resolve) => {
+    worker.onMessage((told) => {
+      resolve(new Error((told as KeysStopped).stopped));
+    });
+  });
   const cache = createKeyCache(cachedKeysMax);
   const obtaining = createObtainer((ids) => worker.call("obtain", ids), waitingMax);
   let closing: Promise<void> | undefined;
@@ -66,7 +73,7 @@ export const openSqliteKeyStore = async (
       cache.get(keyId) ?? cache.put(keyId, bufferOf(await obtaining.obtain(keyId).catch(unavailable))),
     find,
     close: () => (closing ??= close()),
-    failed: worker.failed,
+    failed: Promise.race([worker.failed, stopped]),
   };
 };
 

@@ -2,15 +2,21 @@
 import { randomBytes } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import type Database from "better-sqlite3";
-import { opening } from "../sqlite-file.js";
+import { isInDoubt, opening } from "../sqlite-file.js";
 import { serveWorker } from "../worker.js";
 import { openKeyFile } from "./schema.js";
 
-export type KeyWorkerData = { readonly path: string };
+export type KeyWorkerData = {
+  readonly path: string;
+  /** How long another connection's commit is waited for. Everybody who asks for a key waits meanwhile. */
+  readonly busyMsMax: number;
+};
+/** Posted once. */
+export type KeysStopped = { readonly stopped: string };
 
 const keyBytes = 32;
 
-const createHandlers = (db: Database.Database) => {
+const createHandlers = (db: Database.Database, onStopped: (told: KeysStopped) => void) => {
   const find = db.prepare<[string], Buffer>("select key from keys where id = ?").pluck();
   const insert = db.prepare<[string, Buffer]>("insert into keys values (?, ?)");
   const obtainAll = db.transaction((ids: readonly string[]) =>
@@ -24,14 +30,19 @@ const createHandlers = (db: Database.Database) => {
   );
   let broken: Error | undefined;
   return {
-    /** The keys of these ids, in order; new ones are durable. After a failed commit it fails for good: nothing is retried in place. */
+    /**
+     * The keys of these ids, in order; new ones are durable. A commit that was taken back as a whole may be tried again:
+     * the file was locked, or the disk is full. After one that leaves the file in doubt it fails for good.
+     */
     obtain: (ids: readonly string[]): Uint8Array[] => {
       if (broken !== undefined) throw broken;
       try {
         // Immediate: another process that makes the same key at the same time waits for this one.
         return obtainAll.immediate(ids);
       } catch (error) {
-        broken = new Error(`the key store has stopped: ${error instanceof Error ? error.message : String(error)}`);
+        if (!isInDoubt(error)) throw error;
+        broken = new Error(`the key store has stopped: ${error.message}`);
+        onStopped({ stopped: broken.message });
         throw broken;
       }
     },
@@ -45,6 +56,11 @@ const createHandlers = (db: Database.Database) => {
 export type KeyHandlers = ReturnType<typeof createHandlers>;
 
 if (parentPort !== null) {
-  const { path } = workerData as KeyWorkerData;
-  serveWorker(createHandlers(opening(path, "the keys", () => openKeyFile(path))));
+  const { path, busyMsMax } = workerData as KeyWorkerData;
+  const db = opening(path, "the keys", () => openKeyFile(path, busyMsMax));
+  const { post } = serveWorker(
+    createHandlers(db, (told) => {
+      post(told);
+    }),
+  );
 }

@@ -14,7 +14,7 @@ import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
 import { createLocalBus } from "../bus/local.js";
 import { startFacade, type Facade } from "../event-log/facade.js";
 import { openSqliteLog, type SqliteLog } from "../event-log/sqlite.js";
-import { openSqliteKeyStore } from "../key-store/sqlite.js";
+import { openSqliteKeyStore, type SqliteKeyStore } from "../key-store/sqlite.js";
 import { isLoopback } from "../loopback.js";
 import { createMemoryRateLimiter } from "../rate-limiter/memory.js";
 import { openSqliteSnapshots } from "../snapshot-store/sqlite.js";
@@ -71,7 +71,7 @@ const open = async (
   });
 
   const typing = createTyping({ bus });
-  const readiness = readinessOf(log, views, () => live.problem());
+  const readiness = readinessOf(stores, () => live.problem());
   const app: Application = {
     commands,
     queries,
@@ -136,7 +136,12 @@ const serveLog = async ({ eventStorePort }: Config, log: SqliteLog, logger: Logg
   return startFacade({ ...options, ...(pem === undefined ? {} : { tls: pem }), log: served, onProblem });
 };
 
-type Stores = { readonly log: SqliteLog; readonly views: SqliteViews; readonly snapshots: SnapshotStore };
+type Stores = {
+  readonly log: SqliteLog;
+  readonly keys: SqliteKeyStore;
+  readonly views: SqliteViews;
+  readonly snapshots: SnapshotStore;
+};
 
 /** The write side. Snapshots only shorten loads, so what goes wrong with them is said and nothing more. */
 const startWriting = (
@@ -199,17 +204,18 @@ const wakeViews = (log: SqliteLog, views: SqliteViews, logger: Logger): void => 
   void log.head().then(views.wake);
 };
 
+/** Who can accept is ready: that takes the log and the keys. */
 const readinessOf = (
-  log: SqliteLog,
-  views: SqliteViews,
+  { log, keys, views }: Pick<Stores, "log" | "keys" | "views">,
   deliveryProblem: () => string | undefined,
 ): Application["readiness"] => {
-  const ofLog: Record<string, string> = {};
+  const accepting: Record<string, string> = {};
   const others: Record<string, string> = {};
-  void log.failed.then((error) => (ofLog.log = error.message));
+  void log.failed.then((error) => (accepting.log = error.message));
+  void keys.failed.then((error) => (accepting.keys = error.message));
   void views.failed.then((error) => (others.views = error.message));
   return () => {
     const delivery = deliveryProblem();
-    return Promise.resolve(acceptingReadiness(ofLog, delivery === undefined ? others : { ...others, delivery }));
+    return Promise.resolve(acceptingReadiness(accepting, delivery === undefined ? others : { ...others, delivery }));
   };
 };

@@ -1,7 +1,7 @@
 /** The embedded work queue: one SQLite file, every commit synced. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { WorkQueue } from "../../projections/ports.js";
-import { opening } from "../sqlite-file.js";
+import { isInDoubt, opening } from "../sqlite-file.js";
 import { checkJobs, reasonOf, unavailable, withDefaults, type WorkQueueOptions } from "./attempts.js";
 import { startConsumer, type SqliteConsumer } from "./sqlite-consume.js";
 import { sqliteJobs } from "./sqlite-jobs.js";
@@ -76,7 +76,7 @@ export const openSqliteQueue = (given: WorkQueueOptions & { readonly path: strin
 /** What is thrown becomes a rejection. */
 const promised = async <A>(ask: () => A): Promise<A> => Promise.resolve(ask());
 
-/** Everything that SQLite throws becomes StoreUnavailable. After a failed sync the file is not written again: what the next one says is not to be believed. */
+/** Everything that SQLite throws becomes StoreUnavailable. A file that is in doubt is not written again. */
 const guard = () => {
   let broken: Error | undefined;
   return <A>(ask: () => A): A => {
@@ -84,8 +84,7 @@ const guard = () => {
     try {
       return ask();
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      if (/^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(code)) broken = new Error(reasonOf(error), { cause: error });
+      if (isInDoubt(error)) broken = new Error(reasonOf(error), { cause: error });
       throw unavailable("the work queue", error);
     }
   };

@@ -77,18 +77,45 @@ describe("the SQLite key store", () => {
     expect(await store.obtain("b")).toHaveLength(32);
   });
 
-  it("refuses above its bound, and for good once a commit has failed", async () => {
-    const path = newPath();
-    const store = await open(path, { waitingMax: 3 });
+  it("refuses above its bound", async () => {
+    const store = await open(newPath(), { waitingMax: 3 });
     const asked = await Promise.allSettled(["a", "b", "c", "d"].map((id) => store.obtain(id)));
     expect(asked.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected"]);
-    const db = openKeyFile(path);
-    db.exec("create trigger t before insert on keys when new.id = 'bad' begin select raise(abort, 'no disk'); end;");
-    db.close();
+  });
+
+  it("makes keys again after another has held the file, or a commit was taken back", async () => {
+    const path = newPath();
+    const store = await open(path, { busyMsMax: 1 });
+    const other = openKeyFile(path);
+    other.exec("begin immediate");
+    await expect(store.obtain("k")).rejects.toMatchObject({ code: "UNAVAILABLE", message: "database is locked" });
+    other.exec("rollback");
+    other.exec("create trigger t before insert on keys when new.id = 'bad' begin select raise(abort, 'no'); end;");
+    other.close();
     await expect(store.obtain("bad")).rejects.toMatchObject({ code: "UNAVAILABLE" });
-    await expect(store.obtain("good")).rejects.toThrow("the key store has stopped");
     expect(store.cached("bad")).toBeUndefined();
-    expect(await store.find("a")).toHaveLength(32);
+    expect(await store.obtain("k")).toHaveLength(32);
+    expect(await Promise.race([store.failed, Promise.resolve("goes on")])).toBe("goes on");
+  });
+
+  it("stops for good, and says so, when nobody knows what a commit has left in the file", async () => {
+    const path = newPath();
+    const store = await open(path);
+    const key = await store.obtain("k");
+    const other = openKeyFile(path).unsafeMode();
+    // Lets this connection go on where the others find the file damaged.
+    other.pragma("writable_schema = on");
+    const moveTable = (pages: number): void => {
+      other.prepare("update sqlite_schema set rootpage = rootpage + ? where name = 'keys'").run(pages);
+      other.pragma(`schema_version = ${Number(other.pragma("schema_version", { simple: true })) + 1}`);
+    };
+    moveTable(1_000);
+    await expect(store.obtain("new")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect((await store.failed).message).toMatch(/^the key store has stopped: /);
+    moveTable(-1_000);
+    other.close();
+    await expect(store.obtain("new")).rejects.toThrow("the key store has stopped");
+    expect(await store.obtain("k")).toBe(key);
   });
 
   it("says why it cannot be opened", async () => {
