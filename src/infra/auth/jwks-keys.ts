@@ -10,7 +10,7 @@ export type JwksKeysOptions = {
 };
 
 export type JwksTimings = {
-  /** Fetched keys count as new for so long: a key that the provider has withdrawn passes no longer than this. */
+  /** Fetched keys count as new for so long: while the provider answers, a key that it has withdrawn passes no longer than this. */
   readonly freshMs: number;
   /** At most one attempt in this time: tokens with invented kids must not make a storm of requests of us. */
   readonly coolDownMs: number;

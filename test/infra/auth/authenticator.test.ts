@@ -133,7 +133,7 @@ describe("the provider's keys", () => {
     expect(await authenticate(old)).toEqual(refused(/kid/));
   });
 
-  it("that were withdrawn pass for ten minutes at most", async () => {
+  it("that were withdrawn pass for ten minutes at most while the provider answers", async () => {
     const { authenticate } = authenticator();
     const token = await tokenOf(pairs.RS256, "RS256", "RS256");
     expect(await authenticate(token)).toEqual(passes);
