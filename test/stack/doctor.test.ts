@@ -102,7 +102,8 @@ describe.skipIf(!hasEngines)("with processes running", () => {
     expect(seen.saysOf("partitions")).toBe("each of the 8 has a projector");
     expect(seen.saysOf("views")).toMatch(/, 0 events behind, same epoch$/);
     expect(seen.saysOf("delivery")).toMatch(/, 0 events behind, same epoch$/);
-    expect(seen.saysOf("s3")).toContain("has what Parley needs");
+    expect(seen.saysOf("s3")).toMatch(/has what Parley needs.*; nothing uses it yet, files are not served$/);
+    expect(seen.saysOf("jetstream")).toMatch(/^it is on, \d+ streams; nothing uses it yet$/);
     await eventually(async () => (await objectsIn(cell)).length === 0, "objects of checks removed");
   });
 

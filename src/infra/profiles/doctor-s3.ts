@@ -9,14 +9,16 @@ const mend =
   "Start the S3 server, and check PARLEY_S3_URL, PARLEY_S3_REGION, PARLEY_S3_ACCESS_KEY and PARLEY_S3_SECRET_KEY";
 /** A request that has no answer by then has none. */
 const requestMsMax = 2_000;
+/** What is wrong is told all the same: somebody has named this server, and will rely on it. */
+const unused = "nothing uses it yet, files are not served";
 
 /** Tries what Parley needs of it, in a bucket that is there: making one is for the start. */
 export const lookAtS3 = ({ s3 }: DistributedConfig): Promise<Finding<undefined>> =>
   probe(name, mend, async () => {
-    if (s3 === undefined) return { checks: [{ name, state: "ok", says: "not configured (PARLEY_S3_URL)" }] };
+    if (s3 === undefined) return { checks: [{ name, state: "ok", says: `not configured (PARLEY_S3_URL); ${unused}` }] };
     const options = { ...s3, requestMsMax };
     if (!(await connectS3(s3.url, options).bucketExists(s3.bucket))) {
-      const says = `the server answers; the bucket ${s3.bucket} is not there`;
+      const says = `the server answers; the bucket ${s3.bucket} is not there; ${unused}`;
       const make = "The first start makes it, if the keys may; else make it";
       return { checks: [{ name, state: "warning", says, mend: make }] };
     }
@@ -31,5 +33,5 @@ export const lookAtS3 = ({ s3 }: DistributedConfig): Promise<Finding<undefined>>
     // Not tried: this machine need not reach it.
     const signedFor = s3.publicUrl === undefined ? "" : `; URLs are signed for ${s3.publicUrl}`;
     const state = missing.some(({ needed }) => needed) ? "wrong" : "ok";
-    return { checks: [{ name, state, says: `${says}${signedFor}` }, ...lacks] };
+    return { checks: [{ name, state, says: `${says}${signedFor}; ${unused}` }, ...lacks] };
   });
