@@ -120,6 +120,29 @@ describe.skipIf(!hasEngines)("with processes running", () => {
     ]);
   });
 
+  test("views ahead of a log that was restored: every process refuses to start, doctor says the same, and nothing changes", async () => {
+    const { found } = await status(cell);
+    const restored = { ...cell, PARLEY_MONGODB_DATABASE: `${cell.PARLEY_MONGODB_DATABASE ?? ""}-restored` };
+    const mongo = await mongoOf(restored);
+    const views = checkpointsOf(mongo.db, 8, () => undefined, "views");
+    const ahead = { position: Number.MAX_SAFE_INTEGER, epoch: found.logEpoch ?? "" };
+    try {
+      await views.raise([3], ahead);
+      const starts = await Promise.all(
+        ["gateway", "projector"].map((role) => run(["serve", "--role", role], restored)),
+      );
+      const out = `The checkpoint of views in MongoDB's database ${restored.PARLEY_MONGODB_DATABASE} is at`;
+      for (const { code, stderr } of starts) expect([code, stderr]).toEqual([1, expect.stringContaining(out)]);
+      const { wrong, diagnosis } = await doctor(restored);
+      const mend = diagnosis.checks.find(({ name }) => name === "views")?.mend;
+      expect([wrong, mend]).toEqual([["views"], expect.stringContaining(out)]);
+      expect((await views.load())[3]).toEqual(ahead);
+    } finally {
+      await mongo.db.dropDatabase();
+      await mongo.close();
+    }
+  });
+
   test("for people: a table of the partitions, what to do next, no colours into a pipe", async () => {
     const shown = await run(["projections", "status"], cell);
     expect([shown.code, shown.stdout]).toEqual([0, expect.stringMatching(/partition +views +delivery.*projector\n/)]);

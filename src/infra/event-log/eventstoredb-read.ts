@@ -11,7 +11,14 @@ import {
 import { LogError, type Direction } from "../../commands/ports.js";
 import type { Position, RecordedEvent, Revision, StreamName } from "../../domain/kernel/stream.js";
 import { failureKind, unavailable } from "./eventstoredb-errors.js";
-import { isOurs, recordedEventOf, recordedPositionOf, recordsOf, storePositionOf } from "./eventstoredb-events.js";
+import {
+  isOurs,
+  positionOf,
+  recordedEventOf,
+  recordedPositionOf,
+  recordsOf,
+  storePositionOf,
+} from "./eventstoredb-events.js";
 
 export type Reader = {
   /** See `EventLog`; all reject with LogError `UNAVAILABLE`. */
@@ -27,6 +34,8 @@ export type Reader = {
     direction?: Direction,
   ) => Promise<readonly RecordedEvent[]>;
   readonly head: () => Promise<Position>;
+  /** See `EventStoreDbLog`. */
+  readonly end: () => Promise<Position>;
 };
 
 export type ReaderOptions = {
@@ -127,9 +136,18 @@ export const createReader = (options: ReaderOptions): Reader => {
     return position;
   };
 
+  const end = async (): Promise<Position> => {
+    const options = { direction: "backwards", fromPosition: END, maxCount: 1, requiresLeader: true } as const;
+    const [last] = recordsOf(
+      await read<AllStreamResolvedEvent>("a read of the log's end at the leader", () => client.readAll(options)),
+    );
+    return positionOf(last?.position.commit ?? 0n);
+  };
+
   return {
     readAll,
     head,
+    end,
     readStream: async (stream, from, count, direction = "forwards") => {
       if (count <= 0) return [];
       const fromRevision = from >= 0 ? BigInt(from) : direction === "forwards" ? START : END;

@@ -16,6 +16,11 @@ import { follow } from "./eventstoredb-subscribe.js";
 export type EventStoreDbLog = EventLog & {
   /** Ends subscriptions without a word, waits for appends under way, refuses new ones. Repeatable. */
   readonly close: () => Promise<void>;
+  /**
+   * Position of the last record of all, whoever's, as the leader has it: never below a position that any node has told.
+   * @throws (rejects) LogError `UNAVAILABLE`
+   */
+  readonly end: () => Promise<Position>;
   /** @throws (rejects) LogError `UNAVAILABLE` that says what is wrong and what to look at. */
   readonly ping: () => Promise<void>;
   /** Whether the server answered when it was last asked. */
@@ -101,6 +106,7 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
     readStream: reader.readStream,
     readAll: reader.readAll,
     head: reader.head,
+    end: reader.end,
     subscribe: (from, { onEvents, onFailure }) => {
       const subscription = follow(following, from, {
         onEvents,

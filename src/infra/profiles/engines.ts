@@ -44,7 +44,7 @@ export const cellPrefix = (home: string): string => `parley:${home}`;
 
 /**
  * The log and MongoDB have to be there, NATS and Redis may come later.
- * @throws LogError, StoreUnavailable, ViewsOfAnotherLog and what a wrong master key is, each saying which engine
+ * @throws LogError, StoreUnavailable, ViewsOfAnotherLog, ViewsAheadOfLog and what a wrong master key is, each saying which engine
  */
 export const openEngines = async (
   config: DistributedConfig,
@@ -64,7 +64,7 @@ export const openEngines = async (
   const snapshots = openMongoSnapshots({ db, onProblem: problem("mongodb") });
   closers.push(snapshots.close);
   const { partitions } = config;
-  const views = await openMongoViews({ db, partitions, epoch, onProblem: problem("mongodb") });
+  const views = await openMongoViews({ db, partitions, epoch, log, onProblem: problem("mongodb") });
   closers.push(views.close);
   const nats = openNats({ url: config.natsUrl, name: config.processId, onProblem: problem("nats") });
   closers.push(nats.close);

@@ -1,5 +1,11 @@
 /** How far the projections of the distributed profile are, read from the engines; nothing in them is changed. */
-import { smallestCheckpoint, checkpointsOf, ViewsOfAnotherLog } from "../view-store/mongodb-checkpoints.js";
+import {
+  checkpointsOf,
+  highestCheckpoint,
+  smallestCheckpoint,
+  ViewsAheadOfLog,
+  ViewsOfAnotherLog,
+} from "../view-store/mongodb-checkpoints.js";
 import type { Checkpoint } from "../../projections/ports.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../event-log/eventstoredb.js";
 import { holdersKey, ownersKey } from "../leases/redis-scripts.js";
@@ -116,9 +122,8 @@ const projectionOf = async (log: EventStoreDbLog, reached: Reached): Promise<Dis
 
 const problemOf = ({ name, checkpoints, head, logEpoch, database }: Reached, epoch: string | null) => {
   if (epoch !== null && epoch !== logEpoch) return new ViewsOfAnotherLog(database, epoch, logEpoch ?? "none").message;
-  const highest = Math.max(0, ...checkpoints.map((checkpoint) => checkpoint?.position ?? 0));
-  if (highest <= head) return undefined;
-  return `The checkpoint of ${name} is at ${highest}, beyond the log's end at ${head}: the log was restored from a backup that is older than the views. Stop Parley, drop the collections of ${database} that begin with "views.", and start it: views are built again from the log`;
+  const position = highestCheckpoint(checkpoints);
+  return position <= head ? undefined : new ViewsAheadOfLog(database, { name, position, end: head }).message;
 };
 
 const eventsAfter = async (log: EventStoreDbLog, position: number): Promise<number> => {

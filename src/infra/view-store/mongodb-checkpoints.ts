@@ -1,4 +1,5 @@
 import { MongoServerError, type Collection, type Db } from "mongodb";
+import type { Position } from "../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../projections/ports.js";
 import { reachable } from "../mongodb.js";
 import { collectionPrefix } from "./mongodb-documents.js";
@@ -22,13 +23,30 @@ export class ViewsOfAnotherLog extends Error {
   constructor(database: string, stored: string, wanted: string) {
     super(
       `The views in MongoDB's database ${database} belong to the log with epoch ${stored}, not to this one with epoch ${wanted}. ` +
-        `If this is the right log and the right database, drop the views, which are built again from the log: mongosh <url>/${database} ` +
-        `--eval 'db.getCollectionNames().filter((name) => name.startsWith("${collectionPrefix}")).forEach((name) => db.getCollection(name).drop())'. ` +
-        `Do not drop the whole database: it may hold the keys of the messages' contents.`,
+        `If this is the right log and the right database, ${dropViews(database)}`,
     );
     this.name = "ViewsOfAnotherLog";
   }
 }
+
+/** The log has lost what the views were made of: events that come now would take positions that count as done. */
+export class ViewsAheadOfLog extends Error {
+  readonly code = "VIEWS_UNUSABLE";
+
+  constructor(database: string, { name, position, end }: { readonly name: string; position: number; end: number }) {
+    super(
+      `The checkpoint of ${name} in MongoDB's database ${database} is at ${position}, beyond the log's end at ${end}: ` +
+        `the log was restored from a backup that is older than the views. Stop all processes, begin a new epoch ` +
+        `(docs/OPERATIONS.md, Backup and restore), and ${dropViews(database)}`,
+    );
+    this.name = "ViewsAheadOfLog";
+  }
+}
+
+const dropViews = (database: string): string =>
+  `drop the views, which are built again from the log: mongosh <url>/${database} ` +
+  `--eval 'db.getCollectionNames().filter((name) => name.startsWith("${collectionPrefix}")).forEach((name) => db.getCollection(name).drop())'. ` +
+  `Do not drop the whole database: it may hold the keys of the messages' contents.`;
 
 /** All checkpoints are one document, so that one read sees one moment of them. */
 type CheckpointDocument = { readonly _id: string; readonly epoch: string } & Readonly<Record<string, unknown>>;
@@ -74,6 +92,34 @@ export const checkpointsOf = (
  */
 export const claimEpoch = (checkpoints: Checkpoints, epoch: string): Promise<void> =>
   checkpoints.raise([], { position: 0, epoch });
+
+/** Where the log ends, as seen by the node that is asked, which may follow the leader, and as the leader has it. */
+export type LogEnd = { readonly head: () => Promise<Position>; readonly end: () => Promise<Position> };
+
+/**
+ * Positions beyond the log's end mean nothing. Checkpoints come first: whatever they say was in the log by then. The leader
+ * is asked only where another node has not got so far.
+ * @throws ViewsAheadOfLog
+ * @throws whatever the log or MongoDB rejects with, which then says nothing about the views
+ */
+export const refuseViewsAhead = async (
+  database: string,
+  checkpoints: Readonly<Record<"views" | "delivery", Pick<Checkpoints, "load">>>,
+  log: LogEnd,
+): Promise<void> => {
+  const [views, delivery] = await Promise.all([
+    checkpoints.views.load().then(highestCheckpoint),
+    checkpoints.delivery.load().then(highestCheckpoint),
+  ]);
+  if (Math.max(views, delivery) <= (await log.head())) return;
+  const end = await log.end();
+  for (const [name, position] of Object.entries({ views, delivery }))
+    if (position > end) throw new ViewsAheadOfLog(database, { name, position, end });
+};
+
+/** 0 while nobody has begun. */
+export const highestCheckpoint = (checkpoints: readonly (Checkpoint | undefined)[]): Position =>
+  Math.max(0, ...checkpoints.map((checkpoint) => checkpoint?.position ?? 0));
 
 type Join = { readonly $max?: Readonly<Record<string, number>> };
 

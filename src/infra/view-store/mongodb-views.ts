@@ -2,7 +2,14 @@ import type { Db } from "mongodb";
 import type { Checkpoint, ViewStore } from "../../projections/ports.js";
 import type { ViewChange } from "../../projections/view-change.js";
 import { reachable } from "../mongodb.js";
-import { checkpointsOf, claimEpoch, smallestCheckpoint, type Checkpoints } from "./mongodb-checkpoints.js";
+import {
+  checkpointsOf,
+  claimEpoch,
+  refuseViewsAhead,
+  smallestCheckpoint,
+  type Checkpoints,
+  type LogEnd,
+} from "./mongodb-checkpoints.js";
 import { collectionsOf } from "./mongodb-documents.js";
 import { createIndexes } from "./mongodb-indexes.js";
 import { mongoReads } from "./mongodb-reads.js";
@@ -28,6 +35,8 @@ export type MongoViewsOptions = {
   readonly partitions?: number;
   /** Of the log. Views that are empty take it; without it views are taken as they are. */
   readonly epoch?: string;
+  /** Views that are ahead of it are refused; without it they are taken as they are. */
+  readonly log?: LogEnd;
   /** Told of what is tried again: the server away for a moment, two first writers of one row. */
   readonly onProblem?: (error: Error) => void;
 };
@@ -36,12 +45,17 @@ export type MongoViewsOptions = {
  * Opens the views and makes the indexes that are missing.
  *
  * @throws ViewsOfAnotherLog, code VIEWS_UNUSABLE, when the views' epoch is not the one given
- * @throws StoreUnavailable when MongoDB does not answer
+ * @throws ViewsAheadOfLog, the same code, when a checkpoint of theirs or of delivery's is beyond the log's end
+ * @throws StoreUnavailable when MongoDB does not answer, and what the log rejects with
  */
 export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoViews> => {
-  const { db, partitions = 1, epoch, onProblem = () => undefined } = options;
+  const { db, partitions = 1, epoch, log, onProblem = () => undefined } = options;
   const checkpoints = checkpointsOf(db, partitions, onProblem);
   if (epoch !== undefined) await claimEpoch(checkpoints, epoch);
+  if (log !== undefined) {
+    const delivery = checkpointsOf(db, partitions, onProblem, "delivery");
+    await refuseViewsAhead(db.databaseName, { views: checkpoints, delivery }, log);
+  }
   await reachable(() => createIndexes(db));
   const write = changesWriter(db, onProblem);
   const checkpoint = async (): Promise<Checkpoint | undefined> => smallestCheckpoint(await checkpoints.load());

@@ -328,6 +328,37 @@ describe("a read", () => {
       await expect(read()).rejects.toThrow(reason);
   });
 
+  it("of the end asks the leader, wherever it is, and takes others' records for what they are", async () => {
+    const calls: (readonly [asked: unknown, backwards: boolean])[] = [];
+    const noting = (call: ReadCall): void => {
+      const backwards =
+        call.request.getOptions()?.getReadDirection() === streams_pb.ReadReq.Options.ReadDirection.BACKWARDS;
+      calls.push([call.metadata.get("requires-leader")[0], backwards]);
+    };
+    const leader = await serve({
+      read: (call) => {
+        noting(call);
+        call.write(readEvent("$stats-of-the-server", "90"));
+        call.end();
+      },
+    });
+    const follower = await serve({
+      read: (call) => {
+        noting(call);
+        const error = failure(status.NOT_FOUND, "Leader info available", "not-leader") as { metadata: Metadata };
+        const [host = "", port = ""] = leader.replace(/^esdb:\/\/|\?.*$/g, "").split(":");
+        error.metadata.set("leader-endpoint-host", host);
+        error.metadata.set("leader-endpoint-port", port);
+        call.emit("error", error);
+      },
+    });
+    expect(await open(follower).end()).toBe(90);
+    expect(calls).toEqual([
+      ["true", true],
+      ["true", true],
+    ]);
+  });
+
   it("is repeated when the connection has just ended", async () => {
     let calls = 0;
     const url = await serve({
