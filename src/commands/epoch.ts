@@ -21,7 +21,8 @@ export const openEpoch = async (log: EventLog, clock: Clock, ids: Ids): Promise<
   return epoch;
 };
 
-const newestEpoch = async (log: EventLog): Promise<string | undefined> => {
+/** Undefined when the log has none yet. Rejects when that event is damaged. */
+export const newestEpoch = async (log: Pick<EventLog, "readStream">): Promise<string | undefined> => {
   const [newest] = await log.readStream(streamOf.log, -1, 1, "backwards");
   if (newest === undefined) return undefined;
   const event = decodeEvent(newest);

@@ -5,7 +5,7 @@
  */
 import type { Db } from "mongodb";
 import { LogError, type Clock, type KeyStore } from "../../commands/ports.js";
-import { createBatches } from "./mongodb-batches.js";
+import { createBatches } from "./batches.js";
 import { createAgingKeys, type AgingKey } from "./mongodb-cache.js";
 import { createKeyDocuments } from "./mongodb-documents.js";
 import { createRefresher } from "./mongodb-refresher.js";

@@ -4,6 +4,7 @@
  */
 import { LogError, type KeyStore } from "../../commands/ports.js";
 import { callWorker, workerUrl } from "../worker.js";
+import { createBatches } from "./batches.js";
 import { createKeyCache } from "./key-cache.js";
 import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./sqlite.worker.js";
 
@@ -24,8 +25,6 @@ export type KeyStoreOptions = {
   readonly busyMsMax: number;
 };
 const optionsDefault: KeyStoreOptions = { cachedKeysMax: 10_000, waitingMax: 10_000, busyMsMax: 5_000 };
-/** Keys of one commit. */
-const batchMax = 256;
 
 /**
  * Opens, or makes, the store in the file `path` (mode 600), whose directory exists.
@@ -44,7 +43,10 @@ export const openSqliteKeyStore = async (
     });
   });
   const cache = createKeyCache(cachedKeysMax);
-  const obtaining = createObtainer((ids) => worker.call("obtain", ids), waitingMax);
+  const obtaining = createBatches(async (ids) => {
+    const keys = await worker.call("obtain", ids);
+    return new Map(ids.flatMap((id, i) => (keys[i] === undefined ? [] : [[id, keys[i]] as const])));
+  }, waitingMax);
   let closing: Promise<void> | undefined;
 
   const find = async (keyId: string): Promise<Buffer | undefined> => {
@@ -69,55 +71,15 @@ export const openSqliteKeyStore = async (
   });
   return {
     cached: cache.get,
-    obtain: async (keyId) =>
-      cache.get(keyId) ?? cache.put(keyId, bufferOf(await obtaining.obtain(keyId).catch(unavailable))),
+    obtain: async (keyId) => {
+      const cached = cache.get(keyId);
+      if (cached !== undefined) return cached;
+      const key = await obtaining.ask(keyId).catch(unavailable);
+      return key === undefined ? unavailable(`no key came for ${keyId}`) : cache.put(keyId, bufferOf(key));
+    },
     find,
     close: () => (closing ??= close()),
     failed: Promise.race([worker.failed, stopped]),
-  };
-};
-
-type Waiting = { readonly resolve: (key: Uint8Array) => void; readonly reject: (error: unknown) => void };
-
-/** One call at a time; whatever is asked for meanwhile is the next one. An id that is under way is not asked for twice. */
-const createObtainer = (call: (ids: readonly string[]) => Promise<Uint8Array[]>, waitingMax: number) => {
-  const asked = new Map<string, Promise<Uint8Array>>();
-  const queue: (Waiting & { readonly id: string })[] = [];
-  let running: Promise<void> | undefined;
-
-  const run = async (): Promise<void> => {
-    // Whoever asks in this turn is in the first batch.
-    await Promise.resolve();
-    while (queue.length > 0) {
-      const batch = queue.splice(0, batchMax);
-      try {
-        const keys = await call(batch.map(({ id }) => id));
-        for (const [i, { id, resolve, reject }] of batch.entries()) {
-          const key = keys[i];
-          asked.delete(id);
-          if (key === undefined) reject(new Error(`no key came for ${id}`));
-          else resolve(key);
-        }
-      } catch (error) {
-        for (const { id, reject } of batch) {
-          asked.delete(id);
-          reject(error);
-        }
-      }
-    }
-    running = undefined;
-  };
-  return {
-    obtain: (id: string): Promise<Uint8Array> => {
-      const known = asked.get(id);
-      if (known !== undefined) return known;
-      if (asked.size >= waitingMax) return Promise.reject(new Error(`${waitingMax} keys are waited for`));
-      const promise = new Promise<Uint8Array>((resolve, reject) => queue.push({ id, resolve, reject }));
-      asked.set(id, promise);
-      running ??= run();
-      return promise;
-    },
-    idle: (): Promise<void> => running ?? Promise.resolve(),
   };
 };
 

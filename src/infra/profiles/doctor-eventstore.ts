@@ -1,9 +1,9 @@
+import { newestEpoch } from "../../commands/epoch.js";
 import { acquireClient } from "../event-log/eventstoredb-client.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../event-log/eventstoredb.js";
 import type { DistributedConfig } from "./config-distributed.js";
 import { probe, type Finding } from "./doctor-probe.js";
 import type { Closers } from "./engines.js";
-import { epochOf } from "./inspect.js";
 
 export type LogFacts = { readonly log: EventStoreDbLog };
 
@@ -18,7 +18,7 @@ export const lookAtLog = ({ eventStoreUrl: url }: DistributedConfig, closers: Cl
     closers.push(log.close);
     await log.ping();
     const { target, version } = await serverOf(url, closers);
-    const [head, epoch] = await Promise.all([log.head(), epochOf(log)]);
+    const [head, epoch] = await Promise.all([log.head(), newestEpoch(log)]);
     const server = `${target} answers (says it is ${version})`;
     if (epoch === undefined) {
       const says = `${server}; no log of Parley is there yet: the first start begins it`;

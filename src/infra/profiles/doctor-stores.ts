@@ -1,10 +1,11 @@
+import { newestEpoch } from "../../commands/epoch.js";
 import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import { sealingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { filesOf } from "./data-directory.js";
 import { reasonOf, type Check } from "./doctor-check.js";
-import { epochOf, openKeysOf, openLogOf } from "./inspect.js";
+import { openKeysOf, openLogOf } from "./inspect.js";
 import { projectionStatuses } from "./inspect-projections.js";
 import { isSealedMessage } from "./log-inspection.js";
 
@@ -23,7 +24,7 @@ export const checkLog = async (dir: string): Promise<Check> => {
   if (!existsSync(path)) return { name, state: "warning", says: `${path} is not there yet; the first start makes it` };
   try {
     return await withLog(dir, async (log) => {
-      const [head, epoch, newest] = [await log.head(), await epochOf(log), await newestOf(log, 1)];
+      const [head, epoch, newest] = [await log.head(), await newestEpoch(log), await newestOf(log, 1)];
       const last = newest[0];
       if (epoch === undefined || last === undefined)
         return { name, state: "warning", says: "it is empty; the first start begins it" };

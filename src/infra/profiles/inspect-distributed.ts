@@ -1,4 +1,5 @@
 /** How far the projections of the distributed profile are, read from the engines; nothing in them is changed. */
+import { newestEpoch } from "../../commands/epoch.js";
 import {
   checkpointsOf,
   highestCheckpoint,
@@ -15,7 +16,6 @@ import type { DistributedConfig } from "./config-distributed.js";
 import { reasonOf } from "./doctor-check.js";
 import { closeAll, probeMsMax, within } from "./doctor-probe.js";
 import { cellPrefix, type Closers } from "./engines.js";
-import { epochOf } from "./inspect.js";
 
 export type DistributedStatus = {
   readonly profile: "distributed";
@@ -84,7 +84,7 @@ export const readStanding = async (log: EventStoreDbLog, db: Mongo["db"], partit
   const load = (name: "views" | "delivery") => checkpointsOf(db, partitions, () => undefined, name).load();
   const [views, delivery] = await Promise.all([load("views"), load("delivery")]);
   // The log after the checkpoints: a head that was read first could be behind one of the meantime.
-  const [head, epoch] = await Promise.all([log.head(), epochOf(log)]);
+  const [head, epoch] = await Promise.all([log.head(), newestEpoch(log)]);
   const logEpoch = epoch ?? null;
   const standing = { head, logEpoch, database: db.databaseName };
   return {

@@ -1,6 +1,7 @@
+import { newestEpoch } from "../../commands/epoch.js";
 import { statSync } from "node:fs";
 import { filesOf } from "./data-directory.js";
-import { epochOf, openLogOf, readCheckpoint } from "./inspect.js";
+import { openLogOf, readCheckpoint } from "./inspect.js";
 
 /** How far a projection has come behind the log. Positions of this log are dense: `lag` is a number of events. */
 export type ProjectionStatus = {
@@ -25,7 +26,7 @@ export const projectionStatuses = async (dir: string): Promise<readonly Projecti
   const log = openLogOf(dir);
   try {
     const head = await log.head();
-    const logEpoch = (await epochOf(log)) ?? null;
+    const logEpoch = (await newestEpoch(log)) ?? null;
     const position = checkpoint?.position ?? 0;
     const epoch = checkpoint?.epoch ?? null;
     const problem = problemOf(dir, { position, head, epoch, logEpoch });

@@ -5,7 +5,6 @@
 import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import type { KeyStore } from "../../commands/ports.js";
-import { streamOf } from "../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../projections/ports.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { filesOf } from "./data-directory.js";
@@ -33,14 +32,6 @@ export const openLogOf = (dir: string): SqliteLogReader => {
       "Name the server's data directory with --data DIR (or PARLEY_DATA)",
     );
   return openSqliteLogReader(log);
-};
-
-/** Of the newest LogStarted; undefined when the log has none yet. Rejects when that event is damaged. */
-export const epochOf = async (log: Pick<SqliteLogReader, "readStream">): Promise<string | undefined> => {
-  const [newest] = await log.readStream(streamOf.log, -1, 1, "backwards");
-  if (newest === undefined) return undefined;
-  const { epoch } = JSON.parse(newest.data) as { epoch?: unknown };
-  return typeof epoch === "string" ? epoch : undefined;
 };
 
 /**
