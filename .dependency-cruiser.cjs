@@ -17,7 +17,7 @@ const vendors = {
   "^nats/": "^src/infra/(?!profiles)|^test/",
   "^ioredis": "^src/infra/(?!profiles)|^test/",
   "^minio": "^src/infra/(?!profiles)|^test/",
-  "^p-limit": "^src/commands/",
+  "^p-limit": "^src/commands/|^src/projections/delivery/bounded-reads\\.ts$",
 };
 
 module.exports = {
