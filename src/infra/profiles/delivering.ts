@@ -1,4 +1,8 @@
+import type { SnapshotStore } from "../../commands/ports.js";
 import type { Sealing } from "../../commands/sealing.js";
+import { createSnapshots } from "../../commands/snapshots.js";
+import { conversationSnapshot } from "../../domain/conversation/conversation.snapshot.js";
+import { streamOf } from "../../domain/kernel/stream.js";
 import type { Logger } from "../../gateway/ports.js";
 import {
   startDelivery,
@@ -7,6 +11,7 @@ import {
 } from "../../projections/delivery/delivery.js";
 import { createInboxUpdates } from "../../projections/delivery/inbox-updates.js";
 import { createReceiptRollups } from "../../projections/delivery/receipt-rollups.js";
+import { membershipOf, type FindMembership } from "../../projections/delivery/recipients.js";
 import type { Typing } from "../../projections/delivery/typing.js";
 import type { Bus, EventSource, ViewReads } from "../../projections/ports.js";
 import type { Queries } from "../../projections/queries/queries.js";
@@ -17,6 +22,8 @@ export type DeliveringWith = {
   readonly bus: Bus;
   readonly queries: Pick<Queries, "awaitCaughtUp">;
   readonly sealing: Sealing;
+  /** The commands' own: they shorten delivery's folds as well. */
+  readonly snapshots: SnapshotStore;
   readonly typing: Pick<Typing, "left">;
   readonly logger: Logger;
   /** Called once, when delivery cannot go on. */
@@ -25,7 +32,7 @@ export type DeliveringWith = {
 
 /** Delivery from the log, of all of it from some place on or of a share, and what follows the views beside it; `stop` ends all of these. */
 export const startDelivering = (
-  { source, reads, bus, queries, sealing, typing, logger, onStopped }: DeliveringWith,
+  { source, reads, bus, queries, sealing, snapshots, typing, logger, onStopped }: DeliveringWith,
   where: Pick<DeliveryDependencies, "share" | "resumed">,
 ): DeliveryProjector => {
   const { awaitCaughtUp } = queries;
@@ -44,6 +51,7 @@ export const startDelivering = (
   });
   const delivery = startDelivery({
     ...{ source, bus, rollups, typing, inboxUpdates, ...where },
+    findMembership: findIn(snapshots, warn("a snapshot could not be read")),
     openNow: sealing.openNow,
     open: sealing.open,
     onUndeliverable: ({ stream, revision }, error) => {
@@ -64,5 +72,14 @@ export const startDelivering = (
       rollups.stop();
       inboxUpdates.stop();
     },
+  };
+};
+
+const findIn = (store: SnapshotStore, onFailure: (error: Error) => void): FindMembership => {
+  const snapshots = createSnapshots(store, conversationSnapshot, onFailure);
+  return async (conversationId) => {
+    const found = await snapshots.find(streamOf.conversation(conversationId));
+    if (found?.state.situation !== "started") return undefined;
+    return { membership: membershipOf(found.state), eventId: found.eventId };
   };
 };

@@ -15,7 +15,7 @@ export type ProjectorRole = {
 
 export const startProjectorRole = (parts: ProcessParts, closers: Closers): ProjectorRole => {
   const { config, engines, logger, telemetry, onRegistryFailure } = parts;
-  const { log, views, sealing, bus, epoch, mongo, redis } = engines;
+  const { log, views, sealing, snapshots, bus, epoch, mongo, redis } = engines;
   const { partitions } = config;
   const queries = createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now });
   const away = telemetry.counter("parley_projector_waits_total", "Times that the projector waited for an engine.");
@@ -33,7 +33,7 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   );
   let held: readonly number[] = [];
 
-  const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, typing, logger };
+  const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, snapshots, typing, logger };
   /** Views that stopped would stop elsewhere at the same event; delivery that cannot go on here may go on elsewhere. */
   const onDeliveryStopped = (error: Error): void => {
     stopped.delivery = error.message;

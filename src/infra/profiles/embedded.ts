@@ -55,7 +55,7 @@ const open = async (
   closeAll: () => Promise<void>,
 ): Promise<App> => {
   const { logger, stores, telemetry } = await openStores(config, closers);
-  const { log, keys, views, epoch, secret } = stores;
+  const { log, keys, views, snapshots, epoch, secret } = stores;
 
   const sealing = goneWhenDamaged(sealingWith(keys, config.seal), damagedContent(logger, telemetry));
   const commands = startWriting(config, stores, { sealing, logger });
@@ -82,7 +82,16 @@ const open = async (
     readiness,
   };
   const shared = createShared(app);
-  const delivering = { source: log.patient, reads: views.store.reads, bus, queries, sealing, typing, logger };
+  const delivering = {
+    source: log.patient,
+    reads: views.store.reads,
+    bus,
+    queries,
+    sealing,
+    snapshots,
+    typing,
+    logger,
+  };
   const live = await deliverLive(delivering, hub, telemetry);
   closers.push(live.stop);
   const limiter = createMemoryRateLimiter();

@@ -12,7 +12,7 @@ import { createLanes } from "./lanes.js";
 import { createReadPrivacy, type ReadPrivacy } from "./read-privacy.js";
 import { createProgress, type Progress } from "./progress.js";
 import type { ReceiptRollups } from "./receipt-rollups.js";
-import { createMemberships, type Memberships } from "./recipients.js";
+import { createMemberships, type FindMembership, type Memberships } from "./recipients.js";
 import { createResolve, isReceipts } from "./resolve.js";
 import type { Typing } from "./typing.js";
 
@@ -22,6 +22,8 @@ export type DeliveryDependencies = {
   /** What this process sealed a moment ago needs no key and no waiting. */
   readonly openNow: (messageId: string, content: Sealed) => string | undefined;
   readonly open: OpenContent;
+  /** Omitted: memberships are folded from the start of their streams. */
+  readonly findMembership?: FindMembership;
   readonly inboxUpdates: Pick<InboxUpdates, "readMoved">;
   readonly rollups: Pick<ReceiptRollups, "advanced">;
   readonly typing: Pick<Typing, "left">;
@@ -71,7 +73,7 @@ export type DeliveryProjector = {
 export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => {
   const { bus } = deps;
   const source = readingAtMost(deps.source, pagesAtOnceMax);
-  const memberships = createMemberships(source);
+  const memberships = createMemberships(source, deps.findMembership ?? (() => Promise.resolve(undefined)));
   const privacy = createReadPrivacy(source);
   const noting: Noting = { inboxUpdates: deps.inboxUpdates, rollups: deps.rollups, typing: deps.typing, privacy };
   const resolve = createResolve({ ...deps, source, memberships, privacy });

@@ -5,6 +5,7 @@ import type {
   ConversationKind,
   MemberJoined,
 } from "../../domain/conversation/conversation.events.js";
+import type { Started } from "../../domain/conversation/conversation.js";
 import { noRevision, streamOf, type Revision } from "../../domain/kernel/stream.js";
 import type { EventSource } from "../ports.js";
 
@@ -69,6 +70,23 @@ const joined = (before: Membership, event: MemberJoined): Pick<Membership, "memb
   return { members, former };
 };
 
+/** What a conversation's state says of it: where a fold may begin. */
+export const membershipOf = ({ profile, members, former, lastSequence, revision }: Started): Membership => ({
+  kind: profile.kind,
+  members: new Map([...members].map(([userId, { visible }]) => [userId, visible])),
+  former: new Map(former),
+  lastSequence,
+  revision,
+});
+
+/**
+ * A membership that was kept beside the log, with the id of the last event in it; undefined: there is none. It is
+ * believed only where the log has that event. Never rejects.
+ */
+export type FindMembership = (
+  conversationId: string,
+) => Promise<{ readonly membership: Membership; readonly eventId: string } | undefined>;
+
 /** Members of all memberships kept; a direct conversation weighs two. */
 const membersKeptMax = 2_000_000;
 const pageSize = 500;
@@ -84,11 +102,25 @@ export type Memberships = {
   readonly load: (conversationId: string, revision: Revision) => Promise<Membership>;
 };
 
-export const createMemberships = (source: EventSource): Memberships => {
+export const createMemberships = (source: Pick<EventSource, "readStream">, find: FindMembership): Memberships => {
   const kept = new LRUCache<string, Membership>({
     maxSize: membersKeptMax,
     sizeCalculation: ({ members, former }) => members.size + former.size + 1,
   });
+
+  /** Where a fold up to just before `revision` begins: for one page of events nobody else is asked. */
+  const start = async (conversationId: string, revision: Revision): Promise<Membership> => {
+    const known = kept.get(conversationId);
+    const begin = known !== undefined && known.revision < revision ? known : none;
+    if (revision - begin.revision - 1 <= pageSize) return begin;
+    const found = await find(conversationId);
+    if (found === undefined || found.membership.revision <= begin.revision || found.membership.revision >= revision)
+      return begin;
+    const stream = streamOf.conversation(conversationId);
+    const [last] = await source.readStream(stream, found.membership.revision, 1);
+    return last?.id === found.eventId ? found.membership : begin;
+  };
+
   return {
     before: (conversationId, revision) => {
       if (revision === 0) return none;
@@ -98,8 +130,7 @@ export const createMemberships = (source: EventSource): Memberships => {
     latest: (conversationId) => kept.get(conversationId),
     keep: (conversationId, membership) => void kept.set(conversationId, membership),
     load: async (conversationId, revision) => {
-      const known = kept.get(conversationId);
-      let membership = known !== undefined && known.revision < revision ? known : none;
+      let membership = await start(conversationId, revision);
       while (membership.revision + 1 < revision) {
         const from = membership.revision + 1;
         const page = await source.readStream(
