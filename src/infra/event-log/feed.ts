@@ -177,7 +177,9 @@ const createBacklog = () => {
     clear,
     add: (added: readonly RecordedEvent[]): void => {
       for (const event of added) {
-        if (events.length >= backlogEventsMax || chars >= backlogCharsMax) clear();
+        // What is left from before was read as a page meanwhile: with events in between it would be no run.
+        const follows = events.length === 0 || events.at(-1)?.position === event.position - 1;
+        if (!follows || events.length >= backlogEventsMax || chars >= backlogCharsMax) clear();
         events.push(event);
         chars += event.data.length + event.meta.length;
       }

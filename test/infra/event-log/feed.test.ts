@@ -1,7 +1,10 @@
+import fc from "fast-check";
 import { expect, it } from "vitest";
 import { LogError } from "../../../src/commands/ports.js";
 import type { Position, RecordedEvent } from "../../../src/domain/kernel/stream.js";
 import { createFeed } from "../../../src/infra/event-log/feed.js";
+import { randomFrom } from "../../kit/random.js";
+import { seed, withSeed } from "../../kit/seed.js";
 
 const eventsAfter = (after: Position, to: Position): readonly RecordedEvent[] =>
   Array.from({ length: to - after }, (_, index) => {
@@ -82,4 +85,43 @@ it("says nothing more to a subscriber that stops during a pause", async () => {
   subscription.stop();
   await endPause();
   expect([seen, failures, pausesMs.length, feed.active()]).toEqual([[], [], 1, false]);
+});
+
+it(`leaves no event out and none twice, however slow pages and subscribers are (seed ${seed})`, async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(), fc.nat(20), async (chance, from) => {
+      const random = randomFrom(chance);
+      const turns = async () => {
+        for (let left = random.int(4); left > 0; left -= 1) await new Promise((resolve) => setImmediate(resolve));
+      };
+      let head = 20;
+      const readPage = async (after: Position) => {
+        await turns();
+        const to = Math.min(head, after + 1 + random.int(8));
+        await turns();
+        return eventsAfter(after, to);
+      };
+      const feed = createFeed(head, readPage);
+      const seen: Position[] = [];
+      const failures: Error[] = [];
+      feed.subscribe(from, {
+        onEvents: (events) => {
+          seen.push(...events.map(({ position }) => position));
+          return random.chance(0.5) ? turns() : undefined;
+        },
+        onFailure: (error) => failures.push(error),
+      });
+      for (let batch = 0; batch < 40; batch += 1) {
+        const to = head + 1 + random.int(3);
+        const events = eventsAfter(head, to);
+        head = to;
+        feed.advance(to, events);
+        if (random.chance(0.7)) await turns();
+      }
+      await expect.poll(() => seen.at(-1) ?? from, { interval: 1 }).toBe(head);
+      expect(seen).toEqual(eventsAfter(from, head).map(({ position }) => position));
+      expect(failures).toEqual([]);
+    }),
+    withSeed({ numRuns: 200 }),
+  );
 });
