@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, randomFillSync } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, randomBytes, randomFillSync } from "node:crypto";
 import type { Sealed } from "../domain/conversation/conversation.events.js";
 import type { KeyStore } from "./ports.js";
 
@@ -38,7 +38,23 @@ const nonceChars = 16;
 /** Characters of plaintext kept from sealing to delivery, a matter of milliseconds. */
 const plaintextCharsMax = 16 * 1024 * 1024;
 
-export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
+/** Characters of an incarnation are four for three of these: two that are the same are not to be expected. */
+const incarnationBytes = 9;
+/** Kept as a key among the keys; no user id begins like this. */
+const incarnationId = "#incarnation";
+
+/**
+ * What the ids of all keys end with that this store makes: drawn with the store, kept in it and gone with it. So what is
+ * sealed after a loss never has the names of what was sealed before, and the two can be brought together again.
+ */
+export const incarnationOf = async (keys: Pick<KeyStore, "obtain">): Promise<string> =>
+  (await keys.obtain(incarnationId)).subarray(0, incarnationBytes).toString("base64url");
+
+/** For a store that has lost keys of its own incarnation, as one of an old backup has. */
+export const freshIncarnation = (): string => randomBytes(incarnationBytes).toString("base64url");
+
+/** `incarnation`: of the keys that are made; undefined writes content as it is. */
+export const sealingWith = (keys: KeyStore, incarnation: string | undefined): Sealing => {
   const plaintexts = createPlaintexts();
   const nextNonce = noncePool();
 
@@ -61,23 +77,28 @@ export const sealingWith = (keys: KeyStore, enabled: boolean): Sealing => {
       return key && openWith(key, messageId, sealed);
     },
     seal: (messageId, owner, at, text) => {
-      if (!enabled) return unsealed(text);
-      const keyId = keyIdOf(owner, at);
+      if (incarnation === undefined) return unsealed(text);
+      const keyId = keyIdOf(owner, at, incarnation);
       const key = keys.cached(keyId);
       if (key !== undefined) return sealWith(key, keyId, messageId, text);
       return keys.obtain(keyId).then((made) => sealWith(made, keyId, messageId, text));
     },
     digest: async (messageId, owner, at, text) => {
-      const key = enabled ? await keys.obtain(keyIdOf(owner, at)) : messageId;
+      const key = incarnation === undefined ? messageId : await keys.obtain(keyIdOf(owner, at, incarnation));
       return createHmac("sha256", key).update(messageId).update(text).digest("base64url");
     },
-    open: async (messageId, sealed) => {
-      if (sealed.alg === "none") return sealed.data;
-      const key = keys.cached(sealed.keyId) ?? (await keys.find(sealed.keyId));
-      return key === undefined ? null : openWith(key, messageId, sealed);
-    },
+    open: openingWith(keys),
   };
 };
+
+/** For those who only read. */
+export const openingWith =
+  (keys: Pick<KeyStore, "cached" | "find">): Sealing["open"] =>
+  async (messageId, sealed) => {
+    if (sealed.alg === "none") return sealed.data;
+    const key = keys.cached(sealed.keyId) ?? (await keys.find(sealed.keyId));
+    return key === undefined ? null : openWith(key, messageId, sealed);
+  };
 
 /** End-to-end encrypted content, and all content where sealing is switched off. */
 export const unsealed = (text: string): Sealed => ({ alg: "none", keyId: "", data: text });
@@ -137,8 +158,8 @@ export const goneWhenDamaged = (sealing: Sealing, onDamaged: (error: ContentDama
   };
 };
 
-/** A slash is in no user id. */
-const keyIdOf = (owner: string, at: number): string => `${owner}/${monthOf(at)}`;
+/** A slash is in no user id. Logs of before have ids without an incarnation: an id is only looked up, never taken apart. */
+const keyIdOf = (owner: string, at: number, incarnation: string): string => `${owner}/${monthOf(at)}/${incarnation}`;
 
 const dayMs = 86_400_000;
 let today = { day: -1, month: "" };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Message } from "../../client/index.js";
-import { sealingWith } from "../../src/commands/sealing.js";
+import { openingWith } from "../../src/commands/sealing.js";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import type { ConversationEvent, Sealed } from "../../src/domain/conversation/conversation.events.js";
 import { streamId, type RecordedEvent } from "../../src/domain/kernel/stream.js";
@@ -179,9 +179,9 @@ export const withTexts = async <A>(
 ): Promise<A> => {
   const { keys, close } = await openKeys(source);
   try {
-    const sealing = sealingWith(keys, true);
+    const open = openingWith(keys);
     return await body(async (messageId, sealed) => {
-      const opened = await sealing.open(messageId, sealed);
+      const opened = await open(messageId, sealed);
       if (opened === null) throw new Error(`the key of ${messageId} is gone`);
       return (JSON.parse(opened) as { text: string }).text;
     });

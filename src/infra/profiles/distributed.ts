@@ -7,6 +7,7 @@ import { startProjectorRole } from "./distributed-projector.js";
 import { damagedContent } from "./damaged-content.js";
 import { createProblems, openEngines, type Closers } from "./engines.js";
 import { serveHealth } from "./health-server.js";
+import { warnOfMissingKeys } from "./missing-keys.js";
 import { engineReadiness } from "./readiness.js";
 import { checkS3AtStart } from "./s3-start.js";
 
@@ -48,6 +49,8 @@ const open = async (config: DistributedConfig, closers: Closers): Promise<string
     { telemetry, problem, onDamaged: damagedContent(logger, telemetry) },
     closers,
   );
+  // Whoever cannot be asked now says so by itself.
+  void warnOfMissingKeys(engines.log, engines.keys, logger).catch(() => undefined);
   checkS3AtStart(config, logger);
   const parts: ProcessParts = {
     ...{ config, engines, logger, telemetry },

@@ -1,7 +1,7 @@
 import { newestEpoch } from "../../commands/epoch.js";
 import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
-import { sealingWith } from "../../commands/sealing.js";
+import { openingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { filesOf } from "./data-directory.js";
 import { reasonOf, type Check } from "./doctor-check.js";
@@ -49,7 +49,7 @@ export const checkKeys = async (dir: string): Promise<Check> => {
     const sealed = await withLog(dir, sampleOf);
     const keys = openKeysOf(dir);
     try {
-      const { open } = sealingWith(keys, true);
+      const open = openingWith(keys);
       let opened = 0;
       for (const { messageId, content } of sealed) if ((await open(messageId, content)) !== null) opened += 1;
       return keysCheck({ keys: keys.count(), sealed: sealed.length, opened });

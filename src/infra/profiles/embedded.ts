@@ -27,6 +27,7 @@ import type { Config } from "./config.js";
 import { filesOf, lockDirectory } from "./data-directory.js";
 import { startDelivering, type DeliveringWith } from "./delivering.js";
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
+import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness } from "./readiness.js";
 import { ids, serveClients } from "./serving.js";
 
@@ -57,7 +58,7 @@ const open = async (
   const { logger, stores, telemetry } = await openStores(config, closers);
   const { log, keys, views, snapshots, epoch, secret } = stores;
 
-  const sealing = goneWhenDamaged(sealingWith(keys, config.seal), damagedContent(logger, telemetry));
+  const sealing = goneWhenDamaged(sealingWith(keys, stores.incarnation), damagedContent(logger, telemetry));
   const commands = startWriting(config, stores, { sealing, logger });
   closers.push(commands.snapshotsSaved);
   const queries = createQueries({ source: log.patient, views, open: sealing.open, epoch, clock: Date.now });
@@ -174,8 +175,10 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
     logger.warn({ bytes: secret.length }, `the token secret is short; take ${secretBytesAdvised} random bytes or more`);
   const log = await openSqliteLog(files.log);
   closers.push(log.close);
+  await refuseWithoutKeys(files.keys, log);
   const keys = await openSqliteKeyStore(files.keys);
   closers.push(keys.close);
+  const incarnation = config.seal ? await incarnationFor(log, keys, logger) : undefined;
   const epoch = await openEpoch(log, Date.now, ids);
   const views = await openSqliteViews({ path: files.views, logPath: files.log, epoch });
   closers.push(views.close);
@@ -192,7 +195,7 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
       return [{ name: "views", position, lagEvents: log.stats().head - position }];
     },
   });
-  return { logger, telemetry, stores: { log, keys, views, snapshots, epoch, secret } };
+  return { logger, telemetry, stores: { log, keys, incarnation, views, snapshots, epoch, secret } };
 };
 
 /** The views read the log's file by themselves; they only have to be told that it has grown. */

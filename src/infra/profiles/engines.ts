@@ -1,5 +1,5 @@
 import { openEpoch } from "../../commands/epoch.js";
-import { goneWhenDamaged, sealingWith, type ContentDamaged, type Sealing } from "../../commands/sealing.js";
+import { goneWhenDamaged, incarnationOf, sealingWith, type ContentDamaged, type Sealing } from "../../commands/sealing.js";
 import type { KeyStore, SnapshotStore } from "../../commands/ports.js";
 import type { ConnectionRegistry, Logger } from "../../gateway/ports.js";
 import { createNatsBus, type NatsBus } from "../bus/nats.js";
@@ -61,6 +61,7 @@ export const openEngines = async (
   await assertMasterKey(db, config.masterKey);
   const keys = openMongoKeyStore({ db, masterKey: config.masterKey, onProblem: problem("mongodb") });
   closers.push(keys.close);
+  const incarnation = config.seal ? await incarnationOf(keys) : undefined;
   const snapshots = openMongoSnapshots({ db, onProblem: problem("mongodb") });
   closers.push(snapshots.close);
   const { partitions } = config;
@@ -85,7 +86,7 @@ export const openEngines = async (
     epoch,
     mongo,
     keys,
-    sealing: goneWhenDamaged(sealingWith(keys, config.seal), onDamaged),
+    sealing: goneWhenDamaged(sealingWith(keys, incarnation), onDamaged),
     snapshots,
     views,
     nats,

@@ -1,5 +1,5 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
-import { ContentDamaged, sealingWith } from "../../commands/sealing.js";
+import { ContentDamaged, openingWith } from "../../commands/sealing.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { openKeysOf, openLogOf } from "./inspect.js";
@@ -40,7 +40,7 @@ const pollMs = 200;
 export const openLogInspection = (dir: string, options: { readonly open: boolean }): LogInspection => {
   const log = openLogOf(dir);
   const keys = options.open ? openKeysOf(dir) : undefined;
-  const open = keys === undefined ? undefined : sealingWith(keys, true).open;
+  const open = keys === undefined ? undefined : openingWith(keys);
   const show = async (recorded: RecordedEvent): Promise<ShownEvent> => {
     const { position, stream, revision, id, type } = recorded;
     const data = parsed(recorded.data);
