@@ -13,6 +13,15 @@ export const filesOf = (dir: string) => ({
   lock: join(dir, "parley.lock"),
 });
 
+/** What is wrong when the log is gone (or empty) and what belongs to it is there: a log made anew would be without the past. */
+export const missingLogOf = (dir: string): string | undefined => {
+  const { log, keys, views, snapshots } = filesOf(dir);
+  if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0) return undefined;
+  const left = [views, keys, snapshots].filter((path) => existsSync(path));
+  if (left.length === 0) return undefined;
+  return `${log} is missing though ${left.join(", ")} ${left.length === 1 ? "is" : "are"} there: restore it from its backup. To begin anew without a past, empty the directory.`;
+};
+
 /** @throws Error that names the directory and what to do */
 const makeDirectory = (dir: string): void => {
   try {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import { openingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
-import { filesOf } from "./data-directory.js";
+import { filesOf, missingLogOf } from "./data-directory.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { openKeysOf, openLogOf } from "./inspect.js";
 import { projectionStatuses } from "./inspect-projections.js";
@@ -21,6 +21,8 @@ const restore = "Stop Parley, keep a copy of the directory, and restore its back
 export const checkLog = async (dir: string): Promise<Check> => {
   const name = "log";
   const { log: path } = filesOf(dir);
+  const missing = missingLogOf(dir);
+  if (missing !== undefined) return { name, state: "wrong", says: "it is missing", mend: missing };
   if (!existsSync(path)) return { name, state: "warning", says: `${path} is not there yet; the first start makes it` };
   try {
     return await withLog(dir, async (log) => {

@@ -24,7 +24,7 @@ import { messageIndex } from "../view-store/message-index.js";
 import { openSqliteViews, type SqliteViews } from "../view-store/sqlite.js";
 import type { App } from "./app.js";
 import type { Config } from "./config.js";
-import { filesOf, lockDirectory } from "./data-directory.js";
+import { filesOf, lockDirectory, missingLogOf } from "./data-directory.js";
 import { startDelivering, type DeliveringWith } from "./delivering.js";
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
@@ -173,6 +173,8 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   const secret = await loadOrCreateSecret(config.dataDir);
   if (secret.length < secretBytesAdvised)
     logger.warn({ bytes: secret.length }, `the token secret is short; take ${secretBytesAdvised} random bytes or more`);
+  const missing = missingLogOf(config.dataDir);
+  if (missing !== undefined) throw new Error(missing);
   const log = await openSqliteLog(files.log);
   closers.push(log.close);
   await refuseWithoutKeys(files.keys, log);

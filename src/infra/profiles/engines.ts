@@ -1,5 +1,11 @@
 import { openEpoch } from "../../commands/epoch.js";
-import { goneWhenDamaged, incarnationOf, sealingWith, type ContentDamaged, type Sealing } from "../../commands/sealing.js";
+import {
+  goneWhenDamaged,
+  incarnationOf,
+  sealingWith,
+  type ContentDamaged,
+  type Sealing,
+} from "../../commands/sealing.js";
 import type { KeyStore, SnapshotStore } from "../../commands/ports.js";
 import type { ConnectionRegistry, Logger } from "../../gateway/ports.js";
 import { createNatsBus, type NatsBus } from "../bus/nats.js";

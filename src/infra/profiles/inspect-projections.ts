@@ -43,8 +43,8 @@ export const projectionStatuses = async (dir: string): Promise<readonly Projecti
 type Standing = Pick<ProjectionStatus, "position" | "head" | "epoch" | "logEpoch">;
 
 const problemOf = (dir: string, { position, head, epoch, logEpoch }: Standing): string | undefined => {
-  const { views } = filesOf(dir);
-  const mend = `Stop Parley, delete ${views}, ${views}-wal and ${views}-shm, and start it: views are built again from the log`;
+  const { log, views } = filesOf(dir);
+  const mend = `${log} may be an old one or another's: look at it first. If it is the right one: stop Parley, delete ${views}, ${views}-wal and ${views}-shm, and start it: views are built again from the log`;
   if (epoch !== null && epoch !== logEpoch) return `The views were made from another incarnation of the log. ${mend}`;
   if (position > head) return `The views are at ${position}, beyond the log's end at ${head}. ${mend}`;
   return undefined;

@@ -66,7 +66,10 @@ export const readCheckpoint = (dir: string): Checkpoint | undefined => {
   }
 };
 
-export type KeysReader = Pick<KeyStore, "cached" | "find"> & { readonly count: () => number; readonly close: () => void };
+export type KeysReader = Pick<KeyStore, "cached" | "find"> & {
+  readonly count: () => number;
+  readonly close: () => void;
+};
 
 /** Keys are found, never made. @throws NotThere, and Error for a file that holds no keys. */
 export const openKeysOf = (dir: string): KeysReader => {

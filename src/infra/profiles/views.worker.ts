@@ -47,10 +47,12 @@ const start = async (): Promise<Checkpoint> => {
 /** Positions of another log, or beyond this one's end, mean nothing here: such views are not this log's. */
 const startingPoint = async (views: SqliteViews, log: SqliteLogReader): Promise<Checkpoint> => {
   const from = views.checkpoint() ?? { position: 0, epoch: data.epoch };
-  if (from.epoch !== data.epoch) throw new ViewsUnusable(data.path, "it was made from another incarnation of the log");
+  const unless = `${data.logPath} may be an old one or another's: look at it first. If it is the right one, delete`;
+  if (from.epoch !== data.epoch)
+    throw new ViewsUnusable(data.path, "it was made from another incarnation of the log", unless);
   const head = await log.head();
   if (from.position > head)
-    throw new ViewsUnusable(data.path, `it is at position ${from.position}, beyond the log's end at ${head}`);
+    throw new ViewsUnusable(data.path, `it is at position ${from.position}, beyond the log's end at ${head}`, unless);
   return from;
 };
 

@@ -20,8 +20,11 @@ export type SqliteViews = {
 export class ViewsUnusable extends Error {
   readonly code = "VIEWS_UNUSABLE";
 
-  constructor(path: string, reason: string) {
-    super(`${path}: ${reason}. Delete ${path}, ${path}-wal and ${path}-shm: the views are built again from the log.`);
+  /** `unless`: what to make sure of before anything is deleted, up to the word “delete”. */
+  constructor(path: string, reason: string, unless = "Delete") {
+    super(
+      `${path}: ${reason}. ${unless} ${path}, ${path}-wal and ${path}-shm: the views are built again from the log.`,
+    );
     this.name = "ViewsUnusable";
   }
 }

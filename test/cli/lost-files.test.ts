@@ -1,0 +1,78 @@
+/** A data directory that lacks something, has it from another time, or cannot be written: what `serve` and `doctor` say. */
+import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Diagnosis } from "../../src/infra/profiles/doctor.js";
+import { connectDevice, text } from "../kit/device.js";
+import { startServer } from "../kit/server.js";
+import { json, run } from "./run.js";
+
+/** Of a stopped server with one message. */
+let original: string;
+const copies: string[] = [];
+beforeAll(async () => {
+  const server = await startServer();
+  const alice = await connectDevice(server, "alice", "phone");
+  const { conversationId } = await alice.createDirect("bob");
+  await alice.send(conversationId, text("of before")).accepted;
+  alice.close();
+  expect(await server.terminate()).toBe(0);
+  original = server.dataDir;
+});
+afterAll(() => {
+  for (const dir of [original, ...copies]) rmSync(dir, { recursive: true, force: true });
+});
+
+const copyWithout = (...names: readonly string[]): string => {
+  const copy = mkdtempSync(join(tmpdir(), "parley-lost-"));
+  copies.push(copy);
+  cpSync(original, copy, { recursive: true });
+  chmodSync(copy, 0o700);
+  for (const name of names) for (const end of ["", "-wal", "-shm"]) rmSync(join(copy, name + end), { force: true });
+  return copy;
+};
+const serve = (dir: string, ...flags: readonly string[]) =>
+  run(["serve", "--port", "0", "--json", "--data", dir, ...flags]);
+const doctor = async (dir: string) => {
+  const { checks } = json(await run(["doctor", "--json", "--data", dir])) as Diagnosis;
+  const find = (name: string) => checks.find((check) => check.name === name);
+  return { find, wrong: checks.filter(({ state }) => state === "wrong").map(({ name }) => name) };
+};
+
+describe("a data directory", () => {
+  it("without its keys is not served, and nothing is made in their place", async () => {
+    const dir = copyWithout("keys.db");
+    const { code, stderr } = await serve(dir);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/keys\.db is missing though the log has \d+ events.*restore it/),
+    ]);
+    expect(readdirSync(dir)).not.toContain("keys.db");
+    expect((await doctor(dir)).find("keys")).toMatchObject({ state: "wrong" });
+  });
+
+  it("without its log is not served, and no other log is begun", async () => {
+    const dir = copyWithout("log.db");
+    const { code, stderr } = await serve(dir);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/log\.db is missing .*restore it.*To begin anew/)]);
+    expect(readdirSync(dir)).not.toContain("log.db");
+    expect((await doctor(dir)).find("log")).toMatchObject({
+      state: "wrong",
+      mend: expect.stringContaining("restore it") as string,
+    });
+  });
+
+  it("with views beyond its log is told that the log may be the wrong one, before anything is to be deleted", async () => {
+    const [dir, other] = [copyWithout("log.db"), await startServer()];
+    await other.terminate();
+    cpSync(join(other.dataDir, "log.db"), join(dir, "log.db"));
+    await other.dispose();
+    const { code, stderr } = await serve(dir);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/log\.db may be an old one or another's: look at it first/),
+    ]);
+    expect((await doctor(dir)).find("views")?.mend).toMatch(/log\.db may be an old one or another's: look at it first/);
+  });
+});
