@@ -1,7 +1,9 @@
 /** A data directory that lacks something, has it from another time, or cannot be written: what `serve` and `doctor` say. */
-import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Diagnosis } from "../../src/infra/profiles/doctor.js";
 import { connectDevice, text } from "../kit/device.js";
@@ -74,5 +76,44 @@ describe("a data directory", () => {
       expect.stringMatching(/log\.db may be an old one or another's: look at it first/),
     ]);
     expect((await doctor(dir)).find("views")?.mend).toMatch(/log\.db may be an old one or another's: look at it first/);
+  });
+
+  it("whose log is of a newer format asks for an upgrade, and nothing else is called wrong", async () => {
+    const dir = copyWithout();
+    const log = new Database(join(dir, "log.db"));
+    log.pragma("user_version = 99");
+    log.close();
+    const { code, stderr } = await serve(dir);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("written by a newer Parley")]);
+    expect(stderr).not.toContain("ackup");
+    const { find, wrong } = await doctor(dir);
+    expect([wrong, find("log")?.mend]).toEqual([["log"], "Upgrade Parley"]);
+    expect([find("keys")?.says, find("views")?.says]).toEqual(Array(2).fill("not looked at: needs the log"));
+  });
+
+  it("is left as it is by whoever looks at it", async () => {
+    const dir = copyWithout();
+    const contents = () =>
+      readdirSync(dir).map((name) => [
+        name,
+        createHash("sha256")
+          .update(readFileSync(join(dir, name)))
+          .digest("hex"),
+      ]);
+    const before = contents();
+    for (const command of ["doctor", "events tail --open", "events stats", "projections status"])
+      expect((await run([...command.split(" "), "--data", dir])).code).toBe(0);
+    expect(contents()).toEqual(before);
+  });
+
+  it.skipIf(process.getuid?.() === 0)("that this user cannot write is not called lost", async () => {
+    const dir = copyWithout();
+    chmodSync(dir, 0o500);
+    const { find, wrong } = await doctor(dir);
+    const tail = await run(["events", "tail", "--data", dir]);
+    chmodSync(dir, 0o700);
+    expect(wrong).toEqual(["data directory"]);
+    expect(find("log")?.mend).toMatch(/not writable by this user.*cp -r/);
+    expect([tail.code, tail.stderr]).toEqual([1, expect.stringMatching(/log\.db cannot be looked at.*cp -r/)]);
   });
 });

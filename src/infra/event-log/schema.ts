@@ -1,6 +1,6 @@
 /** The log's file: how it is opened and what is in it. */
 import Database from "better-sqlite3";
-import { closeToOthers } from "../sqlite-file.js";
+import { closeToOthers, NewerFormat, openToRead } from "../sqlite-file.js";
 
 export type Db = Database.Database;
 
@@ -57,21 +57,24 @@ export const openForWriting = (path: string): Db => {
     })();
   } else if (version !== formatVersion) {
     db.close();
-    throw new Error(
-      `${path} is a log of format ${String(version)}; this version of Parley reads format ${formatVersion}`,
-    );
+    throw otherFormat(path, version);
   }
   return db;
 };
 
 /** A second connection, which sees what is committed and synced. @throws Error when there is no log of this format. */
 export const openForReading = (path: string): Db => {
-  const db = new Database(path, { readonly: true, fileMustExist: true });
+  const db = openToRead(path);
   const version = db.pragma("user_version", { simple: true });
   if (version === formatVersion) return db;
   db.close();
-  throw new Error(`${path} is not a log of format ${formatVersion}`);
+  throw otherFormat(path, version);
 };
+
+const otherFormat = (path: string, version: unknown): Error =>
+  typeof version === "number" && version > formatVersion
+    ? new NewerFormat(path, version, formatVersion)
+    : new Error(`${path} is not a log of format ${formatVersion}`);
 
 /** Position of the last event, 0 for an empty log. */
 export const prepareLastPosition = (db: Db): (() => number) => {

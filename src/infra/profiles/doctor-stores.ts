@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import { openingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
+import { NewerFormat, NotReadableHere } from "../sqlite-file.js";
 import { filesOf, missingLogOf } from "./data-directory.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { openKeysOf, openLogOf } from "./inspect.js";
@@ -18,7 +19,7 @@ const lagEventsWarning = 10_000;
 const restore = "Stop Parley, keep a copy of the directory, and restore its backup";
 
 /** Its head, its epoch and its newest event; an integrity check would read all of it and is not for a running server. */
-export const checkLog = async (dir: string): Promise<Check> => {
+const checkLog = async (dir: string): Promise<Check> => {
   const name = "log";
   const { log: path } = filesOf(dir);
   const missing = missingLogOf(dir);
@@ -37,12 +38,24 @@ export const checkLog = async (dir: string): Promise<Check> => {
       };
     });
   } catch (error) {
+    // Neither says anything of the log itself.
+    if (error instanceof NotReadableHere) return { name, state: "warning", says: "not looked at", mend: error.message };
+    if (error instanceof NewerFormat) return { name, state: "wrong", says: error.message, mend: "Upgrade Parley" };
     return { name, state: "wrong", says: `it cannot be read: ${reasonOf(error)}`, mend: restore };
   }
 };
 
+/** The log, and what can only be judged by it. */
+export const checkStores = async (dir: string, running: boolean): Promise<readonly Check[]> => {
+  const log = await checkLog(dir);
+  const isRead = log.state === "ok" || !existsSync(filesOf(dir).log);
+  if (isRead && missingLogOf(dir) === undefined) return [log, await checkKeys(dir), await checkViews(dir, running)];
+  const without = (name: string): Check => ({ name, state: "warning", says: "not looked at: needs the log" });
+  return [log, without("keys"), without("views")];
+};
+
 /** Opens a sample of the newest sealed content. Keys that are gone are wrong only if none opens anything. */
-export const checkKeys = async (dir: string): Promise<Check> => {
+const checkKeys = async (dir: string): Promise<Check> => {
   const name = "keys";
   const { keys: path, log } = filesOf(dir);
   if (!existsSync(path) && !existsSync(log))
@@ -75,7 +88,7 @@ const keysCheck = (found: { readonly keys: number; readonly sealed: number; read
   return { name, state: "warning", says, mend: "In order if their users were erased; else restore keys.db" };
 };
 
-export const checkViews = async (dir: string, running: boolean): Promise<Check> => {
+const checkViews = async (dir: string, running: boolean): Promise<Check> => {
   const name = "views";
   const { log, views } = filesOf(dir);
   if (!existsSync(log) || !existsSync(views))

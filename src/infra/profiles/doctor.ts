@@ -1,7 +1,7 @@
 import { readConfig, BadConfig, type Flags } from "./config.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { checkDirectory, checkDisk, checkModes, checkSecret } from "./doctor-files.js";
-import { checkKeys, checkLog, checkViews } from "./doctor-stores.js";
+import { checkStores } from "./doctor-stores.js";
 
 export type Diagnosis = {
   readonly dataDir: string;
@@ -26,7 +26,7 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
   ];
   if (directory.exists) {
     checks.push(await checkSecret(dataDir, environment), checkModes(dataDir), checkDisk(dataDir));
-    checks.push(await checkLog(dataDir), await checkKeys(dataDir), await checkViews(dataDir, directory.running));
+    checks.push(...(await checkStores(dataDir, directory.running)));
   }
   const ok = checks.every(({ state }) => state !== "wrong");
   return { dataDir, running: directory.running, ok, checks };

@@ -1,5 +1,5 @@
 /**
- * The files of a data directory, read from outside: every connection is read-only and every read short, so that a running
+ * The files of a data directory, read from outside: no connection writes and every read is short, so that a running
  * server is not held up and a stopped one's files stay as they are.
  */
 import { existsSync } from "node:fs";
@@ -7,6 +7,7 @@ import Database from "better-sqlite3";
 import type { KeyStore } from "../../commands/ports.js";
 import type { Checkpoint } from "../../projections/ports.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../event-log/sqlite-reader.js";
+import { openToRead } from "../sqlite-file.js";
 import { filesOf } from "./data-directory.js";
 
 /** There is nothing here to look into; the message says what to do. */
@@ -19,9 +20,6 @@ export class NotThere extends Error {
 
 /** How long a read waits for a lock that a writer holds for a moment. */
 const busyMsMax = 2_000;
-
-const openReadOnly = (path: string, timeout = busyMsMax): Database.Database =>
-  new Database(path, { readonly: true, fileMustExist: true, timeout });
 
 /** @throws NotThere without a log; Error when the file cannot be read as one. */
 export const openLogOf = (dir: string): SqliteLogReader => {
@@ -41,7 +39,7 @@ export const openLogOf = (dir: string): SqliteLogReader => {
 export const isLocked = (dir: string): boolean => {
   const { lock } = filesOf(dir);
   if (!existsSync(lock)) return false;
-  const db = openReadOnly(lock, 0);
+  const db = new Database(lock, { readonly: true, fileMustExist: true, timeout: 0 });
   try {
     db.prepare("select count(*) from sqlite_schema").get();
     return false;
@@ -58,7 +56,7 @@ export const readCheckpoint = (dir: string): Checkpoint | undefined => {
   const { views } = filesOf(dir);
   if (!existsSync(views))
     throw new NotThere(`There are no views in ${dir}`, "Start Parley: it builds them from the log");
-  const db = openReadOnly(views);
+  const db = openToRead(views, busyMsMax);
   try {
     return db.prepare<[], Checkpoint>("select position, epoch from checkpoint").get();
   } finally {
@@ -79,7 +77,7 @@ export const openKeysOf = (dir: string): KeysReader => {
       `There is no key file in ${dir}`,
       "Sealed content cannot be opened without it: restore keys.db from its backup",
     );
-  const db = openReadOnly(keys);
+  const db = openToRead(keys, busyMsMax);
   const find = db.prepare<[string], Buffer>("select key from keys where id = ?").pluck();
   const count = db.prepare<[], number>("select count(*) from keys where id not like '#%'").pluck();
   return {
