@@ -31,7 +31,7 @@ export const seedLog = async (directory: string, seed: Seed): Promise<Seeded> =>
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const log = await openSqliteLog(join(directory, "log.db"));
   try {
-    const epoch = await openEpoch(log, Date.now, { uuid: randomUUID });
+    const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
     const conversationIds: string[] = [];
     let events = await log.head();
     for (let index = 0; index < seed.conversations; index++) {

@@ -1,3 +1,4 @@
+import type { LogStarted } from "../domain/log.events.js";
 import { decodeEvent, encodeEvent } from "../domain/catalogue.js";
 import { streamOf } from "../domain/kernel/stream.js";
 import type { Clock, EventLog, Ids } from "./ports.js";
@@ -6,25 +7,52 @@ import type { Clock, EventLog, Ids } from "./ports.js";
  * The incarnation of the log: of the newest LogStarted, which the very first start writes. Whatever a client or a
  * checkpoint brings from another epoch is not trusted.
  */
-export const openEpoch = async (log: EventLog, clock: Clock, ids: Ids): Promise<string> => {
-  const known = await newestEpoch(log);
-  if (known !== undefined) return known;
+export const openEpoch = async (log: EventLog, home: string, clock: Clock, ids: Ids): Promise<string> => {
+  const known = await newestStart(log);
+  if (known !== undefined) return known.epoch;
   const by = { userId: "parley", deviceId: "parley" };
-  const started = encodeEvent(
-    { type: "LogStarted", id: ids.uuid(), at: clock(), by, epoch: ids.uuid() },
+  const first = encodeEvent(
+    { type: "LogStarted", id: ids.uuid(), at: clock(), by, epoch: ids.uuid(), home },
     { commandId: ids.uuid(), correlationId: ids.uuid() },
   );
   // Another process may be first: then its epoch counts.
-  await log.append(streamOf.log, "no_stream", [started]);
-  const epoch = await newestEpoch(log);
-  if (epoch === undefined) throw new Error("the log has no epoch after one was written");
-  return epoch;
+  await log.append(streamOf.log, "no_stream", [first]);
+  const started = await newestStart(log);
+  if (started === undefined) throw new Error("the log has no epoch after one was written");
+  return started.epoch;
 };
 
 /** Undefined when the log has none yet. Rejects when that event is damaged. */
-export const newestEpoch = async (log: Pick<EventLog, "readStream">): Promise<string | undefined> => {
+export const newestEpoch = async (log: Pick<EventLog, "readStream">): Promise<string | undefined> =>
+  (await newestStart(log))?.epoch;
+
+/** How far a home is looked for in a log whose start does not tell it: the first user or conversation names it. */
+const homeEventsMax = 1_000;
+
+/** The cell whose log this is; undefined while nothing has named one. */
+export const homeOf = async (log: Pick<EventLog, "readStream" | "readAll">): Promise<string | undefined> => {
+  const started = await newestStart(log);
+  if (started?.home !== undefined) return started.home;
+  for (const { type, data } of await log.readAll(0, homeEventsMax)) {
+    if (type !== "UserRegistered" && type !== "ConversationStarted") continue;
+    return (JSON.parse(data) as { readonly home: string }).home;
+  }
+  return undefined;
+};
+
+/** Names of a cell are for ever: users and conversations that were begun under another one would be strangers here. */
+export class OtherHome extends Error {
+  constructor(where: string, home: string, given: string) {
+    super(
+      `${where} is of the cell ${home}, and PARLEY_HOME (--home) is ${given}: start with ${home}, or name another place`,
+    );
+    this.name = "OtherHome";
+  }
+}
+
+const newestStart = async (log: Pick<EventLog, "readStream">): Promise<LogStarted | undefined> => {
   const [newest] = await log.readStream(streamOf.log, -1, 1, "backwards");
   if (newest === undefined) return undefined;
   const event = decodeEvent(newest);
-  return event.type === "LogStarted" ? event.epoch : undefined;
+  return event.type === "LogStarted" ? event : undefined;
 };

@@ -36,8 +36,8 @@ const copyWithout = (...names: readonly string[]): string => {
 };
 const serve = (dir: string, ...flags: readonly string[]) =>
   run(["serve", "--port", "0", "--json", "--data", dir, ...flags]);
-const doctor = async (dir: string) => {
-  const { checks } = json(await run(["doctor", "--json", "--data", dir])) as Diagnosis;
+const doctor = async (dir: string, environment: NodeJS.ProcessEnv = {}) => {
+  const { checks } = json(await run(["doctor", "--json", "--data", dir], environment)) as Diagnosis;
   const find = (name: string) => checks.find((check) => check.name === name);
   return { find, wrong: checks.filter(({ state }) => state === "wrong").map(({ name }) => name) };
 };
@@ -89,6 +89,20 @@ describe("a data directory", () => {
     const { find, wrong } = await doctor(dir);
     expect([wrong, find("log")?.mend]).toEqual([["log"], "Upgrade Parley"]);
     expect([find("keys")?.says, find("views")?.says]).toEqual(Array(2).fill("not looked at: needs the log"));
+  });
+
+  it("of one cell is not served as another's, and the name may be remembered from before the log told it", async () => {
+    const dir = copyWithout();
+    const log = new Database(join(dir, "log.db"));
+    expect(log.prepare("select data from events where type = 'LogStarted'").pluck().get()).toMatch(/"home":"main"/);
+    const refused = [1, expect.stringContaining("is of the cell main, and PARLEY_HOME (--home) is other")];
+    const first = await serve(dir, "--home", "other");
+    expect([first.code, first.stderr]).toEqual(refused);
+    log.prepare("update events set data = json_remove(data, '$.home') where type = 'LogStarted'").run();
+    log.close();
+    const second = await serve(dir, "--home", "other");
+    expect([second.code, second.stderr]).toEqual(refused);
+    expect((await doctor(dir, { PARLEY_HOME: "other" })).wrong).toEqual(["cell"]);
   });
 
   it("is left as it is by whoever looks at it", async () => {

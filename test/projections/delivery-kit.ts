@@ -27,7 +27,7 @@ export const openReadSide = async () => {
   const dir = mkdtempSync(join(tmpdir(), "parley-read-side-"));
   const log = await openSqliteLog(join(dir, "log.db"));
   const keys = await openSqliteKeyStore(join(dir, "keys.db"));
-  const epoch = await openEpoch(log, Date.now, { uuid: randomUUID });
+  const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
   const views = await openSqliteViews({ path: join(dir, "views.db"), logPath: join(dir, "log.db"), epoch });
   log.subscribe("head", {
     onEvents: (events) => {

@@ -1,4 +1,5 @@
 import { E, t } from "../../domain/kernel/fp.js";
+import { userIdCodec } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 import { isLoopback } from "../loopback.js";
 import type { LogLevel } from "../telemetry.js";
@@ -11,7 +12,7 @@ export type Config = {
   readonly logLevel: LogLevel;
   readonly heartbeatSeconds: number;
   readonly seal: boolean;
-  /** The cell's name, written into the first event of conversations and users. */
+  /** The cell's name, with the characters of a user id, written into the first event of conversations and users. */
   readonly home: string;
   readonly allowedOrigins: readonly string[];
   /** Members of one group. */
@@ -75,7 +76,7 @@ const settings = {
   },
   heartbeat: { codec: number("heartbeat", 0.1, 3_600, false), variable: "PARLEY_HEARTBEAT", otherwise: "30" },
   seal: { codec: t.keyof({ on: null, off: null }, "on or off"), variable: "PARLEY_SEAL", otherwise: "on" },
-  home: { codec: text, variable: "PARLEY_HOME", otherwise: "main" },
+  home: { codec: userIdCodec, variable: "PARLEY_HOME", otherwise: "main" },
   groupMembersMax: {
     codec: number("groupMembersMax", 2, 100_000, true),
     variable: "PARLEY_GROUP_MEMBERS_MAX",

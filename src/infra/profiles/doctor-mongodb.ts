@@ -1,9 +1,11 @@
 import { unwrap } from "../key-store/mongodb-wrapping.js";
+import { homeOfDatabase } from "../mongodb-home.js";
 import { openMongo, type Mongo } from "../mongodb.js";
 import { collectionPrefix } from "../view-store/mongodb-documents.js";
 import type { DistributedConfig } from "./config-distributed.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { probe, type Finding } from "./doctor-probe.js";
+import { otherHome } from "./doctor-stores.js";
 import type { Closers } from "./engines.js";
 
 export type MongoFacts = { readonly db: Mongo["db"] };
@@ -12,12 +14,16 @@ const mend =
   "Start MongoDB, and check PARLEY_MONGODB_URL: hosts, replicaSet, user and password (percent-encoded), authSource";
 
 /** Whether it answers and takes writes as Parley writes, what it is, and whether its keys are the master key's. */
-export const lookAtMongo = ({ mongo, masterKey }: DistributedConfig, closers: Closers): Promise<Finding<MongoFacts>> =>
+export const lookAtMongo = (
+  { mongo, masterKey, home }: DistributedConfig,
+  closers: Closers,
+): Promise<Finding<MongoFacts>> =>
   probe("mongodb", mend, async () => {
     const { db, close } = await openMongo(mongo);
     closers.push(close);
     const checks = await Promise.all([checkServer(db), checkWrites(db), checkMasterKey(db, masterKey)]);
-    return { checks, facts: { db } };
+    const known = await homeOfDatabase(db);
+    return { checks: [...checks, ...(known === undefined ? [] : otherHome(known, home))], facts: { db } };
   });
 
 type Hello = { readonly setName?: string; readonly msg?: string; readonly ismaster?: boolean } & {
@@ -70,7 +76,7 @@ const writeMsMax = 3_000;
 /** Only looked at: the first start leaves the mark that tells a wrong key. */
 const checkMasterKey = async (db: Mongo["db"], masterKey: Buffer): Promise<Check> => {
   const name = "master key";
-  // Any key tells whether the master key is theirs. The mark has the smallest id, and is never damaged by an erasure.
+  // Any key tells whether the master key is theirs. The marks have the smallest ids, and are never damaged by an erasure.
   const stored = await db
     .collection<{ readonly _id: string; readonly wrapped: { readonly value: () => Uint8Array } }>("keys")
     .findOne({}, { sort: { _id: 1 } });

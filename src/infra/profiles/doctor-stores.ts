@@ -1,6 +1,7 @@
 import { newestEpoch } from "../../commands/epoch.js";
 import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
+import { homeOf } from "../../commands/epoch.js";
 import { openingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { NewerFormat, NotReadableHere } from "../sqlite-file.js";
@@ -46,10 +47,11 @@ const checkLog = async (dir: string): Promise<Check> => {
 };
 
 /** The log, and what can only be judged by it. */
-export const checkStores = async (dir: string, running: boolean): Promise<readonly Check[]> => {
+export const checkStores = async (dir: string, running: boolean, home: string): Promise<readonly Check[]> => {
   const log = await checkLog(dir);
   const isRead = log.state === "ok" || !existsSync(filesOf(dir).log);
-  if (isRead && missingLogOf(dir) === undefined) return [log, await checkKeys(dir), await checkViews(dir, running)];
+  if (isRead && missingLogOf(dir) === undefined)
+    return [log, ...(await checkHome(dir, home)), await checkKeys(dir), await checkViews(dir, running)];
   const without = (name: string): Check => ({ name, state: "warning", says: "not looked at: needs the log" });
   return [log, without("keys"), without("views")];
 };
@@ -74,6 +76,18 @@ const checkKeys = async (dir: string): Promise<Check> => {
   } catch (error) {
     return { name, state: "wrong", says: `sealed content cannot be opened: ${reasonOf(error)}`, mend: keysMend };
   }
+};
+
+/** Said only where it is wrong: the configuration tells the name. */
+const checkHome = async (dir: string, given: string): Promise<readonly Check[]> => {
+  const home = existsSync(filesOf(dir).log) ? await withLog(dir, homeOf) : undefined;
+  return home === undefined ? [] : otherHome(home, given);
+};
+
+export const otherHome = (home: string, given: string): readonly Check[] => {
+  if (home === given) return [];
+  const says = `the data are of the cell ${home}, and PARLEY_HOME is ${given}`;
+  return [{ name: "cell", state: "wrong", says, mend: `Set PARLEY_HOME (--home) to ${home}: the name is for ever` }];
 };
 
 const keysMend = "Restore keys.db from a backup of the same time as the log: without it sealed content is lost";

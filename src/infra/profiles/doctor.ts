@@ -26,7 +26,8 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
   ];
   if (directory.exists) {
     checks.push(await checkSecret(dataDir, environment), checkModes(dataDir), checkDisk(dataDir));
-    checks.push(...(await checkStores(dataDir, directory.running)));
+    const home = flags.home ?? environment.PARLEY_HOME ?? "main";
+    checks.push(...(await checkStores(dataDir, directory.running, home)));
   }
   const ok = checks.every(({ state }) => state !== "wrong");
   return { dataDir, running: directory.running, ok, checks };

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { openEpoch } from "../../commands/epoch.js";
+import { homeOf, openEpoch, OtherHome } from "../../commands/epoch.js";
 import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
 import type { SnapshotStore } from "../../commands/ports.js";
@@ -181,7 +181,9 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   const keys = await openSqliteKeyStore(files.keys);
   closers.push(keys.close);
   const incarnation = config.seal ? await incarnationFor(log, keys, logger) : undefined;
-  const epoch = await openEpoch(log, Date.now, ids);
+  const epoch = await openEpoch(log, config.home, Date.now, ids);
+  const home = await homeOf(log);
+  if (home !== undefined && home !== config.home) throw new OtherHome(files.log, home, config.home);
   const views = await openSqliteViews({ path: files.views, logPath: files.log, epoch });
   closers.push(views.close);
   wakeViews(log, views, logger);

@@ -1,4 +1,4 @@
-import { openEpoch } from "../../commands/epoch.js";
+import { openEpoch, OtherHome } from "../../commands/epoch.js";
 import {
   goneWhenDamaged,
   incarnationOf,
@@ -11,6 +11,7 @@ import type { ConnectionRegistry, Logger } from "../../gateway/ports.js";
 import { createNatsBus, type NatsBus } from "../bus/nats.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../event-log/eventstoredb.js";
 import { assertMasterKey, openMongoKeyStore } from "../key-store/mongodb.js";
+import { rememberedHome } from "../mongodb-home.js";
 import { openMongo, type Mongo } from "../mongodb.js";
 import { openNats, type Nats } from "../nats.js";
 import { openRedis, type OpenedRedis } from "../redis.js";
@@ -60,10 +61,12 @@ export const openEngines = async (
   const log = openEventStoreDb({ url: config.eventStoreUrl, onProblem: problem("eventstore") });
   closers.push(log.close);
   await log.ping();
-  const epoch = await openEpoch(log, Date.now, ids);
+  const epoch = await openEpoch(log, config.home, Date.now, ids);
   const mongo = await openMongo({ ...config.mongo, onProblem: problem("mongodb") });
   closers.push(mongo.close);
   const { db } = mongo;
+  const home = await rememberedHome(db, config.home);
+  if (home !== config.home) throw new OtherHome(`MongoDB's database ${db.databaseName}`, home, config.home);
   await assertMasterKey(db, config.masterKey);
   const keys = openMongoKeyStore({ db, masterKey: config.masterKey, onProblem: problem("mongodb") });
   closers.push(keys.close);

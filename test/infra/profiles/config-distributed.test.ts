@@ -39,6 +39,7 @@ const problemsOf = (environment: Environment, flags: Parameters<typeof readDistr
 const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {
   PARLEY_ROLE: ["gateways", "GATEWAY", " all"],
   PARLEY_GATEWAY_ID: ["a b", "a.b", "ä", "x".repeat(65)],
+  PARLEY_HOME: ["a b", "a/b", "ä", "x".repeat(129)],
   PARLEY_PARTITIONS: ["0", "257", "1.5", "-1", "many", " ", "Infinity", "NaN"],
   PARLEY_MESSAGES_PER_MINUTE: ["-1", "1000001", "0.5", "none"],
   PARLEY_EVENTSTORE_URL: ["http://hidden-eventstore:2113", "esdb://", "hidden-eventstore"],
@@ -58,6 +59,7 @@ const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {
 const shown = new Set([
   "PARLEY_ROLE",
   "PARLEY_GATEWAY_ID",
+  "PARLEY_HOME",
   "PARLEY_PARTITIONS",
   "PARLEY_MESSAGES_PER_MINUTE",
   "PARLEY_MONGODB_DATABASE",

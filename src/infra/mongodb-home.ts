@@ -1,0 +1,30 @@
+/** The collection `cell`: one document, which says whose database this is. It is written once. */
+import type { Db } from "mongodb";
+import { reachable } from "./mongodb.js";
+
+const cellId = "cell";
+const duplicateKey = 11_000;
+
+const collectionOf = (db: Db) =>
+  db.collection<{ readonly _id: string; readonly home: string }>("cell", {
+    readPreference: "primary",
+    readConcern: { level: "majority" },
+    writeConcern: { w: "majority", journal: true },
+  });
+
+/** Undefined before the first start. @throws StoreUnavailable */
+export const homeOfDatabase = async (db: Db): Promise<string | undefined> =>
+  (await reachable(() => collectionOf(db).findOne({ _id: cellId })))?.home;
+
+/** The cell that this database is of: `home`, where nobody was before. @throws StoreUnavailable */
+export const rememberedHome = async (db: Db, home: string): Promise<string> => {
+  await reachable(() =>
+    collectionOf(db)
+      .updateOne({ _id: cellId }, { $setOnInsert: { home } }, { upsert: true })
+      // Two first starts at the same moment: the other one's counts.
+      .catch((error: unknown) => {
+        if ((error as { readonly code?: unknown }).code !== duplicateKey) throw error;
+      }),
+  );
+  return (await homeOfDatabase(db)) ?? home;
+};
