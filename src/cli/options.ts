@@ -1,3 +1,4 @@
+import { BadConfig } from "../infra/profiles/config.js";
 import { InvalidArgumentError, Option, type Command } from "commander";
 
 /** Which data directory: that of `parley serve` with the same flag and environment. */
@@ -20,10 +21,10 @@ export const withProfile = (command: Command): Command =>
 
 export type ProfileOptions = InspectionOptions & { readonly profile: "embedded" | "distributed" };
 
-/** @throws Error for a data directory of a profile that has none */
+/** @throws BadConfig for a data directory of a profile that has none */
 export const refuseData = ({ data }: InspectionOptions): void => {
   if (data !== undefined)
-    throw new Error("--data is of the embedded profile; the distributed one is configured by PARLEY_… variables");
+    throw new BadConfig(["--data is of the embedded profile; the distributed one is configured by PARLEY_… variables"]);
 };
 
 export type InspectionOptions = { readonly data?: string; readonly json?: true };

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { BadConfig } from "../infra/profiles/config.js";
 import { readDistributedConfig } from "../infra/profiles/config-distributed.js";
 import { withoutSecrets } from "../infra/profiles/doctor-secrets.js";
 import { distributedStatus, type DistributedStatus } from "../infra/profiles/inspect-distributed.js";
@@ -20,7 +21,8 @@ const statusCommand = withProfile(withInspection(new Command("status")))
       const json = options.json === true;
       await (options.profile === "embedded" ? ofDirectory(dataDirOf(options), json) : ofEngines(options, json));
     } catch (error) {
-      fail(withoutSecrets(process.env)(error instanceof Error ? error.message : String(error)));
+      const said = withoutSecrets(process.env)(error instanceof Error ? error.message : String(error));
+      fail(error instanceof BadConfig ? new BadConfig([said]) : said);
     }
   });
 

@@ -4,7 +4,7 @@ import { readDistributedConfig } from "../infra/profiles/config-distributed.js";
 import { BadConfig, readConfig, type Flags } from "../infra/profiles/config.js";
 import { startDistributed } from "../infra/profiles/distributed.js";
 import { startEmbedded } from "../infra/profiles/embedded.js";
-import { fail } from "./failure.js";
+import { fail, stopped } from "./failure.js";
 
 type Options = Flags & {
   readonly json?: boolean;
@@ -55,7 +55,8 @@ taken beside those of the shared secret.
 PARLEY_EVENTSTORE_TOKEN: what EventStoreDB's clients need, as the password of any user; without it the port is for
 loopback only. PARLEY_EVENTSTORE_TLS_KEY, PARLEY_EVENTSTORE_TLS_CERT: PEM files; without them the port speaks plaintext,
 over which EventStoreDB's JavaScript client sends no password.
-SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything acknowledged is on disk anyway.`,
+SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything acknowledged is on disk anyway.
+Exit code: 0 it was told to stop, 1 it cannot start or cannot go on, 2 wrong usage or settings.`,
   )
   .action(async (options: Options) => {
     try {
@@ -68,15 +69,16 @@ SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything ackn
 const serve = async ({ json = false, profile, role, ...flags }: Options): Promise<void> => {
   const start = starterOf(profile, role, flags);
   const stopping = onSignals(json);
-  const { app, said } = await start();
+  const { app, said, where } = await start();
   process.stdout.write(
     json ? `${JSON.stringify({ event: "listening", url: app.url, eventstoreUrl: app.eventStoreUrl })}\n` : said,
   );
   void stopping.then(() => app.stop()).then(() => process.exit(0), fail);
-  void app.failed.then((error) => fail(`${error.message}. Nothing acknowledged is lost; start Parley again.`));
+  void app.failed.then((error) => fail(stopped(error, where)));
 };
 
-type Started = { readonly app: App; readonly said: string };
+/** `where`: what it writes to. */
+type Started = { readonly app: App; readonly said: string; readonly where: string };
 
 /** Reads the settings at once, so that what is wrong with them is said before anything is opened. */
 const starterOf = (profile: Options["profile"], role: string | undefined, flags: Flags): (() => Promise<Started>) => {
@@ -85,13 +87,13 @@ const starterOf = (profile: Options["profile"], role: string | undefined, flags:
     const config = readConfig(flags, process.env);
     return async () => {
       const app = await startEmbedded(config);
-      return { app, said: welcome(app, config.dataDir) };
+      return { app, said: welcome(app, config.dataDir), where: config.dataDir };
     };
   }
   const config = readDistributedConfig(role === undefined ? flags : { ...flags, role }, process.env);
   return async () => {
     const app = await startDistributed(config);
-    return { app, said: `Parley (${config.role}, ${config.processId}) listens on ${app.url}\n` };
+    return { app, said: `Parley (${config.role}, ${config.processId}) listens on ${app.url}\n`, where: "the engines" };
   };
 };
 

@@ -73,6 +73,8 @@ export const opening = <A>(path: string, what: string, open: () => A): A => {
   } catch (error) {
     if (error instanceof NewerFormat) throw new Error(error.message);
     const reason = error instanceof Error ? error.message : String(error);
+    if (reason.includes("disk is full"))
+      throw new Error(`${path} (${what}) cannot be opened: ${reason}. Make room there, then start Parley again.`);
     throw new Error(`${path} (${what}) cannot be opened: ${reason}. Restore it from a backup, or name another --data.`);
   }
 };

@@ -83,7 +83,7 @@ describe("parley doctor", () => {
     chmodSync(join(copy, "token.secret"), 0o644);
     expect(await doctor(join(copy, "nowhere"))).toMatchObject({ code: 1, wrong: ["data directory"] });
     expect(await doctor(copy, { PARLEY_TOKEN_SECRET: "short" })).toMatchObject({
-      wrong: ["token secret", "file modes"],
+      wrong: ["configuration", "token secret", "file modes"],
     });
   });
 

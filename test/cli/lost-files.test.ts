@@ -1,10 +1,13 @@
 /** A data directory that lacks something, has it from another time, or cannot be written: what `serve` and `doctor` say. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { createHash } from "node:crypto";
 import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openForWriting } from "../../src/infra/event-log/schema.js";
 import type { Diagnosis } from "../../src/infra/profiles/doctor.js";
 import { connectDevice, text } from "../kit/device.js";
 import { startServer } from "../kit/server.js";
@@ -80,7 +83,7 @@ describe("a data directory", () => {
 
   it("whose log is of a newer format asks for an upgrade, and nothing else is called wrong", async () => {
     const dir = copyWithout();
-    const log = new Database(join(dir, "log.db"));
+    const log = openForWriting(join(dir, "log.db"));
     log.pragma("user_version = 99");
     log.close();
     const { code, stderr } = await serve(dir);
@@ -91,9 +94,27 @@ describe("a data directory", () => {
     expect([find("keys")?.says, find("views")?.says]).toEqual(Array(2).fill("not looked at: needs the log"));
   });
 
+  it("without its token secret is served, with a warning that no token of before is taken", async () => {
+    const dir = copyWithout("token.secret");
+    const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta.url));
+    const child = spawn(process.execPath, [parley, "serve", "--port", "0", "--json", "--data", dir], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (said: string) => (stderr += said));
+    const closed = once(child, "close");
+    await Promise.race([once(child.stdout, "data"), closed]);
+    child.kill("SIGTERM");
+    await closed;
+    expect([child.exitCode, stderr]).toEqual([
+      0,
+      expect.stringContaining("the token secret was missing and was made anew"),
+    ]);
+  });
+
   it("of one cell is not served as another's, and the name may be remembered from before the log told it", async () => {
     const dir = copyWithout();
-    const log = new Database(join(dir, "log.db"));
+    const log = openForWriting(join(dir, "log.db"));
     expect(log.prepare("select data from events where type = 'LogStarted'").pluck().get()).toMatch(/"home":"main"/);
     const refused = [1, expect.stringContaining("is of the cell main, and PARLEY_HOME (--home) is other")];
     const first = await serve(dir, "--home", "other");

@@ -1,6 +1,7 @@
 /** What `parley serve` refuses before it opens anything, and what it warns of. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,10 +24,42 @@ describe("parley serve --profile distributed", () => {
     { args: [], environment: { PARLEY_EVENTSTORE_PORT: "2113" }, says: "PARLEY_EVENTSTORE_PORT: the log for" },
   ])("refuses it: $says", async ({ args, environment, says }) => {
     const { code, stderr } = await run([...distributed, ...args], environment);
-    expect(code).toBeGreaterThan(0);
+    expect(code).toBe(2);
     expect(stderr).toContain(says);
     expect(stderr).toContain("profile distributed");
   });
+});
+
+describe("settings that are wrong end with 2:", () => {
+  it.each([
+    ["serve --port 70000", {}, "--port"],
+    ["serve --home a/b", {}, "--home"],
+    ["serve --profile distributed", {}, "PARLEY_MONGODB_URL is missing"],
+    ["projections status --profile distributed", {}, "PARLEY_MONGODB_URL is missing"],
+    ["serve", { PARLEY_ALLOWED_ORIGINS: "https://a.example/" }, "PARLEY_ALLOWED_ORIGINS"],
+  ])("%s %j", async (args, environment, says) => {
+    const { code, stderr } = await run([...args.split(" ")], { PARLEY_DATA: dir, ...environment });
+    expect([code, stderr]).toEqual([2, expect.stringContaining(says)]);
+  });
+});
+
+describe("a data directory that cannot be made", () => {
+  it.each(["serve --port 0", "token --user a --device b"])("is refused by %s, which ends", async (args) => {
+    const { code, stderr } = await run([...args.split(" "), "--data", "/proc/nope/deeper"]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("/proc/nope")]);
+  });
+});
+
+it("a taken --eventstore-port is named with its flag", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const port = String((taken.address() as AddressInfo).port);
+  const { code, stderr } = await run(["serve", "--port", "0", "--data", dir, "--eventstore-port", port]);
+  taken.close();
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(/the port is in use .*--eventstore-port \(0 takes a free one\)/),
+  ]);
 });
 
 describe("parley serve --eventstore-host 0.0.0.0 without TLS", () => {
@@ -36,7 +69,7 @@ describe("parley serve --eventstore-host 0.0.0.0 without TLS", () => {
 
   it("is refused when it is writable", async () => {
     const { code, stderr } = await run([...open, "--eventstore-writable"], environment);
-    expect(code).toBeGreaterThan(0);
+    expect(code).toBe(2);
     expect(stderr).toContain("PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT are missing");
   });
 

@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, rm } from "node:fs/promises";
+import { link, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectories } from "../make-directories.js";
 
 /** HMAC-SHA256 is as strong as its key: a shorter one can be guessed. Whoever uses one is warned, not locked out. */
 export const secretBytesAdvised = 32;
+export const secretBytesMin = 16;
 const secretBytesMade = 32;
 
 /**
@@ -15,7 +17,7 @@ export const loadOrCreateSecret = async (
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Buffer> => {
   const given = environment.PARLEY_TOKEN_SECRET;
-  if (given !== undefined) return checked(Buffer.from(given), "PARLEY_TOKEN_SECRET");
+  if (given !== undefined) return longEnough(checked(Buffer.from(given), "PARLEY_TOKEN_SECRET"));
   const path = join(dir, "token.secret");
   return checked(withoutNewline((await readIfThere(path)) ?? (await create(dir, path))), path);
 };
@@ -23,6 +25,14 @@ export const loadOrCreateSecret = async (
 const checked = (secret: Buffer, source: string): Buffer => {
   if (secret.length > 0) return secret;
   throw new Error(`The token secret in ${source} is empty. Make one with: openssl rand -base64 32`);
+};
+
+/** Of a file the server warns: whoever made it so may not be locked out by an upgrade. */
+const longEnough = (secret: Buffer): Buffer => {
+  if (secret.length >= secretBytesMin) return secret;
+  throw new Error(
+    `PARLEY_TOKEN_SECRET has ${secret.length} bytes; it must have at least ${secretBytesMin}. Make one with: openssl rand -base64 48`,
+  );
 };
 
 const withoutNewline = (bytes: Buffer): Buffer => {
@@ -41,7 +51,7 @@ const readIfThere = async (path: string): Promise<Buffer | undefined> => {
 
 /** Written whole and durable under another name, then linked: the file appears complete, and only the first one does. */
 const create = async (dir: string, path: string): Promise<Buffer> => {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  makeDirectories(dir);
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
   try {
     const file = await open(draft, "wx", 0o600);

@@ -90,7 +90,14 @@ const bind = (server: Server, { host, port, tls }: FacadeOptions): Promise<numbe
         : ServerCredentials.createSsl(null, [{ private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) }]);
     server.bindAsync(`${host.includes(":") ? `[${host}]` : host}:${port}`, credentials, (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new Error(`Port ${port} of ${host} cannot be had for the event store's API: ${error.message}`));
+      else
+        reject(
+          new Error(
+            `Parley cannot serve the log on ${host}:${port}: the port is in use or the address is not this machine's. ` +
+              "Stop what uses it, or choose another with --eventstore-port (0 takes a free one).",
+            { cause: error },
+          ),
+        );
     });
   });
 

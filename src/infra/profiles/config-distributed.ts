@@ -2,7 +2,7 @@ import type { S3Options } from "../blob-store/s3-client.js";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { E, t } from "../../domain/kernel/fp.js";
-import { BadConfig, readConfig, type Config, type Flags } from "./config.js";
+import { BadConfig, embeddedVariables, readConfig, type Config, type Flags } from "./config.js";
 
 export const roles = ["gateway", "projector", "all"] as const;
 export type Role = (typeof roles)[number];
@@ -86,6 +86,16 @@ const variables = {
   },
 } as const satisfies Record<string, { readonly codec: t.Type<string, string>; readonly otherwise?: string }>;
 
+/** The image names a data directory for both profiles. */
+const embeddedOnly: readonly string[] = [
+  ...["PARLEY_EVENTSTORE_HOST", "PARLEY_EVENTSTORE_WRITABLE", "PARLEY_EVENTSTORE_TOKEN"],
+  ...["PARLEY_EVENTSTORE_TLS_KEY", "PARLEY_EVENTSTORE_TLS_CERT"],
+];
+export const distributedVariables: readonly string[] = [
+  ...embeddedVariables.filter((name) => !embeddedOnly.includes(name)),
+  ...Object.keys(variables),
+];
+
 type Variable = keyof typeof variables;
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -162,7 +172,8 @@ export const readDistributedConfig = (
 
 const readCommon = (flags: Flags, environment: Environment, problems: string[]): Config | undefined => {
   try {
-    return readConfig({ ...flags, eventstorePort: "off" }, environment);
+    // The secret is needed here, and checked with what else is.
+    return readConfig({ ...flags, eventstorePort: "off" }, { ...environment, PARLEY_TOKEN_SECRET: undefined });
   } catch (error) {
     if (!(error instanceof BadConfig)) throw error;
     problems.push(...error.problems);

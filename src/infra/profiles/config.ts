@@ -1,6 +1,7 @@
 import { E, t } from "../../domain/kernel/fp.js";
 import { userIdCodec } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
+import { secretBytesMin } from "../auth/secret.js";
 import { isLoopback } from "../loopback.js";
 import type { LogLevel } from "../telemetry.js";
 
@@ -100,6 +101,17 @@ const settings = {
   },
 } as const;
 
+/** What is set by the environment alone. */
+const unflagged = [
+  ...["PARLEY_PROFILE", "PARLEY_ALLOWED_ORIGINS", "PARLEY_TOKEN_SECRET"],
+  ...["PARLEY_JWKS_URL", "PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"],
+  ...["PARLEY_EVENTSTORE_TOKEN", "PARLEY_EVENTSTORE_TLS_KEY", "PARLEY_EVENTSTORE_TLS_CERT"],
+];
+export const embeddedVariables: readonly string[] = [
+  ...Object.values(settings).map(({ variable }) => variable),
+  ...unflagged,
+];
+
 export type Flags = Readonly<Partial<Record<keyof typeof settings, string>>>;
 
 export class BadConfig extends Error {
@@ -141,6 +153,12 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     problems,
   );
   const jwks = readJwks(environment, problems);
+  const allowedOrigins = readOrigins(environment, problems);
+  const { PARLEY_TOKEN_SECRET: secret } = environment;
+  if (secret !== undefined && Buffer.byteLength(secret) < secretBytesMin)
+    problems.push(
+      `PARLEY_TOKEN_SECRET must be at least ${secretBytesMin} bytes (make them with: openssl rand -base64 48)`,
+    );
   if (
     !host ||
     port === undefined ||
@@ -154,7 +172,6 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     problems.length > 0
   )
     throw new BadConfig(problems);
-  const allowedOrigins = (environment.PARLEY_ALLOWED_ORIGINS ?? "").split(",").map((origin) => origin.trim());
   return {
     host,
     port,
@@ -167,7 +184,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     messagesPerMinute,
     ...(eventStorePort === undefined ? {} : { eventStorePort }),
     ...(jwks === undefined ? {} : { jwks }),
-    allowedOrigins: allowedOrigins.filter((origin) => origin !== ""),
+    allowedOrigins,
   };
 };
 
@@ -218,13 +235,38 @@ const exposuresOf = ({ host, writable, token, tls }: EventStorePort): readonly s
   return problems;
 };
 
+const readOrigins = (
+  { PARLEY_ALLOWED_ORIGINS: text = "" }: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): readonly string[] => {
+  const origins = text.split(",").map((origin) => origin.trim());
+  const given = origins.filter((origin) => origin !== "");
+  for (const origin of given)
+    if (!isOrigin(origin))
+      problems.push(
+        `PARLEY_ALLOWED_ORIGINS has ${JSON.stringify(origin)}; an origin is like https://chat.example.org, as browsers send it: without a path or a slash at its end`,
+      );
+  return given;
+};
+
+/** As browsers send it. Of schemes that applications have for themselves (capacitor://localhost) URL knows no origin. */
+const isOrigin = (text: string): boolean => {
+  if (!URL.canParse(text)) return false;
+  const { origin } = new URL(text);
+  return origin === text || (origin === "null" && /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(text));
+};
+
 /** By the environment alone: an identity provider is not chosen from one start to the next. */
 const readJwks = (
   environment: Readonly<Record<string, string | undefined>>,
   problems: string[],
 ): Config["jwks"] | undefined => {
   const { PARLEY_JWKS_URL: url, PARLEY_JWT_ISSUER: issuer, PARLEY_JWT_AUDIENCE: audience } = environment;
-  if (url === undefined || url === "") return undefined;
+  if (url === undefined || url === "") {
+    if (issuer) problems.push("PARLEY_JWT_ISSUER needs PARLEY_JWKS_URL: nothing is checked by it alone");
+    if (audience) problems.push("PARLEY_JWT_AUDIENCE needs PARLEY_JWKS_URL: nothing is checked by it alone");
+    return undefined;
+  }
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   // Said without the value, which may hold a password. One with a password is never fetched, and quoted by what refuses it.
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.username + parsed.password !== "")

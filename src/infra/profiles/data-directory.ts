@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { makeDirectories } from "../make-directories.js";
 import { closeToOthers } from "../sqlite-file.js";
 
 /** The files of an embedded Parley. `views.db` and `snapshots.db` may be deleted: they are made again
@@ -10,6 +11,7 @@ export const filesOf = (dir: string) => ({
   keys: join(dir, "keys.db"),
   views: join(dir, "views.db"),
   snapshots: join(dir, "snapshots.db"),
+  secret: join(dir, "token.secret"),
   lock: join(dir, "parley.lock"),
 });
 
@@ -25,7 +27,7 @@ export const missingLogOf = (dir: string): string | undefined => {
 /** @throws Error that names the directory and what to do */
 const makeDirectory = (dir: string): void => {
   try {
-    if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeDirectories(dir);
     if (!statSync(dir).isDirectory()) throw new Error("it is not a directory");
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {

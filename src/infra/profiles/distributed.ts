@@ -10,6 +10,7 @@ import { serveHealth } from "./health-server.js";
 import { warnOfMissingKeys } from "./missing-keys.js";
 import { engineReadiness } from "./readiness.js";
 import { checkS3AtStart } from "./s3-start.js";
+import { warnOfStrayVariables } from "./stray-variables.js";
 
 /**
  * One process of many, over EventStoreDB, MongoDB, NATS and Redis. What is opened later is closed first.
@@ -42,6 +43,7 @@ const closeMsMin = 250;
 
 const open = async (config: DistributedConfig, closers: Closers): Promise<string> => {
   const logger = createLogger(config.logLevel);
+  warnOfStrayVariables("distributed", logger);
   const telemetry = createTelemetry();
   const problem = createProblems(logger, telemetry);
   const engines = await openEngines(

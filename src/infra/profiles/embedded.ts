@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { homeOf, openEpoch, OtherHome } from "../../commands/epoch.js";
 import { createCommands } from "../../commands/execute.js";
@@ -30,6 +31,7 @@ import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness } from "./readiness.js";
 import { ids, serveClients } from "./serving.js";
+import { warnOfStrayVariables } from "./stray-variables.js";
 
 /**
  * One process, one data directory, no server. What is opened later is closed first: the gateway, then delivery, views,
@@ -170,6 +172,8 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   const logger = createLogger(config.logLevel);
   const files = filesOf(config.dataDir);
   closers.push(lockDirectory(config.dataDir).release);
+  warnOfStrayVariables("embedded", logger);
+  const isSecretNew = process.env.PARLEY_TOKEN_SECRET === undefined && !existsSync(files.secret);
   const secret = await loadOrCreateSecret(config.dataDir);
   if (secret.length < secretBytesAdvised)
     logger.warn({ bytes: secret.length }, `the token secret is short; take ${secretBytesAdvised} random bytes or more`);
@@ -177,6 +181,11 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   if (missing !== undefined) throw new Error(missing);
   const log = await openSqliteLog(files.log);
   closers.push(log.close);
+  if (isSecretNew && (await log.head()) > 0)
+    logger.warn(
+      { path: files.secret },
+      "the token secret was missing and was made anew, though the log is not new: no token of before is taken any more. If that is not meant, restore it from its backup",
+    );
   await refuseWithoutKeys(files.keys, log);
   const keys = await openSqliteKeyStore(files.keys);
   closers.push(keys.close);

@@ -1,6 +1,7 @@
 /** What the settings of both profiles refuse, and that no secret is in what they say. */
 import { describe, expect, it } from "vitest";
 import { BadConfig, readConfig, type Flags } from "../../../src/infra/profiles/config.js";
+import { strayVariables } from "../../../src/infra/profiles/stray-variables.js";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -63,5 +64,47 @@ describe("the EventStoreDB port", () => {
 
   it("that is off needs nothing", () => {
     expect(problemsOf({ ...open, ...writable, PARLEY_EVENTSTORE_PORT: "off" })).toEqual([]);
+  });
+});
+
+describe("PARLEY_ALLOWED_ORIGINS", () => {
+  it.each(["foo", "https://a.example/", "https://a.example/app", "HTTPS://a.example", "*", "https://a.example:443"])(
+    "is refused with what no browser sends: %s",
+    (origin) => {
+      expect(problemsOf({ PARLEY_ALLOWED_ORIGINS: `https://b.example,${origin}` })).toEqual([
+        expect.stringContaining(`PARLEY_ALLOWED_ORIGINS has ${JSON.stringify(origin)}`),
+      ]);
+    },
+  );
+
+  it("takes origins of the web and of applications", () => {
+    const origins = ["https://a.example", "http://localhost:3000", "capacitor://localhost"];
+    expect(readConfig({}, { PARLEY_ALLOWED_ORIGINS: ` ${origins.join(" , ")},` }).allowedOrigins).toEqual(origins);
+  });
+});
+
+it.each(["PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"])("%s is refused without PARLEY_JWKS_URL", (variable) => {
+  expect(problemsOf({ [variable]: "a" })).toEqual([expect.stringContaining(`${variable} needs PARLEY_JWKS_URL`)]);
+  expect(problemsOf({ [variable]: "a", PARLEY_JWKS_URL: "https://keys.example" })).toEqual([]);
+});
+
+it("PARLEY_TOKEN_SECRET is refused below 16 bytes, without being told", () => {
+  const problems = problemsOf({ PARLEY_TOKEN_SECRET: "hidden-15-chars" });
+  expect(problems).toEqual([expect.stringMatching(/^PARLEY_TOKEN_SECRET must be at least 16 bytes/)]);
+  expect(problems.join()).not.toContain("hidden");
+});
+
+it("variables that change nothing are found: misspelt ones and those of the other profile", () => {
+  const environment = {
+    ...{ PARLEY_PORT: "1", PARLEY_HEARTBEET: "2", PARLEY_NATS_URL: "nats://h:1", PARLEY_REDIS_URL: "", PATH: "/bin" },
+    ...{ PARLEY_DATA: "/data", PARLEY_PROFILE: "embedded", PARLEY_EVENTSTORE_TOKEN: "t" },
+  };
+  expect(strayVariables("embedded", environment)).toEqual({
+    unknown: ["PARLEY_HEARTBEET"],
+    ofOther: ["PARLEY_NATS_URL"],
+  });
+  expect(strayVariables("distributed", environment)).toEqual({
+    unknown: ["PARLEY_HEARTBEET"],
+    ofOther: ["PARLEY_EVENTSTORE_TOKEN"],
   });
 });
