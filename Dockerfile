@@ -18,6 +18,7 @@ WORKDIR /parley
 COPY --from=build /parley/package.json ./
 COPY --from=build /parley/node_modules ./node_modules
 COPY --from=build /parley/dist ./dist
+COPY bin ./bin
 COPY deploy/healthcheck.mjs ./dist/healthcheck.mjs
 RUN install -d -o node -g node -m 0700 /data
 # The number, not the name: an orchestrator sees that it is not root.
@@ -27,5 +28,5 @@ EXPOSE 8080
 # A stop takes up to 15 s: clients are closed in waves. Node as process 1 handles SIGTERM; --init (compose: init) reaps.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["node", "dist/healthcheck.mjs"]
-ENTRYPOINT ["node", "dist/src/cli/parley.js"]
+ENTRYPOINT ["node", "bin/parley.js"]
 CMD ["serve"]

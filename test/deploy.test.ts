@@ -1,5 +1,7 @@
 /** What the deployment files promise, by their text; test/stack/deploy.test.ts asks the tools themselves. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
@@ -128,5 +130,23 @@ describe("deploy/haproxy.cfg", () => {
     for (const gateway of gateways) expect(compose).toContain(`\n  ${gateway ?? ""}:`);
     // HAProxy does not start where the limit of open files is too low for a maxconn that was set.
     expect(text).not.toContain("maxconn");
+  });
+});
+
+describe("package.json", () => {
+  const { bin, scripts } = JSON.parse(read("package.json")) as { bin: { parley: string }; scripts: { start: string } };
+
+  it("names a command that is there before the first build: npx remembers a package without one", () => {
+    expect(statSync(bin.parley).mode & 0o111).toBe(0o111);
+    const dir = mkdtempSync(join(tmpdir(), "parley-bin-"));
+    cpSync("bin", join(dir, "bin"), { recursive: true });
+    cpSync("package.json", join(dir, "package.json"));
+    const { status, stderr } = spawnSync(process.execPath, [join(dir, bin.parley)], { encoding: "utf8" });
+    rmSync(dir, { recursive: true });
+    expect([status, stderr]).toEqual([1, expect.stringContaining("npm run build")]);
+  });
+
+  it("starts the server in the place of npm's shell, which would keep SIGTERM for itself", () => {
+    expect(scripts.start).toBe(`npm run --silent build && exec node ${bin.parley} serve`);
   });
 });

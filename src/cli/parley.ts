@@ -1,15 +1,11 @@
-#!/usr/bin/env node
 import { Command } from "commander";
 import { doctorCommand } from "./doctor.js";
 import { eventsCommand } from "./events.js";
-import { fail } from "./failure.js";
+import { fail, usageExitCode } from "./failure.js";
 import { projectionsCommand } from "./projections.js";
 import { serveCommand } from "./serve.js";
 import { tokenCommand } from "./token.js";
 import { version } from "./version.js";
-
-/** Wrong usage, as opposed to 1: it was understood, and something is wrong. */
-const usageExitCode = 2;
 
 /** Commander asks each command by itself what to do at its end; subcommands do not inherit it. */
 const endWithUsageCode = (command: Command): void => {
