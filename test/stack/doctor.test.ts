@@ -143,6 +143,15 @@ describe.skipIf(!hasEngines)("with processes running", () => {
     }
   });
 
+  test("another cell's name, with which no process starts", async () => {
+    const other = { ...cell, PARLEY_HOME: "other" };
+    const { code, wrong } = await doctor(other);
+    expect([code, wrong]).toEqual([1, expect.arrayContaining(["cell"])]);
+    const started = await run(["serve", "--port", "0"], other);
+    expect(started.code).toBe(1);
+    expect(started.stderr).toContain(`is of the cell ${cell.PARLEY_HOME ?? ""}, and PARLEY_HOME (--home) is other`);
+  });
+
   test("for people: a table of the partitions, what to do next, no colours into a pipe", async () => {
     const shown = await run(["projections", "status"], cell);
     expect([shown.code, shown.stdout]).toEqual([0, expect.stringMatching(/partition +views +delivery.*projector\n/)]);
@@ -195,7 +204,7 @@ describe.skipIf(!hasEngines)("without processes", () => {
   test("--data is refused: there is no directory", async () => {
     for (const command of [["doctor"], ["projections", "status"]]) {
       const { code, stderr } = await run([...command, "--data", "here"], newCell());
-      expect([code, stderr]).toEqual([1, expect.stringContaining("--data is of the embedded profile")]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining("--data is of the embedded profile")]);
     }
   });
 });
