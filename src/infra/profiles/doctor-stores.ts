@@ -1,7 +1,6 @@
-import { newestEpoch } from "../../commands/epoch.js";
+import { homeOf, newestEpoch } from "../../commands/epoch.js";
 import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
-import { homeOf } from "../../commands/epoch.js";
 import { openingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { NewerFormat, NotReadableHere } from "../sqlite-file.js";
