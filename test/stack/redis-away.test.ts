@@ -66,8 +66,10 @@ describe.skipIf(!canSpawnRedis)("Redis away", () => {
     await registry.enter(phone);
     await opened.redis.flushall();
     const other = await connect(server.url);
-    // The server keeps running commands but holds them back for a while, longer than anybody waits.
-    await other.redis.call("CLIENT", "PAUSE", "600", "ALL");
+    // The server holds commands back for a while, much longer than anybody waits, and runs them then.
+    await other.redis.call("CLIENT", "PAUSE", "5000", "ALL");
+    // A connection that was given up meanwhile would take the renewal with it.
+    opened.redis.options.socketTimeout = 60_000;
     await expect(registry.renew([phone])).rejects.toMatchObject({ code: "UNAVAILABLE" });
     await until(answers);
     expect(await registry.devicesOf("alice")).toEqual(["phone"]);

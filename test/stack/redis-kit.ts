@@ -1,13 +1,13 @@
 /** Redis for tests: connections to the common server, and a server of one's own for what others must not see. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { openRedis, type OpenedRedis } from "../../src/infra/redis.js";
 import { engine } from "../kit/engines.js";
 import { mayStartServers } from "../kit/own-servers.js";
+import { stablePort } from "../kit/ports.js";
 
 export const redisUrl = engine("PARLEY_REDIS_URL");
 
@@ -24,6 +24,14 @@ export const newPrefix = (): string => `test-${randomUUID()}`;
 export const connect = async (url: string): Promise<OpenedRedis> => {
   const opened = await openRedis({ url, onProblem: () => undefined });
   await until(opened.available);
+  return opened;
+};
+
+/** For tests that want every answer: the product gives up so soon that a pause of this process fails a command. */
+export const connectPatiently = async (url: string): Promise<OpenedRedis> => {
+  const opened = await connect(url);
+  // The client reads them at each command.
+  Object.assign(opened.redis.options, { commandTimeout: 10_000, socketTimeout: 20_000 });
   return opened;
 };
 
@@ -57,7 +65,7 @@ export type RedisServer = {
 
 /** A server of one's own; `kill` it in the end. */
 export const startRedis = async (): Promise<RedisServer> => {
-  const port = await freePort();
+  const port = await stablePort();
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     const flags = ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--dir", tmpdir()];
@@ -78,13 +86,4 @@ export const startRedis = async (): Promise<RedisServer> => {
     },
     restart: start,
   };
-};
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 };

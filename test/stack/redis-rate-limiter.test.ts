@@ -3,14 +3,14 @@ import type { OpenedRedis } from "../../src/infra/redis.js";
 import { createMemoryRateLimiter } from "../../src/infra/rate-limiter/memory.js";
 import { createRedisRateLimiter } from "../../src/infra/rate-limiter/redis.js";
 import { rateLimiterContract } from "../contract/rate-limiter.contract.js";
-import { connect, keysOf, newPrefix, redisUrl, until } from "./redis-kit.js";
+import { connectPatiently, keysOf, newPrefix, redisUrl, until } from "./redis-kit.js";
 
 const url = redisUrl ?? "";
 
 describe.skipIf(redisUrl === undefined)("rates in Redis", () => {
   let opened: OpenedRedis;
   beforeAll(async () => {
-    opened = await connect(url);
+    opened = await connectPatiently(url);
   });
   afterAll(() => {
     opened.close();
@@ -46,7 +46,7 @@ describe.skipIf(redisUrl === undefined)("rates in Redis", () => {
   });
 
   it("asks the fallback, and says so, when Redis does not answer", async () => {
-    const gone = await connect(url);
+    const gone = await connectPatiently(url);
     const reasons: Error[] = [];
     const limiter = createRedisRateLimiter({
       redis: gone.redis,

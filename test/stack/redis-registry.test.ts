@@ -7,14 +7,14 @@ import { createRedisRegistry } from "../../src/infra/registry/redis.js";
 import { createSweeper, type ExpiredConnection } from "../../src/infra/registry/redis-sweeper.js";
 import { keyOf, registryContract } from "../contract/registry.contract.js";
 import { withSeed } from "../kit/seed.js";
-import { connect, expireAll, keysOf, newPrefix, redisUrl, until } from "./redis-kit.js";
+import { connectPatiently, expireAll, keysOf, newPrefix, redisUrl, until } from "./redis-kit.js";
 
 const url = redisUrl ?? "";
 
 describe.skipIf(redisUrl === undefined)("connections in Redis", () => {
   let opened: OpenedRedis;
   beforeAll(async () => {
-    opened = await connect(url);
+    opened = await connectPatiently(url);
   });
   afterAll(() => {
     opened.close();
@@ -28,7 +28,7 @@ describe.skipIf(redisUrl === undefined)("connections in Redis", () => {
 
   registryContract("Redis", async () => {
     const prefix = newPrefix();
-    const other = await connect(url);
+    const other = await connectPatiently(url);
     return {
       a: registryOf(prefix, "gateway-a"),
       b: createRedisRegistry({ redis: other.redis, prefix, gatewayId: "gateway-b" }),
