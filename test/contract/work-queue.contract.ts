@@ -211,7 +211,7 @@ export const workQueueContract = (name: string, start: () => Promise<QueueHarnes
       it("repeats a job after the delay that its handler asks for", async () => {
         const queue = await open();
         const { handler, seen } = recorder(({ id }, attempt) =>
-          attempt === 1 ? again(id === "later" ? 1_000 : 0) : done,
+          attempt === 1 ? again(id === "later" ? 5_000 : 0) : done,
         );
         await queue.enqueue([jobOf("later")]);
         queue.consume(handler, { concurrency: 1 });

@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer, type AddressInfo } from "node:net";
 import { rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +19,7 @@ import {
 import { workQueueContract, type QueueSettings } from "../contract/work-queue.contract.js";
 import { engine } from "../kit/engines.js";
 import { mayStartServers } from "../kit/own-servers.js";
+import { stablePort } from "../kit/ports.js";
 
 const nats = engine("PARLEY_NATS_URL");
 const compiled = new URL("../../dist/src/infra/work-queue/jetstream.js", import.meta.url).href;
@@ -212,7 +212,7 @@ const disconnected = async (connection: NatsConnection): Promise<void> => {
 /** A server of this test's own, to be killed; the same port and storage whenever it is started. */
 const startServer = async () => {
   const storage = directory();
-  const port = await freePort();
+  const port = await stablePort();
   let child: ChildProcess | undefined;
   const kill = async (): Promise<void> => {
     if (child === undefined) return;
@@ -239,16 +239,6 @@ const startServer = async () => {
     },
   };
 };
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => {
-        resolve(port);
-      });
-    });
-  });
 
 describe.skipIf(nats === undefined || !mayStartServers)("on a NATS server that is killed", () => {
   const jobs = (prefix: string, count: number) =>
@@ -298,7 +288,7 @@ describe.skipIf(nats === undefined || !mayStartServers)("on a NATS server that i
       async ({ id }, attempt) => {
         seen.push(`${id} ${attempt}`);
         if (id === "bad") return { kind: "dead", reason: "bad" };
-        if (id === "twice" && attempt === 1) return { kind: "retry", afterMs: 1_000 };
+        if (id === "twice" && attempt === 1) return { kind: "retry", afterMs: 5_000 };
         if (id === "long") await restarted;
         return { kind: "done" };
       },

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createConnection, createServer } from "node:net";
+import { createConnection } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -10,6 +10,7 @@ import type { Delivery } from "../../src/projections/ports.js";
 import { serveGateway, type MissedReason, type ServeGatewayOptions } from "../../src/infra/bus/nats-gateway.js";
 import { createNatsBus, type NatsBusOptions } from "../../src/infra/bus/nats.js";
 import { openNats, type Nats } from "../../src/infra/nats.js";
+import { stablePort } from "../kit/ports.js";
 
 /** What a test opened, closed after it in the opposite order. */
 export const createClosing = () => {
@@ -108,15 +109,6 @@ export const everybodyOn =
 export const byName: NatsBusOptions["gatewaysOf"] = (userIds) =>
   Promise.resolve(new Map(userIds.map((userId) => [userId, [userId.split(".")[0] ?? ""]])));
 
-export const freePort = async (): Promise<number> => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-};
-
 const binary = join(
   process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "parley-servers"),
   "bin",
@@ -125,7 +117,7 @@ const binary = join(
 
 /** A NATS server of the test's own, to be killed. */
 export const createNatsServer = async (closing: Closing, settings = "") => {
-  const port = await freePort();
+  const port = await stablePort();
   const directory = mkdtempSync(join(tmpdir(), "parley-nats-"));
   const config = join(directory, "nats.conf");
   writeFileSync(config, settings);

@@ -13,6 +13,8 @@ afterEach(closing.all);
 const to = (recipient: string, frame: string) => ({ recipients: [recipient], frame });
 const isPending = (work: Promise<unknown>) =>
   Promise.race([work.then(() => false), new Promise<boolean>((resolve) => setImmediate(resolve, true))]);
+/** For tests that count repetitions: a machine that stands still for a moment causes none. */
+const patient = { answerMs: 10_000, giveUpMs: 30_000 };
 const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
 
 describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
@@ -23,10 +25,13 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
     const gateways = [cell.gateway("g1"), cell.gateway("g2")] as const;
     const random = randomFrom(seed);
     // The registry answers late, and not in the order in which it was asked.
-    const bus = cell.sender(async (userIds) => {
-      for (let turns = random.int(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
-      return byName(userIds);
-    });
+    const bus = cell.sender(
+      async (userIds) => {
+        for (let turns = random.int(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+        return byName(userIds);
+      },
+      { limits: patient },
+    );
     await Promise.all([...gateways.map(({ ready }) => ready), bus.nats.connection]);
     const calls: Promise<void>[] = [];
     const sent = 5_000;
@@ -52,7 +57,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
     const hanging = await cell.open("hanging").connection;
     hanging.subscribe(subjectsOf(cell.cell).deliver("hanging"), { callback: () => undefined });
     await Promise.all([well.ready, hanging.flush()]);
-    const bus = cell.sender(byName, { limits: { answerMs: 100, giveUpMs: 2_000 } });
+    const bus = cell.sender(byName, { limits: { answerMs: 100, giveUpMs: 10_000 } });
     await bus.nats.connection;
     const hung = bus.deliver([to("hanging.u", "never"), to("well.u", "0")]);
     for (let number = 1; number < 200; number++) await bus.deliver([to("well.u", String(number))]);
@@ -79,7 +84,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
       },
     });
     await Promise.all([behind.ready, lossy.flush()]);
-    const bus = cell.sender(everybodyOn("front"), { limits: { answerMs: 200, retryMs: 10 } });
+    const bus = cell.sender(everybodyOn("front"), { limits: { answerMs: 1_000, retryMs: 10 } });
     await bus.nats.connection;
     await Promise.all([bus.deliver([to("u", "1")]), bus.deliver([to("u", "2")]), bus.deliver([to("u", "3")])]);
     expect(behind.frames).toEqual(["1", "2", "3"]);
@@ -182,7 +187,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
     const cell = start();
     const gateway = cell.gateway("g");
     await gateway.ready;
-    const bus = cell.sender(everybodyOn("g"));
+    const bus = cell.sender(everybodyOn("g"), { limits: patient });
     await bus.nats.connection;
     const large = Array.from({ length: 3 * 16 }, (_, number) => to("u", `${number} ${"é".repeat(32_768)}`));
     await bus.deliver(large);
@@ -260,7 +265,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
     const cell = start();
     const gateway = cell.gateway("g");
     await gateway.ready;
-    const bus = cell.sender(everybodyOn("g"));
+    const bus = cell.sender(everybodyOn("g"), { limits: patient });
     await bus.nats.connection;
     await bus.deliver([to("u", "1")]);
     await gateway.close();
@@ -296,10 +301,10 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
 
   it("has the connections sync after its process stood still", async () => {
     const cell = start();
-    const gateway = cell.gateway("g", { limits: { heartbeatMs: 20, stallMs: 300 } });
+    const gateway = cell.gateway("g", { limits: { heartbeatMs: 20, stallMs: 2_000 } });
     await gateway.ready;
     expect(gateway.missed).toEqual([]);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
     await eventually(() => {
       expect(gateway.missed).toEqual(["stall"]);
     });
