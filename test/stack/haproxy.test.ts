@@ -1,9 +1,9 @@
 /** A real HAProxy with the configuration as it is shipped, before two small gateways of the test's own. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createServer, type Server } from "node:http";
-import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { stablePort } from "../kit/ports.js";
 import { tool } from "./deploy-tools.js";
 
 const program = tool("haproxy");
@@ -16,7 +16,7 @@ type Backend = {
   readonly close: () => Promise<void>;
 };
 
-const startBackend = async (name: string, port = 0): Promise<Backend> => {
+const startBackend = async (name: string, port: number): Promise<Backend> => {
   const state: Backend["state"] = { ready: true, forwardedFor: [] };
   const server = createServer((request, response) => {
     if (request.url === "/who") state.forwardedFor.push(request.headersDistinct["x-forwarded-for"]?.join("|"));
@@ -36,7 +36,7 @@ const startBackend = async (name: string, port = 0): Promise<Backend> => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
-  return { port: (server.address() as AddressInfo).port, state, server, close };
+  return { port, state, server, close };
 };
 
 const listen = (server: Pick<Server, "listen" | "once">, port: number): Promise<void> =>
@@ -44,14 +44,6 @@ const listen = (server: Pick<Server, "listen" | "once">, port: number): Promise<
     server.once("error", reject);
     server.listen(port, "127.0.0.1", resolve);
   });
-
-const freePort = async (): Promise<number> => {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-};
 
 /** A connection through the balancer, and which gateway it came to. */
 type Connection = { readonly gateway: string; readonly socket: WebSocket };
@@ -116,9 +108,9 @@ describe.skipIf(program === undefined)("HAProxy before two gateways", () => {
   };
 
   beforeAll(async () => {
-    [one, two] = [await startBackend("one"), await startBackend("two")];
-    port = await freePort();
-    const statsPort = await freePort();
+    [one, two] = [await startBackend("one", await stablePort()), await startBackend("two", await stablePort())];
+    port = await stablePort();
+    const statsPort = await stablePort();
     stats = `http://127.0.0.1:${statsPort}`;
     // As the official image starts it.
     haproxy = spawn(program ?? "", ["-W", "-db", "-f", "deploy/haproxy.cfg"], {
@@ -204,11 +196,15 @@ describe.skipIf(program === undefined)("HAProxy before two gateways", () => {
   it("is reloaded without ending a connection", async () => {
     const [connection] = await open(1);
     if (connection === undefined) throw new Error("not connected");
-    const workers = () => log.match(/New worker.*forked/g)?.length ?? 0;
+    const times = (told: RegExp) => log.match(told)?.length ?? 0;
+    const [workers, stopped] = [() => times(/New worker.*forked/g), () => times(/Proxy clients stopped/g)];
     const before = workers();
+    expect(stopped()).toBe(0);
     haproxy.kill("SIGUSR2");
     await until(workers, before + 1);
-    await until(async () => (await fetch(`${stats}/health`).catch(() => undefined))?.status, 200);
+    // For a moment both accept. The old one has the connection, the new one has none.
+    await until(stopped, 1);
+    await until(async () => (await sessions("gateway-1")) + (await sessions("gateway-2")), 0);
     expect((await open(2)).map(({ gateway }) => gateway).toSorted()).toEqual(["one", "two"]);
     expect(await echo(connection, "still here")).toBe("still here");
   });

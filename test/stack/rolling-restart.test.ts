@@ -100,7 +100,7 @@ describe.skipIf(haproxyProgram === undefined || !clusterEngines())(
 const restart = async (process: ServerProcess): Promise<void> => {
   expect(await process.terminate()).toBe(0);
   await process.start();
-  await eventually(async () => (await fetch(`${process.url()}/readyz`)).status === 200, "ready again");
+  await eventually(async () => (await fetch(`${process.url()}/readyz`)).status === 200, "ready again", longMs);
 };
 
 type Work = { readonly sent: Sent[]; readonly acknowledged: Acknowledged[]; readonly refused: readonly string[] };
