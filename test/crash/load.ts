@@ -135,19 +135,29 @@ const reactionToTakeBack = (random: Random, messages: readonly Message[], userId
   return own.length === 0 ? undefined : random.pick(own);
 };
 
-/** As an application does it: the same again until there is an answer. */
+/** What became of a wish; that the message is deleted is an answer too. */
 const insist = async (
   client: Client,
   asked: Pick<Answered, "wish" | "conversationId" | "userId" | "messageId">,
 ): Promise<Answered> => {
-  for (let attempts = 1; ; attempts += 1)
+  let attempts = 0;
+  const answer = await untilAnswered(() => {
+    attempts += 1;
+    return ask(client, asked);
+  }).catch((thrown: unknown) => {
+    if (thrown instanceof ParleyError && thrown.code === "MESSAGE_NOT_FOUND") return null;
+    throw thrown;
+  });
+  return { ...asked, attempts, answer, answeredAt: performance.now() };
+};
+
+/** As an application does it: the same again until there is an answer. @throws (rejects) a refusal */
+export const untilAnswered = async <A>(request: () => Promise<A>): Promise<A> => {
+  for (;;)
     try {
-      const answer = await ask(client, asked);
-      return { ...asked, attempts, answer, answeredAt: performance.now() };
+      return await request();
     } catch (thrown) {
       if (!(thrown instanceof ParleyError)) throw thrown;
-      if (thrown.code === "MESSAGE_NOT_FOUND")
-        return { ...asked, attempts, answer: null, answeredAt: performance.now() };
       if (!["DISCONNECTED", "TIMEOUT", "UNAVAILABLE"].includes(thrown.code)) throw thrown;
       await sleep(20);
     }

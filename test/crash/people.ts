@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { connectDevice, conversationOf, eventually, text } from "../kit/device.js";
 import type { Random } from "../kit/random.js";
 import type { Door } from "../kit/server.js";
-import type { Acknowledged, Answered, Conversations, Device } from "./load.js";
+import { untilAnswered, type Acknowledged, type Answered, type Conversations, type Device } from "./load.js";
 import { servedTo, type Served } from "./served.js";
 import type { Tap } from "./tap.js";
 
@@ -90,7 +90,7 @@ export const retriesAnswerTheFirstAcceptance = async (
     for (let i = 0; i < 30; i += 1) {
       const { conversationId, userId, clientMessageId, text: said, ack } = random.pick(from);
       const retry = { conversationId, clientMessageId, content: text(said) };
-      const again = await clients.get(userId)?.request("message.send", retry);
+      const again = await untilAnswered(async () => clients.get(userId)?.request("message.send", retry));
       expect(again).toEqual({ ...ack, duplicate: true });
     }
   return groups.length * 30;
