@@ -49,6 +49,11 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
         for (const grown of await growth()) expect(grown).toBeGreaterThan(0);
       });
   };
+  /** Each by itself, after a pause of its own. */
+  const everyoneIsConnected = (name: "nats" | "redis"): Promise<void> =>
+    eventuallyPasses(async () => {
+      expect(await sumOf(stage.cluster.processes, `parley_${name}_connected`)).toBe(stage.cluster.processes.length);
+    });
   const missedFrames = (processes = stage.cluster.gateways) => growthOf(processes, "parley_missed_frames_total");
   const givenUpFrames = () => growthOf(stage.cluster.projectors, "parley_bus_given_up_frames_total");
 
@@ -85,8 +90,11 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
       await gateway(0).kill();
       const since = performance.now();
       await sleep(awayMs);
-      const heard = new Set(acknowledged.filter(({ sentAt }) => sentAt > since).map(({ userId }) => userId));
-      expect(devices.filter((_, i) => gatewayOf(i) === 1).every(({ userId }) => heard.has(userId))).toBe(true);
+      const others = devices.filter((_, i) => gatewayOf(i) === 1);
+      await eventually(() => {
+        const heard = new Set(acknowledged.filter(({ sentAt }) => sentAt > since).map(({ userId }) => userId));
+        return others.every(({ userId }) => heard.has(userId));
+      }, "the other gateway's users are answered while it is dead");
       await gateway(0).start();
     });
     await eventuallyPasses(async () => {
@@ -102,8 +110,10 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
       await sleep(awayMs);
       await projector.start();
     });
-    // The new one is a sender that the gateways have not heard before.
-    expect(sum(await missed())).toBeGreaterThan(0);
+    // The new one is a sender that the gateways have not heard before; it greets those that it hears.
+    await eventuallyPasses(async () => {
+      expect(sum(await missed())).toBeGreaterThan(0);
+    });
     await eventuallyPasses(async () => {
       const held = await Promise.all(stage.cluster.projectors.map((one) => sample(one, "parley_projector_partitions")));
       expect(held).toEqual([4, 4]);
@@ -115,7 +125,7 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
     await underLoad(stage, { name: "nats", random }, (scene) => outage("nats", () => accepting(scene)));
     await everyoneHasSeen();
     expect(sum(await missed())).toBeGreaterThan(0);
-    expect(await sumOf(stage.cluster.processes, "parley_nats_connected")).toBe(stage.cluster.processes.length);
+    await everyoneIsConnected("nats");
   });
 
   it("NATS comes back without what it had stored: the work queue and the cluster go on without help", async () => {
@@ -127,7 +137,7 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
       await jobs.goOn();
     });
     await jobs.finish();
-    expect(await sumOf(stage.cluster.processes, "parley_nats_connected")).toBe(stage.cluster.processes.length);
+    await everyoneIsConnected("nats");
   });
 
   it("kill -9 of Redis: accepting goes on, frames go to every gateway", async () => {
@@ -136,9 +146,7 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
     await underLoad(stage, { name: "redis", random }, (scene) => outage("redis", () => accepting(scene)));
     await everyoneHasSeen();
     expect(sum(await broadcasts())).toBeGreaterThan(0);
-    await eventuallyPasses(async () => {
-      expect(await sumOf(stage.cluster.processes, "parley_redis_connected")).toBe(stage.cluster.processes.length);
-    });
+    await everyoneIsConnected("redis");
   });
 
   it("Redis flushed: leases are taken anew, and who had none syncs", async () => {
@@ -170,8 +178,10 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
     const everyoneHasSeen = await problemsOf("eventstore");
     await underLoad(stage, { name: "eventstore", random }, ({ acknowledged }) =>
       outage("eventstore", async () => {
-        const before = acknowledged.length;
+        // What was appended before may still be on its way: whatever a gateway has written is here before this answer.
+        await sleep(500);
         for (const one of stage.cluster.processes) await sample(one, "parley_nats_connected");
+        const before = acknowledged.length;
         await sleep(1_000);
         expect(acknowledged.length).toBe(before);
       }),
