@@ -132,7 +132,7 @@ export const checkInboxes = (log: Log, truth: Truth, served: readonly Served[]):
           readUpTo: known.readUpTo.get(userId) ?? 0,
           unread: unreadIn(known, userId),
           sequence: last?.sequence,
-          preview: last?.text ?? "",
+          preview: last === undefined ? undefined : (last.text ?? ""),
           deleted: last?.deletedAt === undefined ? undefined : true,
         },
       ]);
