@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
@@ -82,6 +83,9 @@ describe("parley doctor", () => {
     }
     chmodSync(join(copy, "token.secret"), 0o644);
     expect(await doctor(join(copy, "nowhere"))).toMatchObject({ code: 1, wrong: ["data directory"] });
+    const notOne = await doctor(join(copy, "log.db"));
+    expect(notOne).toMatchObject({ code: 1, wrong: ["data directory"] });
+    expect(notOne.diagnosis.checks.map(({ says }) => says).join()).toContain("it is not a directory");
     expect(await doctor(copy, { PARLEY_TOKEN_SECRET: "short" })).toMatchObject({
       wrong: ["configuration", "token secret", "file modes"],
     });
@@ -120,6 +124,34 @@ test("parley projections status shows the checkpoint, the head and the epoch", a
   }, "caught-up views");
   const epoch = alice.connected()?.epoch;
   expect(found).toMatchObject({ name: "views", position: head, head, epoch, logEpoch: epoch });
+});
+
+test("parley projections status names what it cannot read, and what to do", async () => {
+  for (const [file, fix] of [
+    ["views.db", "delete"],
+    ["log.db", "Restore its backup"],
+  ] as const) {
+    const copy = copyOfData();
+    for (const end of ["-wal", "-shm"]) rmSync(join(copy, `${file}${end}`), { force: true });
+    cpSync(join(copy, "token.secret"), join(copy, file));
+    const { code, stderr } = await run(["projections", "status", "--data", copy]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(join(copy, file))]);
+    expect(stderr).toContain(fix);
+  }
+});
+
+test("parley projections status names every engine that is away, with its variable", async () => {
+  const environment = {
+    PARLEY_EVENTSTORE_URL: "esdb://127.0.0.1:1?tls=false",
+    PARLEY_MONGODB_URL: "mongodb://127.0.0.1:1",
+    PARLEY_NATS_URL: "nats://127.0.0.1:1",
+    PARLEY_REDIS_URL: "redis://127.0.0.1:1",
+    PARLEY_MASTER_KEY: randomBytes(32).toString("base64"),
+    PARLEY_TOKEN_SECRET: randomBytes(32).toString("base64"),
+  };
+  const { code, stderr } = await run(["projections", "status", "--profile", "distributed"], environment);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/PARLEY_EVENTSTORE_URL: .*\nPARLEY_MONGODB_URL: .*\n.*parley doctor/);
 });
 
 describe("parley events", () => {

@@ -11,12 +11,17 @@ export type DirectoryState = {
   readonly checks: readonly Check[];
 };
 
-/** Whether it is there, can be written, and is in use. */
+/** Whether it is there, can be written, and is in use. `exists`: there is a directory to look into. */
 export const checkDirectory = (dir: string): DirectoryState => {
   const name = "data directory";
   if (!existsSync(dir)) {
     const says = `${dir} does not exist; the first parley serve makes it`;
     const mend = `Name the right one with --data DIR or PARLEY_DATA, or start Parley: parley serve --data ${dir}`;
+    return { exists: false, running: false, checks: [{ name, state: "wrong", says, mend }] };
+  }
+  if (!statSync(dir).isDirectory()) {
+    const mend = "Name a directory that Parley may write with --data DIR or PARLEY_DATA";
+    const says = `the data directory ${dir} cannot be used: it is not a directory`;
     return { exists: false, running: false, checks: [{ name, state: "wrong", says, mend }] };
   }
   try {

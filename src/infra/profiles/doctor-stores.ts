@@ -7,7 +7,7 @@ import { NewerFormat, NotReadableHere } from "../sqlite-file.js";
 import { filesOf, missingLogOf } from "./data-directory.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { openKeysOf, openLogOf } from "./inspect.js";
-import { projectionStatuses } from "./inspect-projections.js";
+import { buildAgain, projectionStatuses, ViewsDamaged } from "./inspect-projections.js";
 import { isSealedMessage } from "./log-inspection.js";
 
 /** Newest events among which sealed content is looked for. */
@@ -121,8 +121,9 @@ const checkViews = async (dir: string, running: boolean): Promise<Check> => {
       : "They catch up when Parley starts";
     return { name, state: "warning", says, mend };
   } catch (error) {
-    const mend = `Stop Parley, delete ${views}, ${views}-wal and ${views}-shm, and start it: views are built again from the log`;
-    return { name, state: "wrong", says: `they cannot be read: ${reasonOf(error)}`, mend };
+    const mend = buildAgain(dir);
+    const reason = reasonOf(error instanceof ViewsDamaged ? error.cause : error);
+    return { name, state: "wrong", says: `they cannot be read: ${reason}`, mend };
   }
 };
 

@@ -57,24 +57,52 @@ export const lagEventsMax = 10_000;
 const lagPageEvents = 1_000;
 
 /**
- * @throws LogError and StoreUnavailable when the log or MongoDB does not answer within five seconds. Without Redis only the
- * holders are unknown.
+ * @throws Error that names each of the log and MongoDB that does not answer within five seconds, with its variable. Without
+ * Redis only the holders are unknown.
  */
 export const distributedStatus = async (config: DistributedConfig): Promise<DistributedStatus> => {
   const closers: Closers = [];
-  const open = async (): Promise<DistributedStatus> => {
-    const log = openEventStoreDb({ url: config.eventStoreUrl });
-    closers.push(log.close);
-    const mongo = await openMongo(config.mongo);
-    closers.push(mongo.close);
-    const standing = await readStanding(log, mongo.db, config.partitions);
+  const read = async ({ log, db }: Opened): Promise<DistributedStatus> => {
+    const standing = await readStanding(log, db, config.partitions);
     return { ...standing, ...(await holdersOf(config, standing, closers)) };
   };
   try {
-    return await within(open(), probeMsMax);
+    const opened = await openBoth(config, closers);
+    return await within(read(opened), probeMsMax);
   } finally {
     await closeAll(closers);
   }
+};
+
+type Opened = { readonly log: EventStoreDbLog; readonly db: Mongo["db"] };
+
+/** Both are tried, so that who has lost both is told of both. */
+const openBoth = async (config: DistributedConfig, closers: Closers): Promise<Opened> => {
+  const openLog = async (): Promise<EventStoreDbLog> => {
+    const log = openEventStoreDb({ url: config.eventStoreUrl });
+    closers.push(log.close);
+    await log.ping();
+    return log;
+  };
+  const openDb = async (): Promise<Mongo["db"]> => {
+    const mongo = await openMongo(config.mongo);
+    closers.push(mongo.close);
+    return mongo.db;
+  };
+  const named = async <A>(variable: string, open: () => Promise<A>): Promise<A> => {
+    try {
+      return await within(open(), probeMsMax);
+    } catch (error) {
+      throw new Error(`${variable}: ${reasonOf(error)}`, { cause: error });
+    }
+  };
+  const [log, db] = await Promise.allSettled([
+    named("PARLEY_EVENTSTORE_URL", openLog),
+    named("PARLEY_MONGODB_URL", openDb),
+  ]);
+  if (log.status === "fulfilled" && db.status === "fulfilled") return { log: log.value, db: db.value };
+  const problems = [log, db].flatMap((result) => (result.status === "rejected" ? [reasonOf(result.reason)] : []));
+  throw new Error([...problems, "parley doctor --profile distributed looks at every engine"].join("\n"));
 };
 
 export type Standing = Pick<DistributedStatus, "profile" | "head" | "logEpoch" | "projections" | "partitions">;

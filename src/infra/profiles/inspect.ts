@@ -29,8 +29,18 @@ export const openLogOf = (dir: string): SqliteLogReader => {
       `There is no log in ${dir}`,
       "Name the server's data directory with --data DIR (or PARLEY_DATA)",
     );
-  return openSqliteLogReader(log);
+  try {
+    return openSqliteLogReader(log);
+  } catch (error) {
+    throw isDamaged(error)
+      ? new Error(`${log} is damaged: ${error.message}. Restore its backup`, { cause: error })
+      : error;
+  }
 };
+
+/** It is no file of SQLite's, or none of ours. */
+export const isDamaged = (error: unknown): error is Error =>
+  error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CORRUPT|ERROR$)/.test(error.code);
 
 /**
  * Whether a server has the directory. Asked with a shared lock that is held for microseconds: taking the server's own
