@@ -1,5 +1,10 @@
 import { Argument, Command, InvalidArgumentError } from "commander";
-import { openLogInspection, type EventPlace, type ShownEvent } from "../infra/profiles/log-inspection.js";
+import {
+  openLogInspection,
+  type EventPlace,
+  type LogInspection,
+  type ShownEvent,
+} from "../infra/profiles/log-inspection.js";
 import { contextOf, privileged, withOpening, type OpeningOptions } from "./events-output.js";
 import { fail } from "./failure.js";
 import { dataDirOf, withInspection } from "./options.js";
@@ -32,15 +37,20 @@ const show = async (where: EventPlace, options: OpeningOptions): Promise<void> =
   const log = openLogInspection(dir, { open: options.open === true });
   try {
     const event = await log.at(where);
-    if (event === undefined) {
-      const named = "position" in where ? `at ${where.position}` : `at ${where.stream}@${where.revision}`;
-      throw new Error(`There is no event ${named}; the log ends at ${await log.head()}`);
-    }
+    if (event === undefined) throw new Error(await noneAt(log, where));
     if (options.json) sayJson(event);
     else tell(event, dir);
   } finally {
     log.close();
   }
+};
+
+const noneAt = async (log: LogInspection, where: EventPlace): Promise<string> => {
+  if ("position" in where) return `There is no event at ${where.position}; the log ends at ${await log.head()}`;
+  const { stream, revision } = where;
+  const last = await log.lastRevision(stream);
+  if (last === undefined) return `There is no stream ${stream}`;
+  return `There is no event at ${stream}@${revision}; the stream ends at revision ${last}`;
 };
 
 const tell = (event: ShownEvent, dir: string): void => {

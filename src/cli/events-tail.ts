@@ -1,17 +1,21 @@
 import { Command, Option } from "commander";
-import { openLogInspection, type LogInspection, type ShownEvent } from "../infra/profiles/log-inspection.js";
+import {
+  eventTypes,
+  openLogInspection,
+  type EventFilter,
+  type LogInspection,
+  type ShownEvent,
+} from "../infra/profiles/log-inspection.js";
 import { privileged, summaryOf, withOpening, type OpeningOptions } from "./events-output.js";
 import { fail } from "./failure.js";
-import { dataDirOf, wholeNumber, withInspection } from "./options.js";
-import { next, note, say, sayJson } from "./output.js";
+import { dataDirOf, someText, time, wholeNumber, withInspection } from "./options.js";
+import { harmless, next, note, say, sayJson } from "./output.js";
 
 type Options = OpeningOptions & {
   readonly follow?: true;
   readonly from?: number;
   readonly limit?: number;
-  readonly stream?: string;
-  readonly type?: string;
-};
+} & EventFilter;
 
 /** Of a tail that says nothing else. */
 const limitDefault = 20;
@@ -23,11 +27,13 @@ export const tailCommand = withOpening(withInspection(new Command("tail")))
   .addOption(
     new Option(
       "--limit <n>",
-      `how many at most (default ${limitDefault}; none when following from a position)`,
+      `how many at most (default ${limitDefault}; none with --since, or when following from a position)`,
     ).argParser(wholeNumber(1)),
   )
-  .option("--stream <name>", "only this stream, such as conversation-g_… or user-alice")
-  .option("--type <type>", "only events of this type, such as MessageSent")
+  .option("--since <time>", "only what was written at this time or later: 2026-11-22T10:00Z, UTC unless it says", time)
+  .option("--stream <name>", "only this stream, such as conversation-g_… or user-alice", someText)
+  .option("--type <type>", "only events of this type, such as MessageSent", someText)
+  .option("--user <id>", "only what this user did", someText)
   .addHelpText(
     "after",
     `
@@ -49,9 +55,10 @@ Exit code: 0 done (or interrupted), 1 the log cannot be read, 2 wrong usage.`,
   });
 
 const tail = async (log: LogInspection, options: Options): Promise<void> => {
-  const { stream, type, from, follow, json } = options;
-  const filter = { ...(stream === undefined ? {} : { stream }), ...(type === undefined ? {} : { type }) };
+  const { from = options.since === undefined ? undefined : 1, follow, json } = options;
+  const filter = filterOf(options);
   const head = await log.head();
+  await noteUnknown(log, filter);
   let last: ShownEvent | undefined;
   const print = (event: ShownEvent): void => {
     last = event;
@@ -61,7 +68,8 @@ const tail = async (log: LogInspection, options: Options): Promise<void> => {
   if (from === undefined) {
     for (const event of await log.newest(filter, options.limit ?? limitDefault)) print(event);
   } else {
-    const limit = options.limit ?? (follow ? Number.MAX_SAFE_INTEGER : limitDefault);
+    const isUnlimited = follow === true || options.since !== undefined;
+    const limit = options.limit ?? (isUnlimited ? Number.MAX_SAFE_INTEGER : limitDefault);
     for await (const event of log.from(filter, from, limit)) print(event);
   }
   if (follow) {
@@ -70,6 +78,21 @@ const tail = async (log: LogInspection, options: Options): Promise<void> => {
   } else if (!json) {
     suggest(last, options);
   }
+};
+
+const filterOf = ({ stream, type, since, user }: Options): EventFilter => ({
+  ...(stream === undefined ? {} : { stream }),
+  ...(type === undefined ? {} : { type }),
+  ...(since === undefined ? {} : { since }),
+  ...(user === undefined ? {} : { user }),
+});
+
+/** A misspelt name must not look like a log in which nothing happened. */
+const noteUnknown = async (log: LogInspection, { stream, type }: EventFilter): Promise<void> => {
+  if (type !== undefined && !eventTypes.includes(type))
+    note(`Parley writes no events of type ${harmless(type)}; its types are ${eventTypes.join(", ")}.`);
+  if (stream !== undefined && (await log.lastRevision(stream)) === undefined)
+    note(`There is no stream ${harmless(stream)} in the log.`);
 };
 
 const suggest = (last: ShownEvent | undefined, options: Options): void => {

@@ -39,6 +39,25 @@ export const wholeNumber =
     return parsed;
   };
 
+/** For commander: an empty text is a variable of the shell that nobody has set. */
+export const someText = (value: string): string => {
+  if (value === "") throw new InvalidArgumentError("It must not be empty.");
+  return value;
+};
+
+const isoPattern = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$/;
+
+/** A parser of ISO 8601, for commander: epoch milliseconds. What names no zone is UTC, as what is printed. */
+export const time = (value: string): number => {
+  const [, clock, , , zone] = isoPattern.exec(value) ?? [];
+  const at = isoPattern.test(value) ? Date.parse(clock === undefined || zone !== undefined ? value : `${value}Z`) : NaN;
+  if (Number.isNaN(at))
+    throw new InvalidArgumentError(
+      "It must be a time in ISO 8601, such as 2026-11-22, 2026-11-22T10:00Z or …T10:00+01:00.",
+    );
+  return at;
+};
+
 /** Ends the process once everything is said: an engine that never answers would keep it alive. */
 export const exitWhenSaid = (code: number): void => {
   process.stdout.write("", () => process.exit(code));

@@ -174,6 +174,33 @@ describe("parley events", () => {
     expect(all.map(({ position }) => position)).toEqual(all.map((_, index) => index + 1));
   });
 
+  test("tail says that a type or a stream is not known, and takes no empty one", async () => {
+    const type = await run(["events", "tail", "--json", "--type", "Nope", ...data()]);
+    expect([type.code, type.stdout]).toEqual([0, ""]);
+    expect(type.stderr).toMatch(/no events of type Nope; its types are .*MessageSent/);
+    const nowhere = await run(["events", "tail", "--stream", "nope", ...data()]);
+    expect([nowhere.code, nowhere.stderr]).toEqual([0, expect.stringContaining("There is no stream nope")]);
+    for (const option of ["--type", "--stream", "--user", "--since"])
+      expect((await run(["events", "tail", option, "", ...data()])).code).toBe(2);
+  });
+
+  test("tail takes a time to begin at, and a user", async () => {
+    const all = await tail("--limit", "100000");
+    const atOf = ({ meta }: ShownEvent) => (meta as { at: number }).at;
+    const middle = atOf(all[Math.floor(all.length / 2)] as ShownEvent);
+    const since = all.filter((event) => atOf(event) >= middle);
+    expect(await tail("--since", new Date(middle).toISOString())).toEqual(since);
+    expect(await tail("--since", new Date(middle).toISOString().slice(0, -1), "--limit", "1")).toEqual(
+      since.slice(0, 1),
+    );
+    expect(await tail("--since", "9999-01-01")).toEqual([]);
+    const alices = await tail("--user", "alice", "--limit", "100000");
+    const by = ({ meta }: ShownEvent) => (meta as { by: { userId: string } }).by.userId;
+    expect(alices).toEqual(all.filter((event) => by(event) === "alice"));
+    expect([alices.length > messages, alices.length < all.length]).toEqual([true, true]);
+    expect((await run(["events", "tail", "--since", "yesterday", ...data()])).code).toBe(2);
+  });
+
   test("show finds an event by position and by place, and says when there is none", async () => {
     const byPlace = json(await run(["events", "show", `${stream}@0`, "--json", ...data()])) as ShownEvent;
     expect(byPlace).toMatchObject({ type: "ConversationStarted", revision: 0, data: { conversationId } });
@@ -183,7 +210,11 @@ describe("parley events", () => {
     const opened = await run(["events", "show", String(last?.position), "--open", ...data()]);
     expect(opened.stdout).toContain(secret(messages - 1));
     const missing = await run(["events", "show", `${stream}@99999`, ...data()]);
-    expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("There is no event")]);
+    expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/no event at .*; the stream ends at/)]);
+    const noStream = await run(["events", "show", "foo@1", ...data()]);
+    expect([noStream.code, noStream.stderr]).toEqual([1, expect.stringContaining("There is no stream foo")]);
+    const beyond = await run(["events", "show", "99999", ...data()]);
+    expect([beyond.code, beyond.stderr]).toEqual([1, expect.stringContaining("the log ends at")]);
   });
 
   test("stats count what tail shows", async () => {

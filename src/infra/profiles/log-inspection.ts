@@ -1,5 +1,6 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
 import { ContentDamaged, openingWith } from "../../commands/sealing.js";
+import { catalogue } from "../../domain/catalogue.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { openKeysOf, openLogOf } from "./inspect.js";
@@ -15,8 +16,13 @@ export type ShownEvent = Pick<RecordedEvent, "position" | "stream" | "revision" 
   readonly damaged?: string;
 };
 
-/** Both must hold, as far as they are given. */
-export type EventFilter = { readonly stream?: string; readonly type?: string };
+/** All must hold, as far as they are given. `since`: epoch milliseconds, inclusive. `user`: whose command it was. */
+export type EventFilter = {
+  readonly stream?: string;
+  readonly type?: string;
+  readonly since?: number;
+  readonly user?: string;
+};
 export type EventPlace = { readonly position: number } | { readonly stream: string; readonly revision: number };
 
 export type LogInspection = {
@@ -27,9 +33,14 @@ export type LogInspection = {
   readonly from: (filter: EventFilter, position: number, limit: number) => AsyncGenerator<ShownEvent>;
   /** Those after a position as they come; ends with the signal. Rejects when the log cannot be read any more. */
   readonly follow: (filter: EventFilter, after: number, signal: AbortSignal) => AsyncGenerator<ShownEvent>;
+  /** The revision of a stream's last event; undefined for a stream that is not there. */
+  readonly lastRevision: (stream: string) => Promise<number | undefined>;
   readonly at: (place: EventPlace) => Promise<ShownEvent | undefined>;
   readonly close: () => void;
 };
+
+/** What Parley writes. Others could have appended more, where the log's port is writable. */
+export const eventTypes: readonly string[] = Object.keys(catalogue);
 
 /** Events of one read: a writer's checkpoint of the WAL waits for none that is longer than some milliseconds. */
 const pageEvents = 500;
@@ -89,6 +100,7 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
         await pause(pollMs, signal);
       }
     },
+    lastRevision: async (stream) => (await log.readStream(stream, -1, 1, "backwards"))[0]?.revision,
     at: async (place) => {
       const [recorded] =
         "position" in place
@@ -106,8 +118,15 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
   };
 };
 
-const passes = ({ stream, type }: EventFilter, recorded: RecordedEvent): boolean =>
-  (stream === undefined || recorded.stream === stream) && (type === undefined || recorded.type === type);
+const passes = (filter: EventFilter, recorded: RecordedEvent): boolean => {
+  const { stream, type, since, user } = filter;
+  if (stream !== undefined && recorded.stream !== stream) return false;
+  if (type !== undefined && recorded.type !== type) return false;
+  if (since === undefined && user === undefined) return true;
+  const { at, by } = (parsed(recorded.meta) ?? {}) as { at?: unknown; by?: { userId?: unknown } | null };
+  if (since !== undefined && !(typeof at === "number" && at >= since)) return false;
+  return user === undefined || by?.userId === user;
+};
 
 /** Pages of the whole log after a position, until a short one. Between pages other work of this process has its turn. */
 export async function* pagesOf(
