@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import type { GatewayMetrics, HttpRequest, HttpResponse, Logger } from "./ports.js";
 import type { Pipe } from "./outbox.js";
+import { cannotListen } from "./cannot-listen.js";
 import { createAdmission, type AdmissionOptions } from "./transport-uws-admission.js";
 import type { BodyLimits } from "./transport-uws-body.js";
 import type { Origins } from "./transport-uws-cors.js";
@@ -99,33 +100,33 @@ export const startTransport = async <S>(options: TransportOptions<S>): Promise<T
  */
 const listen = async (app: NativeApp, { host, port }: { host: string; port: number }): Promise<unknown> => {
   let token: unknown;
-  const free = await freePort(host, port);
+  const { free, code } = await freePort(host, port);
   if (free !== undefined)
     app.listen(host, free, reuseAddress, (listening) => {
       token = listening;
     });
   if (token) return token;
   app.close();
-  throw new Error(
-    `Parley cannot listen on ${host}:${port}: the port is in use or the address is not this machine's. ` +
-      `Stop what uses it, or choose another with --port (0 takes a free one).`,
-  );
+  throw cannotListen({ host, port }, code);
 };
 
 /** uSockets' default: SO_REUSEADDR and SO_REUSEPORT. */
 const reuseAddress = 0;
 
-/** The port itself, or any for 0; undefined when it cannot be listened on. */
-const freePort = (host: string, port: number): Promise<number | undefined> =>
+/** The port itself, or any for 0; none when it cannot be listened on, with the code of why. */
+const freePort = (
+  host: string,
+  port: number,
+): Promise<{ readonly free?: number | undefined; readonly code?: string | undefined }> =>
   new Promise((resolve) => {
     const probe = createServer();
-    probe.once("error", () => {
-      resolve(undefined);
+    probe.once("error", ({ code }: NodeJS.ErrnoException) => {
+      resolve({ code });
     });
     probe.listen({ host, port, exclusive: true }, () => {
       const address = probe.address();
       probe.close(() => {
-        resolve(typeof address === "object" ? address?.port : undefined);
+        resolve({ free: typeof address === "object" ? address?.port : undefined });
       });
     });
   });

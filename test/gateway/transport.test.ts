@@ -254,6 +254,14 @@ describe("starting", () => {
     await expect(second).rejects.toThrow(/in use.*--port/);
   });
 
+  it.each([
+    // No resolver is asked for a name that cannot be one; and the address is kept for documents (RFC 5737).
+    ["a..b", /a\.\.b does not resolve.*--host/],
+    ["192.0.2.1", /192\.0\.2\.1 is not an address of this machine.*--host/],
+  ])("says what is wrong with the address %s, and what to do", async (host, says) => {
+    await expect(startTestGateway({ config: { host } })).rejects.toThrow(says);
+  });
+
   it("says which Node it needs", () => {
     expect(unsupported("v24.1.0", "linux", "x64")).toMatch(/needs Node 20 or 22.*v24\.1\.0.*Install Node 22/);
   });

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { cannotListen } from "../../gateway/cannot-listen.js";
 import { createPages, type PagesOptions } from "../../gateway/gateway-pages.js";
 import { errorResponse } from "../../gateway/transport-uws-answer.js";
 
@@ -25,7 +26,10 @@ export const serveHealth = async (
     });
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject).listen(address.port, address.host, resolve);
+    const refused = ({ code }: NodeJS.ErrnoException): void => {
+      reject(cannotListen(address, code));
+    };
+    server.once("error", refused).listen(address.port, address.host, resolve);
   });
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : address.port;

@@ -38,6 +38,17 @@ describe("the pages of a process without clients", () => {
     },
   );
 
+  it("say what keeps them from being served, and what to do", async () => {
+    const pages = {
+      readiness: () => Promise.resolve({ ready: true, problems: {} }),
+      isDraining: () => false,
+      metricsText: () => metricsText(),
+    };
+    const taken = { host: "127.0.0.1", port: Number(new URL(health.url).port) };
+    await expect(serveHealth(taken, pages)).rejects.toThrow(/in use.*--port/);
+    await expect(serveHealth({ host: "a..b", port: 0 }, pages)).rejects.toThrow(/does not resolve.*--host/);
+  });
+
   it.each([
     ["fails", () => Promise.reject(new Error("a defect"))],
     [
