@@ -8,12 +8,15 @@ import type { Closers } from "./engines.js";
 export type LogFacts = { readonly log: EventStoreDbLog };
 
 const name = "eventstore";
-const mend =
-  "Start EventStoreDB (or KurrentDB), and check PARLEY_EVENTSTORE_URL: host, port, tls=true or false, user and password (percent-encoded)";
+const mends = {
+  away: "Start EventStoreDB (or KurrentDB), and check PARLEY_EVENTSTORE_URL: host, port, tls=true or false, user and password (percent-encoded)",
+  refused:
+    "EventStoreDB is there and refuses us: check the user and password (percent-encoded) in PARLEY_EVENTSTORE_URL, that tls=false is not there (no password is sent then), and that the user may read $all and write streams",
+};
 
 /** Whether it answers, takes batches and can be read; its head and its epoch. */
 export const lookAtLog = ({ eventStoreUrl: url }: DistributedConfig, closers: Closers): Promise<Finding<LogFacts>> =>
-  probe(name, mend, async () => {
+  probe(name, mends, async () => {
     const log = openEventStoreDb({ url });
     closers.push(log.close);
     await log.ping();

@@ -10,15 +10,18 @@ import type { Closers } from "./engines.js";
 
 export type MongoFacts = { readonly db: Mongo["db"] };
 
-const mend =
-  "Start MongoDB, and check PARLEY_MONGODB_URL: hosts, replicaSet, user and password (percent-encoded), authSource";
+const mends = {
+  away: "Start MongoDB, and check PARLEY_MONGODB_URL: hosts, replicaSet, user and password (percent-encoded), authSource",
+  refused:
+    "MongoDB is there and refuses us: check the user, password (percent-encoded) and authSource in PARLEY_MONGODB_URL, and that the user has readWrite on the database",
+};
 
 /** Whether it answers and takes writes as Parley writes, what it is, and whether its keys are the master key's. */
 export const lookAtMongo = (
   { mongo, masterKey, home }: DistributedConfig,
   closers: Closers,
 ): Promise<Finding<MongoFacts>> =>
-  probe("mongodb", mend, async () => {
+  probe("mongodb", mends, async () => {
     const { db, close } = await openMongo(mongo);
     closers.push(close);
     const checks = await Promise.all([checkServer(db), checkWrites(db), checkMasterKey(db, masterKey)]);

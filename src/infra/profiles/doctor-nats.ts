@@ -8,12 +8,15 @@ import type { Closers } from "./engines.js";
 type Connection = Awaited<Nats["connection"]>;
 
 const name = "nats";
-const mend =
-  "Start nats-server, and check PARLEY_NATS_URL: hosts, user and password or token (percent-encoded), tls:// for TLS";
+const mends = {
+  away: "Start nats-server, and check PARLEY_NATS_URL: hosts, user and password or token (percent-encoded), tls:// for TLS",
+  refused:
+    "NATS is there and refuses us: check the user and password, or the token, in PARLEY_NATS_URL (percent-encoded), and that parley.> and _INBOX.> are allowed",
+};
 
 /** Whether it lets us in and answers, its largest message, and JetStream. */
 export const lookAtNats = ({ natsUrl: url }: DistributedConfig, closers: Closers): Promise<Finding<undefined>> =>
-  probe(name, mend, async () => {
+  probe(name, mends, async () => {
     const connection = await connect(url, closers);
     return { checks: [checkServer(connection), await checkJetStream(connection)] };
   });

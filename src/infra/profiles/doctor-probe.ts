@@ -8,20 +8,35 @@ export const probeMsMax = 5_000;
 /** Engines that are away do not answer a goodbye either. */
 const closeMsMax = 500;
 
+/** What to do about a server that does not answer, and about one that answers that it does not let us in. */
+export type Mends = { readonly away: string; readonly refused: string };
+
 /**
- * Looks at one engine for at most `probeMsMax`. Whatever keeps it from answering is wrong, with the mend given; what is
+ * Looks at one engine for at most `probeMsMax`. Whatever keeps it from answering is wrong, with the mend that fits; what is
  * late goes on in the background, which ends with the process. Never rejects.
  */
 export const probe = async <A>(
   name: string,
-  mend: string,
+  mends: Mends,
   look: () => Finding<A> | Promise<Finding<A>>,
 ): Promise<Finding<A>> => {
   try {
     return await within(Promise.resolve().then(look), probeMsMax);
   } catch (error) {
+    const mend = isRefusal(error) ? mends.refused : mends.away;
     return { checks: [{ name, state: "wrong", says: reasonOf(error), mend }] };
   }
+};
+
+/** In the words and codes of Redis, NATS, MongoDB, S3 and our adapter for EventStoreDB. */
+const refusals =
+  /\b(WRONGPASS|NOAUTH|NOPERM|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch)\b|(authorization|permissions)[ _]violation|authentication (failed|expired|timeout)|not authorized|requires authentication|refuses the user/i;
+
+/** Whether the server is there and does not take our user, password, token or keys. */
+const isRefusal = (error: unknown): boolean => {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  return refusals.test(`${code} ${error.message}`) || isRefusal(error.cause);
 };
 
 /** @throws Error when the work has no result in that time; it is not ended by that. */

@@ -18,7 +18,8 @@ export const lookAtProjections = async (
     const says = "not looked at: that needs the log and MongoDB";
     return { checks: names.map((name) => ({ name, state: "warning", says })) };
   }
-  return probe("views", "Look at the log and MongoDB, then ask again", async () => {
+  const mend = "Look at the log and MongoDB, then ask again";
+  return probe("views", { away: mend, refused: mend }, async () => {
     const { projections } = await readStanding(log.log, mongo.db, partitions);
     return { checks: projections.map(checkProjection) };
   });

@@ -7,13 +7,16 @@ import { readLeases, type Leases } from "./inspect-distributed.js";
 
 export type RedisFacts = { readonly leases: Leases };
 
-const mend =
-  "Start Redis, and check PARLEY_REDIS_URL: host, port, user and password (percent-encoded), rediss:// for TLS";
+const mends = {
+  away: "Start Redis, and check PARLEY_REDIS_URL: host, port, user and password (percent-encoded), rediss:// for TLS",
+  refused:
+    "Redis is there and refuses us: check the user and password in PARLEY_REDIS_URL (percent-encoded), and that the user may use keys parley:* and scripts",
+};
 const skewMsWarning = 2_000;
 
 /** Whether it answers, keeps and does not throw away what it is given, and has our time; who has leases. */
 export const lookAtRedis = (config: DistributedConfig, closers: Closers): Promise<Finding<RedisFacts>> =>
-  probe("redis", mend, async () => {
+  probe("redis", mends, async () => {
     const opened = await openRedis({ url: config.redisUrl, onProblem: () => undefined });
     closers.push(opened.close);
     await opened.ping();

@@ -5,8 +5,11 @@ import type { Check } from "./doctor-check.js";
 import { probe, type Finding } from "./doctor-probe.js";
 
 const name = "s3";
-const mend =
-  "Start the S3 server, and check PARLEY_S3_URL, PARLEY_S3_REGION, PARLEY_S3_ACCESS_KEY and PARLEY_S3_SECRET_KEY";
+const mends = {
+  away: "Start the S3 server, and check PARLEY_S3_URL, PARLEY_S3_REGION, PARLEY_S3_ACCESS_KEY and PARLEY_S3_SECRET_KEY",
+  refused:
+    "The S3 server is there and refuses us: check PARLEY_S3_ACCESS_KEY, PARLEY_S3_SECRET_KEY and PARLEY_S3_REGION, and what the keys may do with PARLEY_S3_BUCKET",
+};
 /** A request that has no answer by then has none. */
 const requestMsMax = 2_000;
 /** What is wrong is told all the same: somebody has named this server, and will rely on it. */
@@ -14,7 +17,7 @@ const unused = "nothing uses it yet, files are not served";
 
 /** Tries what Parley needs of it, in a bucket that is there: making one is for the start. */
 export const lookAtS3 = ({ s3 }: DistributedConfig): Promise<Finding<undefined>> =>
-  probe(name, mend, async () => {
+  probe(name, mends, async () => {
     if (s3 === undefined) return { checks: [{ name, state: "ok", says: `not configured (PARLEY_S3_URL); ${unused}` }] };
     const options = { ...s3, requestMsMax };
     if (!(await connectS3(s3.url, options).bucketExists(s3.bucket))) {
