@@ -1,10 +1,11 @@
 import { Command, Option } from "commander";
 import { stopMsMax, type App } from "../infra/profiles/app.js";
-import { readDistributedConfig } from "../infra/profiles/config-distributed.js";
+import { distributedVariablesHelp, readDistributedConfig } from "../infra/profiles/config-distributed.js";
 import { BadConfig, readConfig, type Flags } from "../infra/profiles/config.js";
 import { startDistributed } from "../infra/profiles/distributed.js";
 import { startEmbedded } from "../infra/profiles/embedded.js";
 import { fail, stopped } from "./failure.js";
+import { version } from "./version.js";
 
 type Options = Flags & {
   readonly json?: boolean;
@@ -55,6 +56,10 @@ taken beside those of the shared secret.
 PARLEY_EVENTSTORE_TOKEN: what EventStoreDB's clients need, as the password of any user; without it the port is for
 loopback only. PARLEY_EVENTSTORE_TLS_KEY, PARLEY_EVENTSTORE_TLS_CERT: PEM files; without them the port speaks plaintext,
 over which EventStoreDB's JavaScript client sends no password.
+
+Variables of the distributed profile, the same in every process but for the role (docs/OPERATIONS.md says more):
+${distributedVariablesHelp()}
+
 SIGTERM or SIGINT end it cleanly: clients are told to reconnect, everything acknowledged is on disk anyway.
 Exit code: 0 it was told to stop, 1 it cannot start or cannot go on, 2 wrong usage or settings.`,
   )
@@ -86,14 +91,18 @@ const starterOf = (profile: Options["profile"], role: string | undefined, flags:
     if (role !== undefined) throw new BadConfig(["--role is of the distributed profile; add --profile distributed"]);
     const config = readConfig(flags, process.env);
     return async () => {
-      const app = await startEmbedded(config);
+      const app = await startEmbedded(config, version);
       return { app, said: welcome(app, config.dataDir), where: config.dataDir };
     };
   }
   const config = readDistributedConfig(role === undefined ? flags : { ...flags, role }, process.env);
   return async () => {
-    const app = await startDistributed(config);
-    return { app, said: `Parley (${config.role}, ${config.processId}) listens on ${app.url}\n`, where: "the engines" };
+    const app = await startDistributed(config, version);
+    return {
+      app,
+      said: `Parley ${version} (${config.role}, ${config.processId}) listens on ${app.url}\n`,
+      where: "the engines",
+    };
   };
 };
 
@@ -115,7 +124,7 @@ const onSignals = (quiet: boolean): Promise<void> =>
 const welcome = (
   { url, eventStoreUrl }: App,
   dataDir: string,
-): string => `Parley listens on ${url}, its data are in ${dataDir}.${
+): string => `Parley ${version} listens on ${url}, its data are in ${dataDir}.${
   eventStoreUrl === undefined ? "" : `\nEventStoreDB's clients read its log at ${eventStoreUrl}`
 }
 

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,9 +10,67 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { run } from "./run.js";
 
+const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta.url));
+/** A server that runs as long as it is asked. */
+const served = async <A>(args: readonly string[], ask: (line: string) => Promise<A>) => {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PARLEY_")));
+  const child = spawn(process.execPath, [parley, "serve", "--port", "0", ...args], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const closed = once(child, "close");
+  const lines = createInterface(child.stdout);
+  const answers = async () => {
+    const [line] = (await once(lines, "line")) as [string];
+    return { line, asked: await ask(line) };
+  };
+  try {
+    const answered = await answers();
+    child.kill("SIGTERM");
+    await closed;
+    return { ...answered, stderr };
+  } finally {
+    child.kill("SIGKILL");
+  }
+};
+
 const dir = mkdtempSync(join(tmpdir(), "parley-serve-"));
 afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
+});
+
+it("names in its help every variable that docs/OPERATIONS.md has, and no other", async () => {
+  const { stdout } = await run(["serve", "--help"]);
+  const operations = readFileSync("docs/OPERATIONS.md", "utf8");
+  const documented = [...operations.matchAll(/^\| `(PARLEY_\w+)` \|/gm)].map(([, name]) => name);
+  expect([...new Set(stdout.match(/\bPARLEY_\w+/g))].toSorted()).toEqual(documented.toSorted());
+  expect(stdout).toMatch(/PARLEY_PARTITIONS +a whole number from 1 to 256; default 8\n/);
+  expect(stdout).toMatch(/PARLEY_MASTER_KEY +32 bytes .*; needed\n/);
+});
+
+it("tells which version runs, in its greeting, its log and on its pages; the line of --json stays as it is", async () => {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  const data = mkdtempSync(join(dir, "version-"));
+  const human = await served(["--data", data], async (line) => {
+    const url = /http:\S+?(?=,)/.exec(line)?.[0] ?? "";
+    const [health, metrics] = await Promise.all(["/healthz", "/metrics"].map((path) => fetch(url + path)));
+    return { health: await health?.json(), metrics: await metrics?.text() };
+  });
+  expect(human.line).toMatch(new RegExp(`^Parley ${version} listens on http://127\\.0\\.0\\.1:\\d+, `));
+  expect(human.asked.health).toEqual({ status: "ok", version });
+  expect(human.asked.metrics).toContain(`parley_build_info{version="${version}"} 1\n`);
+  expect(JSON.parse(human.stderr.split("\n").find((text) => text.includes("Parley starts")) ?? "{}")).toMatchObject({
+    msg: "Parley starts",
+    version,
+    data,
+  });
+  const machine = await served(["--data", data, "--json"], () => Promise.resolve());
+  expect(JSON.parse(machine.line)).toEqual({
+    event: "listening",
+    url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string,
+  });
 });
 
 describe("parley serve --profile distributed", () => {

@@ -97,6 +97,17 @@ export const distributedVariables: readonly string[] = [
 ];
 
 type Variable = keyof typeof variables;
+
+/** For people: each variable with what it must be and its default, by the list that reads them. */
+export const distributedVariablesHelp = (): string =>
+  Object.entries(variables)
+    .map(([name, variable]: readonly [string, { readonly codec: t.Type<string>; readonly otherwise?: string }]) => {
+      const { codec, otherwise } = variable;
+      const rule = otherwise === undefined ? "; needed" : otherwise === "" ? "" : `; default ${otherwise}`;
+      return `  ${name.padEnd(27)}${codec.name}${rule}`;
+    })
+    .join("\n");
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Clients get it in signed URLs: nothing secret may be in it, and a path would not be signed. */
