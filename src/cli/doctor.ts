@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { Check } from "../infra/profiles/doctor-check.js";
+import { counted, type Check } from "../infra/profiles/doctor-check.js";
 import { diagnoseDistributed } from "../infra/profiles/doctor-distributed.js";
 import { diagnose } from "../infra/profiles/doctor.js";
 import { fail } from "./failure.js";
@@ -65,5 +65,7 @@ const tell = (checks: readonly Check[]): void => {
     if (mend !== undefined) say(`${" ".repeat(11 + width)}${paint("cyan", `→ ${harmless(mend)}`)}`);
   }
   const count = (state: Check["state"]): number => checks.filter((check) => check.state === state).length;
-  say(`\n${count("wrong") === 0 ? "Nothing is wrong" : `${count("wrong")} wrong`}, ${count("warning")} warnings.`);
+  say(
+    `\n${count("wrong") === 0 ? "Nothing is wrong" : `${count("wrong")} wrong`}, ${counted(count("warning"), "warning")}.`,
+  );
 };

@@ -1,6 +1,6 @@
 import { BadConfig, type Flags } from "./config.js";
 import { readDistributedConfig, type DistributedConfig } from "./config-distributed.js";
-import type { Check } from "./doctor-check.js";
+import { counted, type Check } from "./doctor-check.js";
 import { lookAtLog } from "./doctor-eventstore.js";
 import { lookAtMongo } from "./doctor-mongodb.js";
 import { lookAtNats } from "./doctor-nats.js";
@@ -56,7 +56,7 @@ const problemOf = (says: string): Check => {
 
 const configurationOf = (config: DistributedConfig): readonly Check[] => {
   const { host, port, home, partitions, seal, mongo } = config;
-  const says = `valid: listens on ${host}:${port}, cell ${home}, database ${mongo.database}, ${partitions} partitions`;
+  const says = `valid: listens on ${host}:${port}, cell ${home}, database ${mongo.database}, ${counted(partitions, "partition")}`;
   return [checkSealing(says, seal)];
 };
 

@@ -1,7 +1,7 @@
 import { natsBusLimits } from "../bus/nats-limits.js";
 import { openNats, type Nats } from "../nats.js";
 import type { DistributedConfig } from "./config-distributed.js";
-import { reasonOf, type Check } from "./doctor-check.js";
+import { counted, reasonOf, type Check } from "./doctor-check.js";
 import { probe, type Finding } from "./doctor-probe.js";
 import type { Closers } from "./engines.js";
 
@@ -45,7 +45,7 @@ const checkJetStream = async (connection: Connection): Promise<Check> => {
   try {
     const manager = await connection.jetstreamManager({ timeout: answerMs });
     const { streams } = await manager.getAccountInfo();
-    return { name: "jetstream", state: "ok", says: `it is on, ${streams} streams; nothing uses it yet` };
+    return { name: "jetstream", state: "ok", says: `it is on, ${counted(streams, "stream")}; nothing uses it yet` };
   } catch (error) {
     return { name: "jetstream", state: "ok", says: `it cannot be used (${reasonOf(error)}), and nothing uses it yet` };
   }

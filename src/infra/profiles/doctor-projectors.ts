@@ -1,5 +1,5 @@
 import type { DistributedConfig } from "./config-distributed.js";
-import type { Check } from "./doctor-check.js";
+import { counted, type Check } from "./doctor-check.js";
 import type { LogFacts } from "./doctor-eventstore.js";
 import type { MongoFacts } from "./doctor-mongodb.js";
 import { probe, type Finding } from "./doctor-probe.js";
@@ -30,7 +30,7 @@ const checkProjection = ({ name, position, head, lag, epoch, problem }: Distribu
   if (epoch === null && lag === 0) return { name, state: "ok", says: "nobody has begun, and the log is empty" };
   if (epoch === null) return { name, state: "warning", says: "not every partition has been begun", ...start };
   const far = lag >= lagEventsMax;
-  const says = `at ${position} of ${head}, ${far ? `${lagEventsMax} or more` : lag} events behind, same epoch`;
+  const says = `at ${position} of ${head}, ${far ? `${lagEventsMax} or more events` : counted(lag, "event")} behind, same epoch`;
   if (!far) return { name, state: "ok", says };
   const watch =
     "Watch them with parley projections status --profile distributed; if they stand still, the projectors' logs say why";

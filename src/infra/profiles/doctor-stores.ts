@@ -5,7 +5,7 @@ import { openingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { NewerFormat, NotReadableHere } from "../sqlite-file.js";
 import { filesOf, missingLogOf } from "./data-directory.js";
-import { reasonOf, type Check } from "./doctor-check.js";
+import { counted, reasonOf, type Check } from "./doctor-check.js";
 import { openKeysOf, openLogOf } from "./inspect.js";
 import { buildAgain, projectionStatuses, ViewsDamaged } from "./inspect-projections.js";
 import { isSealedMessage } from "./log-inspection.js";
@@ -94,8 +94,9 @@ const keysMend = "Restore keys.db from a backup of the same time as the log: wit
 const keysCheck = (found: { readonly keys: number; readonly sealed: number; readonly opened: number }): Check => {
   const name = "keys";
   const { keys, sealed, opened } = found;
-  if (sealed === 0) return { name, state: "ok", says: `${keys} keys; no sealed content among the newest events` };
-  const says = `${keys} keys; ${opened} of ${sealed} of the newest sealed contents open`;
+  if (sealed === 0)
+    return { name, state: "ok", says: `${counted(keys, "key")}; no sealed content among the newest events` };
+  const says = `${counted(keys, "key")}; ${opened} of ${sealed} of the newest sealed contents open`;
   if (opened === sealed) return { name, state: "ok", says };
   if (opened === 0) return { name, state: "wrong", says, mend: keysMend };
   return { name, state: "warning", says, mend: "In order if their users were erased; else restore keys.db" };
