@@ -15,6 +15,7 @@ const reasonOf = (host: string, code: string | undefined): string => {
       return `the port is in use. ${otherPort}`;
     case "EACCES":
       return `this user may not listen there. Choose another port with --port (PARLEY_PORT), from 1024 on.`;
+    case undefined:
     default:
       return (
         `the port is in use or the address is not this machine's${code === undefined ? "" : ` (${code})`}. ` +

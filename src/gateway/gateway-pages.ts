@@ -2,6 +2,7 @@ import type { Application, HttpRequest, HttpResponse } from "./ports.js";
 import { errorResponse } from "./transport-uws-answer.js";
 
 export type PagesOptions = {
+  readonly version: string;
   readonly readiness: Application["readiness"];
   readonly isDraining: () => boolean;
   /** In bounded time. */
@@ -14,7 +15,7 @@ export const createPages = (options: PagesOptions): ((request: HttpRequest) => P
   const metricsText = inFlight(options.metricsText);
   const pages: Readonly<Record<string, () => Promise<HttpResponse> | HttpResponse>> = {
     "/": () => plainText(welcome),
-    "/healthz": () => json(200, { status: "ok" }),
+    "/healthz": () => json(200, { status: "ok", version: options.version }),
     "/readyz": () => readyz(options),
     "/metrics": async () => plainText(await metricsText(), "text/plain; version=0.0.4; charset=utf-8"),
     "/ws": () => errorResponse(404, "NOT_FOUND", "This is where WebSocket connects: ask with an Upgrade header."),
@@ -79,7 +80,7 @@ const welcome = `This is Parley, a self-hosted chat backend.
 
   /ws        WebSocket, with a token (parley token --user alice --device phone)
   /api/v1    REST, e.g. /api/v1/me and /api/v1/conversations
-  /healthz   whether the process lives
+  /healthz   whether the process lives, and its version
   /readyz    whether it can serve, and what is missing
   /metrics   Prometheus
 

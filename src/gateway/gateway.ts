@@ -47,6 +47,8 @@ export type Dispatching = {
 
 export type GatewayDependencies = {
   readonly config: GatewayConfig;
+  /** Of the package that runs, for `/healthz`. */
+  readonly version: string;
   readonly app: Pick<Application, "readiness">;
   readonly authenticate: UpgradeAuthenticator;
   readonly dispatcher: Dispatching;
@@ -114,6 +116,7 @@ export const startGateway = async (dependencies: GatewayDependencies): Promise<G
   const transport = await startTransport({
     ...transportOptions(dependencies),
     http: createPages({
+      version: dependencies.version,
       readiness: app.readiness,
       isDraining: () => draining !== undefined,
       rest,

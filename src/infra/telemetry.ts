@@ -4,6 +4,8 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import { closeCodes, type GatewayMetrics, type Logger } from "../gateway/ports.js";
 
 export type Telemetry = {
+  /** Of the package that runs. */
+  readonly version: string;
   readonly metrics: GatewayMetrics;
   /** Prometheus' text format, read at this moment. */
   readonly metricsText: () => Promise<string>;
@@ -33,14 +35,21 @@ export type ProjectionFigures = { readonly name: string; readonly position: numb
 
 /**
  * The hot path adds to plain numbers; they become Prometheus' when somebody scrapes. Its own registry: two gateways in
- * one process, as in tests, do not share figures.
+ * one process, as in tests, do not share figures. `version`: what /healthz and `parley_build_info` say.
  */
-export const createTelemetry = (): Telemetry => {
+export const createTelemetry = (version: string): Telemetry => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: "parley_build_info",
+    help: "1; its label is the version that runs.",
+    labelNames: ["version"],
+    registers: [registry],
+  }).set({ version }, 1);
   const metrics = gatewayMetrics(registry);
   const observe = sourceGauges(registry);
   return {
+    version,
     metrics,
     observe,
     metricsText: () => registry.metrics(),

@@ -34,7 +34,7 @@ export type TestOptions = {
 export const startTestGateway = async (options: TestOptions = {}): Promise<TestGateway> => {
   const secret = randomBytes(32);
   const hub = createHub();
-  const telemetry = createTelemetry();
+  const telemetry = createTelemetry("1.2.3-test");
   const log: string[] = [];
   const told: string[] = [];
   const gateway = await startGateway({
@@ -46,6 +46,7 @@ export const startTestGateway = async (options: TestOptions = {}): Promise<TestG
       maxFrameBytes: 64 * 1024,
       ...options.config,
     },
+    version: telemetry.version,
     app: { readiness: options.readiness ?? (() => Promise.resolve({ ready: true, problems: {} })) },
     authenticate: options.authenticate ?? createJwtAuthenticator({ secret }).check,
     dispatcher: { ...echoDispatcher(told), ...options.dispatcher },

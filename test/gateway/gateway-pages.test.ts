@@ -15,6 +15,7 @@ describe("/metrics", () => {
     const readings: ((text: string) => void)[] = [];
     const pages = createPages({
       readiness: () => Promise.resolve({ ready: true, problems: {} }),
+      version: "1.2.3-test",
       isDraining: () => false,
       metricsText: () => new Promise((resolve) => readings.push(resolve)),
       rest: () => Promise.reject(new Error("not asked")),

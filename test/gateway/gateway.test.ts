@@ -13,11 +13,13 @@ describe("pages", () => {
     server = await startTestGateway({
       readiness: () => Promise.resolve({ ready: false, problems: { log: "on fire" } }),
     });
-    expect(await (await ask("/healthz")).json()).toEqual({ status: "ok" });
+    expect(await (await ask("/healthz")).json()).toEqual({ status: "ok", version: "1.2.3-test" });
     expect(await (await ask("/")).text()).toContain("/api/v1");
     const metrics = await ask("/metrics");
     expect(metrics.headers.get("content-type")).toContain("text/plain");
-    expect(await metrics.text()).toContain("parley_connections 0");
+    const figures = await metrics.text();
+    for (const line of ["parley_connections 0", 'parley_build_info{version="1.2.3-test"} 1'])
+      expect(figures).toContain(line);
     const readyz = await ask("/readyz");
     expect(readyz.status).toBe(503);
     expect(await readyz.json()).toEqual({ ready: false, problems: { log: "on fire" } });

@@ -3,8 +3,9 @@ import { createLogger, createTelemetry } from "../../src/infra/telemetry.js";
 
 describe("metrics", () => {
   it("name every figure from the start", async () => {
-    const text = await createTelemetry().metricsText();
+    const text = await createTelemetry("1.2.3-test").metricsText();
     for (const name of [
+      'parley_build_info{version="1.2.3-test"} 1',
       "parley_connections 0",
       "parley_connections_total 0",
       "parley_reconnects_total 0",
@@ -20,7 +21,7 @@ describe("metrics", () => {
   });
 
   it("count what happened, however often they are read", async () => {
-    const { metrics, metricsText } = createTelemetry();
+    const { metrics, metricsText } = createTelemetry("1.2.3-test");
     metrics.connectionOpened();
     metrics.connectionOpened();
     metrics.reconnected();
@@ -58,7 +59,7 @@ describe("metrics", () => {
   });
 
   it("do not grow with names that clients make up", async () => {
-    const { metrics, metricsText } = createTelemetry();
+    const { metrics, metricsText } = createTelemetry("1.2.3-test");
     for (let index = 0; index < 10_000; index++) metrics.request(`made.up.${index}`, "x");
     const text = await metricsText();
     expect(text.match(/^parley_requests_total\{/gm)?.length).toBeLessThanOrEqual(501);
@@ -66,7 +67,7 @@ describe("metrics", () => {
   });
 
   it("read the log and the projections when asked", async () => {
-    const { observe, metricsText } = createTelemetry();
+    const { observe, metricsText } = createTelemetry("1.2.3-test");
     let head = 10;
     observe({
       logQueueDepth: () => 3,

@@ -17,7 +17,7 @@ import { warnOfStrayVariables } from "./stray-variables.js";
  *
  * @throws whatever keeps a part from opening, with the engine's name; what was opened is closed again.
  */
-export const startDistributed = async (config: DistributedConfig): Promise<App> => {
+export const startDistributed = async (config: DistributedConfig, version: string): Promise<App> => {
   const closers: Closers = [];
   const closeAll = async (): Promise<void> => {
     const until = performance.now() + closeMsMax;
@@ -25,7 +25,7 @@ export const startDistributed = async (config: DistributedConfig): Promise<App> 
       await inTime(Promise.resolve(close()), Math.max(closeMsMin, until - performance.now()), () => undefined);
   };
   try {
-    const url = await open(config, closers);
+    const url = await open(config, version, closers);
     let stopping: Promise<void> | undefined;
     // Engines that are away come back; there is nothing here that cannot go on.
     return { url, stop: () => (stopping ??= closeAll()), failed: new Promise(() => undefined) };
@@ -41,10 +41,11 @@ export const startDistributed = async (config: DistributedConfig): Promise<App> 
  */
 const closeMsMin = 250;
 
-const open = async (config: DistributedConfig, closers: Closers): Promise<string> => {
+const open = async (config: DistributedConfig, version: string, closers: Closers): Promise<string> => {
   const logger = createLogger(config.logLevel);
+  logger.info({ version, role: config.role, processId: config.processId }, "Parley starts");
   warnOfStrayVariables("distributed", logger);
-  const telemetry = createTelemetry();
+  const telemetry = createTelemetry(version);
   const problem = createProblems(logger, telemetry);
   const engines = await openEngines(
     config,
@@ -70,6 +71,7 @@ const open = async (config: DistributedConfig, closers: Closers): Promise<string
       // Nothing is accepted here: projecting is all that could be ready.
       return { ready: false, problems: { ...problems, projector: stopped } };
     },
+    version,
     isDraining: () => false,
     metricsText: telemetry.metricsText,
   });

@@ -39,13 +39,13 @@ import { warnOfStrayVariables } from "./stray-variables.js";
  *
  * @throws DirectoryInUse, LogError and whatever keeps a part from opening; what was opened is closed again.
  */
-export const startEmbedded = async (config: Config): Promise<App> => {
+export const startEmbedded = async (config: Config, version: string): Promise<App> => {
   const closers: (() => void | Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
   };
   try {
-    return await open(config, closers, closeAll);
+    return await open(config, version, closers, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
@@ -54,10 +54,11 @@ export const startEmbedded = async (config: Config): Promise<App> => {
 
 const open = async (
   config: Config,
+  version: string,
   closers: (() => void | Promise<void>)[],
   closeAll: () => Promise<void>,
 ): Promise<App> => {
-  const { logger, stores, telemetry } = await openStores(config, closers);
+  const { logger, stores, telemetry } = await openStores(config, version, closers);
   const { log, keys, views, snapshots, epoch, secret } = stores;
 
   const sealing = goneWhenDamaged(sealingWith(keys, stores.incarnation), damagedContent(logger, telemetry));
@@ -168,8 +169,9 @@ const startWriting = (
   return createCommands({ log, sealing, ids, home, lookUp, membersMax, snapshots, onSnapshotFailure });
 };
 
-const openStores = async (config: Config, closers: (() => void | Promise<void>)[]) => {
+const openStores = async (config: Config, version: string, closers: (() => void | Promise<void>)[]) => {
   const logger = createLogger(config.logLevel);
+  logger.info({ version, data: config.dataDir }, "Parley starts");
   const files = filesOf(config.dataDir);
   closers.push(lockDirectory(config.dataDir).release);
   warnOfStrayVariables("embedded", logger);
@@ -198,7 +200,7 @@ const openStores = async (config: Config, closers: (() => void | Promise<void>)[
   wakeViews(log, views, logger);
   const snapshots = openSqliteSnapshots(files.snapshots);
   closers.push(snapshots.close);
-  const telemetry = createTelemetry();
+  const telemetry = createTelemetry(version);
   telemetry.observe({
     logQueueDepth: () => log.stats().queueDepth,
     logHead: () => log.stats().head,

@@ -32,7 +32,7 @@ export type ServingWith = {
 export const serveClients = (deps: ServingWith): Promise<Gateway> => {
   const { config, app, hub, registration, secret, telemetry, logger, shared } = deps;
   const { authenticate, check } = createAuthenticator({ secret, ...jwksOf(config, logger) });
-  const { metrics, metricsText } = telemetry;
+  const { metrics, metricsText, version } = telemetry;
   const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
   const { messagesPerMinute } = config;
   const messageRate = messagesPerMinute > 0 ? createMessageRate(deps.limiter, messagesPerMinute) : undefined;
@@ -45,6 +45,7 @@ export const serveClients = (deps: ServingWith): Promise<Gateway> => {
   });
   return startGateway({
     config: { ...config, heartbeatIntervalMs, maxFrameBytes: sizes.maxFrameBytes },
+    version,
     app,
     authenticate: check,
     dispatcher,

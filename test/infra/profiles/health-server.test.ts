@@ -10,6 +10,7 @@ beforeEach(async () => {
     { host: "127.0.0.1", port: 0 },
     {
       readiness: () => Promise.resolve({ ready: true, problems: {} }),
+      version: "1.2.3-test",
       isDraining: () => false,
       metricsText: () => metricsText(),
     },
@@ -38,9 +39,14 @@ describe("the pages of a process without clients", () => {
     },
   );
 
+  it("say which version runs", async () => {
+    expect(await ask("/healthz")).toContain('"version":"1.2.3-test"');
+  });
+
   it("say what keeps them from being served, and what to do", async () => {
     const pages = {
       readiness: () => Promise.resolve({ ready: true, problems: {} }),
+      version: "1.2.3-test",
       isDraining: () => false,
       metricsText: () => metricsText(),
     };
