@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import { counted, type Check } from "../infra/profiles/doctor-check.js";
-import { diagnoseDistributed } from "../infra/profiles/doctor-distributed.js";
 import { diagnose } from "../infra/profiles/doctor.js";
 import { fail } from "./failure.js";
 import { exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
@@ -40,6 +39,7 @@ const ofDirectory = async ({ json, data }: ProfileOptions): Promise<void> => {
 
 const ofEngines = async (options: ProfileOptions): Promise<void> => {
   refuseData(options);
+  const { diagnoseDistributed } = await import("../infra/profiles/doctor-distributed.js");
   const diagnosis = await diagnoseDistributed({}, process.env);
   if (options.json) sayJson(diagnosis);
   else {

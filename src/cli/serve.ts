@@ -2,8 +2,6 @@ import { Command, Option } from "commander";
 import { stopMsMax, type App } from "../infra/profiles/app.js";
 import { distributedVariablesHelp, readDistributedConfig } from "../infra/profiles/config-distributed.js";
 import { BadConfig, readConfig, type Flags } from "../infra/profiles/config.js";
-import { startDistributed } from "../infra/profiles/distributed.js";
-import { startEmbedded } from "../infra/profiles/embedded.js";
 import { fail, stopped } from "./failure.js";
 import { version } from "./version.js";
 
@@ -91,12 +89,15 @@ const starterOf = (profile: Options["profile"], role: string | undefined, flags:
     if (role !== undefined) throw new BadConfig(["--role is of the distributed profile; add --profile distributed"]);
     const config = readConfig(flags, process.env);
     return async () => {
+      const { startEmbedded } = await import("../infra/profiles/embedded.js");
       const app = await startEmbedded(config, version);
       return { app, said: welcome(app, config.dataDir), where: config.dataDir };
     };
   }
   const config = readDistributedConfig(role === undefined ? flags : { ...flags, role }, process.env);
   return async () => {
+    // Loaded when they are wanted: the drivers of all engines take most of a command's second.
+    const { startDistributed } = await import("../infra/profiles/distributed.js");
     const app = await startDistributed(config, version);
     return {
       app,

@@ -87,7 +87,7 @@ describe("parley doctor", () => {
     expect(notOne).toMatchObject({ code: 1, wrong: ["data directory"] });
     expect(notOne.diagnosis.checks.map(({ says }) => says).join()).toContain("it is not a directory");
     expect(await doctor(copy, { PARLEY_TOKEN_SECRET: "short" })).toMatchObject({
-      wrong: ["configuration", "token secret", "file modes"],
+      wrong: ["token secret", "file modes"],
     });
   });
 

@@ -5,7 +5,6 @@ import { makeDirectories } from "../make-directories.js";
 
 /** HMAC-SHA256 is as strong as its key: a shorter one can be guessed. Whoever uses one is warned, not locked out. */
 export const secretBytesAdvised = 32;
-export const secretBytesMin = 16;
 const secretBytesMade = 32;
 
 /**
@@ -17,7 +16,7 @@ export const loadOrCreateSecret = async (
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Buffer> => {
   const given = environment.PARLEY_TOKEN_SECRET;
-  if (given !== undefined) return longEnough(checked(Buffer.from(given), "PARLEY_TOKEN_SECRET"));
+  if (given !== undefined) return checked(Buffer.from(given), "PARLEY_TOKEN_SECRET");
   const path = join(dir, "token.secret");
   return checked(withoutNewline((await readIfThere(path)) ?? (await create(dir, path))), path);
 };
@@ -25,14 +24,6 @@ export const loadOrCreateSecret = async (
 const checked = (secret: Buffer, source: string): Buffer => {
   if (secret.length > 0) return secret;
   throw new Error(`The token secret in ${source} is empty. Make one with: openssl rand -base64 32`);
-};
-
-/** Of a file the server warns: whoever made it so may not be locked out by an upgrade. */
-const longEnough = (secret: Buffer): Buffer => {
-  if (secret.length >= secretBytesMin) return secret;
-  throw new Error(
-    `PARLEY_TOKEN_SECRET has ${secret.length} bytes; it must have at least ${secretBytesMin}. Make one with: openssl rand -base64 48`,
-  );
 };
 
 const withoutNewline = (bytes: Buffer): Buffer => {

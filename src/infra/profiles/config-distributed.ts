@@ -183,8 +183,7 @@ export const readDistributedConfig = (
 
 const readCommon = (flags: Flags, environment: Environment, problems: string[]): Config | undefined => {
   try {
-    // The secret is needed here, and checked with what else is.
-    return readConfig({ ...flags, eventstorePort: "off" }, { ...environment, PARLEY_TOKEN_SECRET: undefined });
+    return readConfig({ ...flags, eventstorePort: "off" }, environment);
   } catch (error) {
     if (!(error instanceof BadConfig)) throw error;
     problems.push(...error.problems);

@@ -1,7 +1,6 @@
 import { E, t } from "../../domain/kernel/fp.js";
 import { userIdCodec } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
-import { secretBytesMin } from "../auth/secret.js";
 import { isLoopback } from "../loopback.js";
 import type { LogLevel } from "../telemetry.js";
 
@@ -154,11 +153,6 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
   );
   const jwks = readJwks(environment, problems);
   const allowedOrigins = readOrigins(environment, problems);
-  const { PARLEY_TOKEN_SECRET: secret } = environment;
-  if (secret !== undefined && Buffer.byteLength(secret) < secretBytesMin)
-    problems.push(
-      `PARLEY_TOKEN_SECRET must be at least ${secretBytesMin} bytes (make them with: openssl rand -base64 48)`,
-    );
   if (
     !host ||
     port === undefined ||

@@ -13,7 +13,7 @@ import { createTyping } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
 import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
 import { createLocalBus } from "../bus/local.js";
-import { startFacade, type Facade } from "../event-log/facade.js";
+import type { Facade } from "../event-log/facade.js";
 import { openSqliteLog, type SqliteLog } from "../event-log/sqlite.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../key-store/sqlite.js";
 import { isLoopback } from "../loopback.js";
@@ -146,6 +146,7 @@ const serveLog = async ({ eventStorePort }: Config, log: SqliteLog, logger: Logg
     );
   const pem = tls && { key: await readFile(tls.keyFile, "utf8"), cert: await readFile(tls.certFile, "utf8") };
   const served = { ...log, ...log.patient };
+  const { startFacade } = await import("../event-log/facade.js");
   return startFacade({ ...options, ...(pem === undefined ? {} : { tls: pem }), log: served, onProblem });
 };
 

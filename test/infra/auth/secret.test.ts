@@ -48,8 +48,6 @@ it("is refused when it is empty or cannot be read, with a reason", async () => {
   await writeFile(join(dir, "token.secret"), "\n");
   await expect(loadOrCreateSecret(dir, {})).rejects.toThrow(/token\.secret is empty/);
   await expect(loadOrCreateSecret(dir, { PARLEY_TOKEN_SECRET: "" })).rejects.toThrow(/PARLEY_TOKEN_SECRET is empty/);
-  const short = { PARLEY_TOKEN_SECRET: "fifteen bytes !" };
-  await expect(loadOrCreateSecret(dir, short)).rejects.toThrow(/has 15 bytes; it must have at least 16/);
   await expect(loadOrCreateSecret(join(dir, "token.secret"), {})).rejects.toThrow(/ENOTDIR/);
 });
 

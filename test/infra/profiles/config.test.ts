@@ -88,12 +88,6 @@ it.each(["PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"])("%s is refused without PAR
   expect(problemsOf({ [variable]: "a", PARLEY_JWKS_URL: "https://keys.example" })).toEqual([]);
 });
 
-it("PARLEY_TOKEN_SECRET is refused below 16 bytes, without being told", () => {
-  const problems = problemsOf({ PARLEY_TOKEN_SECRET: "hidden-15-chars" });
-  expect(problems).toEqual([expect.stringMatching(/^PARLEY_TOKEN_SECRET must be at least 16 bytes/)]);
-  expect(problems.join()).not.toContain("hidden");
-});
-
 it("variables that change nothing are found: misspelt ones and those of the other profile", () => {
   const environment = {
     ...{ PARLEY_PORT: "1", PARLEY_HEARTBEET: "2", PARLEY_NATS_URL: "nats://h:1", PARLEY_REDIS_URL: "", PATH: "/bin" },

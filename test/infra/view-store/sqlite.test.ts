@@ -159,7 +159,7 @@ describe("the views of a log", () => {
     const store = await open();
     const position = await conversation(1);
     expect(await store.awaitCaughtUp(position, 5_000)).toBe(true);
-    await expect(open("e2")).rejects.toThrow(`Delete ${files.path}`);
+    await expect(open("e2")).rejects.toThrow(`delete ${files.path}`);
     const core = coreStore(files.path);
     await core.apply([], { position: position + 100, epoch: "e1" });
     core.close();
