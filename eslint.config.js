@@ -1,5 +1,21 @@
 import tseslint from "typescript-eslint";
 
+const noTime =
+  "A test waits for a position, an answer or a sentinel, never for time. `eventually` (test/kit/device.ts) waits for a state, `settled` (test/kit/turns.ts) for all that needs no more than promises; to prove an absence wait for what would come after it.";
+const timers = ["setTimeout", "setInterval", "setImmediate"];
+
+/** Tests that may use timers, since time is what they are about: none of them proves an absence by it. */
+const filesThatUseTime = [
+  // Kits: they wait for a state that nobody announces, and play servers and slow networks.
+  "test/kit/**",
+  "test/**/*-kit.ts",
+  // Load that goes on while servers are killed and paused at seeded moments, and engines that stay away for so long.
+  "test/crash/{crash.test,outstanding.test,load}.ts",
+  "test/stack/{faults.test,faults-jobs,rolling-restart.test}.ts",
+  // A subscriber that needs five milliseconds a batch, so that 20,000 events wait for it in another process.
+  "test/stack/eventstoredb-faults.test.ts",
+];
+
 export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "data/", "coverage/"] },
   {
@@ -18,6 +34,29 @@ export default tseslint.config(
       "@typescript-eslint/consistent-type-definitions": ["error", "type"],
       eqeqeq: "error",
       "no-console": "error",
+    },
+  },
+  {
+    files: ["test/**"],
+    ignores: filesThatUseTime,
+    rules: {
+      "no-restricted-globals": ["error", ...timers.map((name) => ({ name, message: noTime }))],
+      "no-restricted-imports": [
+        "error",
+        {
+          paths: ["timers", "timers/promises", "node:timers", "node:timers/promises"].map((name) => ({
+            name,
+            message: noTime,
+          })),
+        },
+      ],
+      "no-restricted-syntax": [
+        "error",
+        // `globalThis.setTimeout`, `Atomics.wait`, and a helper of another file that only waits.
+        { selector: `MemberExpression[property.name=/^(${timers.join("|")})$/]`, message: noTime },
+        { selector: "MemberExpression[object.name='Atomics'][property.name=/^wait/]", message: noTime },
+        { selector: "ImportSpecifier[imported.name=/^(sleep|delay|pause)(Ms)?$/]", message: noTime },
+      ],
     },
   },
   {

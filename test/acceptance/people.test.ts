@@ -5,8 +5,9 @@ import { caller, outcomeOf, text, connecting, wireDevice, type Payload, type Wir
 /** At the upgrade or right after it; PROTOCOL §3 and §6 leave both open. */
 const refused = [401, 4401];
 
-/** `iat` counts whole seconds: only a token of a later second is newer than a removal. Timers may be early by a little. */
-const aLaterSecond = () => new Promise((resolve) => setTimeout(resolve, 1_020 - (Date.now() % 1_000)));
+/** `iat` counts whole seconds: only a token of a later second is newer than a removal. It may be up to 60 s ahead. */
+const tokenOfALaterSecond = (server: TestServer, userId: string, deviceId: string): Promise<string> =>
+  server.token(userId, deviceId, 3_600, () => Date.now() + 1_000);
 
 describe("people and their devices", () => {
   let server: TestServer;
@@ -73,8 +74,8 @@ describe("people and their devices", () => {
     const { devices } = (await phone.rest("GET /me/devices")).body as { devices: Payload[] };
     expect(devices.map(({ deviceId }) => deviceId)).not.toContain("tablet");
     expect(outcomeOf(await phone.rest("DELETE /me/devices/never-there"))).not.toContain("500");
-    await aLaterSecond();
-    const back = await wireDevice(server, "alice", "tablet");
+    const newer = await tokenOfALaterSecond(server, "alice", "tablet");
+    const back = await wireDevice(server, "alice", "tablet", { token: newer });
     expect((await back.rest("GET /me")).status).toBe(200);
     expect(refused).toContain(await connecting(server, old));
     await back.close();
@@ -85,8 +86,8 @@ describe("people and their devices", () => {
     const old = await server.token("alice", "watch");
     await (await wireDevice(server, "alice", "watch", { token: old })).close();
     await phone.rest("DELETE /me/devices/watch");
-    await aLaterSecond();
-    const back = await wireDevice(server, "alice", "watch");
+    const newer = await tokenOfALaterSecond(server, "alice", "watch");
+    const back = await wireDevice(server, "alice", "watch", { token: newer });
     expect(refused).toContain(await connecting(server, old));
     expect((await back.ask("heartbeat", {})).type).toBe("heartbeat.ack");
     await back.close();

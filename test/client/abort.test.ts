@@ -3,6 +3,7 @@ import { storedOutbox, type Client, type ClientOptions } from "../../client/inde
 import { browserPlatform, randomUuid } from "../../client/browser.js";
 import { nodePlatform } from "../../client/node.js";
 import { WebSocket } from "ws";
+import { settled } from "../kit/turns.js";
 import { online, testClient, until } from "./kit.js";
 import { startScriptedServer, type ScriptedServer } from "./scripted-server.js";
 
@@ -55,17 +56,23 @@ describe("an AbortSignal", () => {
       remove(...args);
     };
     expect(await client.send(id, text("now"), { signal }).accepted).toMatchObject({ sequence: 1 });
-    await new Promise((resolve) => setImmediate(resolve));
+    await settled();
     expect(listeners).toBe(0);
   });
 
   test("ends REST calls and requests, and one that has aborted asks nothing", async () => {
     let asked = 0;
+    const controller = new AbortController();
     const platform = {
       ...nodePlatform(WebSocket),
       /** A server that never answers; what it is asked ends only with the signal. */
       fetch: (_url: string, { signal }: { readonly signal?: AbortSignal }) => {
         asked += 1;
+        // Not before all are under way, and after this one listens.
+        if (asked === 3)
+          queueMicrotask(() => {
+            controller.abort();
+          });
         return new Promise<never>((_, reject) => {
           signal?.addEventListener("abort", () => {
             reject(new Error("the fetch was aborted"));
@@ -74,12 +81,8 @@ describe("an AbortSignal", () => {
       },
     };
     const client = start({ platform, requestTimeoutMs: 60_000 });
-    const controller = new AbortController();
     const { signal } = controller;
     const waiting = [client.inbox({}, { signal }), client.createDirect("bob", { signal }), client.me({ signal })];
-    setTimeout(() => {
-      controller.abort();
-    }, 10);
     for (const call of waiting) await expect(call).rejects.toMatchObject({ code: "ABORTED" });
     expect(asked).toBe(3);
     await expect(client.history(id, {}, { signal })).rejects.toMatchObject({ code: "ABORTED" });

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { memoryOutboxStore, type Client, type ClientOptions, type ParleyError } from "../../client/index.js";
+import { eventually } from "../kit/device.js";
 import { withSeed } from "../kit/seed.js";
-import { online, testClient, texts, until } from "./kit.js";
+import { settled } from "../kit/turns.js";
+import { online, testClient, timedPlatform, texts, until } from "./kit.js";
 import { me, startScriptedServer, type ScriptedServer } from "./scripted-server.js";
 
 const id = "g_1";
@@ -56,12 +58,13 @@ describe("a connection", () => {
   });
 
   test("of an older device is closed by 4409 and stays closed", async () => {
-    const client = await connect();
+    const { platform, timers } = timedPlatform();
+    const client = await connect({ platform });
     server.closeAll(4409);
     await until(client, () => client.connection().kind === "closed");
     expect(client.connection()).toMatchObject({ cause: { code: "REPLACED" } });
-    await new Promise((resolve) => setTimeout(resolve, 60)); // three times the longest delay
-    expect(server.upgrades).toHaveLength(1);
+    await settled();
+    expect([timers(), server.upgrades.length]).toEqual([0, 1]);
   });
 
   test("asks for a new token after 4401", async () => {
@@ -90,7 +93,7 @@ describe("a connection", () => {
   test("waits as long as a draining server asks", async () => {
     const client = await connect();
     server.push({ type: "server.draining", payload: { reconnectAfterMs: 200 } });
-    const closedAt = Date.now();
+    const closedAt = performance.now();
     server.closeAll(1012);
     await until(client, () => client.connection().kind === "waiting");
     await online(client);
@@ -100,7 +103,7 @@ describe("a connection", () => {
   test("waits for the last error's retryAfter after 4429", async () => {
     const client = await connect();
     server.push({ type: "error", payload: { code: "RATE_LIMITED", message: "slow down", retryAfter: 0.2 } });
-    const closedAt = Date.now();
+    const closedAt = performance.now();
     server.closeAll(4429);
     await until(client, () => client.connection().kind === "waiting");
     await online(client);
@@ -292,14 +295,18 @@ describe("receipts", () => {
     server.received
       .filter((frame) => frame.type === type)
       .flatMap(({ payload }) => payload.cursors as { conversationId: string; upToSequence: number }[]);
-  /** Once there are so many: whatever else was under way comes within twice the time that they are coalesced. */
+  const { platform, timers } = timedPlatform();
+  /** Once there are so many, and the client has no timer but its heartbeat: nothing waits, and nothing is unanswered. */
   const settledAt = async (type: string, count: number) => {
-    await expect.poll(() => cursors(type).length, { timeout: 15_000 }).toBeGreaterThanOrEqual(count);
-    await new Promise((resolve) => setTimeout(resolve, 120));
+    const nothingWaits = async (): Promise<boolean> => {
+      await settled();
+      return cursors(type).length >= count && timers() === 1;
+    };
+    await eventually(nothingWaits, `${count} of ${type}`);
   };
 
   test("are coalesced, grow only, and go out again after a reconnect until they are acknowledged", async () => {
-    const client = await connect({ acknowledgeDelivery: false, requestTimeoutMs: 5_000 });
+    const client = await connect({ platform, acknowledgeDelivery: false, requestTimeoutMs: 5_000 });
     for (let count = 0; count < 5; count += 1) server.say(id, "bob", `m${count}`);
     await until(client, () => texts(client, id).length === 5);
     client.markRead(id, 3);
@@ -318,7 +325,7 @@ describe("receipts", () => {
   });
 
   test("of delivery follow by themselves, for others' messages only", async () => {
-    const client = await connect({ requestTimeoutMs: 5_000 });
+    const client = await connect({ platform, requestTimeoutMs: 5_000 });
     server.say(id, "bob", "for alice");
     await until(client, () => texts(client, id).length === 1);
     await client.send(id, text("own")).accepted;

@@ -1,4 +1,5 @@
 import type { HttpAnswer, HttpRequest, Platform } from "../../client/index.js";
+import { settled } from "../kit/turns.js";
 import { me } from "./scripted-server.js";
 
 /** A socket of which the test is the other end. */
@@ -32,11 +33,6 @@ export const connected = {
   },
 };
 export const emptySync = { epoch: "e1", reset: false, conversations: [], newConversations: [], left: [], token: "t" };
-
-/** All promises that need nothing from outside are settled after it. */
-export const settled = async (): Promise<void> => {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-};
 
 export function fakePlatform(
   fetch: (url: string, request: HttpRequest) => Promise<HttpAnswer> = () => Promise.reject(new Error("no network")),

@@ -10,7 +10,8 @@ import {
   type ParleyError,
 } from "../../client/index.js";
 import { nodePlatform } from "../../client/node.js";
-import { connected, emptySync, fakePlatform, settled, type FakePlatform, type FakeSocket } from "./fake-platform.js";
+import { settled } from "../kit/turns.js";
+import { connected, emptySync, fakePlatform, type FakePlatform, type FakeSocket } from "./fake-platform.js";
 import { created, inboxState } from "./scripted-server.js";
 
 /**

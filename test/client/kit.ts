@@ -1,6 +1,25 @@
 import { WebSocket } from "ws";
-import { createClient, type Client, type ClientOptions } from "../../client/index.js";
+import { createClient, type Client, type ClientOptions, type Platform } from "../../client/index.js";
 import { nodePlatform } from "../../client/node.js";
+
+/** The platform of tests, which tells how many of its timers run: a client without one does nothing more by itself. */
+export function timedPlatform(): { readonly platform: Platform; readonly timers: () => number } {
+  const real = nodePlatform(WebSocket);
+  const running = new Set<object>();
+  const startTimer: Platform["startTimer"] = (callback, delayMs) => {
+    const timer = {};
+    running.add(timer);
+    const stop = real.startTimer(() => {
+      running.delete(timer);
+      callback();
+    }, delayMs);
+    return () => {
+      running.delete(timer);
+      stop();
+    };
+  };
+  return { platform: { ...real, startTimer }, timers: () => running.size };
+}
 
 /** A client with short delays on a real socket, as a test wants it. */
 export function testClient(url: string, more: Partial<ClientOptions> = {}): Client {

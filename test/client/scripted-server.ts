@@ -211,7 +211,7 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
   http.on("upgrade", (request: IncomingMessage, stream, first) => {
     const protocols = String(request.headers["sec-websocket-protocol"]).split(/, */);
     const token = protocols.find((protocol) => protocol.startsWith("bearer."))?.slice("bearer.".length) ?? "";
-    server.upgrades.push({ token, at: Date.now() });
+    server.upgrades.push({ token, at: performance.now() });
     if (server.faults.upgradeStatus !== undefined) {
       stream.end(`HTTP/1.1 ${server.faults.upgradeStatus} Refused\r\ncontent-length: 0\r\n\r\n`);
       return;

@@ -15,6 +15,7 @@ import { streamOf } from "../../src/domain/kernel/stream.js";
 import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, countingReads, emptyIndex, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
+import { settled } from "../kit/turns.js";
 
 const right = <A>(either: Either<unknown, A>): A => {
   if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);
@@ -38,7 +39,7 @@ const collectGarbage = runInNewContext("gc") as () => void;
 const bytesUsed = async (): Promise<number> => {
   collectGarbage();
   // What is finalized, and what the last turn held, is gone only after the next one.
-  await new Promise((resolve) => setImmediate(resolve));
+  await settled();
   collectGarbage();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;

@@ -16,6 +16,7 @@ import { contextOf } from "../kit/given.js";
 import { commandsOn, emptyIndex, openLogKit, type LogKit } from "../kit/log.js";
 import { randomFrom, type Random } from "../kit/random.js";
 import { seed, untilSeen } from "../kit/seed.js";
+import { someTurns } from "../kit/turns.js";
 
 let kit: LogKit;
 beforeEach(async () => {
@@ -26,7 +27,7 @@ afterEach(() => kit.dispose());
 /** Answers after a random number of turns, so that what others append comes in between. */
 const slowly = (log: EventLog, random: Random): EventLog => {
   const later = async <A>(answer: () => Promise<A>): Promise<A> => {
-    for (let turns = random.int(4); turns > 0; turns -= 1) await new Promise((resolve) => setImmediate(resolve));
+    await someTurns(random, 4);
     return answer();
   };
   return {

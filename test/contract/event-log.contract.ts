@@ -44,8 +44,8 @@ export const appended = async (result: Promise<AppendResult>): Promise<{ revisio
   return answer as { kind: "appended"; revision: number; position: Position; duplicate: boolean };
 };
 
-/** Collects what a subscription hands over; `until` resolves when that many have come. */
-export const collect = (log: EventLog, from: Position | "head", delayMs = 0) => {
+/** Collects what a subscription hands over; `until` resolves when that many have come. A batch is handled when `handle` is. */
+export const collect = (log: EventLog, from: Position | "head", handle?: () => Promise<void>) => {
   const events: RecordedEvent[] = [];
   const waiting: { count: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   let overlapping = 0;
@@ -55,13 +55,10 @@ export const collect = (log: EventLog, from: Position | "head", delayMs = 0) => 
       if (busy) overlapping++;
       events.push(...batch);
       for (const { count, resolve } of waiting) if (events.length >= count) resolve();
-      if (delayMs === 0) return undefined;
+      if (handle === undefined) return undefined;
       busy = true;
-      return new Promise<void>((resolve) => {
-        setTimeout(() => {
-          busy = false;
-          resolve();
-        }, delayMs);
+      return handle().then(() => {
+        busy = false;
       });
     },
     onFailure: (error) => {
@@ -322,7 +319,9 @@ const subscribing = (current: () => EventLog, { place }: LogTraits): void => {
   it("waits for a slow subscriber and loses nothing meanwhile", async () => {
     const log = current();
     const start = await log.head();
-    const [slow, fast] = [collect(log, start, 20), collect(log, start)];
+    const fast = collect(log, start);
+    // Its first batch takes until the other has had everything.
+    const slow = collect(log, start, () => fast.until(2000));
     for (let i = 0; i < 10; i++) await fill(log, 100);
     await Promise.all([slow.until(2000), fast.until(2000)]);
     expect(slow.events).toEqual(await log.readAll(start, 5000));

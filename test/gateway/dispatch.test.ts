@@ -7,6 +7,7 @@ import type { RateLimiter } from "../../src/gateway/ports.js";
 import { createReadYourWrites } from "../../src/gateway/read-your-writes.js";
 import { createWaves } from "../../src/gateway/waves.js";
 import { foreignFrames } from "../kit/malformed.js";
+import { settled } from "../kit/turns.js";
 import { createConnection, createGatewayKit, createMemoryApp } from "./dispatch-kit.js";
 
 const online = async (userId = "alice", kit = createGatewayKit()) => {
@@ -331,7 +332,7 @@ describe("reading", () => {
     const release = kit.holdCommands();
     say(message("m", conversationId, "k"));
     say({ type: "sync", id: "s" });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settled();
     expect(kit.calls.some((call) => call.startsWith("sync"))).toBe(false);
     release();
     expect((await answer("s")).payload.token).toBe("changes-1");
@@ -366,7 +367,7 @@ describe("the end of a connection", () => {
     kit.dispatcher.closed(connection);
     let drained = false;
     const drain = kit.dispatcher.drain().then(() => (drained = true));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settled();
     expect([drained, kit.dispatcher.pending()]).toEqual([false, 1]);
     release();
     await drain;
@@ -505,10 +506,10 @@ describe("the parts", () => {
     const second = waves.begin();
     void waves.barrier().then(() => seen.push("two"));
     waves.end(second);
-    await new Promise(setImmediate);
+    await settled();
     expect(seen).toEqual([]);
     waves.end(first);
-    await new Promise(setImmediate);
+    await settled();
     expect(seen).toEqual(["one", "two"]);
     const later = waves.begin();
     void waves.barrier().then(() => seen.push("three"));

@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Dispatching } from "../../src/gateway/gateway.js";
+import { settled } from "../kit/turns.js";
 import { startTestGateway, openClient, upgradeHeaders, wsUrl, type TestGateway } from "./gateway-kit.js";
 
 let server: TestGateway;
@@ -59,11 +60,14 @@ describe("a device", () => {
     server = await startTestGateway();
     const clients = [await server.client("alice")];
     let sent = 0;
-    const sending = setInterval(() => {
-      server.hub.deliver([{ recipients: ["alice"], frame: `frame ${++sent}` }]);
-    }, 1);
-    for (let index = 0; index < 20; index++) clients.push(await server.client("alice"));
-    clearInterval(sending);
+    for (let index = 0; index < 20; index++) {
+      const connecting = server.client("alice").then((client) => clients.push(client));
+      while (clients.length < index + 2) {
+        server.hub.deliver([{ recipients: ["alice"], frame: `frame ${++sent}` }]);
+        await settled();
+      }
+      await connecting;
+    }
     server.hub.deliver([{ recipients: ["alice"], frame: "last" }]);
     await expect.poll(() => clients.at(-1)?.received.at(-1)).toBe("last");
     await Promise.all(clients.slice(0, -1).map((client) => client.closed));

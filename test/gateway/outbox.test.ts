@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from "vitest";
 import { rawWebSocket, startTestGateway, type Client, type TestGateway } from "./gateway-kit.js";
 import type { HubConnection } from "../../src/gateway/hub.js";
+import { settled } from "../kit/turns.js";
 
 let server: TestGateway;
 afterEach(() => server.stop());
@@ -19,7 +20,6 @@ const pause = (client: Client) => {
 };
 const metric = async (name: string): Promise<number> =>
   Number(new RegExp(`^${name} (\\d+)$`, "m").exec(await server.telemetry.metricsText())?.[1]);
-const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 it("keeps the order of everything, across ticks and forms, and sends it before a close", async () => {
   await start();
@@ -30,7 +30,7 @@ it("keeps the order of everything, across ticks and forms, and sends it before a
     const text = `${index} ${"ü🙂x".repeat(index % 50)}`;
     expected.push(text);
     connection.send(index % 3 === 0 ? Buffer.from(text) : text);
-    if (index % 97 === 0) await tick();
+    if (index % 97 === 0) await settled();
   }
   connection.close(4401, "bye");
   connection.send("after the close");
@@ -58,7 +58,7 @@ it("waits for a peer that pauses, then goes on where it was", async () => {
   // Until the kernel takes no more: what waits now is the outbox's, well below its bound.
   while ((await waiting()) < bytesMax / 2) {
     for (let each = 0; each < 8; each++) connection.send(`${sent++}`.padEnd(4096, "x"));
-    await tick();
+    await settled();
   }
   client.socket.resume();
   await client.next(sent);
@@ -103,14 +103,14 @@ const waiting = () =>
 
 /** Sends until frames have been dropped; answers how many the outbox has taken. */
 const fill = async (connection: HubConnection, frame: string): Promise<number> => {
-  await tick();
+  await settled();
   const before = await metric("parley_outbox_frames_total");
   for (let sent = 0; sent < 100_000; sent += 32) {
     for (let each = 0; each < 32; each++) connection.send(frame);
-    await tick();
+    await settled();
     if ((await metric("parley_outbox_dropped_frames_total")) > 0) {
       // Frames are counted when their tick is flushed.
-      await tick();
+      await settled();
       return (await metric("parley_outbox_frames_total")) - before;
     }
   }
@@ -128,7 +128,7 @@ it("sheds what is only true for a moment from half of its bound on, counted; all
   // What leaves into the kernel's buffers does not count: until what waits here is beyond half, and stays there.
   while ((await waiting()) <= bytesMax / 2 + 8 * 4096) {
     for (let each = 0; each < 8; each++) connection.send(`${sent++}`.padEnd(4096, "x"));
-    await tick();
+    await settled();
   }
   for (let each = 0; each < 10; each++) connection.send("typing nobody needs now", true);
   connection.send("the last one");

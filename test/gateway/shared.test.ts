@@ -7,6 +7,7 @@ import { createShared } from "../../src/gateway/shared.js";
 import { createQueries } from "../../src/projections/queries/create.js";
 import type { EventSource, ViewStore } from "../../src/projections/ports.js";
 import type { SyncResult } from "../../src/projections/queries/queries.js";
+import { settled } from "../kit/turns.js";
 import { createMemoryApp } from "./dispatch-kit.js";
 
 const result: SyncResult = {
@@ -15,8 +16,6 @@ const result: SyncResult = {
 };
 const behind: Either<Rejection, undefined> = E.left(reject("UNAVAILABLE", "The views are behind."));
 const phoneOf = (userId: string) => ({ userId, deviceId: "phone" });
-/** Longer than any chain of promises that nothing holds up. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 /** Waits and reads go on when the test says so. */
 const createStanding = () => {
@@ -42,14 +41,14 @@ const createStanding = () => {
   };
   const views = {
     catchUp: async () => {
-      await settle();
+      await settled();
       for (const { end } of waiting.splice(0)) end(E.right(undefined));
-      await settle();
+      await settled();
     },
     giveUp: async () => {
-      await settle();
+      await settled();
       for (const { end } of waiting.splice(0)) end(behind);
-      await settle();
+      await settled();
     },
   };
   return { app, shared: createShared(app), waiting, reading, views };
@@ -60,7 +59,7 @@ describe("a sync", () => {
     const { shared, waiting, views } = createStanding();
     const count = bounds.catchUpsAtOnceMax * 4;
     const answers = Array.from({ length: count }, (_, index) => shared.sync(phoneOf(`user${index}`), {}));
-    await settle();
+    await settled();
     expect(waiting).toHaveLength(count);
     await views.giveUp();
     for (const answer of await Promise.all(answers)) expect(answer).toEqual(behind);
@@ -95,12 +94,12 @@ describe("a sync", () => {
     const bob = shared.sync(phoneOf("bob"), {});
     await views.catchUp();
     for (const [index, { end }] of reading.entries()) if (index < 3) end();
-    await settle();
+    await settled();
     const next = reading.slice(bounds.catchUpsAtOnceMax).map(({ userId }) => userId);
     expect(next).toEqual(["mallory", "alice", "bob"]);
     while (reading.length > 0) {
       for (const { end } of reading.splice(0)) end();
-      await settle();
+      await settled();
     }
     for (const answer of await Promise.all([...mallory, alice, bob])) expect(answer).toEqual(E.right(result));
   });
@@ -114,7 +113,7 @@ describe("a sync", () => {
         left: { code: "UNAVAILABLE", retryAfter: expect.any(Number) as number },
       });
     void shared.sync(phoneOf("alice"), {});
-    await settle();
+    await settled();
     expect(waiting).toHaveLength(count + 1);
   });
 });
@@ -125,7 +124,7 @@ describe("a read of one's own writes", () => {
     const shared = createShared({ ...app, head: () => Promise.resolve(20) });
     shared.wrote("alice", 10);
     const visible = shared.ownWritesVisible(phoneOf("alice"));
-    await settle();
+    await settled();
     expect(waiting.map(({ position }) => position)).toEqual([10, 20]);
     await views.catchUp();
     expect(await visible).toEqual(E.right(undefined));
@@ -140,7 +139,7 @@ describe("a read of one's own writes", () => {
     };
     const read = async (own: Either<Rejection, undefined>) => {
       const visible = shared.ownWritesVisible(phoneOf("alice"));
-      await settle();
+      await settled();
       ends(10, own);
       ends(20, behind);
       waiting.length = 0;

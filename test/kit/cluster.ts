@@ -105,8 +105,8 @@ const clusterOf = (
   projectors: readonly ServerProcess[],
 ): Cluster => {
   const secret = Buffer.from(setting(environment, "PARLEY_TOKEN_SECRET"));
-  const token: Door["token"] = (userId, deviceId, ttlSeconds = 3_600) =>
-    Promise.resolve(signToken({ userId, deviceId }, { secret, ttlSeconds }));
+  const token: Door["token"] = (userId, deviceId, ttlSeconds = 3_600, clock = Date.now) =>
+    Promise.resolve(signToken({ userId, deviceId }, { secret, ttlSeconds, clock }));
   const gatewayAt = (index: number): ServerProcess => {
     const gateway = gateways[index % gateways.length];
     if (gateway === undefined) throw new Error("the cluster has no gateway");

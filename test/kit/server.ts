@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { issueToken } from "../../src/infra/profiles/tokens.js";
+import { signToken } from "../../src/infra/auth/jwt.js";
+import { loadOrCreateSecret } from "../../src/infra/auth/secret.js";
 
 /** A real Parley in a process of its own, from dist; to be killed and started again. */
 export type ServerProcess = {
@@ -26,7 +27,8 @@ export type ServerProcess = {
 /** What a client needs of whatever it connects to. */
 export type Door = {
   readonly url: () => string;
-  readonly token: (userId: string, deviceId: string, ttlSeconds?: number) => Promise<string>;
+  /** @param clock the time that it says it was issued at; by default now */
+  readonly token: (userId: string, deviceId: string, ttlSeconds?: number, clock?: () => number) => Promise<string>;
 };
 
 /** The embedded profile, on a data directory of its own. */
@@ -48,7 +50,8 @@ export const startServer = async (
   return {
     ...server,
     dataDir,
-    token: (userId, deviceId, ttlSeconds = 3_600) => issueToken(dataDir, { userId, deviceId }, ttlSeconds),
+    token: async (userId, deviceId, ttlSeconds = 3_600, clock = Date.now) =>
+      signToken({ userId, deviceId }, { secret: await loadOrCreateSecret(dataDir), ttlSeconds, clock }),
     dispose: async () => {
       await server.kill();
       rmSync(dataDir, { recursive: true, force: true });

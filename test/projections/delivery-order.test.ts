@@ -7,6 +7,7 @@ import { startDelivery } from "../../src/projections/delivery/delivery.js";
 import { eventually } from "../kit/device.js";
 import { randomFrom } from "../kit/random.js";
 import { seed, untilSeen } from "../kit/seed.js";
+import { someTurns } from "../kit/turns.js";
 import {
   by,
   connect,
@@ -108,7 +109,7 @@ it(`each member device gets its frames in pos order without a gap, however slow 
         async (steps, chance) => {
           const random = randomFrom(chance);
           const slowly = async <A>(answer: () => Promise<A>): Promise<A> => {
-            for (let turns = random.int(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+            await someTurns(random, 4);
             return answer();
           };
           const devices = userIds.flatMap((userId) => [connect(side.hub, userId), connect(side.hub, userId, "laptop")]);

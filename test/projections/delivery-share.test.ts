@@ -10,6 +10,7 @@ import { createProjector } from "../../src/projections/projector.js";
 import { eventually } from "../kit/device.js";
 import { randomFrom, type Random } from "../kit/random.js";
 import { seed, untilSeen } from "../kit/seed.js";
+import { settled, someTurns } from "../kit/turns.js";
 import {
   by,
   connect,
@@ -28,16 +29,13 @@ beforeAll(async () => {
 afterAll(() => side.dispose());
 
 const userIds = ["alice", "bob", "carol", "dave"] as const;
-const turnsOf = async (random: Random, max: number): Promise<void> => {
-  for (let left = random.int(max); left > 0; left -= 1) await new Promise((resolve) => setImmediate(resolve));
-};
 
 /** A process's frames on their way: in order for each recipient, and answered when all have theirs. The dead's are lost. */
 const slowBus = (random: Random, isDead: () => boolean, onLeaving: (delivery: Delivery) => void): Bus => {
   const lanes = new Map<string, Promise<void>>();
   const one = (delivery: Delivery, userId: string): Promise<void> => {
     const arrived = (lanes.get(userId) ?? Promise.resolve()).then(async () => {
-      await turnsOf(random, 6);
+      await someTurns(random, 6);
       if (isDead()) await new Promise<never>(() => undefined);
       side.hub.deliver([{ ...delivery, recipients: [userId] }]);
     });
@@ -68,7 +66,7 @@ const deliveryWith =
       ...{ source, bus, share },
       openNow: (messageId, content) => (random.chance(0.5) ? undefined : side.sealing.openNow(messageId, content)),
       open: async (messageId, content) => {
-        await turnsOf(random, 4);
+        await someTurns(random, 4);
         return side.sealing.open(messageId, content);
       },
       inboxUpdates: { readMoved: () => undefined },
@@ -160,7 +158,7 @@ const startProcess = (world: World, isOld: boolean) => {
   let deletedBefore: ReadonlySet<string> = new Set();
   const never = new Promise<never>(() => undefined);
   const later = async <A>(answer: () => Promise<A>): Promise<A> => {
-    await turnsOf(random, 4);
+    await someTurns(random, 4);
     return dead ? never : answer();
   };
   const onLeaving = ({ frame }: Delivery): void => {
@@ -282,28 +280,32 @@ describe("a share", () => {
     const from = await side.log.head();
     const [said, problems]: [number[], unknown[]] = [[], []];
     const answers: (() => void)[] = [];
+    const handed: string[] = [];
     const bus: Bus = {
       ...side.bus,
-      deliver: (deliveries) =>
-        deliveries.some(waitFor) ? new Promise<void>((resolve) => answers.push(resolve)) : undefined,
+      deliver: (deliveries) => {
+        handed.push(...deliveries.map(({ frame }) => frame));
+        return deliveries.some(waitFor) ? new Promise<void>((resolve) => answers.push(resolve)) : undefined;
+      },
     };
     const starting = { random: randomFrom(1), source: side.log, bus, problems };
     const share: DeliveryShare = {
       ...{ from, isMine: () => true, isLate: () => false },
       onDelivered: (position) => said.push(position),
     };
-    return { from, said, problems, answers, delivery: deliveryWith(starting)(share) };
+    return { from, said, problems, answers, handed, delivery: deliveryWith(starting)(share) };
   };
 
   it("does not say that an event is delivered while its frames are not answered", async () => {
-    const { from, said, answers, delivery, problems } = await setUp(({ frame }) => frame.includes("slow"));
+    const { from, said, answers, handed, delivery, problems } = await setUp(({ frame }) => frame.includes("slow"));
     const id = await startGroup(side, "alice", ["bob"]);
     await eventually(() => said.at(-1) === from + 2, "the start of the group");
     await send(side, id, "alice", "slow");
     const other = await startGroup(side, "alice", ["bob"]);
-    await eventually(() => answers.length > 0 && delivery.position() === from + 5, "everything under way");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect([said.at(-1), other === id]).toEqual([from + 2, false]);
+    // What comes after it is delivered and answered: it alone keeps delivery from saying so, and that needs promises only.
+    await eventually(() => answers.length > 0 && handed.some((frame) => frame.includes(other)), "what comes after it");
+    await settled();
+    expect([said.at(-1), delivery.position(), other === id]).toEqual([from + 2, from + 5, false]);
     for (const answer of answers) answer();
     await eventually(() => said.at(-1) === from + 5, "the answers");
     expect(problems).toEqual([]);
@@ -318,7 +320,8 @@ describe("a share", () => {
     await eventually(() => answers.length > 0, "what is under way");
     delivery.stop();
     for (const answer of answers) answer();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // What an answer sets off needs no more than promises.
+    await settled();
     expect(said.at(-1)).toBe(from + 2);
   });
 
@@ -360,9 +363,9 @@ describe("a share", () => {
     delivery.stop();
     openGate();
     // The lane has gone on by then: it needs no more than promises.
-    await new Promise((resolve) => setImmediate(resolve));
+    await settled();
     handOver(held.slice(3));
-    await new Promise((resolve) => setImmediate(resolve));
+    await settled();
     expect(left.slice(before)).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { Delivery } from "../../src/projections/ports.js";
 import { createTyping, type TypingOptions } from "../../src/projections/delivery/typing.js";
+import { settled } from "../kit/turns.js";
 
 /** Time that passes when the test says so. */
 const createClock = () => {
@@ -137,12 +138,12 @@ it("tells of no end whoever is no member by then, where it has to ask for that",
   members.get("g")?.delete("bob");
   typing.start("g", phone, ["carol"]);
   typing.stop("g", phone);
-  await new Promise(setImmediate);
+  await settled();
   expect(told()).toEqual(["g alice false → carol"]);
   // The typist's own leaving does not keep the others from being told.
   members.get("h")?.delete("alice");
   clock.pass(5_000);
-  await new Promise(setImmediate);
+  await settled();
   expect(told()).toEqual(["h alice false → dave"]);
 });
 
@@ -155,10 +156,10 @@ it("tells all when it cannot ask, and no end after a new beginning", async () =>
   typing.stop("g", phone);
   typing.start("g", phone, ["bob"]);
   asked.shift()?.(new Error("away"));
-  await new Promise(setImmediate);
+  await settled();
   expect(told()).toEqual(["g alice true → bob", "g alice true → bob"]);
   typing.stop("g", phone);
   asked.shift()?.(new Error("away"));
-  await new Promise(setImmediate);
+  await settled();
   expect(told()).toEqual(["g alice false → bob"]);
 });

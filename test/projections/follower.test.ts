@@ -10,6 +10,7 @@ import type { ViewChange } from "../../src/projections/view-change.js";
 import { createWriter, logs } from "../kit/arbitraries.js";
 import { randomFrom } from "../kit/random.js";
 import { seed, untilSeen } from "../kit/seed.js";
+import { settled } from "../kit/turns.js";
 
 type Subscriber = Parameters<EventSource["subscribe"]>[1];
 
@@ -140,7 +141,7 @@ describe("the follower", () => {
     const working = offer(usersLog(2));
     let stopped = false;
     const stopping = follower.stop().then(() => (stopped = true));
-    await new Promise((resolve) => setImmediate(resolve));
+    await settled();
     expect([stopped, writes.length, subscribed.stopped]).toEqual([false, 0, true]);
     goOn();
     await Promise.all([stopping, working]);
@@ -168,7 +169,7 @@ describe("the follower", () => {
           /** Fails before or after it has worked, now and then. */
           const flaky = async (work: () => void): Promise<void> => {
             if (random.chance(0.15)) throw storeAway;
-            await new Promise((resolve) => setImmediate(resolve));
+            await settled();
             work();
             if (random.chance(0.15)) throw storeAway;
           };

@@ -16,6 +16,7 @@ import { openLogKit, type LogKit } from "../kit/log.js";
 import { randomFrom, type Random } from "../kit/random.js";
 import { seed, untilSeen } from "../kit/seed.js";
 import { coreStore, withCoreStore } from "../kit/sqlite-views.js";
+import { someTurns } from "../kit/turns.js";
 import { dumpViews } from "../kit/views.js";
 
 const epoch = "e";
@@ -243,9 +244,7 @@ describe("the projector", () => {
 const createLife = (random: Random) => {
   const never = new Promise<never>(() => undefined);
   let dead = false;
-  const turns = async (): Promise<void> => {
-    for (let left = random.int(3); left > 0; left -= 1) await new Promise((resolve) => setImmediate(resolve));
-  };
+  const turns = (): Promise<void> => someTurns(random, 3);
   /** Fails now and then, before or after it has worked. */
   const call = async <A>(work: () => Promise<A>): Promise<A> => {
     await turns();

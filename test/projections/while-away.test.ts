@@ -4,6 +4,7 @@ import { LogError } from "../../src/commands/ports.js";
 import { StoreUnavailable } from "../../src/projections/ports.js";
 import { whileAway } from "../../src/projections/while-away.js";
 import { seed, untilSeen } from "../kit/seed.js";
+import { settled } from "../kit/turns.js";
 
 const away = fc.constantFrom<Error>(
   new StoreUnavailable("the store is away"),
@@ -19,7 +20,7 @@ describe("while a store is away", () => {
     waits.length = 0;
     vi.spyOn(globalThis, "setTimeout").mockImplementation((callback, ms) => {
       waits.push(ms ?? 0);
-      setImmediate(callback);
+      void settled().then(callback);
       return {} as NodeJS.Timeout;
     });
   });

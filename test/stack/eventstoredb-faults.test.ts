@@ -18,6 +18,8 @@ import {
   type EventStoreDbOptions,
 } from "../../src/infra/event-log/eventstoredb.js";
 import { appended, collect, newEvent, newEvents, newStream } from "../contract/event-log.contract.js";
+import { eventually } from "../kit/device.js";
+import { settled } from "../kit/turns.js";
 
 const program = fileURLToPath(new URL("../../dist/src/infra/event-log/facade.process.js", import.meta.url));
 
@@ -59,17 +61,19 @@ afterEach(async () => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
 });
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 /** As the retry loop does it: the identical append until it is definite; here also while there is no server. */
 const insist = async (log: EventLog, ...append: Parameters<EventLog["append"]>): Promise<AppendResult> => {
-  for (;;) {
+  const results: AppendResult[] = [];
+  const answered = async (): Promise<boolean> => {
     try {
-      return await log.append(...append);
+      return results.push(await log.append(...append)) > 0;
     } catch (error) {
-      if (!(error instanceof LogError)) throw error;
-      await pause();
+      if (error instanceof LogError) return false;
+      throw error;
     }
-  }
+  };
+  await eventually(answered, "a definite answer", 120_000);
+  return results[0] ?? expect.fail("no answer");
 };
 const idsOf = (events: readonly NewEvent[]): string[] => events.map(({ id }) => id);
 const positionsOf = (events: readonly RecordedEvent[]): number[] => events.map(({ position }) => position);
@@ -98,7 +102,7 @@ describe("an event store that dies", () => {
         }),
         (async () => {
           for (const at of [100, 350]) {
-            while (done < at) await pause();
+            await eventually(() => done >= at, `${at} appends`, 120_000);
             await kill(server);
             server = await start(data, portOf(server));
           }
@@ -143,7 +147,8 @@ describe("an event store that dies", () => {
       });
     expect(log.connected()).toBe(false);
     await start(data, portOf(server));
-    while (!problems.some(({ message }) => message.includes("a subscription has to begin again"))) await pause();
+    const isBegunAgain = () => problems.some(({ message }) => message.includes("a subscription has to begin again"));
+    await eventually(isBegunAgain, "the subscription begins again", 60_000);
     expect(await insist(log, stream, "no_stream", newEvents(1))).toMatchObject({ kind: "appended", revision: 0 });
     await live.until(2);
     expect(log.connected()).toBe(true);
@@ -239,7 +244,7 @@ describe("a subscription", () => {
         onFailure: reject,
       });
     });
-    const rest = collect(log, handled.at(-1) ?? 0, 1);
+    const rest = collect(log, handled.at(-1) ?? 0, settled);
     await rest.until(100);
     await kill(server);
     server = await start(data, portOf(server));

@@ -165,3 +165,8 @@ const answering = async (port: number): Promise<void> => {
     }
   }
 };
+
+/** As a process that is paused: nothing of it runs meanwhile. */
+export const standStill = (ms: number): void => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+};

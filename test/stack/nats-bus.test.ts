@@ -4,15 +4,15 @@ import { decodeReply, subjectsOf } from "../../src/infra/bus/nats-subjects.js";
 import { engine } from "../kit/engines.js";
 import { randomFrom } from "../kit/random.js";
 import { seed } from "../kit/seed.js";
-import { byName, createCell, createClosing, everybodyOn } from "./nats-bus-kit.js";
+import { settled, someTurns } from "../kit/turns.js";
+import { byName, createCell, createClosing, everybodyOn, standStill } from "./nats-bus-kit.js";
 
 const url = engine("PARLEY_NATS_URL");
 const closing = createClosing();
 afterEach(closing.all);
 
 const to = (recipient: string, frame: string) => ({ recipients: [recipient], frame });
-const isPending = (work: Promise<unknown>) =>
-  Promise.race([work.then(() => false), new Promise<boolean>((resolve) => setImmediate(resolve, true))]);
+const isPending = (work: Promise<unknown>) => Promise.race([work.then(() => false), settled().then(() => true)]);
 /** For tests that count repetitions: a machine that stands still for a moment causes none. */
 const patient = { answerMs: 10_000, giveUpMs: 30_000 };
 const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
@@ -27,7 +27,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
     // The registry answers late, and not in the order in which it was asked.
     const bus = cell.sender(
       async (userIds) => {
-        for (let turns = random.int(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+        await someTurns(random, 4);
         return byName(userIds);
       },
       { limits: patient },
@@ -304,7 +304,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
     const gateway = cell.gateway("g", { limits: { heartbeatMs: 20, stallMs: 2_000 } });
     await gateway.ready;
     expect(gateway.missed).toEqual([]);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
+    standStill(2_500);
     await eventually(() => {
       expect(gateway.missed).toEqual(["stall"]);
     });

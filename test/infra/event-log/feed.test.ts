@@ -5,6 +5,7 @@ import type { Position, RecordedEvent } from "../../../src/domain/kernel/stream.
 import { createFeed } from "../../../src/infra/event-log/feed.js";
 import { randomFrom } from "../../kit/random.js";
 import { seed, withSeed } from "../../kit/seed.js";
+import { settled, someTurns } from "../../kit/turns.js";
 
 const eventsAfter = (after: Position, to: Position): readonly RecordedEvent[] =>
   Array.from({ length: to - after }, (_, index) => {
@@ -31,19 +32,17 @@ const setUp = () => {
       onEvents: (events) => void seen.push(...events.map(({ position }) => position)),
       onFailure: (error) => failures.push(error),
     });
-  /** Everything that needs no more than promises has happened. */
-  const settled = () => new Promise((resolve) => setImmediate(resolve));
   const endPause = async () => {
     resume();
     await settled();
   };
-  return { feed, seen, failures, pausesMs, refusing, subscribe, settled, endPause };
+  return { feed, seen, failures, pausesMs, refusing, subscribe, endPause };
 };
 
 const busy = new LogError("UNAVAILABLE", "1000 reads of the log are waiting");
 
 it("asks for a page again that the log could not give now, and goes on without a gap", async () => {
-  const { feed, seen, failures, pausesMs, refusing, subscribe, settled, endPause } = setUp();
+  const { feed, seen, failures, pausesMs, refusing, subscribe, endPause } = setUp();
   refusing.reason = busy;
   subscribe();
   await settled();
@@ -58,7 +57,7 @@ it("asks for a page again that the log could not give now, and goes on without a
 });
 
 it("ends, and says so, when the log has given nothing for half a minute", async () => {
-  const { feed, failures, pausesMs, refusing, subscribe, settled, endPause } = setUp();
+  const { feed, failures, pausesMs, refusing, subscribe, endPause } = setUp();
   refusing.reason = busy;
   subscribe();
   await settled();
@@ -70,7 +69,7 @@ it("ends, and says so, when the log has given nothing for half a minute", async 
 });
 
 it("ends at once for what no repetition mends", async () => {
-  const { failures, pausesMs, refusing, subscribe, settled } = setUp();
+  const { failures, pausesMs, refusing, subscribe } = setUp();
   refusing.reason = new Error("no event");
   subscribe();
   await settled();
@@ -78,7 +77,7 @@ it("ends at once for what no repetition mends", async () => {
 });
 
 it("says nothing more to a subscriber that stops during a pause", async () => {
-  const { feed, seen, failures, pausesMs, refusing, subscribe, settled, endPause } = setUp();
+  const { feed, seen, failures, pausesMs, refusing, subscribe, endPause } = setUp();
   refusing.reason = busy;
   const subscription = subscribe();
   await settled();
@@ -91,9 +90,7 @@ it(`leaves no event out and none twice, however slow pages and subscribers are (
   await fc.assert(
     fc.asyncProperty(fc.nat(), fc.nat(20), async (chance, from) => {
       const random = randomFrom(chance);
-      const turns = async () => {
-        for (let left = random.int(4); left > 0; left -= 1) await new Promise((resolve) => setImmediate(resolve));
-      };
+      const turns = () => someTurns(random, 4);
       let head = 20;
       const readPage = async (after: Position) => {
         await turns();

@@ -7,6 +7,7 @@ import { openSqliteLog, type SqliteLog } from "../../../src/infra/event-log/sqli
 import { openSqliteViews, type SqliteViews } from "../../../src/infra/view-store/sqlite.js";
 import { viewStoreContract } from "../../contract/view-store.contract.js";
 import { logOf } from "../../kit/arbitraries.js";
+import { eventually } from "../../kit/device.js";
 import { coreStore, temporaryDirectory } from "../../kit/sqlite-views.js";
 
 viewStoreContract("SQLite, in this thread", () => {
@@ -120,7 +121,7 @@ describe("the views of a log", () => {
       onFailure: () => undefined,
     });
     const position = await conversation(30);
-    while (store.checkpoint().position < position) await new Promise((resolve) => setTimeout(resolve, 1));
+    await eventually(() => store.checkpoint().position >= position, "the views");
     expect(store.lag()).toBe(0);
   });
 
