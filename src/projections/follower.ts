@@ -1,21 +1,22 @@
-import { asError } from "../domain/kernel/errors.js";
 import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
 import type { EventSource } from "./ports.js";
 import { projectBatch, type ProjectionFailure } from "./runner.js";
 import type { ViewChange } from "./view-change.js";
-import { whileAway } from "./while-away.js";
+import { untilDone, type OnProblem } from "./while-away.js";
 
 export type FollowerOptions = {
   readonly source: Pick<EventSource, "subscribe">;
   /** Events after it are looked at. */
   readonly from: Position;
   readonly isMine: (recorded: RecordedEvent) => boolean;
-  /** Repeated while it rejects because the store is away. */
+  /** Repeated for as long as it rejects, whatever with. */
   readonly write: (changes: readonly ViewChange[]) => Promise<void>;
   /** Everything of mine up to the position is written; repeated like `write`. */
   readonly reached: (position: Position) => Promise<void>;
-  readonly onAway: (error: unknown) => void;
-  /** Called once; the follower has stopped, and nothing after the failure is written. */
+  readonly onProblem: OnProblem;
+  /** Called at most once: the log's subscription has ended by itself, and nothing more comes. */
+  readonly onEnded: (error: Error) => void;
+  /** Called at most once: an event cannot be read. The follower has stopped, and nothing after it is written. */
   readonly onFailure: (failure: ProjectionFailure) => void;
 };
 
@@ -24,48 +25,52 @@ export type Follower = {
   readonly stop: () => Promise<void>;
 };
 
+type Subscription = ReturnType<EventSource["subscribe"]>;
+
 /**
  * Keeps views by following the log's subscription, where the log is another process: what comes while a batch is being
  * written is the next batch. The embedded views read the log's file instead (runner.ts).
  */
 export const startFollower = (options: FollowerOptions): Follower => {
-  const { source, isMine, onFailure } = options;
-  let stopped = false;
+  const { source, isMine, onProblem, onFailure } = options;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const isStopped = (): boolean => signal.aborted;
   let underWay: Promise<void> = Promise.resolve();
-  const isStopped = (): boolean => stopped;
-
-  const fail = (failure: ProjectionFailure): void => {
-    if (stopped) return;
-    stopped = true;
-    subscription.stop();
-    onFailure(failure);
+  let subscription: Subscription | undefined = undefined;
+  const end = (): void => {
+    stopping.abort();
+    subscription?.stop();
   };
 
   const work = async (events: readonly RecordedEvent[]): Promise<void> => {
     const last = events.at(-1);
-    if (last === undefined || stopped) return;
+    if (last === undefined || isStopped()) return;
     const { changes, position, failure } = projectBatch(events.filter(isMine));
     const upTo = failure === undefined ? last.position : position;
     try {
-      if (changes.length > 0) await whileAway(() => options.write(changes), isStopped, options.onAway);
-      if (upTo !== undefined) await whileAway(() => options.reached(upTo), isStopped, options.onAway);
-    } catch (error) {
-      fail({ error: asError(error) });
+      if (changes.length > 0) await untilDone(() => options.write(changes), signal, onProblem);
+      if (upTo !== undefined) await untilDone(() => options.reached(upTo), signal, onProblem);
+    } catch {
+      // Only once it is stopped: what was not written is left to whoever goes on.
       return;
     }
-    if (failure !== undefined) fail(failure);
+    if (failure === undefined || isStopped()) return;
+    end();
+    onFailure(failure);
   };
 
-  const subscription = source.subscribe(options.from, {
+  subscription = source.subscribe(options.from, {
     onEvents: (events) => (underWay = work(events)),
     onFailure: (error) => {
-      fail({ error });
+      if (isStopped()) return;
+      end();
+      options.onEnded(error);
     },
   });
   return {
     stop: async () => {
-      stopped = true;
-      subscription.stop();
+      end();
       await underWay;
     },
   };

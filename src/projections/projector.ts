@@ -5,7 +5,7 @@ import { partitionOf } from "./partitions.js";
 import type { Checkpoint, EventSource } from "./ports.js";
 import type { ProjectionFailure } from "./runner.js";
 import type { ViewChange } from "./view-change.js";
-import { whileAway } from "./while-away.js";
+import { keepGoing, type Kept, type OnProblem } from "./while-away.js";
 
 /** How far each partition has come; undefined: never started. `raise` never takes one back. */
 export type PartitionCheckpoints = {
@@ -19,17 +19,25 @@ export type ProjectorOptions = {
   readonly partitions: number;
   readonly views: { readonly write: (changes: readonly ViewChange[]) => Promise<void> };
   readonly checkpoints: { readonly views: PartitionCheckpoints; readonly delivery: PartitionCheckpoints };
-  readonly deliver: (share: DeliveryShare) => DeliveryProjector;
+  /** `onEnded`: delivery has ended by itself; it begins again, at its checkpoint. */
+  readonly deliver: (share: DeliveryShare, onEnded: (error: Error) => void) => DeliveryProjector;
   readonly clock: () => number;
-  /** A store or the log is away; the projector tries again by itself. */
-  readonly onAway: (error: unknown) => void;
-  /** The views cannot go on: an event that cannot be projected, or a store that answers nonsense. Delivery goes on. */
+  /**
+   * Why a part does not go on now, whatever a store or the log answered: it tries again by itself, without end. Undefined
+   * when it goes on again, and when it begins.
+   */
+  readonly onProblem: (part: ProjectorPart, problem: Error | undefined) => void;
+  /** A checkpoint of delivery could not be saved; the next one may. */
+  readonly onUnsaved: (error: unknown) => void;
+  /** The views stand at an event that they cannot read, until the partitions change. Delivery goes on. */
   readonly onFailure: (failure: ProjectionFailure) => void;
 };
 
+export type ProjectorPart = "views" | "delivery";
+
 /** Works on the partitions that it is told to hold. */
 export type Projector = {
-  /** Resolves when it works on exactly these. One call at a time. */
+  /** Resolves when nothing else is worked on any more; these begin by themselves. One call at a time. */
   readonly hold: (partitions: readonly number[]) => Promise<void>;
   readonly stop: () => Promise<void>;
 };
@@ -41,52 +49,66 @@ export type Projector = {
  */
 export const createProjector = (options: ProjectorOptions): Projector => {
   let stopped = false;
-  const isStopped = (): boolean => stopped;
-  let working: { readonly stop: () => Promise<void> } | undefined;
-  const hold = async (partitions: readonly number[]): Promise<void> => {
-    await working?.stop();
-    working = undefined;
-    if (partitions.length === 0 || stopped) return;
-    const started = await whileAway(() => startWork(options, partitions), isStopped, options.onAway);
-    if (isStopped()) await started.stop();
-    else working = started;
+  let working: readonly Kept[] = [];
+  const stopWorking = async (): Promise<void> => {
+    await Promise.all(working.map((part) => part.stop()));
   };
   return {
-    hold,
+    hold: async (partitions) => {
+      await stopWorking();
+      if (stopped) return;
+      // Whatever kept them from going on was of what they held.
+      for (const part of ["views", "delivery"] as const) options.onProblem(part, undefined);
+      // Neither waits for the other: what keeps the views from beginning is not to keep frames away.
+      working = partitions.length === 0 ? [] : [keepViews(options, partitions), keepDelivery(options, partitions)];
+    },
     stop: async () => {
       stopped = true;
-      await working?.stop();
+      await stopWorking();
     },
   };
 };
 
-const startWork = async (options: ProjectorOptions, partitions: readonly number[]) => {
-  const { source, checkpoints, epoch } = options;
-  const head = await source.head();
-  const views = await shareOf(options, partitions, checkpoints.views, 0);
-  // Delivery has no past to catch up with: whoever was not there syncs.
-  const delivery = await shareOf(options, partitions, checkpoints.delivery, head);
-  // Whoever takes over before anything was delivered must not begin at a later head.
-  await checkpoints.delivery.raise(partitions, { position: delivery.from, epoch });
-  const follower = startFollower({
-    source,
-    ...views,
-    write: options.views.write,
-    reached: (position) => checkpoints.views.raise(partitions, { position, epoch }),
-    onAway: options.onAway,
-    onFailure: options.onFailure,
-  });
-  const saving = createSaving(
-    (position) => checkpoints.delivery.raise(partitions, { position, epoch }),
-    options.onAway,
-  );
-  const delivering = options.deliver({ ...delivery, isLate: isLateBy(options.clock), onDelivered: saving.save });
-  return {
-    stop: async () => {
-      delivering.stop();
-      await Promise.all([follower.stop(), saving.stop()]);
-    },
+const keepViews = (options: ProjectorOptions, partitions: readonly number[]): Kept => {
+  const { source, checkpoints, epoch, onFailure } = options;
+  const { write } = options.views;
+  const onProblem: OnProblem = (problem) => {
+    options.onProblem("views", problem);
   };
+  const reached = (position: Position) => checkpoints.views.raise(partitions, { position, epoch });
+  return keepGoing({
+    prepare: () => shareOf(options, partitions, checkpoints.views, 0),
+    begin: (share, onEnded) => startFollower({ source, ...share, write, reached, onProblem, onEnded, onFailure }),
+    onProblem,
+  });
+};
+
+const keepDelivery = (options: ProjectorOptions, partitions: readonly number[]): Kept => {
+  const { source, checkpoints, epoch } = options;
+  const save = (position: Position) => checkpoints.delivery.raise(partitions, { position, epoch });
+  return keepGoing({
+    prepare: async () => {
+      // Delivery has no past to catch up with: whoever was not there syncs.
+      const share = await shareOf(options, partitions, checkpoints.delivery, await source.head());
+      // Whoever takes over before anything was delivered must not begin at a later head.
+      await save(share.from);
+      return share;
+    },
+    begin: (share, onEnded) => {
+      const saving = createSaving(save, options.onUnsaved);
+      const where = { ...share, isLate: isLateBy(options.clock), onDelivered: saving.save };
+      const delivering = options.deliver(where, onEnded);
+      return {
+        stop: async () => {
+          delivering.stop();
+          await saving.stop();
+        },
+      };
+    },
+    onProblem: (problem) => {
+      options.onProblem("delivery", problem);
+    },
+  });
 };
 
 type Share = { readonly from: Position; readonly isMine: (recorded: RecordedEvent) => boolean };
@@ -128,7 +150,7 @@ const timeIn = (meta: string): number | undefined => {
 /** A checkpoint that is behind costs frames that come twice; one for each event would cost more than the event. */
 const saveEveryMs = 500;
 
-const createSaving = (save: (position: Position) => Promise<void>, onAway: (error: unknown) => void) => {
+const createSaving = (save: (position: Position) => Promise<void>, onUnsaved: (error: unknown) => void) => {
   let newest: Position | undefined;
   let saved: Position | undefined;
   let saving: Promise<void> | undefined;
@@ -140,7 +162,7 @@ const createSaving = (save: (position: Position) => Promise<void>, onAway: (erro
       await save(position);
       saved = position;
     } catch (error) {
-      onAway(error);
+      onUnsaved(error);
     }
   };
   const later = (): void => {

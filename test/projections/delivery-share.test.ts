@@ -206,7 +206,8 @@ const startProcess = (world: World, isOld: boolean) => {
       };
       return deliveryWith({ random, source, bus, problems })({ ...share, onDelivered });
     },
-    onAway: (error) => problems.push(error),
+    onProblem: (_, problem) => problem !== undefined && problems.push(problem),
+    onUnsaved: (error) => problems.push(error),
     onFailure: (failure) => problems.push(failure),
   });
   return { hold: projector.hold, stop: projector.stop, die: () => (dead = true) };

@@ -17,7 +17,8 @@ type Subscriber = Parameters<EventSource["subscribe"]>[1];
 /** A follower on a subscription that the test drives, and what it did, in order. */
 const follow = (options: Partial<FollowerOptions> = {}) => {
   const done: (readonly ["write", readonly ViewChange[]] | readonly ["reached", number])[] = [];
-  const told: unknown[] = [];
+  const told: (Error | undefined)[] = [];
+  const ended: Error[] = [];
   const failures: ProjectionFailure[] = [];
   const subscribed: { from?: number | "head"; subscriber?: Subscriber; stopped: boolean } = { stopped: false };
   const follower = startFollower({
@@ -31,12 +32,13 @@ const follow = (options: Partial<FollowerOptions> = {}) => {
     isMine: () => true,
     write: (changes) => Promise.resolve(void done.push(["write", changes])),
     reached: (position) => Promise.resolve(void done.push(["reached", position])),
-    onAway: (error) => told.push(error),
+    onProblem: (problem) => told.push(problem),
+    onEnded: (error) => ended.push(error),
     onFailure: (failure) => failures.push(failure),
     ...options,
   });
   const offer = async (events: readonly RecordedEvent[]): Promise<void> => subscribed.subscriber?.onEvents(events);
-  return { follower, offer, done, told, failures, subscribed };
+  return { follower, offer, done, told, ended, failures, subscribed };
 };
 
 const usersLog = (count: number): readonly RecordedEvent[] => {
@@ -113,21 +115,27 @@ describe("the follower", () => {
     expect([done, failures.length]).toEqual([[], 1]);
   });
 
-  it("stops when the store answers nonsense, without having come any further", async () => {
+  it("repeats what the store answers with nonsense, tells it, and tells when it goes on; it is behind until then", async () => {
     for (const part of ["write", "reached"] as const) {
       const error = new Error("nonsense");
-      const { offer, done, failures, subscribed } = follow({ [part]: () => Promise.reject(error) });
+      let failing = 5;
+      const { offer, done, told, failures, subscribed } = follow({
+        [part]: () => (failing-- > 0 ? Promise.reject(error) : Promise.resolve(void done.push([part, 2] as never))),
+      });
       await offer(usersLog(2));
-      expect(done.map(([what]) => what)).toEqual(part === "write" ? [] : ["write"]);
-      expect([failures, subscribed.stopped]).toEqual([[{ error }], true]);
+      expect(done.map(([what]) => what)).toEqual(["write", "reached"]);
+      expect(told).toEqual([error, error, error, error, error, undefined]);
+      expect([failures, subscribed.stopped]).toEqual([[], false]);
     }
   });
 
-  it("tells when its subscription ends by itself", () => {
-    const { failures, subscribed } = follow();
+  it("tells when its subscription ends by itself, and takes nothing more", async () => {
+    const { ended, offer, done, failures, subscribed } = follow();
     const error = new Error("the log is gone");
     subscribed.subscriber?.onFailure(error);
-    expect(failures).toEqual([{ error }]);
+    subscribed.subscriber?.onFailure(error);
+    await offer(usersLog(2));
+    expect([ended, done, failures]).toEqual([[error], [], []]);
   });
 
   it("stop waits for what is under way, and nothing is written after it", async () => {
@@ -196,7 +204,7 @@ describe("the follower", () => {
           expect([reachedAll.at(-1), failures]).toEqual([log.length, []]);
           const own = new Set(changesOf(mineUpTo(Infinity)).map((each) => JSON.stringify(each)));
           expect(written).toEqual(own);
-          seen.away += told.length;
+          seen.away += told.filter((problem) => problem !== undefined).length;
         }),
         runs(30),
       ),

@@ -64,8 +64,11 @@ describe("the projector", () => {
   /** One projector whose views are a list, and whose delivery the test plays. */
   const setUp = (options: Partial<ProjectorOptions> = {}) => {
     const [views, delivery] = [createCheckpoints(4), createCheckpoints(4)];
-    const shares: { readonly share: DeliveryShare; stopped: boolean }[] = [];
-    const [told, failures, writes]: [unknown[], ProjectionFailure[], (readonly ViewChange[])[]] = [[], [], []];
+    const shares: { readonly share: DeliveryShare; readonly onEnded: (error: Error) => void; stopped: boolean }[] = [];
+    const [failures, writes]: [ProjectionFailure[], (readonly ViewChange[])[]] = [[], []];
+    /** What each part said last, and how often it failed. */
+    const problems = new Map<string, Error | undefined>();
+    const told: unknown[] = [];
     const open = new Set<object>();
     const source: EventSource = {
       ...kit.log,
@@ -82,22 +85,33 @@ describe("the projector", () => {
     const projector = createProjector({
       ...{ source, epoch, partitions: 4, clock: () => 10_000, checkpoints: { views, delivery } },
       views: { write: (changes) => Promise.resolve(void writes.push(changes)) },
-      deliver: (share) => {
-        const delivering = { share, stopped: false };
+      deliver: (share, onEnded) => {
+        const delivering = { share, onEnded, stopped: false };
         shares.push(delivering);
         return { position: () => 0, stop: () => (delivering.stopped = true) };
       },
-      onAway: (error) => told.push(error),
+      onProblem: (part, problem) => {
+        problems.set(part, problem);
+        if (problem !== undefined) told.push(problem);
+      },
+      onUnsaved: (error) => told.push(error),
       onFailure: (failure) => failures.push(failure),
       ...options,
     });
-    return { projector, views, delivery, shares, told, failures, writes, open };
+    /** Resolves when both parts work on them. */
+    const hold = async (partitions: readonly number[]): Promise<void> => {
+      const before = shares.length;
+      await projector.hold(partitions);
+      if (partitions.length === 0) return;
+      await eventually(() => shares.length > before && open.size > 0, "both parts work");
+    };
+    return { projector, hold, views, delivery, shares, told, problems, failures, writes, open };
   };
 
   it("views begin at the start and delivery at the head, and both are certain when it holds", async () => {
     await append(kit, userEvents(0, 20));
-    const { projector, views, delivery, shares } = setUp();
-    await projector.hold([0, 1]);
+    const { projector, hold, views, delivery, shares } = setUp();
+    await hold([0, 1]);
     expect(shares.map(({ share }) => share.from)).toEqual([20]);
     expect(delivery.positions).toEqual([20, 20, undefined, undefined]);
     await eventually(() => views.positions[0] === 20, "the views");
@@ -107,12 +121,12 @@ describe("the projector", () => {
 
   it("takes over at the checkpoints: from the smallest on, each event once that is its own and not done", async () => {
     await append(kit, userEvents(0, 40));
-    const { projector, views, delivery, shares, writes } = setUp();
+    const { projector, hold, views, delivery, shares, writes } = setUp();
     for (const checkpoints of [views, delivery]) {
       await checkpoints.raise([0], { position: 10, epoch });
       await checkpoints.raise([1], { position: 25, epoch });
     }
-    await projector.hold([0, 1]);
+    await hold([0, 1]);
     const events = await kit.log.readAll(0, 100);
     const isOwed = ({ stream, position }: RecordedEvent): boolean => {
       const partition = partitionOf(stream, 4);
@@ -129,8 +143,8 @@ describe("the projector", () => {
   });
 
   it("is late with what is older than a second, and with what does not say", async () => {
-    const { projector, shares } = setUp();
-    await projector.hold([0]);
+    const { projector, hold, shares } = setUp();
+    await hold([0]);
     const [aUser = expect.fail("no event")] = userEvents(0, 1);
     const isLate = (meta: string) => shares[0]?.share.isLate({ ...aUser, meta });
     expect([8_999, 9_000, 9_999, 11_000].map((at) => isLate(JSON.stringify({ at })))).toEqual([
@@ -144,11 +158,11 @@ describe("the projector", () => {
   });
 
   it("works on exactly what it holds: what it had before is stopped, and nothing means nothing", async () => {
-    const { projector, shares, open } = setUp();
-    await projector.hold([0, 1]);
-    await projector.hold([2]);
+    const { projector, hold, shares, open } = setUp();
+    await hold([0, 1]);
+    await hold([2]);
     expect([shares.map(({ stopped }) => stopped), open.size]).toEqual([[true, false], 1]);
-    await projector.hold([]);
+    await hold([]);
     expect([shares.map(({ stopped }) => stopped), open.size]).toEqual([[true, true], 0]);
     await projector.stop();
     await projector.hold([0]);
@@ -176,25 +190,73 @@ describe("the projector", () => {
     expect([shares.filter(({ stopped }) => !stopped).length, open.size]).toEqual([0, 0]);
   });
 
-  it("tries again while the checkpoints cannot be had, and fails with what is not a store that is away", async () => {
-    let failing = 5;
-    const checkpoints = createCheckpoints(4);
-    const flaky = <A>(answer: () => Promise<A>): Promise<A> => (failing-- > 0 ? Promise.reject(storeAway) : answer());
-    const { projector, told, open } = setUp({
+  it("begins again for as long as anything keeps it from beginning, an answer of no sense too, and tells why", async () => {
+    for (const error of [storeAway, new Error("nonsense")]) {
+      let failing = 5;
+      const checkpoints = createCheckpoints(4);
+      const flaky = <A>(answer: () => Promise<A>): Promise<A> => (failing-- > 0 ? Promise.reject(error) : answer());
+      const { projector, hold, told, problems } = setUp({
+        checkpoints: {
+          views: { ...checkpoints, load: () => flaky(checkpoints.load) },
+          delivery: { ...checkpoints, raise: (...args) => flaky(() => checkpoints.raise(...args)) },
+        },
+      });
+      await hold([0]);
+      expect(told).toEqual([error, error, error, error, error]);
+      expect([...problems.values()]).toEqual([undefined, undefined]);
+      await projector.stop();
+    }
+  });
+
+  it("views that cannot begin keep no frames away, and their reason is told until they hold something else", async () => {
+    const error = new Error("nonsense");
+    const { projector, shares, problems } = setUp({
       checkpoints: {
-        views: { ...checkpoints, load: () => flaky(checkpoints.load) },
-        delivery: { ...checkpoints, raise: (...args) => flaky(() => checkpoints.raise(...args)) },
+        views: { ...createCheckpoints(4), load: () => Promise.reject(error) },
+        delivery: createCheckpoints(4),
       },
     });
     await projector.hold([0]);
-    expect([told.length, open.size]).toEqual([5, 1]);
+    await eventually(() => shares.length === 1 && problems.get("views") === error, "delivery alone");
+    await projector.hold([]);
+    expect([shares[0]?.stopped, problems.get("views")]).toEqual([true, undefined]);
     await projector.stop();
-    const error = new Error("views of another log");
-    const other = setUp({
-      checkpoints: { views: { ...checkpoints, load: () => Promise.reject(error) }, delivery: checkpoints },
-    });
-    await expect(other.projector.hold([0])).rejects.toBe(error);
-    expect(other.open.size).toBe(0);
+  });
+
+  it("delivery that ends by itself begins again at its checkpoint, and is told until then", async () => {
+    await append(kit, userEvents(0, 20));
+    const { projector, hold, delivery, shares, told } = setUp();
+    await hold([0]);
+    await delivery.raise([0], { position: 7, epoch });
+    await append(kit, userEvents(20, 30));
+    const error = new Error("the log is gone");
+    shares[0]?.onEnded(error);
+    await eventually(() => shares.length === 2, "delivery again");
+    expect([told, shares.map(({ stopped }) => stopped)]).toEqual([[error], [true, false]]);
+    expect(shares[1]?.share.from).toBe(20);
+    await projector.stop();
+  });
+
+  it("views whose subscription ends by itself begin again at their checkpoint", async () => {
+    const subscribers: Parameters<EventSource["subscribe"]>[1][] = [];
+    const source: EventSource = {
+      ...kit.log,
+      subscribe: (from, subscriber) => {
+        subscribers.push(subscriber);
+        return kit.log.subscribe(from, subscriber);
+      },
+    };
+    await append(kit, userEvents(0, 20));
+    const { projector, views, told, problems } = setUp({ source });
+    await projector.hold([0]);
+    await eventually(() => views.positions[0] === 20, "the views");
+    const error = new Error("the log is gone");
+    subscribers[0]?.onFailure(error);
+    await eventually(() => subscribers.length === 2 && problems.get("views") === undefined, "the views again");
+    await append(kit, userEvents(20, 30));
+    await eventually(() => views.positions[0] === 30, "what came after");
+    expect(told).toEqual([error]);
+    await projector.stop();
   });
 
   it("saves how far delivery came now and then, again after a failure, and at the end", async () => {
@@ -205,10 +267,10 @@ describe("the projector", () => {
       raised.push(checkpoint.position);
       return away ? Promise.reject(storeAway) : delivery.raise(partitions, checkpoint);
     };
-    const { projector, shares, told } = setUp({
+    const { projector, hold, shares, told } = setUp({
       checkpoints: { views: createCheckpoints(4), delivery: { ...delivery, raise } },
     });
-    await projector.hold([3]);
+    await hold([3]);
     const save = shares[0]?.share.onDelivered;
     away = true;
     for (let position = 1; position <= 1_000; position += 1) save?.(position);
@@ -229,8 +291,8 @@ describe("the projector", () => {
     await append(kit, [broken, ...userEvents(11, 15)]);
     const [mine, others] = [setUp(), setUp()];
     await mine.projector.hold([partition]);
-    await others.projector.hold([0, 1, 2, 3].filter((each) => each !== partition));
-    await eventually(() => mine.failures.length > 0, "the failure");
+    await others.hold([0, 1, 2, 3].filter((each) => each !== partition));
+    await eventually(() => mine.failures.length > 0 && mine.shares.length > 0, "the failure, and delivery");
     expect(mine.failures).toMatchObject([{ event: { position: 11 } }]);
     expect(mine.shares.map(({ stopped }) => stopped)).toEqual([false]);
     expect(mine.views.positions[partition] ?? 0).toBeLessThan(11);
@@ -249,7 +311,7 @@ const createLife = (random: Random) => {
   const call = async <A>(work: () => Promise<A>): Promise<A> => {
     await turns();
     if (dead) return never;
-    if (random.chance(0.1)) throw storeAway;
+    if (random.chance(0.1)) throw random.chance(0.5) ? storeAway : new Error("nonsense");
     const answer = await work();
     if (isDead()) return never;
     if (random.chance(0.1)) throw storeAway;
@@ -305,10 +367,12 @@ it("takes an event for late that does not say when it happened: others may write
       shares.push(share);
       return { position: () => 0, stop: () => undefined };
     },
-    onAway: () => undefined,
+    onProblem: () => undefined,
+    onUnsaved: () => undefined,
     onFailure: () => undefined,
   });
   await projector.hold([0]);
+  await eventually(() => shares.length > 0, "delivery has begun");
   const lateWith = (meta: string) =>
     shares[0]?.isLate({ id: "1", type: "T", data: "{}", meta, stream: "user-a", revision: 0, position: 1 });
   expect(["", "null", "not JSON", "{}", '{"at":8999}', '{"at":9001}'].map(lateWith)).toEqual([
@@ -379,7 +443,8 @@ it(`projectors that take partitions from each other, die, and meet a store that 
               },
             },
             deliver: () => ({ position: () => 0, stop: () => undefined }),
-            onAway: () => (seen.away += 1),
+            onProblem: (_, problem) => (seen.away += problem === undefined ? 0 : 1),
+            onUnsaved: () => (seen.away += 1),
             onFailure: (failure) => problems.push(failure),
           });
           let holding: Promise<void> = Promise.resolve();

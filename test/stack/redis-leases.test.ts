@@ -2,6 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PartitionLeases } from "../../src/projections/ports.js";
 import { openRedis, type OpenedRedis } from "../../src/infra/redis.js";
 import { startPartitionLeases } from "../../src/infra/leases/redis.js";
+import { createProjector } from "../../src/projections/projector.js";
+import { createWriter } from "../kit/arbitraries.js";
+import { openLogKit } from "../kit/log.js";
 import { canSpawnRedis, connect, newPrefix, redisUrl, startRedis, until, type RedisServer } from "./redis-kit.js";
 
 const partitions = 8;
@@ -11,7 +14,12 @@ const all = Array.from({ length: partitions }, (_, i) => i);
 type Holder = { readonly leases: PartitionLeases; readonly told: (readonly number[])[]; readonly redis: OpenedRedis };
 
 /** A holder on a connection of its own, which is how it can die. */
-const startHolder = async (url: string, prefix: string, holder: string): Promise<Holder> => {
+const startHolder = async (
+  url: string,
+  prefix: string,
+  holder: string,
+  options: { readonly place?: string; readonly leaseMs?: number } = {},
+): Promise<Holder> => {
   const redis = await connect(url);
   const told: (readonly number[])[] = [];
   const leases = startPartitionLeases({
@@ -20,6 +28,7 @@ const startHolder = async (url: string, prefix: string, holder: string): Promise
     holder,
     partitions,
     ...timings,
+    ...options,
     onChange: (held) => void told.push(held),
     onProblem: () => undefined,
   });
@@ -44,8 +53,8 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
   const url = redisUrl ?? "";
   let prefix: string;
   let holders: Holder[];
-  const start = async (name: string): Promise<Holder> => {
-    const holder = await startHolder(url, prefix, name);
+  const start = async (name: string, options?: Parameters<typeof startHolder>[3]): Promise<Holder> => {
+    const holder = await startHolder(url, prefix, name, options);
     holders.push(holder);
     return holder;
   };
@@ -87,6 +96,84 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
     await until(areSharedAs([one, two], "4,4"));
   });
 
+  it("are taken over from one that died in the time that OPERATIONS says, as the product has them", async () => {
+    const holder = async (name: string): Promise<Holder> => {
+      const asTheProduct = { leaseMs: undefined, everyMs: undefined };
+      const started = await startHolder(url, prefix, name, asTheProduct as object);
+      holders.push(started);
+      return started;
+    };
+    const [one, two] = [await holder("one"), await holder("two")];
+    await until(areSharedAs([one, two], "4,4"));
+    two.redis.close();
+    const diedAt = performance.now();
+    await until(areSharedAs([one], "8"));
+    // 2.4 s, and what a loaded machine adds.
+    expect(performance.now() - diedAt).toBeLessThan(5_000);
+  });
+
+  it("are taken over at once by who comes in the place of one that died, however long its lease", async () => {
+    const leaseMs = 3_600_000;
+    const died = await start("died", { place: "here:1", leaseMs });
+    const neighbour = await start("neighbour", { place: "here:2", leaseMs });
+    await until(areSharedAs([died, neighbour], "4,4"));
+    died.redis.close();
+    const again = await start("again", { place: "here:1", leaseMs });
+    await until(areSharedAs([again, neighbour], "4,4"));
+    expect(neighbour.told.map((held) => held.length)).toEqual([4]);
+  });
+
+  it("are of both of a place that live after all, in the end", async () => {
+    const [one, two] = [await start("one", { place: "here:1" }), await start("two", { place: "here:1" })];
+    await until(areSharedAs([one, two], "4,4"));
+    const ticks = async () => (await one.redis.redis.zrange(`${prefix}:projectors:{leases}:holders`, "0", "-1")).length;
+    for (let tick = 0; tick < 20; tick += 1) {
+      await two.redis.redis.ping();
+      expect(await ticks()).toBe(2);
+    }
+    expect(areSharedAs([one, two], "4,4")()).toBe(true);
+  });
+
+  it("are told again until they are taken, and a take-over that a store answers with nonsense works in the end", async () => {
+    const kit = await openLogKit();
+    const [dying, redis] = [await start("dying"), await connect(url)];
+    let isNonsense = true;
+    const problems: (string | undefined)[] = [];
+    const checkpoints = memoryCheckpoints();
+    const projector = createProjector({
+      ...{ source: kit.log, epoch: "e", partitions, clock: Date.now },
+      views: { write: () => Promise.resolve() },
+      checkpoints: {
+        views: {
+          ...checkpoints,
+          load: () => (isNonsense ? Promise.reject(new Error("code 1: InternalError")) : checkpoints.load()),
+        },
+        delivery: memoryCheckpoints(),
+      },
+      deliver: () => ({ position: () => 0, stop: () => undefined }),
+      onProblem: (part, problem) => part === "views" && problems.push(problem?.message),
+      onUnsaved: () => undefined,
+      onFailure: () => undefined,
+    });
+    let refusals = 3;
+    const leases = startPartitionLeases({
+      ...{ redis: redis.redis, prefix, holder: "taking", partitions, ...timings },
+      onChange: (held) => (refusals-- > 0 ? Promise.reject(new Error("not now")) : projector.hold(held)),
+      onProblem: () => undefined,
+    });
+    holders.push({ leases, told: [], redis });
+    const { log: events, write } = createWriter();
+    write("user-a", "1", { type: "UserRegistered", userId: "a", home: "main" });
+    for (const { id, type, data, meta } of events) await kit.log.append("user-a", "any", [{ id, type, data, meta }]);
+    dying.redis.close();
+    await until(() => leases.held().length === partitions && problems.filter(Boolean).length > 3);
+    expect(problems).toContain("code 1: InternalError");
+    isNonsense = false;
+    await until(() => problems.at(-1) === undefined && checkpoints.positions.every((position) => position > 0));
+    await projector.stop();
+    await kit.dispose();
+  });
+
   it("are shared again after Redis lost everything", async () => {
     const [one, two] = [await start("one"), await start("two")];
     await until(areSharedAs([one, two], "4,4"));
@@ -96,10 +183,9 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
     await until(areSharedAs([one, two], "4,4"));
   });
 
-  it("are told one change at a time, each one new, the newest in the end, also to a slow and failing listener", async () => {
+  it("are told one change at a time, each one new, the newest in the end, also to a slow listener", async () => {
     const redis = await connect(url);
     const told: (readonly number[])[] = [];
-    const problems: string[] = [];
     let [busy, busiest] = [0, 0];
     let open: () => void = () => undefined;
     const opened = new Promise<void>((resolve) => (open = resolve));
@@ -114,9 +200,8 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
         told.push(held);
         await opened;
         busy--;
-        throw new Error("no");
       },
-      onProblem: ({ message }) => problems.push(message),
+      onProblem: () => undefined,
     });
     await until(() => told.length === 1);
     const [two, three] = [await start("two"), await start("three")];
@@ -125,9 +210,7 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
     expect(told).toHaveLength(1);
     open();
     await until(() => told.length > 1 && told.at(-1)?.length === held);
-    await until(() => problems.length === told.length);
     expect(busiest).toBe(1);
-    expect(new Set(problems)).toEqual(new Set(["no"]));
     const texts = told.map((those) => those.join());
     expect(texts.filter((text, i) => text === texts[i - 1])).toEqual([]);
     expect([two, three].every(({ leases: others }) => others.held().length > 0)).toBe(true);
@@ -179,5 +262,17 @@ describe.skipIf(!canSpawnRedis)("partitions while Redis is away", () => {
     await until(async () => redis.available() && (await redis.redis.hlen(await ownersIn(redis))) === partitions);
   });
 });
+
+const memoryCheckpoints = () => {
+  const positions = new Array<number>(partitions).fill(0);
+  return {
+    positions,
+    load: () => Promise.resolve(positions.map((position) => ({ position, epoch: "e" }))),
+    raise: (raised: readonly number[], { position }: { readonly position: number }) => {
+      for (const partition of raised) positions[partition] = Math.max(position, positions[partition] ?? 0);
+      return Promise.resolve();
+    },
+  };
+};
 
 const ownersIn = async ({ redis }: OpenedRedis): Promise<string> => (await redis.keys("*:owners")).at(0) ?? "none";

@@ -1,23 +1,38 @@
 /**
  * `…:projectors:{leases}:holders`, a sorted set: holders by the end of their lease in Unix milliseconds of Redis' clock.
  * `…:projectors:{leases}:owners`, a hash: partition → holder. A partition is free when its owner's lease has ended.
+ * `…:projectors:{leases}:places`, a hash: holder → where it runs.
  */
 export const holdersKey = (prefix: string): string => `${prefix}:projectors:{leases}:holders`;
 export const ownersKey = (prefix: string): string => `${prefix}:projectors:{leases}:owners`;
+export const placesKey = (prefix: string): string => `${prefix}:projectors:{leases}:places`;
 
 /**
- * KEYS: holders, owners. ARGV: holder, partitions, leaseMs. Renews the holder's lease and answers its partitions, after it
- * has taken up to its fair share: first free ones, then the excess of others. An owner learns with its own next tick what
- * was taken from it: for that long there are two, where giving back and taking would leave nobody.
+ * KEYS: holders, owners, places. ARGV: holder, partitions, leaseMs, place. Renews the holder's lease and answers its
+ * partitions, after it has taken up to its fair share: first free ones, then the excess of others. An owner learns with
+ * its own next tick what was taken from it: for that long there are two, where giving back and taking would leave nobody.
+ *
+ * `place` is given with a holder's first tick and empty later: it ends the leases of the place's former holders, whose
+ * process this one replaces. Should one of them live after all, it has its lease again with its own next tick.
  */
 export const tickScript = `
-local holder, partitions, leaseMs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local holder, partitions, leaseMs, place = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local places = redis.call('HGETALL', KEYS[3])
+if place ~= '' then
+  for i = 1, #places, 2 do
+    if places[i + 1] == place then redis.call('ZREM', KEYS[1], places[i]) end
+  end
+  redis.call('HSET', KEYS[3], holder, place)
+end
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + leaseMs), holder)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
 local living, counts = {}, {}
 for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do living[name], counts[name] = true, 0 end
+for i = 1, #places, 2 do
+  if not living[places[i]] then redis.call('HDEL', KEYS[3], places[i]) end
+end
 local share = math.ceil(partitions / redis.call('ZCARD', KEYS[1]))
 
 local owners = {}
@@ -45,6 +60,7 @@ for partition = 0, partitions - 1 do
 end
 redis.call('PEXPIRE', KEYS[1], 2 * leaseMs)
 redis.call('PEXPIRE', KEYS[2], 2 * leaseMs)
+redis.call('PEXPIRE', KEYS[3], 2 * leaseMs)
 
 local mine = {}
 for partition = 0, partitions - 1 do
@@ -53,9 +69,10 @@ end
 return mine
 `;
 
-/** KEYS: holders, owners. ARGV: holder. */
+/** KEYS: holders, owners, places. ARGV: holder. */
 export const stopScript = `
 redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
 local owners = redis.call('HGETALL', KEYS[2])
 for i = 1, #owners, 2 do
   if owners[i + 1] == ARGV[1] then redis.call('HDEL', KEYS[2], owners[i]) end

@@ -2,7 +2,7 @@ import { asError } from "../../domain/kernel/errors.js";
 import type { Redis } from "ioredis";
 import type { PartitionLeases } from "../../projections/ports.js";
 import { defineScript } from "../redis.js";
-import { holdersKey, ownersKey, stopScript, tickScript } from "./redis-scripts.js";
+import { holdersKey, ownersKey, placesKey, stopScript, tickScript } from "./redis-scripts.js";
 
 export type PartitionLeasesOptions = {
   readonly redis: Redis;
@@ -10,13 +10,20 @@ export type PartitionLeasesOptions = {
   readonly prefix: string;
   /** This incarnation of the process: no other has the name at the same time. */
   readonly holder: string;
+  /** Where no two processes run at once: a holder that comes there takes over at once from one that died there. */
+  readonly place?: string;
   /** Their number, from 0 on; the same for all holders. */
   readonly partitions: number;
+  /** Short, since to lose one that is needed is harmless: a process that stood still has it again with its next renewal. */
   readonly leaseMs?: number;
-  /** Between two renewals. A dead holder's partitions are taken over within `leaseMs` and this. */
+  /**
+   * Between two renewals. A dead holder's partitions are taken over within `leaseMs` and this. Some renewals of each
+   * lease may fail or come late before it is lost.
+   */
   readonly everyMs?: number;
   /**
-   * Told of each real change, ascending, one call after another; changes during a call are told as one afterwards.
+   * Told of each real change, ascending, one call after another; changes during a call are told as one afterwards. One
+   * that rejects is called again with the next renewal.
    * `stop` is the caller's own doing and not told.
    */
   readonly onChange: (held: readonly number[]) => void | Promise<void>;
@@ -30,13 +37,24 @@ export type PartitionLeasesOptions = {
  * comes back to its share with the first answer.
  */
 export const startPartitionLeases = (options: PartitionLeasesOptions): PartitionLeases => {
-  const { redis, prefix, holder, partitions, leaseMs = 10_000, everyMs = 2_500, onChange, onProblem } = options;
+  const {
+    redis,
+    prefix,
+    holder,
+    place = "",
+    partitions,
+    leaseMs = 2_000,
+    everyMs = 400,
+    onChange,
+    onProblem,
+  } = options;
   const renew = defineScript(redis, "parleyLeasesTick", tickScript);
   const giveBack = defineScript(redis, "parleyLeasesStop", stopScript);
-  const keys = [holdersKey(prefix), ownersKey(prefix)];
+  const keys = [holdersKey(prefix), ownersKey(prefix), placesKey(prefix)];
   const teller = createTeller(onChange, onProblem);
   let held: readonly number[] = [];
   let stopped = false;
+  let isNew = true;
   /** Monotonic: a clock that is set must not make an outage of a moment, nor a moment of an outage. */
   let answeredAt = performance.now();
   let ticking: Promise<void> | undefined;
@@ -48,7 +66,8 @@ export const startPartitionLeases = (options: PartitionLeasesOptions): Partition
   };
   const tick = async (): Promise<void> => {
     try {
-      const mine = (await renew(keys, [holder, partitions, leaseMs])) as readonly number[];
+      const mine = (await renew(keys, [holder, partitions, leaseMs, isNew ? place : ""])) as readonly number[];
+      isNew = false;
       answeredAt = performance.now();
       hold(mine);
     } catch (error) {
@@ -81,20 +100,26 @@ export const startPartitionLeases = (options: PartitionLeasesOptions): Partition
   };
 };
 
-/** Tells what is held when it differs from what was told last: never two calls at once, the newest state only. */
+/**
+ * Tells what is held when it differs from what was told last: never two calls at once, the newest state only. What could
+ * not be told is told again with the next renewal.
+ */
 const createTeller = (onChange: PartitionLeasesOptions["onChange"], onProblem: (error: Error) => void) => {
-  let told = "";
+  let told: string | undefined = "";
   let current: readonly number[] = [];
   let telling: Promise<void> | undefined;
   let stopped = false;
   const isNews = (): boolean => !stopped && told !== current.join();
   const run = async (): Promise<void> => {
     while (isNews()) {
-      told = current.join();
+      const news = current.join();
       try {
         await onChange(current);
+        told = news;
       } catch (error) {
+        told = undefined;
         onProblem(asError(error));
+        return;
       }
     }
   };

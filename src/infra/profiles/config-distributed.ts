@@ -12,6 +12,8 @@ export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
   readonly role: Role;
   /** Of this start of this process: never the same again. */
   readonly processId: string;
+  /** `processId` without what changes with each start. */
+  readonly processName: string;
   /** How many parts projectors share the log in; the same in every process. */
   readonly partitions: number;
   readonly eventStoreUrl: string;
@@ -165,9 +167,11 @@ export const readDistributedConfig = (
   };
   refuseEmbedded(flags, environment, problems);
   const common = readCommon(flags, environment, problems);
+  const processName = read("PARLEY_GATEWAY_ID") || namePart(hostname());
   const config = {
     role: read("PARLEY_ROLE") as Role,
-    processId: `${read("PARLEY_GATEWAY_ID") || namePart(hostname())}-${randomBytes(6).toString("hex")}`,
+    processName,
+    processId: `${processName}-${randomBytes(6).toString("hex")}`,
     partitions: Number(read("PARLEY_PARTITIONS")),
     eventStoreUrl: read("PARLEY_EVENTSTORE_URL"),
     mongo: { url: read("PARLEY_MONGODB_URL"), database: read("PARLEY_MONGODB_DATABASE") },

@@ -1,5 +1,6 @@
-import { createProjector } from "../../projections/projector.js";
+import { createProjector, type ProjectorPart } from "../../projections/projector.js";
 import { createQueries } from "../../projections/queries/create.js";
+import type { ProjectionFailure } from "../../projections/runner.js";
 import { startPartitionLeases } from "../leases/redis.js";
 import { createSweeper } from "../registry/redis-sweeper.js";
 import { checkpointsOf } from "../view-store/mongodb-checkpoints.js";
@@ -9,7 +10,7 @@ import { cellPrefix, type Closers } from "./engines.js";
 
 /** One of M projectors: keeps the views and delivers for the partitions whose leases it holds. */
 export type ProjectorRole = {
-  /** Why views or delivery have stopped; undefined while they go on. */
+  /** Why views or delivery do not go on; undefined while they do. */
   readonly problem: () => string | undefined;
 };
 
@@ -18,45 +19,25 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   const { log, views, sealing, snapshots, bus, epoch, mongo, redis } = engines;
   const { partitions } = config;
   const queries = createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now });
-  const away = telemetry.counter("parley_projector_waits_total", "Times that the projector waited for an engine.");
-  const onAway = (): void => {
-    away(1);
-  };
-  const stopped: { views?: string; delivery?: string } = {};
-  telemetry.gauge("parley_projector_views_stopped", "1 while this process's views have stopped.", () =>
-    Number(stopped.views !== undefined),
-  );
-  telemetry.gauge(
-    "parley_projector_delivery_stopped",
-    "1 while this process's delivery has stopped; its partitions were given back.",
-    () => Number(stopped.delivery !== undefined),
-  );
+  const standing = createStanding(parts);
   let held: readonly number[] = [];
 
   const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, snapshots, typing, logger };
-  /** Views that stopped would stop elsewhere at the same event; delivery that cannot go on here may go on elsewhere. */
-  const onDeliveryStopped = (error: Error): void => {
-    stopped.delivery = error.message;
-    leases.stop().catch(onRegistryFailure);
-  };
-
   const projector = createProjector({
     ...{ source: log, epoch, partitions, views, clock: Date.now },
     checkpoints: {
       views: views.checkpoints,
-      delivery: checkpointsOf(mongo.db, partitions, onAway, "delivery"),
+      delivery: checkpointsOf(mongo.db, partitions, standing.waited, "delivery"),
     },
-    deliver: (share) => startDelivering({ ...delivering, onStopped: onDeliveryStopped }, { share }),
-    onAway,
-    onFailure: ({ event, error }) => {
-      stopped.views = error.message;
-      logger.error({ event, err: error }, "the views have stopped; accepting and delivery go on");
-    },
+    deliver: (share, onStopped) => startDelivering({ ...delivering, onStopped }, { share }),
+    onProblem: standing.onProblem,
+    onUnsaved: standing.waited,
+    onFailure: standing.onFailure,
   });
   closers.push(projector.stop);
   const prefix = cellPrefix(config.home);
   const leases = startPartitionLeases({
-    ...{ redis: redis.redis, prefix, holder: config.processId, partitions },
+    ...{ redis: redis.redis, prefix, holder: config.processId, ...placeOf(config), partitions },
     onChange: async (now) => {
       held = now;
       logger.info({ held: now }, "partitions");
@@ -75,9 +56,58 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   });
   closers.push(sweeper.stop);
   telemetry.gauge("parley_projector_partitions", "Partitions that this process holds.", () => held.length);
-  const problems = () => Object.entries(stopped).map(([part, why]) => `${part}: ${why}`);
-  return { problem: () => (problems().length === 0 ? undefined : problems().join("; ")) };
+  return { problem: standing.problem };
 };
+
+/** Of those that run on one host under one name, no two listen on one port. A port that the system chooses tells nothing. */
+const placeOf = ({ processName, port }: ProcessParts["config"]): { readonly place?: string } =>
+  port === 0 ? {} : { place: `${processName}:${port}` };
 
 /** Who types is known to gateways alone: what a leaver typed ends there after five seconds, and of no end they are told. */
 const typing = { left: (): void => undefined };
+
+/** Which parts do not go on, and why: for the health page, the metrics and the log, which has each reason once. */
+const createStanding = ({ telemetry, logger }: Pick<ProcessParts, "telemetry" | "logger">) => {
+  const problems = new Map<ProjectorPart, string>();
+  let isAtEvent = false;
+  const count = telemetry.counter("parley_projector_waits_total", "Times that the projector waited for an engine.");
+  telemetry.gauge(
+    "parley_projector_views_stopped",
+    "1 while this process's views stand at an event that they cannot read.",
+    () => Number(isAtEvent),
+  );
+  telemetry.gauge(
+    "parley_projector_views_failing",
+    "1 while this process's views cannot go on for another reason; it is tried again.",
+    () => Number(problems.has("views") && !isAtEvent),
+  );
+  telemetry.gauge(
+    "parley_projector_delivery_failing",
+    "1 while this process's delivery cannot go on; it is tried again.",
+    () => Number(problems.has("delivery")),
+  );
+  const waited = (): void => {
+    count(1);
+  };
+  return {
+    waited,
+    onProblem: (part: ProjectorPart, problem: Error | undefined): void => {
+      if (problem === undefined) {
+        if (part === "views") isAtEvent = false;
+        if (problems.delete(part)) logger.info({ part }, "a part of the projector goes on");
+        return;
+      }
+      waited();
+      if (problems.get(part) === problem.message) return;
+      problems.set(part, problem.message);
+      logger.warn({ part, err: problem }, "a part of the projector does not go on; it is tried again");
+    },
+    onFailure: ({ event, error }: ProjectionFailure): void => {
+      isAtEvent = true;
+      problems.set("views", error.message);
+      logger.error({ event, err: error }, "the views have stopped; accepting and delivery go on");
+    },
+    problem: (): string | undefined =>
+      problems.size === 0 ? undefined : [...problems].map(([part, why]) => `${part}: ${why}`).join("; "),
+  };
+};

@@ -75,6 +75,6 @@ const checkPartitions = (partitions: number, ownerOf: Leases["ownerOf"]): Check 
     name,
     state: "warning",
     says: `nobody works on ${free.join(" ")}`,
-    mend: "Ask again in 15 s, when what a dead projector left is taken over; after that PARLEY_PARTITIONS is not the same everywhere",
+    mend: "Ask again in 5 s, when what a dead projector left is taken over; after that PARLEY_PARTITIONS is not the same everywhere",
   };
 };
