@@ -1,118 +1,93 @@
 import { randomUUID } from "node:crypto";
-import { E, type Either } from "../../src/domain/kernel/fp.js";
-import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
-import type { CommandContext } from "../../src/domain/kernel/decider.js";
-import { defaultPrivacy } from "../../src/domain/user/user.events.js";
-import { directConversationId, groupConversationId, messageIdOf } from "../../src/domain/kernel/ids.js";
-import { conversationNotFound, reject, type Rejection } from "../../src/domain/rejections.js";
-import type {
-  AdvanceReceipts,
-  Changed,
-  MessageAccepted,
-  MessageName,
-  StartGroup,
-} from "../../src/commands/commands.js";
-import type { ConversationView, Me, ReceiptsPage, StateView, Summary } from "../../src/projections/queries/queries.js";
+import { onTestFinished } from "vitest";
+import { createCommands } from "../../src/commands/execute.js";
+import { lookUpIn } from "../../src/commands/look-up.js";
+import type { KeyStore } from "../../src/commands/ports.js";
+import { sealingWith } from "../../src/commands/sealing.js";
+import { decodeConversationEvent, decodeReceiptsEvent } from "../../src/domain/catalogue.js";
+import { E } from "../../src/domain/kernel/fp.js";
+import { streamOf, type Position } from "../../src/domain/kernel/stream.js";
+import { reject } from "../../src/domain/rejections.js";
 import { createDispatcher } from "../../src/gateway/dispatch.js";
 import type { MessageRate } from "../../src/gateway/message-rate.js";
 import type { Application, Claims, Connection, GatewayMetrics, TokenRefusal } from "../../src/gateway/ports.js";
 import { createRest } from "../../src/gateway/rest/rest.js";
 import { createShared } from "../../src/gateway/shared.js";
+import { messageIndex } from "../../src/infra/view-store/message-index.js";
+import { createQueries } from "../../src/projections/queries/create.js";
+import { openStoresHere } from "../kit/stores-here.js";
 
-/**
- * A small application in memory, behind the same record of functions as the real one: conversations with members and
- * messages, views that follow the log at once, or when a test says so.
- */
-type Conversation = {
-  readonly id: string;
-  name?: string;
-  readonly members: Set<string>;
-  readonly messages: MessageAccepted[];
-  readonly changes: string[];
-  readonly receipts: { by: string; advance: AdvanceReceipts }[];
+/** Contents are written as they are. */
+const noKeys: KeyStore = {
+  cached: () => undefined,
+  obtain: () => Promise.reject(new Error("nothing is sealed here")),
+  find: () => Promise.resolve(undefined),
 };
 
-export const createMemoryApp = () => {
-  const conversations = new Map<string, Conversation>();
-  const devices = new Map<string, { deviceId: string; deviceType: "mobile" | "web" | "desktop" }[]>();
+/** The write side and the read side as a process has them, on a real log and real views in this thread. */
+const openApp = (whenDone: (close: () => void) => void) => {
+  const stores = openStoresHere("epoch-1");
+  whenDone(stores.close);
+  const { log, views } = stores;
+  const sealing = sealingWith(noKeys, undefined);
+  const lookUp = lookUpIn(messageIndex(views.store.reads), log);
+  const commands = createCommands({ log, sealing, lookUp, home: "main", ids: { uuid: randomUUID }, membersMax: 1_000 });
+  const queries = createQueries({ source: log, views, open: sealing.open, epoch: "epoch-1", clock: () => 1_000_000 });
+  return { stores, commands, queries };
+};
+
+type Functions = Readonly<Record<string, (...args: never[]) => unknown>>;
+/** The same functions, each called when `before` has resolved. */
+const after = <A extends object>(functions: A, before: (name: string, args: readonly unknown[]) => unknown): A =>
+  Object.fromEntries(
+    Object.entries(functions as Functions).map(([name, called]) => [
+      name,
+      async (...args: never[]) => {
+        await before(name, args);
+        return called(...args);
+      },
+    ]),
+  ) as A;
+
+const behind = { ...reject("UNAVAILABLE", "The views are behind."), retryAfter: 1 };
+
+/** The gateway asks these by itself, for no client's command. */
+const askedByItself = ["mayStay", "membersAmong"];
+
+/**
+ * The application as the gateway has it: the real commands and queries, which note what they are asked, wait where a test
+ * holds them, and fail where a test breaks them down.
+ */
+export const createApp = (whenDone: (close: () => void) => void = onTestFinished) => {
   const calls: string[] = [];
-  /** Devices that come in only with a token issued after this. */
-  const removed = new Map<string, number>();
+  const asked: { readonly name: string; readonly command: unknown }[] = [];
   const typed: string[] = [];
-  const profiles = new Map<string, { displayName?: string; privacy: Me["privacy"] }>();
-  let position = 0;
+  const waits: number[] = [];
+  const broken = new Map<string, () => never>();
   let hold: Promise<void> = Promise.resolve();
   /** Views stand still at this position. */
   let stuckAt = Infinity;
-  const broken = new Map<string, () => never>();
-  const waits: number[] = [];
+  const { stores, ...opened } = openApp(whenDone);
 
-  const command = async <A>(name: string, work: () => Either<Rejection, A>): Promise<Either<Rejection, A>> => {
+  const commands = after<Application["commands"]>(opened.commands, (name, [command]) => {
+    if (askedByItself.includes(name)) return undefined;
     calls.push(name);
+    asked.push({ name, command });
     broken.get(name)?.();
-    await hold;
-    return work();
-  };
-  const mine = (id: string, userId: string): Either<Rejection, Conversation> => {
-    const found = conversations.get(id);
-    return found?.members.has(userId) ? E.right(found) : E.left(conversationNotFound);
-  };
-  /** The same change of the same message twice is once. */
-  const change = (what: string, { conversationId, messageId }: MessageName, userId: string) =>
-    command(what, () =>
-      E.chain(({ messages, changes }: Conversation): Either<Rejection, Changed> => {
-        if (!messages.some((message) => message.messageId === messageId))
-          return E.left(reject("MESSAGE_NOT_FOUND", "no such message"));
-        const done = `${what} ${messageId} by ${userId}`;
-        if (changes.includes(done)) return E.right({ position });
-        changes.push(done);
-        return E.right({ position: ++position, pos: messages.length + changes.length });
-      })(mine(conversationId, userId)),
-    );
-  const start = (id: string, members: readonly string[], name?: string) => {
-    const created = !conversations.has(id);
-    if (created)
-      conversations.set(id, {
-        id,
-        members: new Set(members),
-        messages: [],
-        changes: [],
-        receipts: [],
-        ...(name ? { name } : {}),
-      });
-    return E.right({ conversationId: id, created, position: created ? ++position : position });
-  };
-  const summaryOf = ({ id, members, messages, name }: Conversation): Summary => {
-    const conversation: ConversationView = {
-      conversationId: id,
-      type: id.startsWith("d_") ? "direct" : "group",
-      ...(name ? { name } : {}),
-      settings: defaultSettings,
-      createdBy: "alice",
-      createdAt: 1,
-      memberCount: members.size,
-      myRole: "member",
-      lastSequence: messages.length,
-      pos: messages.length,
-    };
-    const state: StateView = {
-      readUpTo: 0,
-      unread: 0,
-      pinned: null,
-      archived: false,
-      mutedUntil: null,
-      deliveredToAll: 0,
-      readByAll: 0,
-      lastMessage: null,
-    };
-    return { conversation, state };
-  };
+    return hold;
+  });
+  const queries = after<Application["queries"]>(opened.queries, (name, [, ...args]) => {
+    const page = args.findLast((arg) => typeof arg === "object");
+    if (name === "me") calls.push(name);
+    else if (name === "receipts") calls.push(`receipts ${String(args[1])} ${JSON.stringify(page)}`);
+    else if (page !== undefined) calls.push(`${name} ${JSON.stringify(page)}`);
+  });
 
   const app: Application = {
     epoch: "epoch-1",
-    head: () => {
+    head: async () => {
       broken.get("head")?.();
-      return Promise.resolve(position);
+      return stores.log.head();
     },
     readiness: () => Promise.resolve({ ready: true, problems: {} }),
     typing: {
@@ -122,185 +97,31 @@ export const createMemoryApp = () => {
       left: () => undefined,
     },
     connectedDevices: () => [],
-    commands: {
-      registerDevice: ({ deviceType, tokenIssuedAt = 0 }, { by }) =>
-        command("registerDevice", () => {
-          if (tokenIssuedAt <= (removed.get(`${by.userId} ${by.deviceId}`) ?? -1))
-            return E.left(reject("UNAUTHORIZED", "This device was removed."));
-          if (by.userId === "suspended") return E.left(reject("FORBIDDEN", "suspended"));
-          const own = devices.get(by.userId) ?? [];
-          const known = own.find(({ deviceId }) => deviceId === by.deviceId);
-          devices.set(by.userId, [
-            ...own.filter(({ deviceId }) => deviceId !== by.deviceId),
-            { deviceId: by.deviceId, deviceType: deviceType ?? known?.deviceType ?? "web" },
-          ]);
-          return E.right({ position: ++position });
-        }),
-      mayStay: ({ userId, deviceId, tokenIssuedAt = 0 }) =>
-        Promise.resolve(tokenIssuedAt > (removed.get(`${userId} ${deviceId}`) ?? -1)),
-      startDirect: ({ peerId }, { by }) =>
-        command("startDirect", () => start(directConversationId(by.userId, peerId), [by.userId, peerId])),
-      startGroup: (group: StartGroup, { by, commandId }: CommandContext) =>
-        command("startGroup", () => {
-          const request = group.clientRequestId ? { clientRequestId: group.clientRequestId } : { random: commandId };
-          return start(groupConversationId(by.userId, request), [by.userId, ...group.participantIds], group.name);
-        }),
-      addMembers: ({ conversationId, userIds }, { by }) =>
-        command("addMembers", () =>
-          E.map(({ members }: Conversation) => {
-            const added = userIds.filter((userId) => !members.has(userId));
-            for (const userId of added) members.add(userId);
-            return { added, memberCount: members.size, position: ++position };
-          })(mine(conversationId, by.userId)),
-        ),
-      removeMember: ({ conversationId, userId }, { by }) =>
-        command("removeMember", () =>
-          E.chain((conversation: Conversation) =>
-            conversation.members.delete(userId)
-              ? E.right({ position: ++position })
-              : E.left(reject("USER_NOT_FOUND", "No such member.")),
-          )(mine(conversationId, by.userId)),
-        ),
-      sendMessage: ({ conversationId, clientMessageId }, { by }) =>
-        command("sendMessage", () =>
-          E.map(({ messages }: Conversation): MessageAccepted => {
-            const messageId = messageIdOf(conversationId, by, clientMessageId);
-            const known = messages.find((message) => message.messageId === messageId);
-            if (known) return { ...known, duplicate: true };
-            const sequence = messages.length + 1;
-            const place = { sequence, pos: sequence, timestamp: 1000, duplicate: false, position: ++position };
-            const accepted = { clientMessageId, messageId, conversationId, ...place };
-            messages.push(accepted);
-            return accepted;
-          })(mine(conversationId, by.userId)),
-        ),
-      editMessage: (edit, { by }) => change(`edit to ${edit.content}`, edit, by.userId),
-      deleteMessage: (message, { by }) => change("delete", message, by.userId),
-      addReaction: (reaction, { by }) => change(`react ${reaction.emoji}`, reaction, by.userId),
-      removeReaction: (reaction, { by }) => change(`unreact ${reaction.emoji}`, reaction, by.userId),
-      changeRole: ({ conversationId, userId, role }, { by }) =>
-        command("changeRole", () =>
-          E.chain(({ members }: Conversation): Either<Rejection, Changed> => {
-            calls.push(`${userId} ${role}`);
-            return members.has(userId)
-              ? E.right({ position: ++position, pos: 1 })
-              : E.left(reject("USER_NOT_FOUND", "No such member."));
-          })(mine(conversationId, by.userId)),
-        ),
-      changeSettings: ({ conversationId, name, ...rest }, { by }) =>
-        command("changeSettings", () =>
-          E.map((conversation: Conversation): Changed => {
-            calls.push(JSON.stringify(rest));
-            if (name !== undefined) conversation.name = name;
-            return { position: ++position, pos: 1 };
-          })(mine(conversationId, by.userId)),
-        ),
-      removeDevice: ({ deviceId }, { by, now }) =>
-        command("removeDevice", () => {
-          const own = devices.get(by.userId) ?? [];
-          if (!own.some((device) => device.deviceId === deviceId))
-            return E.left(reject("NOT_FOUND", "No such device."));
-          devices.set(
-            by.userId,
-            own.filter((device) => device.deviceId !== deviceId),
-          );
-          removed.set(`${by.userId} ${deviceId}`, now);
-          return E.right({ position: ++position });
-        }),
-      changeProfile: ({ displayName, privacy }, { by }) =>
-        command("changeProfile", () => {
-          const before = profiles.get(by.userId) ?? { privacy: defaultPrivacy };
-          profiles.set(by.userId, {
-            ...before,
-            ...(displayName === undefined ? {} : { displayName }),
-            privacy: { ...before.privacy, ...privacy },
-          });
-          return E.right({ position: ++position });
-        }),
-      changePreferences: ({ conversationId, ...wanted }, { by }) =>
-        command("changePreferences", () =>
-          E.map(() => ({ pinned: null, archived: false, mutedUntil: null, ...wanted, position: ++position }))(
-            mine(conversationId, by.userId),
-          ),
-        ),
-      othersIn: (conversationId, { by }) =>
-        command("othersIn", () =>
-          E.map(({ members }: Conversation) => ({
-            userIds: Array.from(members).filter((userId) => userId !== by.userId),
-          }))(mine(conversationId, by.userId)),
-        ),
-      membersAmong: (id, userIds) =>
-        Promise.resolve(userIds.filter((userId) => conversations.get(id)?.members.has(userId))),
-      advanceReceipts: (advance, { by }) =>
-        command("advanceReceipts", () =>
-          E.chain(({ messages, receipts }: Conversation) => {
-            if (Math.max(advance.deliveredUpTo ?? 0, advance.readUpTo ?? 0) > messages.length)
-              return E.left(reject("INVALID_MESSAGE", "beyond the last message"));
-            receipts.push({ by: by.userId, advance });
-            return E.right({ position: ++position });
-          })(mine(advance.conversationId, by.userId)),
-        ),
-    },
+    commands,
     queries: {
+      ...queries,
       awaitCaughtUp: (wanted) => {
         waits.push(wanted);
-        return Promise.resolve(
-          wanted <= stuckAt ? E.right(undefined) : E.left(reject("UNAVAILABLE", "The views are behind.")),
-        );
+        return wanted <= stuckAt ? queries.awaitCaughtUp(wanted) : Promise.resolve(E.left(behind));
       },
-      inbox: ({ userId }, page) => {
-        calls.push(`inbox ${JSON.stringify(page)}`);
-        const own = Array.from(conversations.values()).filter(({ members }) => members.has(userId));
-        return Promise.resolve(E.right({ conversations: own.slice(0, page.limit).map(summaryOf) }));
-      },
-      summary: ({ userId }, id) => Promise.resolve(E.map(summaryOf)(mine(id, userId))),
-      members: ({ userId }, id) =>
-        Promise.resolve(
-          E.map(({ members }: Conversation) => ({
-            members: Array.from(members, (member) => ({ userId: member, joinedAt: 1 })),
-          }))(mine(id, userId)),
-        ),
-      history: ({ userId }, id, page) => {
-        calls.push(`history ${JSON.stringify(page)}`);
-        return Promise.resolve(E.map(() => ({ messages: [], hasMore: false }))(mine(id, userId)));
-      },
-      receipts: ({ userId }, id, messageId, page) => {
-        calls.push(`receipts ${messageId} ${JSON.stringify(page)}`);
-        const answer: ReceiptsPage = { sequence: 1, of: 1, delivered: 1, read: 0, members: [] };
-        return Promise.resolve(E.map(() => answer)(mine(id, userId)));
-      },
-      sync: (_actor, request) => {
-        calls.push(`sync ${JSON.stringify(request)}`);
-        const changes = Array.from(conversations.values()).reduce((sum, { messages }) => sum + messages.length, 0);
-        const none = { conversations: [], newConversations: [], left: [] };
-        return Promise.resolve(
-          E.right({ epoch: "epoch-1", reset: false, ...none, token: `changes-${changes}`, serverTime: 1 }),
-        );
-      },
-      me: ({ userId, deviceId }) => {
-        calls.push("me");
-        const own = devices.get(userId);
-        if (!own) return Promise.resolve(E.left(reject("USER_NOT_FOUND", "never seen")));
-        const listed = own.map((device) =>
-          device.deviceId === deviceId
-            ? { ...device, lastSeen: 1, current: true as const }
-            : { ...device, lastSeen: 1 },
-        );
-        const profile = profiles.get(userId) ?? { privacy: defaultPrivacy };
-        return Promise.resolve(E.right({ userId, ...profile, devices: listed, blocks: [] }));
-      },
-      user: (userId) =>
-        Promise.resolve(devices.has(userId) ? E.right({ userId }) : E.left(reject("USER_NOT_FOUND", "never seen"))),
     },
   };
   return {
     app,
-    conversations,
-    devices,
     calls,
+    /** Commands with what they were asked. */
+    asked,
     typed,
     waits,
-    position: () => position,
+    position: (): Position => stores.position(),
+    /** Names of all streams of the log. */
+    streams: (): readonly string[] => stores.streams(),
+    changesOf: (id: string) => stores.eventsOf(streamOf.conversation(id)).map(decodeConversationEvent),
+    receiptsOf: (id: string) => stores.eventsOf(streamOf.receipts(id)).map(decodeReceiptsEvent),
+    devicesOf: async (userId: string) => {
+      await opened.queries.awaitCaughtUp(stores.position());
+      return stores.views.store.reads.devices(userId);
+    },
     stuckAt: (at: number) => {
       stuckAt = at;
     },
@@ -322,8 +143,8 @@ export const createMemoryApp = () => {
 const badToken: TokenRefusal = { code: "UNAUTHORIZED", message: "The token is bad." };
 const unjudged: TokenRefusal = { code: "UNAVAILABLE", message: "No keys to judge it by." };
 
-/** The gateway's layer between sockets and the application, whole, on the application in memory. */
-export const createGatewayKit = (memory = createMemoryApp(), limits: { readonly messageRate?: MessageRate } = {}) => {
+/** The gateway's layer between sockets and the application, whole, on the whole application. */
+export const createGatewayKit = (app = createApp(), limits: { readonly messageRate?: MessageRate } = {}) => {
   const metrics: string[] = [];
   const logged: object[] = [];
   const log = (details: object): void => void logged.push(details);
@@ -344,8 +165,8 @@ export const createGatewayKit = (memory = createMemoryApp(), limits: { readonly 
   let uptime = 1_000;
   const deps = {
     ...limits,
-    app: memory.app,
-    shared: createShared(memory.app),
+    app: app.app,
+    shared: createShared(app.app),
     /** `user/device` is a good token, also with `/` and when it was issued. */
     authenticate: (token: string) => {
       if (token === "broken") return Promise.reject(new Error("secret of the authenticator"));
@@ -365,7 +186,7 @@ export const createGatewayKit = (memory = createMemoryApp(), limits: { readonly 
     config: { heartbeatIntervalMs: 30_000, limits: { maxMessageBytes: 16_384, maxFrameBytes: 131_072 } },
   };
   return {
-    ...memory,
+    ...app,
     metrics,
     logged,
     shared: deps.shared,

@@ -1,5 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
+import { E } from "../../src/domain/kernel/fp.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
+import { reject } from "../../src/domain/rejections.js";
 import { createGate, createQuota } from "../../src/gateway/gate.js";
 import { createHub } from "../../src/gateway/hub.js";
 import { createMessageRate } from "../../src/gateway/message-rate.js";
@@ -8,7 +10,7 @@ import { createReadYourWrites } from "../../src/gateway/read-your-writes.js";
 import { createWaves } from "../../src/gateway/waves.js";
 import { foreignFrames } from "../kit/malformed.js";
 import { settled } from "../kit/turns.js";
-import { createConnection, createGatewayKit, createMemoryApp } from "./dispatch-kit.js";
+import { createConnection, createGatewayKit, createApp } from "./dispatch-kit.js";
 
 const online = async (userId = "alice", kit = createGatewayKit()) => {
   const client = createConnection(userId);
@@ -34,6 +36,9 @@ const startDirect = async (kit: ReturnType<typeof createGatewayKit>, a = "alice"
   if (started._tag === "Left") throw new Error("not started");
   return started.right.conversationId;
 };
+/** Of the messages that were accepted, in their order. */
+const keysIn = (kit: ReturnType<typeof createGatewayKit>, conversationId: string) =>
+  kit.changesOf(conversationId).flatMap((event) => (event.type === "MessageSent" ? [event.clientMessageId] : []));
 const message = (id: string | undefined, conversationId: string, clientMessageId: string) => ({
   type: "message.send",
   ...(id === undefined ? {} : { id }),
@@ -43,7 +48,7 @@ const message = (id: string | undefined, conversationId: string, clientMessageId
 describe("opening", () => {
   it("registers the device, then says connected with the limits", async () => {
     const { frames, kit } = await online();
-    expect(kit.devices.get("alice")).toEqual([{ deviceId: "phone", deviceType: "mobile" }]);
+    expect(await kit.devicesOf("alice")).toMatchObject([{ deviceId: "phone", deviceType: "mobile" }]);
     expect(frames).toEqual([
       {
         type: "connected",
@@ -86,14 +91,17 @@ describe("opening", () => {
     ]);
     expect(failing.closes).toEqual([1012]);
     expect(JSON.stringify(failing.frames)).not.toContain("secret");
-    const suspended = await online("suspended");
+    const refusing = createApp();
+    const registerDevice = () => Promise.resolve(E.left(reject("FORBIDDEN", "suspended")));
+    const commands = { ...refusing.app.commands, registerDevice };
+    const suspended = await online("suspended", createGatewayKit({ ...refusing, app: { ...refusing.app, commands } }));
     expect(suspended.frames).toMatchObject([{ type: "error", payload: { code: "FORBIDDEN" } }]);
     expect(suspended.closes).toEqual([4401]);
   });
 
   it("ends with 4401 when the device is removed between the log's answer and its entering", async () => {
-    const memory = createMemoryApp();
-    const { registerDevice } = memory.app.commands;
+    const real = createApp();
+    const { registerDevice } = real.app.commands;
     /** What the log has answered comes after what is told of it meanwhile. */
     let told: (() => Promise<void>) | undefined;
     const late: typeof registerDevice = async (command, context) => {
@@ -104,8 +112,8 @@ describe("opening", () => {
       return answer;
     };
     const kit = createGatewayKit({
-      ...memory,
-      app: { ...memory.app, commands: { ...memory.app.commands, registerDevice: late } },
+      ...real,
+      app: { ...real.app, commands: { ...real.app.commands, registerDevice: late } },
     });
     const hub = createHub();
     const open = async (deviceId: string, issuedAt: number) => {
@@ -186,15 +194,15 @@ describe("requests", () => {
     const conversationId = await startDirect(kit);
     for (let n = 0; n < 200; n++) say(message(undefined, conversationId, `k${n}`));
     await kit.dispatcher.drain();
-    const sent = kit.conversations.get(conversationId)?.messages.map(({ clientMessageId }) => clientMessageId);
-    expect(sent).toEqual(Array.from({ length: 200 }, (_, n) => `k${n}`));
+    expect(keysIn(kit, conversationId)).toEqual(Array.from({ length: 200 }, (_, n) => `k${n}`));
   });
 
   it("that change a message are acknowledged with the change's pos, or none where nothing changed", async () => {
     const { kit, say, answer } = await online();
     const conversationId = await startDirect(kit);
     say(message("m", conversationId, "k"));
-    const { messageId } = (await answer("m")).payload;
+    const sent = (await answer("m")).payload;
+    const { messageId } = sent;
     const name = { conversationId, messageId };
     const frames = [
       { type: "message.edit", payload: { ...name, content: { type: "text", text: "b" } } },
@@ -207,7 +215,7 @@ describe("requests", () => {
       say({ ...frame, id: `again ${index}` });
       expect(await answer(`first ${index}`)).toMatchObject({
         type: "ack",
-        payload: { conversationId, pos: 2 + index },
+        payload: { conversationId, pos: Number(sent.pos) + 1 + index },
       });
       expect(await answer(`again ${index}`)).toEqual({
         type: "ack",
@@ -215,10 +223,14 @@ describe("requests", () => {
         payload: { conversationId },
       });
     }
-    const done = ['edit to {"type":"text","text":"b"}', "react 👍", "unreact 👍", "delete"];
-    expect(kit.conversations.get(conversationId)?.changes).toEqual(
-      done.map((what) => `${what} ${String(messageId)} by alice`),
-    );
+    const by = { userId: "alice", deviceId: "phone" };
+    expect(kit.changesOf(conversationId).slice(-4)).toMatchObject([
+      { type: "MessageEdited", messageId, by, content: { data: '{"type":"text","text":"b"}' } },
+      { type: "ReactionAdded", messageId, by, emoji: "👍" },
+      { type: "ReactionRemoved", messageId, by, emoji: "👍" },
+      { type: "MessageDeleted", messageId, by },
+    ]);
+    expect(kit.changesOf(conversationId)[Number(sent.pos)]).toMatchObject({ type: "MessageSent", messageId });
     expect(kit.metrics.slice(-2)).toEqual(["message.delete ok", "message.delete ok"]);
   });
 
@@ -242,8 +254,10 @@ describe("requests", () => {
     say({ type: "message.delete", payload });
     say(message(undefined, conversationId, "k2"));
     say({ type: "reaction.remove", payload });
-    expect(kit.calls.slice(before)).toEqual(["sendMessage", "react 👍", "delete", "sendMessage", "unreact 👍"]);
+    const calls = ["sendMessage", "addReaction", "deleteMessage", "sendMessage", "removeReaction"];
+    expect(kit.calls.slice(before)).toEqual(calls);
     await kit.dispatcher.drain();
+    expect(keysIn(kit, conversationId)).toEqual(["k", "k2"]);
   });
 
   it("that change a message are limited with the messages, receipts and the rest are not, and the order stays", async () => {
@@ -329,13 +343,17 @@ describe("reading", () => {
   it("sees what this connection sent before, even unanswered", async () => {
     const { kit, say, answer } = await online();
     const conversationId = await startDirect(kit);
+    const bob = await online("bob", kit);
     const release = kit.holdCommands();
     say(message("m", conversationId, "k"));
     say({ type: "sync", id: "s" });
+    // What came later and waits for nothing is answered; the message is held.
+    bob.say({ type: "sync", id: "b" });
+    expect((await bob.answer("b")).payload.newConversations).toMatchObject([{ conversation: { lastSequence: 0 } }]);
     await settled();
-    expect(kit.calls.some((call) => call.startsWith("sync"))).toBe(false);
+    expect(kit.calls.filter((call) => call.startsWith("sync"))).toHaveLength(1);
     release();
-    expect((await answer("s")).payload.token).toBe("changes-1");
+    expect((await answer("s")).payload.newConversations).toMatchObject([{ conversation: { lastSequence: 1 } }]);
     expect(Math.max(...kit.waits)).toBe(kit.position());
   });
 
@@ -355,8 +373,8 @@ describe("the end of a connection", () => {
     say({ type: "message.read", payload: { conversationId, upToSequence: 1 } });
     kit.dispatcher.closed(connection);
     await kit.dispatcher.drain();
-    const receipts = kit.conversations.get(conversationId)?.receipts;
-    expect(receipts).toEqual([{ by: "alice", advance: { conversationId, deliveredUpTo: 1, readUpTo: 1 } }]);
+    const cursors = [{ userId: "alice", deviceId: "phone", deliveredUpTo: 1, readUpTo: 1 }];
+    expect(kit.receiptsOf(conversationId)).toMatchObject([{ conversationId, cursors }]);
   });
 
   it("does not take along commands in flight, and a drain waits for them", async () => {
@@ -371,7 +389,7 @@ describe("the end of a connection", () => {
     expect([drained, kit.dispatcher.pending()]).toEqual([false, 1]);
     release();
     await drain;
-    expect(kit.conversations.get(conversationId)?.messages).toHaveLength(1);
+    expect(keysIn(kit, conversationId)).toEqual(["k"]);
     expect(frames.map(({ type }) => type)).toEqual(["connected"]);
   });
 

@@ -8,7 +8,7 @@ import { createQueries } from "../../src/projections/queries/create.js";
 import type { EventSource, ViewStore } from "../../src/projections/ports.js";
 import type { SyncResult } from "../../src/projections/queries/queries.js";
 import { settled } from "../kit/turns.js";
-import { createMemoryApp } from "./dispatch-kit.js";
+import { createApp } from "./dispatch-kit.js";
 
 const result: SyncResult = {
   ...{ epoch: "epoch-1", reset: false, serverTime: 1 },
@@ -21,11 +21,11 @@ const phoneOf = (userId: string) => ({ userId, deviceId: "phone" });
 const createStanding = () => {
   const waiting: { readonly position: number; readonly end: (answer: Either<Rejection, undefined>) => void }[] = [];
   const reading: { readonly userId: string; readonly head: number; readonly end: () => void }[] = [];
-  const memory = createMemoryApp();
+  const { app: real } = createApp();
   const app: Application = {
-    ...memory.app,
+    ...real,
     queries: {
-      ...memory.app.queries,
+      ...real.queries,
       awaitCaughtUp: (position) => new Promise((end) => waiting.push({ position, end })),
       sync: ({ userId }, _request, head) =>
         new Promise((resolve) =>
@@ -79,7 +79,7 @@ describe("a sync", () => {
       ...{ source, views: { store, awaitCaughtUp } },
       ...{ open: () => Promise.resolve(null), epoch: "epoch-1", clock: () => 1 },
     });
-    const shared = createShared({ ...createMemoryApp().app, head: source.head, queries });
+    const shared = createShared({ ...createApp().app, head: source.head, queries });
     expect(E.isRight(await shared.sync(phoneOf("alice"), {}))).toBe(true);
     expect(waits).toEqual([10]);
     expect(head).toBe(11);

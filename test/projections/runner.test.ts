@@ -60,7 +60,7 @@ describe("the runner", () => {
   it("lets batches fill while nobody waits, and hurries when somebody does", async () => {
     const batchIntervalMs = 15_000;
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
-    const { grow, runner, batches, reached } = setUp({ batchIntervalMs });
+    const { grow, runner, batches, reached } = setUp({ batchIntervalMs, batchEventsMax: 2 });
     grow(1);
     runner.wake();
     await reached(1);
@@ -72,13 +72,13 @@ describe("the runner", () => {
     expect(batches).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     await reached(3);
-    grow(2);
+    grow(4);
     runner.wake();
     await settled();
     expect(batches.map(({ size }) => size)).toEqual([1, 2]);
-    runner.hurry(5);
-    await reached(5);
-    expect(batches.map(({ size }) => size)).toEqual([1, 2, 2]);
+    runner.hurry(7);
+    await reached(7);
+    expect(batches.map(({ size }) => size)).toEqual([1, 2, 2, 2]);
     await runner.stop();
   });
 

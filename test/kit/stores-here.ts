@@ -1,0 +1,72 @@
+import { join } from "node:path";
+import type { EventLog } from "../../src/commands/ports.js";
+import type { Position, RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { createFeed } from "../../src/infra/event-log/feed.js";
+import { eventsOf } from "../../src/infra/event-log/reads.js";
+import { openLogCore } from "../../src/infra/event-log/sqlite-log.js";
+import { outcome, pushAppend, type AppendCells, type ReadRequest } from "../../src/infra/event-log/wire.js";
+import type { ViewStore } from "../../src/projections/ports.js";
+import { projectBatch } from "../../src/projections/runner.js";
+import { coreStore, temporaryDirectory } from "./sqlite-views.js";
+
+/** The embedded profile's log and views without their threads: opened at once, in a directory of their own. */
+export type StoresHere = {
+  readonly log: EventLog;
+  readonly views: { readonly store: ViewStore; readonly awaitCaughtUp: (position: Position) => Promise<boolean> };
+  readonly position: () => Position;
+  readonly streams: () => readonly string[];
+  readonly eventsOf: (stream: string) => readonly RecordedEvent[];
+  readonly close: () => void;
+};
+
+const countMax = 1_000_000;
+
+export const openStoresHere = (epoch: string): StoresHere => {
+  const directory = temporaryDirectory();
+  const core = openLogCore(join(directory.path, "log.db"));
+  const read = (request: ReadRequest): readonly RecordedEvent[] => eventsOf(core.read(request));
+  const after = (from: Position, count: number) => read({ all: true, from, count, direction: "forwards" });
+  const feed = createFeed(core.head(), (from, count) => Promise.resolve(after(from, count)));
+  const log: EventLog = {
+    append: (stream, expected, events) => {
+      const cells: AppendCells = [];
+      pushAppend(cells, stream, expected, events);
+      const [kind, revision = 0, position = 0] = core.commit([cells]);
+      feed.advance(core.head(), []);
+      return Promise.resolve(
+        kind === outcome.conflict
+          ? { kind: "conflict", actual: revision }
+          : { kind: "appended", revision, position, duplicate: kind === outcome.duplicate },
+      );
+    },
+    readStream: (stream, from, count, direction = "forwards") =>
+      Promise.resolve(read({ stream, from, count, direction })),
+    readAll: (from, count, direction = "forwards") => Promise.resolve(read({ all: true, from, count, direction })),
+    subscribe: feed.subscribe,
+    head: () => Promise.resolve(core.head()),
+  };
+
+  const store = coreStore(join(directory.path, "views.db"));
+  let projected: Position = 0;
+  return {
+    log,
+    views: {
+      store,
+      awaitCaughtUp: async (position) => {
+        const { changes, failure } = projectBatch(after(projected, countMax));
+        if (failure !== undefined) throw failure.error;
+        projected = core.head();
+        await store.apply(changes, { position: projected, epoch });
+        return projected >= position;
+      },
+    },
+    position: core.head,
+    streams: () => [...new Set(after(0, countMax).map(({ stream }) => stream))],
+    eventsOf: (stream) => read({ stream, from: 0, count: countMax, direction: "forwards" }),
+    close: () => {
+      store.close();
+      core.close();
+      directory.remove();
+    },
+  };
+};
