@@ -18,7 +18,7 @@ export const createPages = (options: PagesOptions): ((request: HttpRequest) => P
     "/healthz": () => json(200, { status: "ok", version: options.version }),
     "/readyz": () => readyz(options),
     "/metrics": async () => plainText(await metricsText(), "text/plain; version=0.0.4; charset=utf-8"),
-    "/ws": () => errorResponse(404, "NOT_FOUND", "This is where WebSocket connects: ask with an Upgrade header."),
+    "/ws": () => upgradeRequired,
   };
   return async (request) => {
     if (request.path.startsWith("/api/")) return options.rest(request);
@@ -30,14 +30,25 @@ export const createPages = (options: PagesOptions): ((request: HttpRequest) => P
   };
 };
 
+/** Its most frequent cause is a proxy that has not been told to pass the upgrade on. */
+const upgradeRequired: HttpResponse = {
+  ...errorResponse(
+    426,
+    "INVALID_MESSAGE",
+    "This is where WebSocket connects, and the request did not ask for it: it needs the headers Upgrade and " +
+      "Sec-WebSocket-Key. A proxy in between has to speak HTTP/1.1 with this server and to pass Upgrade and Connection on.",
+  ),
+  headers: { upgrade: "websocket", connection: "upgrade" },
+};
+
 /**
- * What orchestrators and Prometheus read: answered within two seconds or so whatever else is at work, so that a gateway
- * that is busy is not taken for one that is dead.
+ * What orchestrators, balancers and Prometheus read: answered within two seconds or so whatever else is at work, so that a
+ * gateway that is busy is not taken for one that is dead.
  */
 export const isOperatorsPage = (method: string, path: string): boolean =>
   (method === "GET" || method === "HEAD") && operatorsPages.has(path);
 
-const operatorsPages: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"]);
+const operatorsPages: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics", "/ws"]);
 
 /** Who asks while an answer is being made gets that one: however many ask, the work is that of one. */
 const inFlight = <A>(ask: () => Promise<A>): (() => Promise<A>) => {

@@ -23,6 +23,7 @@ export type GatewayConfig = {
   /** How long a closing socket may take to accept what is queued before it is cut. */
   readonly closeGraceMs?: number;
   readonly maxBodyBytes?: number;
+  readonly bodyMsMax?: number;
   /** REST calls at work; one more is refused. */
   readonly requestsMax?: number;
   readonly acceptsPerSecondMax?: number;
@@ -79,6 +80,11 @@ const defaults = {
   outboxBytesMax: 1024 * 1024,
   /** The largest body is a group with 1,000 participants of 128 characters. */
   maxBodyBytes: 256 * 1024,
+  /**
+   * Time for a whole body: 8 KB/s are enough for a sync of 1,000 cursors, and few bodies have more than one packet. Less
+   * than the 8 s after which the library may cut a connection that brings less than 16 KB/s, without an answer.
+   */
+  bodyMsMax: 7500,
   /** Bodies being read or answered: 1,024 × 256 KiB at the very worst. */
   requestsMax: 1024,
   /** A refused upload is read on for so long, so that its client sees why. */
@@ -168,6 +174,7 @@ const transportOptions = ({
   maxFrameBytes: config.maxFrameBytes,
   body: {
     bytesMax: config.maxBodyBytes ?? defaults.maxBodyBytes,
+    msMax: config.bodyMsMax ?? defaults.bodyMsMax,
     discardedBytesMax: defaults.discardedBytesMax,
     discardMsMax: defaults.discardMsMax,
   },

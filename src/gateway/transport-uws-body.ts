@@ -2,11 +2,12 @@ import type { NativeResponse } from "./transport-uws-native.js";
 
 /** A request's body as it comes in. */
 export type IncomingBody = {
-  /** Rejects when the client goes before the end. */
+  /** Rejects when the client goes before the end, `BodyTooSlow` when it takes longer than `msMax` from this call on. */
   readonly whole: () => Promise<Buffer | "too_large">;
   /**
    * Resolves when the client has sent everything, true; or when waiting for it is not worth it, false: then the
-   * connection has to be closed with the answer. An answer amid an upload is lost when the connection is reset.
+   * connection has to be closed with the answer. An answer amid an upload is lost when the connection is reset. From this
+   * call on nothing of the body is kept.
    */
   readonly drained: () => Promise<boolean>;
   readonly aborted: () => void;
@@ -15,6 +16,8 @@ export type IncomingBody = {
 export type BodyLimits = {
   /** What is kept. */
   readonly bytesMax: number;
+  /** From the moment at which somebody waits for it, until it is whole. */
+  readonly msMax: number;
   /** What is read and thrown away so that the client, which reads only when it has sent, sees the refusal. */
   readonly discardedBytesMax: number;
   readonly discardMsMax: number;
@@ -24,19 +27,20 @@ export type BodyLimits = {
 export const readBody = (native: NativeResponse, limits: BodyLimits): IncomingBody => {
   let chunks: Buffer[] = [];
   let bytes = 0;
-  let tooLarge = false;
+  /** It is too large, or nobody wants it any more. */
+  let unwanted = false;
   const kept = deferred<Buffer | "too_large">();
   const ended = deferred<boolean>();
 
   native.onData((chunk, isLast) => {
     bytes += chunk.byteLength;
-    if (bytes > limits.bytesMax && !tooLarge) {
-      tooLarge = true;
+    if (bytes > limits.bytesMax && !unwanted) {
+      unwanted = true;
       chunks = [];
       kept.resolve("too_large");
     }
     // The chunk is emptied when this returns: it has to be copied.
-    if (!tooLarge && chunk.byteLength > 0) chunks.push(Buffer.from(chunk.slice(0)));
+    if (!unwanted && chunk.byteLength > 0) chunks.push(Buffer.from(chunk.slice(0)));
     if (isLast) {
       kept.resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
       ended.resolve(true);
@@ -44,8 +48,17 @@ export const readBody = (native: NativeResponse, limits: BodyLimits): IncomingBo
   });
 
   return {
-    whole: () => kept.promise,
+    whole: () => {
+      const timer = setTimeout(() => {
+        kept.reject(new BodyTooSlow());
+      }, limits.msMax);
+      return kept.promise.finally(() => {
+        clearTimeout(timer);
+      });
+    },
     drained: () => {
+      unwanted = true;
+      chunks = [];
       const timer = setTimeout(() => {
         ended.resolve(false);
       }, limits.discardMsMax);
@@ -60,6 +73,14 @@ export const readBody = (native: NativeResponse, limits: BodyLimits): IncomingBo
     },
   };
 };
+
+/** The client trickles: nobody waits for the rest, and its connection is of no use to the next request. */
+export class BodyTooSlow extends Error {
+  constructor() {
+    super("The body did not come in time.");
+    this.name = "BodyTooSlow";
+  }
+}
 
 /** The client closed the connection before its request was complete: nobody is there to be answered. */
 export class ClientGone extends Error {

@@ -1,14 +1,16 @@
 import type { HttpRequest, HttpResponse, Logger } from "./ports.js";
+import { shownPath } from "./shown-path.js";
 import type { NativeRequest, NativeResponse } from "./transport-uws-native.js";
 import { createAnswering, errorResponse, type Answering } from "./transport-uws-answer.js";
-import { ClientGone, readBody, type BodyLimits, type IncomingBody } from "./transport-uws-body.js";
+import { BodyTooSlow, ClientGone, readBody, type BodyLimits, type IncomingBody } from "./transport-uws-body.js";
 import { corsHeaders, isPreflight, type Origins } from "./transport-uws-cors.js";
+import { ambiguityOf, ambiguous } from "./transport-uws-grammar.js";
 
 export type HttpOptions = {
   /** Its rejection is a defect: logged, answered with 500. */
   readonly handle: (request: HttpRequest) => Promise<HttpResponse>;
   readonly body: BodyLimits;
-  /** Requests at work; each may hold a body. */
+  /** Requests at work; each may hold a body. One that is worked on has its place until its answer is there to be sent. */
   readonly concurrentMax: number;
   /** Has a place whatever is at work: short, and without a body that would be kept. */
   readonly isAlwaysAnswered: (method: string, path: string) => boolean;
@@ -28,6 +30,7 @@ export type HttpHandler = {
 /** Any method, any path → `HttpRequest` → `HttpResponse`. One answer each, in time or not at all. */
 export const createHttpHandler = (options: HttpOptions): HttpHandler => {
   let concurrent = 0;
+  let unanswered = 0;
   let isDraining = false;
   let allAnswered: () => void = () => undefined;
 
@@ -37,11 +40,20 @@ export const createHttpHandler = (options: HttpOptions): HttpHandler => {
       : concurrent >= options.concurrentMax
         ? errorResponse(503, "UNAVAILABLE", "Too many requests at once.", 1)
         : undefined;
-  const inPlace = async (work: Promise<void>): Promise<void> => {
+  const inPlace = async (request: HttpRequest): Promise<HttpResponse> => {
     concurrent++;
+    try {
+      return await options.handle(request);
+    } finally {
+      concurrent--;
+    }
+  };
+  const inPlaces = { ...options, handle: inPlace };
+  const untilAnswered = async (work: Promise<void>): Promise<void> => {
+    unanswered++;
     await work;
-    concurrent--;
-    if (concurrent === 0) allAnswered();
+    unanswered--;
+    if (unanswered === 0) allAnswered();
   };
 
   const handle = (native: NativeResponse, request: NativeRequest): void => {
@@ -55,11 +67,20 @@ export const createHttpHandler = (options: HttpOptions): HttpHandler => {
       const preflight = isPreflight(method, request);
       const needsPlace = !options.isAlwaysAnswered(method, parsed.path);
       const body = (incoming = readBody(native, needsPlace ? options.body : { ...options.body, bytesMax: 0 }));
+      const ambiguity = ambiguityOf(request);
+      if (ambiguity !== undefined) return void answering.answer(ambiguous(ambiguity), true);
       if (preflight) return void answering.answer({ status: 204, headers: cors });
       const refused = needsPlace ? refusal() : undefined;
       if (refused !== undefined) return void answering.answer(refused, true);
-      const work = serve(options, parsed, body, answering, cors, () => needsPlace && isDraining);
-      if (needsPlace) void inPlace(work);
+      const work = serve(
+        needsPlace ? inPlaces : options,
+        parsed,
+        body,
+        answering,
+        cors,
+        () => needsPlace && isDraining,
+      );
+      if (needsPlace) void untilAnswered(work);
     } catch (error) {
       options.logger.error({ err: error }, "An HTTP request could not be read");
       answering.answer(internal, true);
@@ -67,7 +88,7 @@ export const createHttpHandler = (options: HttpOptions): HttpHandler => {
   };
   const drain = (): Promise<void> => {
     isDraining = true;
-    return concurrent === 0 ? Promise.resolve() : new Promise((resolve) => (allAnswered = resolve));
+    return unanswered === 0 ? Promise.resolve() : new Promise((resolve) => (allAnswered = resolve));
   };
   return { handle, drain };
 };
@@ -85,7 +106,7 @@ const parseRequest = (method: string, request: NativeRequest, body: HttpRequest[
 
 /** Never rejects. */
 const serve = async (
-  options: HttpOptions,
+  options: Pick<HttpOptions, "handle" | "logger">,
   request: HttpRequest,
   body: IncomingBody,
   answering: Answering,
@@ -98,9 +119,12 @@ const serve = async (
     answering.answer({ ...response, headers: { ...cors, ...response.headers } }, !drained || isLast());
   } catch (error) {
     if (error instanceof ClientGone) return;
-    options.logger.error({ err: error, method: request.method, path: request.path }, "An HTTP request failed");
+    if (error instanceof BodyTooSlow) return void answering.answer(tooSlow, true);
+    const shown = { method: request.method, path: shownPath(request.path) };
+    options.logger.error({ err: error, ...shown }, "An HTTP request failed");
     answering.answer(internal, true);
   }
 };
 
+const tooSlow = errorResponse(503, "UNAVAILABLE", "The body did not come in time; nothing was done.", 1);
 const internal = errorResponse(500, "INTERNAL", "Something is wrong with the server; it has been logged.");

@@ -21,6 +21,8 @@ export type NativeSocket<D> = {
 export type NativeRequest = {
   /** Of a header in lower case; empty when absent. */
   readonly getHeader: (name: string) => string;
+  /** Every header in its order, those that come twice as well; names in lower case. */
+  readonly forEach: (visit: (name: string, value: string) => void) => unknown;
   readonly getCaseSensitiveMethod: () => string;
   /** Path, as sent. */
   readonly getUrl: () => string;

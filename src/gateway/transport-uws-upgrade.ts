@@ -4,6 +4,7 @@ import type { Authenticator, Claims, GatewayMetrics, HttpResponse, Logger, Token
 import type { Admission } from "./transport-uws-admission.js";
 import { createAnswering, errorResponse, type Answering } from "./transport-uws-answer.js";
 import { isOriginAllowed, type Origins } from "./transport-uws-cors.js";
+import { ambiguous, upgradeAmbiguityOf } from "./transport-uws-grammar.js";
 import type { NativeRequest, NativeResponse } from "./transport-uws-native.js";
 
 /** What a client said when it connected. */
@@ -38,7 +39,10 @@ export const createUpgradeHandler =
     try {
       // The request is gone when this returns: everything is read now.
       const asked = readUpgrade(request);
-      if (!isOriginAllowed(options.origins, asked.origin)) {
+      const ambiguity = upgradeAmbiguityOf(request);
+      if (ambiguity !== undefined) {
+        answering.answer(ambiguous(ambiguity), true);
+      } else if (!isOriginAllowed(options.origins, asked.origin)) {
         answering.answer(errorResponse(403, "FORBIDDEN", "This origin may not connect."), true);
       } else if (!options.isOpen() || !options.admission.enter()) {
         answering.answer(unavailable(options.admission), true);

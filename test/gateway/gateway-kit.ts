@@ -197,6 +197,20 @@ export const rawExchange = async (port: number, bytes: string, until: (text: str
   return text;
 };
 
+/** Writes the bytes, then one more now and then until the server closes; what came meanwhile. */
+export const trickled = async (port: number, bytes: string): Promise<string> => {
+  const socket = connect(port, "127.0.0.1");
+  let text = "";
+  socket.on("data", (chunk) => (text += chunk.toString()));
+  socket.on("error", () => undefined);
+  const closed = once(socket, "close");
+  socket.write(bytes);
+  const trickling = setInterval(() => socket.write("x"), 20);
+  await closed;
+  clearInterval(trickling);
+  return text;
+};
+
 export const upgradeHeaders =
   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13";
 

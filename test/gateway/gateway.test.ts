@@ -27,7 +27,7 @@ describe("pages", () => {
     const nothing = await ask("/toString");
     expect(nothing.status).toBe(404);
     expect(await nothing.json()).toMatchObject({ error: "NOT_FOUND" });
-    expect((await ask("/ws")).status).toBe(404);
+    expect((await ask("/ws")).status).toBe(426);
     const written = await ask("/healthz", { method: "POST" });
     expect(written.status).toBe(405);
     expect(await written.json()).toMatchObject({ error: "METHOD_NOT_ALLOWED" });

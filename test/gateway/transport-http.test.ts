@@ -154,12 +154,14 @@ describe("a request", () => {
 
   it("whose handler fails is answered with 500 that says nothing, and is logged", async () => {
     await restart({ rest: () => Promise.reject(new Error("the password is 123")) });
-    const response = await ask("/api/x", { method: "POST", body: "x" });
+    const response = await ask("/api/x?token=s3cr3t", { method: "POST", body: "x" });
     expect(response.status).toBe(500);
     const body = await response.text();
     expect(JSON.parse(body)).toMatchObject({ error: "INTERNAL" });
     expect(body).not.toContain("123");
     expect(server.log.join()).toContain("the password is 123");
+    expect(server.log.join()).toContain('"path":"/api/x"');
+    expect(server.log.join()).not.toContain("s3cr3t");
   });
 
   it("beyond those that may be at work is refused, but operators' pages are served all the same", async () => {

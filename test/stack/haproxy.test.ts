@@ -1,6 +1,7 @@
 /** A real HAProxy with the configuration as it is shipped, before two small gateways of the test's own. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createServer, type Server } from "node:http";
+import { createConnection } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { stablePort } from "../kit/ports.js";
@@ -11,16 +12,16 @@ const program = tool("haproxy");
 /** Answers the health checks, says its name to whoever connects, and sends back what it is told. */
 type Backend = {
   readonly port: number;
-  readonly state: { ready: boolean; readonly forwardedFor: (string | undefined)[] };
+  readonly state: { ready: boolean; serves: boolean; readonly forwardedFor: (string | undefined)[] };
   readonly server: Server;
   readonly close: () => Promise<void>;
 };
 
 const startBackend = async (name: string, port: number): Promise<Backend> => {
-  const state: Backend["state"] = { ready: true, forwardedFor: [] };
+  const state: Backend["state"] = { ready: true, serves: true, forwardedFor: [] };
   const server = createServer((request, response) => {
     if (request.url === "/who") state.forwardedFor.push(request.headersDistinct["x-forwarded-for"]?.join("|"));
-    response.statusCode = request.url === "/readyz" && !state.ready ? 503 : 200;
+    response.statusCode = statusOf(request.url ?? "", state);
     response.end(name);
   });
   const sockets = new WebSocketServer({ server });
@@ -37,6 +38,13 @@ const startBackend = async (name: string, port: number): Promise<Backend> => {
     await new Promise((resolve) => server.close(resolve));
   };
   return { port, state, server, close };
+};
+
+/** As a gateway answers, and one that waits for its engines: /healthz alone is 200 then. */
+const statusOf = (url: string, { ready, serves }: Backend["state"]): number => {
+  if (url === "/healthz") return 200;
+  if (!serves || (url === "/readyz" && !ready)) return 503;
+  return url === "/ws" ? 426 : 200;
 };
 
 const listen = (server: Pick<Server, "listen" | "once">, port: number): Promise<void> =>
@@ -68,6 +76,19 @@ const echo = ({ socket }: Connection, text: string): Promise<string> =>
     socket.send(text);
   });
 
+/** What comes until the connection is closed. */
+const exchange = (port: number, bytes: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = createConnection(port, "127.0.0.1");
+    let text = "";
+    socket.on("data", (chunk) => (text += chunk.toString()));
+    socket.once("close", () => {
+      resolve(text);
+    });
+    socket.once("error", reject);
+    socket.write(bytes);
+  });
+
 const until = <A>(ask: () => A | Promise<A>, wanted: A): Promise<void> =>
   vi.waitFor(
     async () => {
@@ -83,6 +104,8 @@ describe.skipIf(program === undefined)("HAProxy before two gateways", () => {
   let port: number;
   let stats: string;
   let log = "";
+  /** What it logs of requests. */
+  let requests = "";
   const opened: Connection[] = [];
 
   const open = async (count: number): Promise<Connection[]> => {
@@ -120,8 +143,9 @@ describe.skipIf(program === undefined)("HAProxy before two gateways", () => {
         PARLEY_LB_GATEWAY_1: `127.0.0.1:${one.port}`,
         PARLEY_LB_GATEWAY_2: `127.0.0.1:${two.port}`,
       },
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
+    haproxy.stdout?.setEncoding("utf8").on("data", (text: string) => (requests += text));
     haproxy.stderr?.setEncoding("utf8").on("data", (text: string) => (log += text));
     await until(async () => (await fetch(`${stats}/health`).catch(() => undefined))?.status, 200);
     await bothUp();
@@ -172,7 +196,7 @@ describe.skipIf(program === undefined)("HAProxy before two gateways", () => {
     await bothUp();
   });
 
-  it("still connects when no gateway calls itself ready, as long as one lives", async () => {
+  it("still connects when no gateway calls itself ready, as long as one serves", async () => {
     [one.state.ready, two.state.ready] = [false, false];
     for (const server of ["gateway-1", "gateway-2"]) await until(() => status(server), "DOWN");
     expect(await open(2)).toHaveLength(2);
@@ -181,11 +205,55 @@ describe.skipIf(program === undefined)("HAProxy before two gateways", () => {
     await closeAll();
   });
 
+  it("gives nothing to a gateway that only starts, also when none is ready", async () => {
+    [one.state.ready, two.state.ready, one.state.serves] = [false, false, false];
+    for (const server of ["gateway-1", "gateway-2"]) await until(() => status(server), "DOWN");
+    await until(() => column("gateways_that_serve", "gateway-1", "status"), "DOWN");
+    expect((await open(3)).map(({ gateway }) => gateway)).toEqual(["two", "two", "two"]);
+    [one.state.ready, two.state.ready, one.state.serves] = [true, true, true];
+    await bothUp();
+    await until(() => column("gateways_that_serve", "gateway-1", "status"), "UP");
+    await closeAll();
+  });
+
   it("says who the client is, and does not believe the client about it", async () => {
     one.state.forwardedFor.length = two.state.forwardedFor.length = 0;
     for (let i = 0; i < 2; i++)
       await fetch(`http://127.0.0.1:${port}/who`, { headers: { "x-forwarded-for": "192.0.2.1" } });
     expect([...one.state.forwardedFor, ...two.state.forwardedFor]).toEqual(["127.0.0.1", "127.0.0.1"]);
+  });
+
+  it("logs the paths of requests, and of none what may be a token", async () => {
+    const secret = "s3cr3t";
+    const logged = async (path: string, shown: string): Promise<void> => {
+      requests = "";
+      await exchange(port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+      await vi.waitFor(() => {
+        expect(requests).toContain(`"GET ${shown} HTTP/1.1"\n`);
+      });
+      expect(requests).toMatch(/^127\.0\.0\.1:\d+ \[.*\] clients \S+ .* \d{3} \d+ /m);
+      expect(requests).not.toContain(secret);
+    };
+    await logged(`/ws?token=${secret}`, "/ws");
+    await logged(`/ws?a=b&token=${secret}&sync=${secret}`, "/ws");
+    await logged(`/api/v1/conversations/g_1/messages?after=1`, "/api/v1/conversations/g_1/messages");
+    await logged(`/metrics?token=${secret}`, "/metrics");
+    for (const hook of ["/hooks/in/", "/hooks/in/7/", "/HOOKS/In/", "//hooks//in/", "/hooks%2Fin%2f"])
+      await logged(`${hook}${secret}?x=${secret}`, `${hook.replace("7/", "")}***`);
+    await logged(`/hooks/out/1`, "/hooks/out/1");
+    requests = "";
+    await exchange(port, `GET /ws?token=${secret} HTTP/1.1\r\nHost: x\r\n${secret} no header\r\n\r\n`);
+    await vi.waitFor(() => {
+      expect(requests).toMatch(/ 400 /);
+    });
+    expect(requests).not.toContain(secret);
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/ws?token=${secret}`);
+    await new Promise((resolve) => socket.once("message", resolve));
+    socket.terminate();
+    await vi.waitFor(() => {
+      expect(requests).toContain(`"GET /ws HTTP/1.1"\n`);
+    });
+    expect(requests + log).not.toContain(secret);
   });
 
   it("keeps metrics from clients and has its own for operators", async () => {
