@@ -65,18 +65,20 @@ Exit code: 0 it was told to stop, 1 it cannot start or cannot go on, 2 wrong usa
     try {
       await serve(options);
     } catch (error) {
+      // It was told to end before it had opened anything: that is no failure.
+      if (error instanceof Error && error.name === "StoppedWhileStarting") process.exit(0);
       fail(error);
     }
   });
 
 const serve = async ({ json = false, profile, role, ...flags }: Options): Promise<void> => {
   const start = starterOf(profile, role, flags);
-  const stopping = onSignals(json);
-  const { app, said, where } = await start();
+  const signals = onSignals(json);
+  const { app, said, where } = await start(signals.stop);
   process.stdout.write(
     json ? `${JSON.stringify({ event: "listening", url: app.url, eventstoreUrl: app.eventStoreUrl })}\n` : said,
   );
-  void stopping.then(() => app.stop()).then(() => process.exit(0), fail);
+  void signals.told.then(() => app.stop()).then(() => process.exit(0), fail);
   void app.failed.then((error) => fail(stopped(error, where)));
 };
 
@@ -84,7 +86,11 @@ const serve = async ({ json = false, profile, role, ...flags }: Options): Promis
 type Started = { readonly app: App; readonly said: string; readonly where: string };
 
 /** Reads the settings at once, so that what is wrong with them is said before anything is opened. */
-const starterOf = (profile: Options["profile"], role: string | undefined, flags: Flags): (() => Promise<Started>) => {
+const starterOf = (
+  profile: Options["profile"],
+  role: string | undefined,
+  flags: Flags,
+): ((stop: AbortSignal) => Promise<Started>) => {
   if (profile === "embedded") {
     if (role !== undefined) throw new BadConfig(["--role is of the distributed profile; add --profile distributed"]);
     const config = readConfig(flags, process.env);
@@ -95,10 +101,10 @@ const starterOf = (profile: Options["profile"], role: string | undefined, flags:
     };
   }
   const config = readDistributedConfig(role === undefined ? flags : { ...flags, role }, process.env);
-  return async () => {
+  return async (stop) => {
     // Loaded when they are wanted: the drivers of all engines take most of a command's second.
     const { startDistributed } = await import("../infra/profiles/distributed.js");
-    const app = await startDistributed(config, version);
+    const app = await startDistributed(config, version, stop);
     return {
       app,
       said: `Parley ${version} (${config.role}, ${config.processId}) listens on ${app.url}\n`,
@@ -107,20 +113,25 @@ const starterOf = (profile: Options["profile"], role: string | undefined, flags:
   };
 };
 
-/** Resolves at the first signal, also one that comes while Parley starts; further ones change nothing. */
-const onSignals = (quiet: boolean): Promise<void> =>
-  new Promise((resolve) => {
-    let told = false;
-    const stop = (signal: string): void => {
-      if (told) return;
-      told = true;
+/**
+ * `told` resolves at the first signal, also one that comes while Parley starts, and `stop` is aborted; further ones change
+ * nothing.
+ */
+const onSignals = (quiet: boolean): { readonly told: Promise<void>; readonly stop: AbortSignal } => {
+  const stopping = new AbortController();
+  const told = new Promise<void>((resolve) => {
+    const onSignal = (signal: string): void => {
+      if (stopping.signal.aborted) return;
       if (!quiet) process.stderr.write(`${signal}: stopping\n`);
       setTimeout(() => fail(`not stopped after ${stopMsMax / 1_000} s; leaving`), stopMsMax).unref();
+      stopping.abort();
       resolve();
     };
-    process.on("SIGTERM", stop);
-    process.on("SIGINT", stop);
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
   });
+  return { told, stop: stopping.signal };
+};
 
 const welcome = (
   { url, eventStoreUrl }: App,

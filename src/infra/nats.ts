@@ -1,6 +1,7 @@
 import { inTime } from "./in-time.js";
 import { asError } from "../domain/kernel/errors.js";
 import { connect, Events, type ConnectionOptions, type NatsConnection, type Status, type Subscription } from "nats";
+import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { StoreUnavailable } from "../projections/ports.js";
 
@@ -144,7 +145,7 @@ const settingsOf = ({ url, name }: NatsOptions): ConnectionOptions => {
     servers: servers.map(({ hostname, port }) => `${hostname}:${port || "4222"}`),
     name,
     ...(credentials === undefined ? {} : credentialsOf(credentials)),
-    ...(servers.some(({ protocol }) => protocol === "tls:") ? { tls: {} } : {}),
+    ...(servers.some(({ protocol }) => protocol === "tls:") ? { tls: checkedAs(servers) } : {}),
     timeout: answerMs,
     maxReconnectAttempts: -1,
     reconnectTimeWait: reconnectMs,
@@ -155,6 +156,13 @@ const settingsOf = ({ url, name }: NatsOptions): ConnectionOptions => {
     noAsyncTraces: true,
   };
 };
+
+/**
+ * The client names no server in its TLS greeting that is an IP address, and Node then checks the certificate against
+ * "localhost". One option is for all servers: with several such addresses the certificates need names.
+ */
+const checkedAs = ([first, ...others]: readonly URL[]): object =>
+  first !== undefined && others.length === 0 && isIP(first.hostname) !== 0 ? { host: first.hostname } : {};
 
 const credentialsOf = ({ username, password }: URL): Pick<ConnectionOptions, "token" | "user" | "pass"> =>
   password === ""

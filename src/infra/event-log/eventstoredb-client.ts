@@ -2,8 +2,13 @@
  * The one EventStoreDBClient of this process. The client keeps the appends under way of all its instances in one table,
  * where an outage of one cluster answers for the appends of another: so there are never two of them.
  */
+import { accessSync, constants } from "node:fs";
+import { resolve } from "node:path";
 import { EventStoreDBClient } from "@eventstore/db-client";
 import type { CallOptions, Client as GrpcClient, Metadata, MethodDefinition } from "@grpc/grpc-js";
+import { hostsOf } from "../address.js";
+import { messageOf } from "./eventstoredb-errors.js";
+import { nameNoAddresses } from "./eventstoredb-sni.js";
 
 export type SharedClient = {
   readonly client: EventStoreDBClient;
@@ -41,10 +46,10 @@ let shared: Shared | undefined;
  */
 export const acquireClient = (url: string, onProblem: (error: Error) => void): SharedClient => {
   const address = addressOf(url);
-  const target = targetOf(address);
+  const target = hostsOf(address);
   if (shared !== undefined && shared.address !== address)
     throw new Error(
-      `this process has a client for the event store at ${targetOf(shared.address)} and cannot have one for ${target}`,
+      `this process has a client for the event store at ${hostsOf(shared.address)} and cannot have one for ${target}`,
     );
   if (/[?&]tlsverifycert=false/i.test(address))
     onProblem(new Error("tlsVerifyCert=false is not supported by the client; name the authority in tlsCAFile"));
@@ -70,13 +75,9 @@ export const acquireClient = (url: string, onProblem: (error: Error) => void): S
 const addressOf = (url: string): string =>
   url.trim().replace(/^(?:kurrentdb|kurrent|kdb)(\+discover)?:\/\//i, "esdb$1://");
 
-const targetOf = (address: string): string =>
-  address
-    .replace(/^[^:]*:\/\//, "")
-    .replace(/^[^/?]*@/, "")
-    .replace(/[/?].*$/s, "");
-
 const connect = (address: string, target: string): EventStoreDBClient => {
+  nameNoAddresses();
+  assertFiles(address, target);
   try {
     return EventStoreDBClient.connectionString(address);
   } catch (error) {
@@ -85,6 +86,20 @@ const connect = (address: string, target: string): EventStoreDBClient => {
       cause: error instanceof Error ? error.name : undefined,
     });
   }
+};
+
+/** The client says of a file that is not there neither its name nor what it is for; without TLS it reads none. */
+const assertFiles = (address: string, target: string): void => {
+  if (/[?&]tls=false/i.test(address)) return;
+  for (const [, parameter = "", value = ""] of address.matchAll(
+    /[?&]((?:tls_?ca|user_?cert|user_?key)_?file)=([^&]*)/gi,
+  ))
+    try {
+      accessSync(resolve(decodeURIComponent(value)), constants.R_OK);
+    } catch (cause) {
+      const says = `names a file that cannot be read: ${parameter}=${value} (${messageOf(cause)})`;
+      throw new Error(`the event store's address (…@${target}) ${says}`, { cause });
+    }
 };
 
 const internalsOf = (client: EventStoreDBClient): ClientInternals => {

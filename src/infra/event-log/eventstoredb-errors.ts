@@ -1,5 +1,6 @@
 /** What the client's errors mean to us. They come as its own classes (`type`) and as raw gRPC errors (`code`). */
 import { LogError } from "../../commands/ports.js";
+import { tlsProblem } from "../tls-problem.js";
 
 export type FailureKind =
   "stream_not_found" | "stream_deleted" | "access_denied" | "invalid_position" | "unreachable" | "other";
@@ -41,10 +42,13 @@ export const failureKind = (error: unknown): FailureKind => {
 /** Why a request that changes nothing, or was never sent, failed: always `UNAVAILABLE`, with what to do about it. */
 export const unavailable = (error: unknown, target: string, what: string): LogError => {
   if (error instanceof LogError) return error;
-  return new LogError("UNAVAILABLE", `${what}: ${adviceOf(failureKind(error), target)} (${messageOf(error)})`, {
-    cause: error,
-  });
+  const tls = tlsProblem(error);
+  const advice = tls === undefined ? adviceOf(failureKind(error), target) : tlsAdvice(tls, target);
+  return new LogError("UNAVAILABLE", `${what}: ${advice} (${messageOf(error)})`, { cause: error });
 };
+
+const tlsAdvice = (problem: string, target: string): string =>
+  `the event store at ${target} is there, but ${problem}; tlsCAFile=… in its address names the authority, tls=false speaks without TLS`;
 
 const adviceOf = (kind: FailureKind, target: string): string => {
   switch (kind) {

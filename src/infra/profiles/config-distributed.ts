@@ -16,6 +16,8 @@ export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
   readonly processName: string;
   /** How many parts projectors share the log in; the same in every process. */
   readonly partitions: number;
+  /** How long a process that starts waits for the engines that it needs; 0: not at all. */
+  readonly startWaitSeconds: number;
   readonly eventStoreUrl: string;
   readonly mongo: { readonly url: string; readonly database: string };
   readonly natsUrl: string;
@@ -53,6 +55,7 @@ const variables = {
     otherwise: "",
   },
   PARLEY_PARTITIONS: { codec: whole(1, 256), otherwise: "8" },
+  PARLEY_START_WAIT: { codec: whole(0, 86_400), otherwise: "60" },
   PARLEY_EVENTSTORE_URL: {
     codec: address("an address like esdb://host:2113?tls=false", /^(esdb|kurrentdb|kdb)(\+discover)?:\/\/./),
   },
@@ -130,6 +133,7 @@ const shown: ReadonlySet<Variable> = new Set([
   "PARLEY_ROLE",
   "PARLEY_GATEWAY_ID",
   "PARLEY_PARTITIONS",
+  "PARLEY_START_WAIT",
   "PARLEY_MONGODB_DATABASE",
   "PARLEY_S3_REGION",
   "PARLEY_S3_BUCKET",
@@ -173,6 +177,7 @@ export const readDistributedConfig = (
     processName,
     processId: `${processName}-${randomBytes(6).toString("hex")}`,
     partitions: Number(read("PARLEY_PARTITIONS")),
+    startWaitSeconds: Number(read("PARLEY_START_WAIT")),
     eventStoreUrl: read("PARLEY_EVENTSTORE_URL"),
     mongo: { url: read("PARLEY_MONGODB_URL"), database: read("PARLEY_MONGODB_DATABASE") },
     natsUrl: read("PARLEY_NATS_URL"),

@@ -24,6 +24,8 @@ export type ProcessParts = {
   readonly telemetry: Telemetry;
   /** For what Redis could not answer. */
   readonly onRegistryFailure: (error: unknown) => void;
+  /** Ends what serves the process's port until the process itself does. */
+  readonly freePort: () => Promise<void>;
   /** Of the projector in the same process: it is told, but a gateway that can accept is ready. */
   readonly projectorProblem?: () => string | undefined;
 };
@@ -65,6 +67,7 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   });
   const limiter = limiterOf(parts);
   const secret = config.tokenSecret;
+  await parts.freePort();
   const gateway = await serveClients({ config, app, shared, hub, registration, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
   return gateway.url;

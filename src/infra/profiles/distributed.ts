@@ -10,14 +10,17 @@ import { serveHealth } from "./health-server.js";
 import { warnOfMissingKeys } from "./missing-keys.js";
 import { engineReadiness } from "./readiness.js";
 import { checkS3AtStart } from "./s3-start.js";
+import { createStartWait } from "./start-wait.js";
+import { serveStarting } from "./starting-pages.js";
 import { warnOfStrayVariables } from "./stray-variables.js";
 
 /**
- * One process of many, over EventStoreDB, MongoDB, NATS and Redis. What is opened later is closed first.
+ * One process of many, over EventStoreDB, MongoDB, NATS and Redis. What is opened later is closed first. `stop` ends it
+ * while it waits for its engines; later, the answer's `stop` does.
  *
  * @throws whatever keeps a part from opening, with the engine's name; what was opened is closed again.
  */
-export const startDistributed = async (config: DistributedConfig, version: string): Promise<App> => {
+export const startDistributed = async (config: DistributedConfig, version: string, stop: AbortSignal): Promise<App> => {
   const closers: Closers = [];
   const closeAll = async (): Promise<void> => {
     const until = performance.now() + closeMsMax;
@@ -25,7 +28,7 @@ export const startDistributed = async (config: DistributedConfig, version: strin
       await inTime(Promise.resolve(close()), Math.max(closeMsMin, until - performance.now()), () => undefined);
   };
   try {
-    const url = await open(config, version, closers);
+    const url = await open(config, version, stop, closers);
     let stopping: Promise<void> | undefined;
     // Engines that are away come back; there is nothing here that cannot go on.
     return { url, stop: () => (stopping ??= closeAll()), failed: new Promise(() => undefined) };
@@ -41,15 +44,24 @@ export const startDistributed = async (config: DistributedConfig, version: strin
  */
 const closeMsMin = 250;
 
-const open = async (config: DistributedConfig, version: string, closers: Closers): Promise<string> => {
+const open = async (
+  config: DistributedConfig,
+  version: string,
+  stop: AbortSignal,
+  closers: Closers,
+): Promise<string> => {
   const logger = createLogger(config.logLevel);
   logger.info({ version, role: config.role, processId: config.processId }, "Parley starts");
   warnOfStrayVariables("distributed", logger);
   const telemetry = createTelemetry(version);
   const problem = createProblems(logger, telemetry);
+  const wait = createStartWait({ config, logger, stop });
+  // Orchestrators see that it lives and waits; before the engines, so that a taken port is said at once.
+  const starting = await serveStarting(config, { version, problems: wait.problems });
+  closers.push(starting.close);
   const engines = await openEngines(
     config,
-    { telemetry, problem, onDamaged: damagedContent(logger, telemetry) },
+    { telemetry, problem, onDamaged: damagedContent(logger, telemetry), wait },
     closers,
   );
   // Whoever cannot be asked now says so by itself.
@@ -58,11 +70,13 @@ const open = async (config: DistributedConfig, version: string, closers: Closers
   const parts: ProcessParts = {
     ...{ config, engines, logger, telemetry },
     onRegistryFailure: problem("redis"),
+    freePort: starting.close,
   };
   if (config.role === "gateway") return startGatewayRole(parts, closers);
   const projector = startProjectorRole(parts, closers);
   if (config.role === "all") return startGatewayRole({ ...parts, projectorProblem: projector.problem }, closers);
   const ready = engineReadiness(engines);
+  await parts.freePort();
   const health = await serveHealth(config, {
     readiness: async () => {
       const { ready: isReady, problems } = await ready();

@@ -12,6 +12,7 @@ const mends = {
   away: "Start EventStoreDB (or KurrentDB), and check PARLEY_EVENTSTORE_URL: host, port, tls=true or false, user and password (percent-encoded)",
   refused:
     "EventStoreDB is there and refuses us: check the user and password (percent-encoded) in PARLEY_EVENTSTORE_URL, that tls=false is not there (no password is sent then), and that the user may read $all and write streams",
+  tls: "Name the authority of its certificate in PARLEY_EVENTSTORE_URL (tlsCAFile=FILE, which this user can read), and the host as the certificate has it; tls=false where it speaks no TLS",
 };
 
 /** Whether it answers, takes batches and can be read; its head and its epoch. */

@@ -14,6 +14,7 @@ const mends = {
   away: "Start MongoDB, and check PARLEY_MONGODB_URL: hosts, replicaSet, user and password (percent-encoded), authSource",
   refused:
     "MongoDB is there and refuses us: check the user, password (percent-encoded) and authSource in PARLEY_MONGODB_URL, and that the user has readWrite on the database",
+  tls: "Name the authority of its certificate in PARLEY_MONGODB_URL (tlsCAFile=FILE, which this user can read), and the host as the certificate has it; leave tls away where it speaks no TLS",
 };
 
 /** Whether it answers and takes writes as Parley writes, what it is, and whether its keys are the master key's. */

@@ -12,6 +12,7 @@ const mends = {
   away: "Start nats-server, and check PARLEY_NATS_URL: hosts, user and password or token (percent-encoded), tls:// for TLS",
   refused:
     "NATS is there and refuses us: check the user and password, or the token, in PARLEY_NATS_URL (percent-encoded), and that parley.> and _INBOX.> are allowed",
+  tls: "Name the authority of its certificate by NODE_EXTRA_CA_CERTS=FILE, and in PARLEY_NATS_URL the host as the certificate has it; nats:// where it speaks no TLS",
 };
 
 /** Whether it lets us in and answers, its largest message, and JetStream. */

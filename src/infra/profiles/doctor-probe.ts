@@ -1,5 +1,7 @@
 import { inTime } from "../in-time.js";
+import { tlsProblem } from "../tls-problem.js";
 import { reasonOf, type Check } from "./doctor-check.js";
+import { isRefusal, isUnreadableFile } from "./refusals.js";
 
 /** What was seen of one engine; without facts nothing that rests on them can be judged. */
 export type Finding<A> = { readonly checks: readonly Check[]; readonly facts?: A };
@@ -8,8 +10,8 @@ export const probeMsMax = 5_000;
 /** Engines that are away do not answer a goodbye either. */
 const closeMsMax = 500;
 
-/** What to do about a server that does not answer, and about one that answers that it does not let us in. */
-export type Mends = { readonly away: string; readonly refused: string };
+/** What to do about a server that does not answer, one that answers that it does not let us in, and one without trust. */
+export type Mends = { readonly away: string; readonly refused: string; readonly tls?: string };
 
 /**
  * Looks at one engine for at most `probeMsMax`. Whatever keeps it from answering is wrong, with the mend that fits; what is
@@ -23,20 +25,16 @@ export const probe = async <A>(
   try {
     return await within(Promise.resolve().then(look), probeMsMax);
   } catch (error) {
-    const mend = isRefusal(error) ? mends.refused : mends.away;
-    return { checks: [{ name, state: "wrong", says: reasonOf(error), mend }] };
+    const tls = tlsProblem(error);
+    const reason = reasonOf(error);
+    const says = tls === undefined || reason.includes(tls) ? reason : `the server is there, but ${tls} (${reason})`;
+    return { checks: [{ name, state: "wrong", says, mend: mends[mendOf(error)] ?? mends.away }] };
   }
 };
 
-/** In the words and codes of Redis, NATS, MongoDB, S3 and our adapter for EventStoreDB. */
-const refusals =
-  /\b(WRONGPASS|NOAUTH|NOPERM|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch)\b|(authorization|permissions)[ _]violation|authentication (failed|expired|timeout)|not authorized|requires authentication|refuses the user/i;
-
-/** Whether the server is there and does not take our user, password, token or keys. */
-const isRefusal = (error: unknown): boolean => {
-  if (!(error instanceof Error)) return false;
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  return refusals.test(`${code} ${error.message}`) || isRefusal(error.cause);
+const mendOf = (error: unknown): keyof Mends => {
+  if (isRefusal(error)) return "refused";
+  return tlsProblem(error) !== undefined || isUnreadableFile(error) ? "tls" : "away";
 };
 
 /** @throws Error when the work has no result in that time; it is not ended by that. */

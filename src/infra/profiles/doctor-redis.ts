@@ -11,6 +11,7 @@ const mends = {
   away: "Start Redis, and check PARLEY_REDIS_URL: host, port, user and password (percent-encoded), rediss:// for TLS",
   refused:
     "Redis is there and refuses us: check the user and password in PARLEY_REDIS_URL (percent-encoded), and that the user may use keys parley:* and scripts",
+  tls: "Name the authority of its certificate by NODE_EXTRA_CA_CERTS=FILE, and in PARLEY_REDIS_URL the host as the certificate has it; redis:// where it speaks no TLS",
 };
 const skewMsWarning = 2_000;
 

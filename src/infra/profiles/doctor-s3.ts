@@ -9,6 +9,7 @@ const mends = {
   away: "Start the S3 server, and check PARLEY_S3_URL, PARLEY_S3_REGION, PARLEY_S3_ACCESS_KEY and PARLEY_S3_SECRET_KEY",
   refused:
     "The S3 server is there and refuses us: check PARLEY_S3_ACCESS_KEY, PARLEY_S3_SECRET_KEY and PARLEY_S3_REGION, and what the keys may do with PARLEY_S3_BUCKET",
+  tls: "Name the authority of its certificate by NODE_EXTRA_CA_CERTS=FILE, and in PARLEY_S3_URL the host as the certificate has it; http:// where it speaks no TLS",
 };
 /** A request that has no answer by then has none. */
 const requestMsMax = 2_000;

@@ -21,6 +21,7 @@ import type { Telemetry } from "../telemetry.js";
 import { openMongoViews, type MongoViews } from "../view-store/mongodb-views.js";
 import type { DistributedConfig } from "./config-distributed.js";
 import { ids } from "./serving.js";
+import type { StartWait } from "./start-wait.js";
 
 /** The servers of the distributed profile as one process sees them. */
 export type Engines = {
@@ -44,37 +45,43 @@ export type EnginesWith = {
   readonly telemetry: Telemetry;
   readonly problem: Problems;
   readonly onDamaged: (error: ContentDamaged) => void;
+  /** What may find its engine away is asked through it, again and again. */
+  readonly wait: Pick<StartWait, "until">;
 };
 
 /** Prefix of everything of this cell in the engines that cells may share. */
 export const cellPrefix = (home: string): string => `parley:${home}`;
 
 /**
- * The log and MongoDB have to be there, NATS and Redis may come later.
- * @throws LogError, StoreUnavailable, ViewsOfAnotherLog, ViewsAheadOfLog and what a wrong master key is, each saying which engine
+ * The log and MongoDB have to be there, and are waited for; NATS and Redis may come later.
+ * @throws what no waiting mends (start-wait.ts): a refused user, ViewsOfAnotherLog, ViewsAheadOfLog, a wrong master key …
  */
 export const openEngines = async (
   config: DistributedConfig,
-  { telemetry, problem, onDamaged }: EnginesWith,
+  { telemetry, problem, onDamaged, wait }: EnginesWith,
   closers: Closers,
 ): Promise<Engines> => {
-  const log = openEventStoreDb({ url: config.eventStoreUrl, onProblem: problem("eventstore") });
+  const log = await wait.until("eventstore", () =>
+    Promise.resolve(openEventStoreDb({ url: config.eventStoreUrl, onProblem: problem("eventstore") })),
+  );
   closers.push(log.close);
-  await log.ping();
-  const epoch = await openEpoch(log, config.home, Date.now, ids);
-  const mongo = await openMongo({ ...config.mongo, onProblem: problem("mongodb") });
+  await wait.until("eventstore", log.ping);
+  const epoch = await wait.until("eventstore", () => openEpoch(log, config.home, Date.now, ids));
+  const mongo = await wait.until("mongodb", () => openMongo({ ...config.mongo, onProblem: problem("mongodb") }));
   closers.push(mongo.close);
   const { db } = mongo;
-  const home = await rememberedHome(db, config.home);
+  const home = await wait.until("mongodb", () => rememberedHome(db, config.home));
   if (home !== config.home) throw new OtherHome(`MongoDB's database ${db.databaseName}`, home, config.home);
-  await assertMasterKey(db, config.masterKey);
+  await wait.until("mongodb", () => assertMasterKey(db, config.masterKey));
   const keys = openMongoKeyStore({ db, masterKey: config.masterKey, onProblem: problem("mongodb") });
   closers.push(keys.close);
-  const incarnation = config.seal ? await incarnationOf(keys) : undefined;
+  const incarnation = config.seal ? await wait.until("mongodb", () => incarnationOf(keys)) : undefined;
   const snapshots = openMongoSnapshots({ db, onProblem: problem("mongodb") });
   closers.push(snapshots.close);
   const { partitions } = config;
-  const views = await openMongoViews({ db, partitions, epoch, log, onProblem: problem("mongodb") });
+  const views = await wait.until("mongodb", () =>
+    openMongoViews({ db, partitions, epoch, log, onProblem: problem("mongodb") }),
+  );
   closers.push(views.close);
   const nats = openNats({ url: config.natsUrl, name: config.processId, onProblem: problem("nats") });
   closers.push(nats.close);

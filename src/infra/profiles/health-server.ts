@@ -1,15 +1,23 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { cannotListen } from "../../gateway/cannot-listen.js";
 import { createPages, type PagesOptions } from "../../gateway/gateway-pages.js";
+import type { HttpRequest, HttpResponse } from "../../gateway/ports.js";
 import { errorResponse } from "../../gateway/transport-uws-answer.js";
 
+type Address = { readonly host: string; readonly port: number };
+export type Served = { readonly url: string; readonly close: () => Promise<void> };
+
 /** /healthz, /readyz and /metrics of a process without clients. @throws when the port is taken */
-export const serveHealth = async (
-  address: { readonly host: string; readonly port: number },
-  options: Omit<PagesOptions, "rest">,
-): Promise<{ readonly url: string; readonly close: () => Promise<void> }> => {
+export const serveHealth = (address: Address, options: Omit<PagesOptions, "rest">): Promise<Served> => {
   const rest = () => Promise.resolve(errorResponse(404, "NOT_FOUND", "This process projects; ask a gateway."));
-  const pages = createPages({ ...options, rest });
+  return servePages(address, createPages({ ...options, rest }));
+};
+
+/** Pages by Node's own server, for a port without clients; requests have no body for them. @throws when the port is taken */
+export const servePages = async (
+  address: Address,
+  pages: (request: HttpRequest) => Promise<HttpResponse>,
+): Promise<Served> => {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     // The target as it came: `new URL` throws for some, such as `//`.
     const [path = "", query = ""] = (request.url ?? "/").split("?", 2);
