@@ -129,7 +129,7 @@ describe.skipIf(!hasEngines)("with processes running", () => {
     try {
       await views.raise([3], ahead);
       const starts = await Promise.all(
-        ["gateway", "projector"].map((role) => run(["serve", "--role", role], restored)),
+        ["gateway", "projector"].map((role) => run(["serve", "--port", "0", "--role", role], restored)),
       );
       const out = `The checkpoint of views in MongoDB's database ${restored.PARLEY_MONGODB_DATABASE} is at`;
       for (const { code, stderr } of starts) expect([code, stderr]).toEqual([1, expect.stringContaining(out)]);

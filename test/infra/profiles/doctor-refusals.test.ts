@@ -85,7 +85,9 @@ describe("the doctor's mend for a server that refuses us", () => {
     ["EventStoreDB that is away", eventStore(14), "away"],
     ["anything else", new Error("connect ECONNREFUSED 127.0.0.1:1"), "away"],
   ])("is for %s: %#", async (_, error, mend) => {
-    const { checks } = await probe("engine", { away: "away", refused: "refused", tls: "tls" }, () => Promise.reject(error));
+    const { checks } = await probe("engine", { away: "away", refused: "refused", tls: "tls" }, () =>
+      Promise.reject(error),
+    );
     expect(checks).toMatchObject([{ state: "wrong", mend }]);
   });
 });

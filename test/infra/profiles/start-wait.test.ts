@@ -24,7 +24,13 @@ const waitWith = (startWaitSeconds: number) => {
     pauseMs: 1,
     saidEveryMs: 0,
   });
-  return { wait, said, stop: () => { stopping.abort(); } };
+  return {
+    wait,
+    said,
+    stop: () => {
+      stopping.abort();
+    },
+  };
 };
 /** Fails that often, then answers. */
 const workThatFails = (times: number, error: Error = away) => {
