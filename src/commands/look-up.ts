@@ -4,12 +4,12 @@ import { lookUpsFor } from "../domain/conversation/message.decide.js";
 import type { Conversation, ConversationCommand, OldMessage } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import { streamOf, type Revision } from "../domain/kernel/stream.js";
-import type { EventLog, LookUpMessage, MessageIndex } from "./ports.js";
+import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
 
 /**
  * What the view says, and what the stream says has happened since, where it has not come far enough. Accepting depends
  * on no view: of one that fails to answer, which whoever runs it reports, the stream takes the place: slow, and always
- * right.
+ * right. Where that would be too much to read, nobody can answer until the view is back.
  */
 export const lookUpIn =
   (index: MessageIndex, log: Pick<EventLog, "readStream">): LookUpMessage =>
@@ -36,6 +36,8 @@ export const needsNoLookUp = (state: Conversation, command: ConversationCommand)
 const nothingFound = { coversTo: -1, message: null };
 
 const pageSize = 1_000;
+/** Events that are read in place of a view, a quarter of a second of them: it holds up its conversation, and others' reads. */
+const foldedEventsMax = 10_000;
 
 /** The message with what the revisions from `start` up to, not including, `end` say of it. */
 const foldMessage = async (
@@ -46,6 +48,8 @@ const foldMessage = async (
   start: Revision,
   end: Revision,
 ): Promise<OldMessage | null> => {
+  if (end - start > foldedEventsMax)
+    throw new LogError("UNAVAILABLE", `the view of messages is ${end - start} events behind in ${conversationId}`);
   let message = before;
   const reactions = new Set(before?.reactions);
   for (let from = start; from < end; from += pageSize) {

@@ -12,11 +12,14 @@ import type {
 /**
  * The log: the only source of truth.
  *
- * - `append` is atomic and durable when it resolves. It is idempotent by event ids, for ever: the same ids after the
- *   same expected revision answer their first acceptance (`duplicate: true`) and write nothing; with `any`, ids that
- *   were appended to that stream with `any` before do (a remote log may know those only for a while). `duplicate: true`
- *   is certain; a remote adapter may say false of a repetition that it cannot know of. An append whose first ids are known and later ones are not is a conflict.
- * - It rejects with `LogError`: `UNAVAILABLE` (nothing was written), `OUTCOME_UNKNOWN` (repeat the identical append).
+ * - `append` is atomic and durable when it resolves. It is idempotent by event ids, for ever, where it names a revision:
+ *   the same ids after the same revision answer their first acceptance and write nothing, and nobody is told which it
+ *   was; so an id is never used for two contents. With `any` a repetition may be written once more: only what commutes,
+ *   and may be there twice, is appended so.
+ * - It rejects with `LogError`: `UNAVAILABLE` (nothing was written), `OUTCOME_UNKNOWN` (repeat the identical append; a
+ *   repetition while the first is under way may have no other answer either).
+ * - `readStream` and `head` answer what the log has, not what a copy of it has: whatever was answered as appended before
+ *   the call. Only a conflict may be ahead of them for a moment.
  * - Order: revisions of a stream have no gap; positions grow in commit order; an event is published after it is durable.
  */
 export type EventLog = {
@@ -51,7 +54,7 @@ export type EventLog = {
 export type Direction = "forwards" | "backwards";
 
 export type AppendResult =
-  | { readonly kind: "appended"; readonly revision: Revision; readonly position: Position; readonly duplicate: boolean }
+  | { readonly kind: "appended"; readonly revision: Revision; readonly position: Position }
   | { readonly kind: "conflict"; readonly actual: Revision };
 
 export type Subscriber = {

@@ -1,11 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
 import { encodeEvent } from "../domain/catalogue.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { limits } from "../domain/kernel/limits.js";
 import type { NewEvent, Position, Revision, StreamName } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import { catchUp } from "./load.js";
-import { LogError, type AppendResult, type EventLog } from "./ports.js";
+import { LogError, type EventLog } from "./ports.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 
 /** What became of one command: the state right after it, its events (none: nothing to change), and where they stand. */
@@ -23,23 +22,28 @@ export type Settled<Command, State, Event> = {
 /** A command waiting for its turn. `settle` is called exactly once, after its events are durable. */
 export type Job<Command, State, Event> = {
   readonly command: Command;
+  /** On the monotonic clock. Those behind it came later. */
+  readonly arrivedAt: number;
   readonly settle: (outcome: Either<Rejection, Settled<Command, State, Event>>) => void;
   /** Instead of `settle`, for a defect. */
   readonly fail: (error: Error) => void;
 };
 
-const conflictsMax = 20;
+/** A command that others keep getting ahead of is tried again for so long from its arrival: shorter than clients wait. */
+const commandMsMax = 10_000;
+/** Without a leader for a second or two a shared log takes nothing: so long from a command's arrival that is waited for. */
+const leaderlessMsMax = 4_000;
 /** What may have been written is asked for again for so long; its outcome is known only then. */
 const unknownMsMax = 30_000;
 const unknownBackoffMsMax = 1_000;
-const backoffMsMax = 200;
+const backoffMsMax = 20;
 
 /**
  * The one loop that retries appends. All jobs are decided one after another on the same state and appended together;
  * on a conflict everything is decided again from scratch on what is there now; an unknown outcome repeats the identical
  * append until it is definite. Takes as many jobs off the front of `jobs` as one append may hold.
  * @returns the aggregate to go on with.
- * @throws LogError, and UnreadableEvent: nothing is settled then, and the state is to be read again.
+ * @throws LogError, and UnreadableEvent: nothing is settled then but what came too long ago, and the state is to be read again.
  */
 export const transact = async <Command extends Routed, State, Event extends RoutedEvent>(
   log: EventLog,
@@ -49,57 +53,98 @@ export const transact = async <Command extends Routed, State, Event extends Rout
   jobs: Job<Command, State, Event>[],
   /** Whether others append to the stream as well: an append tells when `known` was old, a refusal has to ask. */
   isShared = false,
-): Promise<Loaded<State>> => {
+): Promise<Transacted<State>> => {
   let loaded = known;
   let mustAsk = isShared && route.expects === "revision";
-  const [first] = jobs;
-  for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
-    // From scratch includes what was looked up: it was so for the window of then.
-    if (first !== undefined) jobs[0] = first;
-    await prepareFirst(route, loaded.state, jobs);
-    const batch = decideAll(route, loaded, jobs);
+  let conflicts = 0;
+  while (jobs.length > 0) {
+    // From scratch includes what is looked up: it was so for the window of then.
+    const batch = decideAll(route, loaded, await prepareFirst(route, loaded.state, jobs));
     if (batch.events.length === 0) {
       const now = mustAsk ? await catchUp(log, route, stream, loaded) : loaded;
       mustAsk = false;
       if (now.revision === loaded.revision) {
         settleAll(batch, jobs, startPosition);
-        return loaded;
+        return { ...loaded, conflicts };
       }
       loaded = now;
       continue;
     }
     const expected = route.expects === "any" ? "any" : loaded.revision < 0 ? "no_stream" : loaded.revision;
-    const until = performance.now() + unknownMsMax;
     const append = () => log.append(stream, expected, batch.events);
-    const result = await untilDefinite(append, until).catch((error: unknown) => {
-      route.rewind?.(loaded.state, loaded.revision);
-      throw error;
-    });
-    if (result.kind === "appended" && (!isShared || (await isOurs(log, stream, batch.events, result, until)))) {
+    const result = await untilDefinite(append, isShared ? arrivalOf(jobs) + leaderlessMsMax : 0).catch(
+      (error: unknown) => {
+        route.rewind?.(loaded.state, loaded.revision);
+        throw error;
+      },
+    );
+    if (result.kind === "appended") {
       settleAll(batch, jobs, result.position);
       const revision = loaded.revision + batch.events.length;
       // With `any` others may have written in between: their events are not in the state yet.
-      if (result.revision !== revision && route.expects === "any") return await catchUp(log, route, stream, loaded);
-      return { ...loaded, state: batch.state, revision, eventId: batch.events.at(-1)?.id ?? loaded.eventId };
+      if (result.revision !== revision && route.expects === "any")
+        return { ...(await catchUp(log, route, stream, loaded)), conflicts };
+      return { ...loaded, state: batch.state, revision, eventId: batch.events.at(-1)?.id ?? loaded.eventId, conflicts };
     }
     route.rewind?.(loaded.state, loaded.revision);
-    await backoff(conflicts);
-    loaded = await catchUp(log, route, stream, loaded);
+    await backoff(conflicts++);
+    loaded = await catchUpTo(result.actual, log, route, stream, loaded, arrivalOf(jobs) + commandMsMax);
+    refuseLate(jobs);
   }
-  const refused = E.left({ ...reject("CONFLICT", "Too many concurrent changes; try again."), retryAfter: 1 });
-  for (const job of jobs.splice(0)) job.settle(refused);
-  return loaded;
+  return { ...loaded, conflicts };
+};
+
+/** The aggregate to go on with, and how often others were first. */
+export type Transacted<State> = Loaded<State> & { readonly conflicts: number };
+
+const arrivalOf = (jobs: readonly { readonly arrivedAt: number }[]): number => jobs[0]?.arrivedAt ?? 0;
+
+/**
+ * A conflict says how far the stream is. A store that has not come so far where it is read is waited for: to decide on
+ * less is to be refused again.
+ */
+const catchUpTo = async <Command, State, Event>(
+  actual: Revision,
+  log: EventLog,
+  route: Route<Command, State, Event>,
+  stream: StreamName,
+  from: Loaded<State>,
+  until: number,
+): Promise<Loaded<State>> => {
+  if (actual < from.revision)
+    throw new LogError("UNAVAILABLE", `${stream} ends at ${actual}, and was read up to ${from.revision}: another log`);
+  let loaded = from;
+  for (let attempt = 0; ; attempt += 1) {
+    loaded = await catchUp(log, route, stream, loaded);
+    if (loaded.revision >= actual || performance.now() > until) return loaded;
+    await backoff(attempt);
+  }
+};
+
+/** Those that have been overtaken for too long. Nothing of theirs was written. */
+const refuseLate = <Command, State, Event>(jobs: Job<Command, State, Event>[]): void => {
+  const arrivedAfter = performance.now() - commandMsMax;
+  const inTime = jobs.findIndex(({ arrivedAt }) => arrivedAt >= arrivedAfter);
+  for (const job of jobs.splice(0, inTime < 0 ? jobs.length : inTime)) job.settle(E.left(overtaken));
+};
+
+const overtaken: Rejection = {
+  ...reject(
+    "UNAVAILABLE",
+    "Others kept changing this at the same moment; nothing was written. Retry with the same key.",
+  ),
+  retryAfter: 1,
 };
 
 /** Those behind it that have to be prepared as well end the batch before them, and are first in the next. */
 const prepareFirst = async <Command, State, Event>(
   { prepare }: Route<Command, State, Event>,
   state: State,
-  jobs: Job<Command, State, Event>[],
-): Promise<void> => {
-  const [first] = jobs;
+  jobs: readonly Job<Command, State, Event>[],
+): Promise<readonly Job<Command, State, Event>[]> => {
+  const [first, ...others] = jobs;
   const prepared = first === undefined ? undefined : prepare?.(state, first.command);
-  if (first !== undefined && prepared !== undefined) jobs[0] = { ...first, command: await prepared };
+  return first === undefined || prepared === undefined ? jobs : [{ ...first, command: await prepared }, ...others];
 };
 
 const startPosition: Position = 0;
@@ -166,45 +211,24 @@ const settleAll = <Command, State, Event>(
   });
 };
 
-/** @param isWritten whether what `ask` is about may be written already */
-const untilDefinite = async <A>(ask: () => Promise<A>, until: number, isWritten = false): Promise<A> => {
-  let isUnknown = isWritten;
+/** @param leaderUntil when a log that wrote nothing for want of a leader is asked no more */
+const untilDefinite = async <A>(append: () => Promise<A>, leaderUntil: number): Promise<A> => {
+  const unknownUntil = performance.now() + unknownMsMax;
+  let isUnknown = false;
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await ask();
+      return await append();
     } catch (error) {
+      const code = error instanceof LogError ? error.code : undefined;
       // Once it may have been written, a repetition that was not says nothing about the first.
-      isUnknown ||= error instanceof LogError && error.code === "OUTCOME_UNKNOWN";
-      if (!isUnknown) throw error;
-      if (performance.now() > until) throw new LogError("OUTCOME_UNKNOWN", "the log did not say", { cause: error });
-      await backoff(attempt, unknownBackoffMsMax);
+      isUnknown ||= code === "OUTCOME_UNKNOWN";
+      const now = performance.now();
+      if (!isUnknown && (code !== "UNAVAILABLE" || now > leaderUntil)) throw error;
+      if (now > unknownUntil) throw new LogError("OUTCOME_UNKNOWN", "the log did not say", { cause: error });
+      await backoff(attempt, isUnknown ? unknownBackoffMsMax : backoffMsMax);
     }
   }
 };
-
-/**
- * Two processes that take the same key at once append the same ids after the same revision: the log keeps the first and
- * tells both that it is there. Whoever was second decides again, and answers what was accepted. Something is durable then:
- * a log that does not let itself be read is asked again, and never taken for one that wrote nothing.
- */
-const isOurs = async (
-  log: EventLog,
-  stream: StreamName,
-  events: readonly NewEvent[],
-  { revision, duplicate }: Extract<AppendResult, { kind: "appended" }>,
-  until: number,
-): Promise<boolean> => {
-  if (!duplicate) return true;
-  const read = () => log.readStream(stream, revision - events.length + 1, events.length);
-  const stored = await untilDefinite(read, until, true);
-  return events.every(({ meta, data }, index) => {
-    const there = stored[index];
-    return there !== undefined && sameJson(meta, there.meta) && sameJson(data, there.data);
-  });
-};
-
-const sameJson = (one: string, other: string): boolean =>
-  one === other || isDeepStrictEqual(JSON.parse(one), JSON.parse(other));
 
 const backoff = (attempt: number, msMax = backoffMsMax): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(msMax, 2 ** attempt)));

@@ -7,6 +7,7 @@ import { LogError, type EventLog } from "./ports.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 import { catchUp, loadAggregate } from "./load.js";
 import type { Snapshots } from "./snapshots.js";
+import { nextTurn, pauseBefore, type Turn } from "./turns.js";
 import { transact, type Job, type Settled } from "./transact.js";
 
 /**
@@ -44,8 +45,8 @@ type Inspection<State> = {
   readonly fail: (error: Error) => void;
   readonly ageMsMax: number;
 };
-/** `knownAt`: when it last was what the log has, on the monotonic clock. */
-type Known<State> = Loaded<State> & { readonly knownAt: number };
+/** `knownAt`: when it last was what the log has, on the monotonic clock. `turn`: of its last append by this process. */
+type Known<State> = Loaded<State> & { readonly knownAt: number; readonly turn: Turn | undefined };
 
 export type WriterOptions<State> = {
   readonly snapshots: Snapshots<State>;
@@ -65,6 +66,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     sizeCalculation: ({ state }) => route.weigh(state),
   });
   const queues = new Map<string, (Waiting<Command, State, Event> | Inspection<State>)[]>();
+  const canBeOvertaken = isShared && route.expects === "revision";
   let pending = 0;
 
   const enqueue = (id: string, item: Waiting<Command, State, Event> | Inspection<State>): boolean => {
@@ -85,24 +87,24 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     while (queue.length > 0) {
       const first = queue[0];
       if (first !== undefined && "inspect" in first) await inspect(id, queue.shift() as Inspection<State>);
-      else await write(id, takeJobs(queue));
+      else {
+        const pauseMs = canBeOvertaken ? pauseBefore(loaded.get(id)?.turn, performance.now(), Math.random()) : 0;
+        if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await write(id, takeJobs(queue));
+      }
     }
     queues.delete(id);
   };
 
   const write = async (id: string, waiting: Waiting<Command, State, Event>[]): Promise<void> => {
-    const jobs: Job<Command, State, Event>[] = [];
-    for (const { command, settle, fail } of waiting) {
-      try {
-        // Awaiting only what is a promise keeps the usual path synchronous up to the append.
-        jobs.push({ command: command instanceof Promise ? await command : command, settle, fail });
-      } catch (error) {
-        refuse({ settle, fail }, error);
-      }
-    }
+    // Awaiting only what is a promise keeps the usual path synchronous up to the append.
+    const jobs = waiting.every(isMade) ? waiting : await made(waiting);
     while (jobs.length > 0) {
       try {
-        remember(id, await transact(log, route, route.stream(id), await load(id), jobs, isShared));
+        const before = loaded.get(id)?.turn;
+        const startedAt = performance.now();
+        const { conflicts, ...next } = await transact(log, route, route.stream(id), await load(id), jobs, isShared);
+        remember(id, next, nextTurn(before, startedAt, performance.now(), conflicts));
       } catch (error) {
         loaded.delete(id);
         for (const job of jobs.splice(0)) refuse(job, error);
@@ -117,8 +119,9 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     isShared && performance.now() - known.knownAt > ageMsMax;
 
   /** What does not exist is not kept: ids that somebody guesses must not drive out conversations that are in use. */
-  const remember = (id: string, next: Loaded<State>): void => {
-    if (next.revision >= 0) loaded.set(id, { ...snapshots.keep(route.stream(id), next), knownAt: performance.now() });
+  const remember = (id: string, next: Loaded<State>, turn: Turn | undefined): void => {
+    if (next.revision < 0) return;
+    loaded.set(id, { ...snapshots.keep(route.stream(id), next), knownAt: performance.now(), turn });
   };
 
   const inspect = async (id: string, { inspect: seen, fail, ageMsMax }: Inspection<State>): Promise<void> => {
@@ -126,7 +129,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
       const known = loaded.get(id);
       const isOld = known !== undefined && isOlder(known, ageMsMax);
       const next = isOld ? await catchUp(log, route, route.stream(id), known) : await load(id);
-      if (known === undefined || isOld) remember(id, next);
+      if (known === undefined || isOld) remember(id, next, known?.turn);
       seen(next.state);
     } catch (error) {
       // A part may have been folded in already, in place.
@@ -147,7 +150,9 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
           reportDefect(error);
         };
         pending += 1;
-        if (!enqueue(id, { command, settle, fail })) settle(E.left(overloaded));
+        // Its turn may come long after it rejects: without a listener until then the process would end.
+        if (command instanceof Promise) command.catch(() => undefined);
+        if (!enqueue(id, { command, arrivedAt: performance.now(), settle, fail })) settle(E.left(overloaded));
       }),
     current: (id, ageMsMax = trustedMs) => {
       const idle = queues.has(id) ? undefined : loaded.get(id);
@@ -165,6 +170,23 @@ const takeJobs = <Command, State, Event>(
 ): Waiting<Command, State, Event>[] => {
   const end = queue.findIndex((item, index) => "inspect" in item || index >= limits.commandsPerAppendMax);
   return queue.splice(0, end < 0 ? queue.length : end) as Waiting<Command, State, Event>[];
+};
+
+const isMade = <Command, State, Event>(
+  waiting: Waiting<Command, State, Event>,
+): waiting is Job<Command, State, Event> => !(waiting.command instanceof Promise);
+
+/** Awaits them together, and refuses those that could not be made. */
+const made = async <Command, State, Event>(
+  waiting: readonly Waiting<Command, State, Event>[],
+): Promise<Job<Command, State, Event>[]> => {
+  const commands = await Promise.allSettled(waiting.map(({ command }) => command));
+  return waiting.flatMap((job, index) => {
+    const command = commands[index];
+    if (command?.status === "fulfilled") return [{ ...job, command: command.value }];
+    refuse(job, command?.reason);
+    return [];
+  });
 };
 
 const overloaded: Rejection = {

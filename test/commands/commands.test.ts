@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LogError, type EventLog } from "../../src/commands/ports.js";
+import { sealingWith } from "../../src/commands/sealing.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
-import { streamOf, type NewEvent } from "../../src/domain/kernel/stream.js";
+import { streamOf } from "../../src/domain/kernel/stream.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
 
@@ -119,47 +120,71 @@ describe("commands on a real log", () => {
     expect(await messages(conversationId)).toHaveLength(1);
   });
 
-  describe("an append that turns out to be there already", () => {
-    /** Written, unanswered, found again; then refuses to be read so often. */
-    const forgetful = (refusals: number): EventLog => {
-      const written = new Map<string, readonly NewEvent[]>();
-      return {
+  it("an append that may be there is never told to be not written, however long the log is away", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "performance"] });
+    try {
+      let appends = 0;
+      const log: EventLog = {
         ...kit.log,
-        append: (stream, _, events) => {
-          const isThere = written.has(stream);
-          written.set(stream, events);
-          const answer = { kind: "appended" as const, revision: events.length - 1, position: 2, duplicate: true };
-          return isThere ? Promise.resolve(answer) : Promise.reject(new LogError("OUTCOME_UNKNOWN", "no answer"));
-        },
-        readStream: (stream, from) => {
-          const events = written.get(stream) ?? [];
-          if (events.length > 0 && refusals-- > 0) return Promise.reject(new LogError("UNAVAILABLE", "away again"));
-          return Promise.resolve(
-            events.slice(from).map((event, index) => ({ ...event, stream, revision: from + index, position: index })),
-          );
-        },
+        append: () => Promise.reject(new LogError(++appends === 1 ? "OUTCOME_UNKNOWN" : "UNAVAILABLE", "no answer")),
+        readStream: () => Promise.resolve([]),
       };
-    };
-    const start = (refusals: number) => {
-      const commands = commandsOn(kit, forgetful(refusals), { isShared: true });
-      return commands.startGroup({ name: "Friends", participantIds: ["bob"] }, context("alice"));
-    };
+      const commands = commandsOn(kit, log, { isShared: true });
+      const answer = commands.startGroup({ name: "Friends", participantIds: ["bob"] }, context("alice"));
+      await vi.advanceTimersByTimeAsync(60_000);
+      const message = "The log has not said whether it took this. Retry with the same key, or look first.";
+      expect(await answer).toMatchObject({ left: { code: "UNAVAILABLE", message } });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 
-    it("is accepted although the log that has it cannot be read for a while", async () => {
-      expect(right(await start(5))).toMatchObject({ created: true });
+  it("a key that cannot be had while an append is under way refuses its own command, and harms no other", async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    const conversationId = await startGroup();
+    let begin = (): void => undefined;
+    let waits = 0;
+    const slow: EventLog = {
+      ...kit.log,
+      append: async (...asked) => {
+        waits += 1;
+        await new Promise<void>((resolve) => (begin = resolve));
+        return kit.log.append(...asked);
+      },
+    };
+    const sealing = sealingWith(
+      {
+        ...kit.keys,
+        cached: (keyId) => (keyId.startsWith("bob") ? undefined : kit.keys.cached(keyId)),
+        obtain: (keyId) =>
+          keyId.startsWith("bob")
+            ? Promise.reject(new LogError("UNAVAILABLE", "the keys are away"))
+            : kit.keys.obtain(keyId),
+      },
+      "test",
+    );
+    const commands = commandsOn(kit, slow, { sealing });
+    const send = (id: string, by: string) =>
+      commands.sendMessage({ conversationId, clientMessageId: id, ...textOf(id) }, context(by));
+    const first = send("m-1", "alice");
+    await vi.waitFor(() => {
+      expect(waits).toBe(1);
     });
-
-    it("is never told to be not written, not even by a log that cannot be read any more", async () => {
-      vi.useFakeTimers({ toFake: ["setTimeout", "performance"] });
-      try {
-        const answer = start(Infinity);
-        await vi.advanceTimersByTimeAsync(60_000);
-        const message = "The log has not said whether it took this. Retry with the same key, or look first.";
-        expect(await answer).toMatchObject({ left: { code: "UNAVAILABLE", message } });
-      } finally {
-        vi.useRealTimers();
-      }
+    const [second, third] = [send("m-2", "bob"), send("m-3", "alice")];
+    // Unhandled is what has no listener at the end of the turn in which it rejects.
+    await new Promise((resolve) => setImmediate(resolve));
+    begin();
+    expect(right(await first)).toMatchObject({ sequence: 1 });
+    await vi.waitFor(() => {
+      expect(waits).toBe(2);
     });
+    begin();
+    expect(right(await third)).toMatchObject({ sequence: 2 });
+    expect(await second).toMatchObject({ left: { code: "UNAVAILABLE", retryAfter: 1 } });
+    process.off("unhandledRejection", note);
+    expect(unhandled).toEqual([]);
   });
 
   it("answers every repeat of a client that sends all again, though the log takes only so many reads at once", async () => {

@@ -31,6 +31,16 @@ const message = (clientMessageId: string, text = "Hello") => ({
   content: JSON.stringify({ type: "text", text }),
 });
 const first = { messageId: messageIdOf(conversationId, { userId: "alice", deviceId: "phone" }, "m-1") };
+const old = { sequence: 1, pos: 2, at: 1, senderId: "alice", contentType: "text" as const, deleted: false };
+const coversTo = messages - 5_000;
+/** A view that is some thousand events behind: what is not that old is read in the stream. */
+const early: MessageIndex = {
+  find: (_, messageId) =>
+    Promise.resolve({
+      coversTo,
+      message: messageId === first.messageId ? { ...first, ...old, reactions: [] } : null,
+    }),
+};
 const down = (): Promise<never> => Promise.reject(new LogError("UNAVAILABLE", "down"));
 
 setFlagsFromString("--expose-gc");
@@ -61,7 +71,7 @@ describe(`a conversation of ${messages} messages`, () => {
   const retryOfTheFirst = { sequence: 1, pos: 2, timestamp: 1, duplicate: true, ...first };
 
   it("answers a retry of its first key with the first acceptance, cold and warm, and refuses other content", async () => {
-    const commands = commandsOn(kit);
+    const commands = commandsOn(kit, kit.log, { lookUp: lookUpIn(early, kit.log) });
     const head = await kit.log.head();
     for (let i = 0; i < 2; i++)
       expect(right(await commands.sendMessage(message("m-1"), context()))).toMatchObject(retryOfTheFirst);
@@ -100,36 +110,40 @@ describe(`a conversation of ${messages} messages`, () => {
     expect(sent.every(E.isRight)).toBe(true);
   });
 
-  it("looks old messages up in the index where it covers, else in the stream, and is UNAVAILABLE when neither answers", async () => {
+  it("looks old messages up in the index where it covers, else in the stream, and is UNAVAILABLE when neither answers or too much is to be read", async () => {
     const react = (emoji: string, index: MessageIndex, log: EventLog = kit.log) => {
       const commands = commandsOn(kit, log, { snapshots, lookUp: lookUpIn(index, log) });
       return commands.addReaction({ conversationId, ...first, emoji }, context("bob"));
     };
-    const old = { sequence: 1, pos: 2, at: 1, senderId: "alice", contentType: "text" as const, deleted: false };
     const covering: MessageIndex = {
       find: () => Promise.resolve({ coversTo: Infinity, message: { ...first, ...old, reactions: ["👍 bob"] } }),
     };
     // What the index says is believed: the stream has no such reaction.
     expect(right(await react("👍", covering))).not.toHaveProperty("pos");
-    expect(right(await react("👍", emptyIndex))).toHaveProperty("pos");
-    expect(right(await react("🎉", { find: down }))).toHaveProperty("pos");
+    expect(right(await react("👍", early))).toHaveProperty("pos");
 
-    const tail: EventLog = {
+    const { log, reads } = countingReads(kit.log);
+    await commandsOn(kit, log, { snapshots }).othersIn(conversationId, context("bob"));
+    const coldLoad = reads.events;
+    expect(await react("🎉", { find: down }, log)).toMatchObject({ left: { code: "UNAVAILABLE", retryAfter: 1 } });
+    // Nothing of the stream but the load: a hundred thousand events are not read for one reaction.
+    expect(reads.events).toBeLessThanOrEqual(2 * coldLoad);
+
+    const until: EventLog = {
       ...kit.log,
-      readStream: (...asked) => (asked[1] < 1_000 ? down() : kit.log.readStream(...asked)),
+      readStream: (...asked) => (asked[1] === coversTo + 1 ? down() : kit.log.readStream(...asked)),
     };
-    expect(await react("🚀", emptyIndex, tail)).toMatchObject({ left: { code: "UNAVAILABLE" } });
-    expect(right(await react("🚀", covering, tail))).toHaveProperty("pos");
+    expect(await react("🚀", early, until)).toMatchObject({ left: { code: "UNAVAILABLE" } });
+    expect(right(await react("🚀", covering, until))).toHaveProperty("pos");
   });
 
   it("asks the stream only for what the index does not have yet", async () => {
-    const commands = commandsOn(kit, kit.log, { snapshots });
+    const commands = commandsOn(kit, kit.log, { snapshots, lookUp: lookUpIn(early, kit.log) });
     right(await commands.addReaction({ conversationId, ...first, emoji: "🧭" }, context("alice")));
     right(await commands.addReaction({ conversationId, ...first, emoji: "🧭" }, context("bob")));
     const removed = right(await commands.removeReaction({ conversationId, ...first, emoji: "🧭" }, context("alice")));
     const end = (removed.pos ?? 0) + 1;
     const { log, reads } = countingReads(kit.log);
-    const old = { sequence: 1, pos: 2, at: 1, senderId: "alice", contentType: "text" as const, deleted: false };
     const behind: MessageIndex = {
       find: () =>
         Promise.resolve({ coversTo: end - 4, message: { ...first, ...old, reactions: ["👍 bob", "🧭 alice"] } }),
@@ -157,7 +171,8 @@ describe(`a conversation of ${messages} messages`, () => {
 
   it("a cold load from a snapshot reads at most a thousand events, and decides the same", async () => {
     const failures: Error[] = [];
-    const options = { snapshots, onSnapshotFailure: (error: Error) => failures.push(error) };
+    const onSnapshotFailure = (error: Error) => failures.push(error);
+    const options = { snapshots, onSnapshotFailure, lookUp: lookUpIn(early, kit.log) };
     const writer = commandsOn(kit, kit.log, options);
     for (let round = 0; round < 15; round++)
       await Promise.all(Array.from({ length: 100 }, () => writer.sendMessage(message(randomUUID()), context())));

@@ -17,6 +17,7 @@ import {
   type EventStoreDbLog,
   type EventStoreDbOptions,
 } from "../../src/infra/event-log/eventstoredb.js";
+import { stablePort } from "../kit/ports.js";
 import { appended, collect, newEvent, newEvents, newStream } from "../contract/event-log.contract.js";
 import { eventually } from "../kit/device.js";
 import { settled } from "../kit/turns.js";
@@ -190,6 +191,23 @@ describe("an event store that hangs", () => {
     await live.until(4);
     expect(live.events).toHaveLength(4);
     live.stop();
+  });
+});
+
+describe("a leader that stands still", () => {
+  it("is left when it answers no ping, long before an append's own time-out, and the next node is found", async () => {
+    const port = await stablePort();
+    const paused = await start(newDirectory());
+    // A cluster as the client sees one: it asks both who leads.
+    const url = `esdb://127.0.0.1:${portOf(paused)},127.0.0.1:${port}?tls=false`;
+    const log = open(url, { appendTimeoutMs: 18_000 });
+    await appended(log.append(newStream(), "no_stream", newEvents(1)));
+    paused.child.kill("SIGSTOP");
+    await start(newDirectory(), port);
+    const [stream, events] = [newStream(), newEvents(1)];
+    await expect(log.append(stream, "no_stream", events)).rejects.toThrow("has ended before it answered");
+    expect(await insist(log, stream, "no_stream", events)).toMatchObject({ kind: "appended", revision: 0 });
+    expect(idsOf(await log.readStream(stream, 0, 1))).toEqual(idsOf(events));
   });
 });
 

@@ -4,8 +4,6 @@ import { appended, collect, eventLogContract, newEvents, newStream } from "../co
 import { engine } from "../kit/engines.js";
 
 const url = engine("PARLEY_EVENTSTORE_URL");
-/** The embedded log behind its gRPC port knows ids for ever, also with `any`; EventStoreDB itself does not. */
-const idempotency = process.env.PARLEY_EVENTSTORE_IDEMPOTENCY === "weak" ? "weak" : "strong";
 
 describe.skipIf(url === undefined)("EventStoreDB", () => {
   const open = () => openEventStoreDb({ url: url ?? "" });
@@ -21,7 +19,7 @@ describe.skipIf(url === undefined)("EventStoreDB", () => {
       };
       return { log, reopen, close: () => log.close() };
     },
-    { place: "remote", idempotency },
+    { place: "remote" },
   );
 
   it("answers a ping, and says that it is connected", async () => {

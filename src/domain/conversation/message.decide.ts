@@ -58,11 +58,9 @@ const decideSend = (state: Started, command: With<SendMessage>): Decision => {
     return E.left(reject("FORBIDDEN", "Only admins can post in this group."));
   const { messageId, clientMessageId, contentType, content, replyTo } = command;
   if (replyTo !== undefined && !visibleMessage(state, command, replyTo)) return E.left(replyNotFound);
-  const stamp = stamping(command.context, state.lastAt);
+  const stamp = stamping(command.context, state.lastAt)();
   const sent = { messageId, sequence: state.lastSequence + 1, clientMessageId, contentType, content };
-  return E.right([
-    { type: "MessageSent", ...stamp(messageId), ...sent, ...(replyTo === undefined ? {} : { replyTo }) },
-  ]);
+  return E.right([{ type: "MessageSent", ...stamp, ...sent, ...(replyTo === undefined ? {} : { replyTo }) }]);
 };
 
 const decideEdit = (state: Started, command: With<EditMessage>): Decision => {

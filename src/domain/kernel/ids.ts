@@ -53,7 +53,7 @@ const sha1InNamespace = (name: string): string => {
   return hash("sha1", named.subarray(0, end), "hex");
 };
 
-/** The idempotency key of a message, which is also its event's id and its name on the wire (PROTOCOL §2). */
+/** The idempotency key of a message, which is also its name on the wire (PROTOCOL §2); its event has an id of its own. */
 export const messageIdOf = (conversationId: ConversationId, by: Actor, clientMessageId: string): MessageId =>
   uuidv5(conversationId, by.userId, by.deviceId, clientMessageId);
 

@@ -7,8 +7,8 @@ import { uuidv5 } from "./ids.js";
  */
 export const stamping = (context: CommandContext, lastAt: number) => {
   let made = 0;
-  return (id?: string): EventContext => ({
-    id: id ?? uuidv5("event", context.commandId, String(made++)),
+  return (): EventContext => ({
+    id: uuidv5("event", context.commandId, String(made++)),
     at: Math.max(context.now, lastAt),
     by: context.by,
   });

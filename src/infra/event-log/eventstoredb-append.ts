@@ -5,11 +5,10 @@
  * answered exactly once, and an answer that nobody waits for is dropped.
  */
 import { LogError, type AppendResult, type EventLog } from "../../commands/ports.js";
-import type { Position } from "../../domain/kernel/stream.js";
 import { openAppendCall, type AppendCall } from "./eventstoredb-call.js";
 import type { ClientInternals } from "./eventstoredb-client.js";
 import { unavailable } from "./eventstoredb-errors.js";
-import { appendRequest, sizeOf, type Answer } from "./eventstoredb-request.js";
+import { appendRequest, sizeOf } from "./eventstoredb-request.js";
 
 export type Appender = {
   /** See `EventLog.append`. @throws (rejects) LogError; RangeError for no events or an id that is there twice. */
@@ -22,9 +21,7 @@ export type AppenderOptions = {
   readonly internals: ClientInternals;
   readonly target: string;
   readonly timeoutMs: number;
-  /** The highest position that this process has seen: what is not above it was there before. */
-  readonly seen: () => Position;
-  readonly onAppended: (position: Position) => void;
+  readonly onAnswered: () => void;
   /** An append had no answer, or could not be sent. */
   readonly onLost: (error: LogError) => void;
 };
@@ -51,13 +48,12 @@ export const createAppender = (options: AppenderOptions): Appender => {
     const request = appendRequest(id, stream, expected, events);
     waiting.appends += 1;
     waiting.bytes += bytes;
-    let seen: Position = 0;
     try {
       const answer = await answerWithin(calls, timeoutMs, target, id, (call, settle) => {
-        seen = options.seen();
         call.send(id, request, settle);
       });
-      return resultOf(answer, seen);
+      options.onAnswered();
+      return answer;
     } catch (error) {
       if (error instanceof LogError && error.code !== "TOO_LARGE") options.onLost(error);
       throw error;
@@ -66,11 +62,6 @@ export const createAppender = (options: AppenderOptions): Appender => {
       waiting.bytes -= bytes;
       if (waiting.appends === 0) onIdle?.();
     }
-  };
-  const resultOf = (answer: Answer, seen: Position): AppendResult => {
-    if (answer.kind === "conflict") return answer;
-    options.onAppended(answer.position);
-    return { ...answer, duplicate: answer.position <= seen };
   };
   return {
     append,
@@ -88,12 +79,12 @@ const answerWithin = (
   timeoutMs: number,
   target: string,
   correlation: number,
-  send: (call: AppendCall, settle: (answer: Answer | LogError) => void) => void,
-): Promise<Answer> =>
+  send: (call: AppendCall, settle: (answer: AppendResult | LogError) => void) => void,
+): Promise<AppendResult> =>
   new Promise((resolve, reject) => {
     let used: AppendCall | undefined;
     let over = false;
-    const settle = (answer: Answer | LogError): void => {
+    const settle = (answer: AppendResult | LogError): void => {
       over = true;
       clearTimeout(timer);
       if (answer instanceof LogError) reject(answer);

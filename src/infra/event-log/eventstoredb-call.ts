@@ -2,10 +2,10 @@
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { StreamsClient, StreamsService } from "@eventstore/db-client/generated/streams_grpc_pb.js";
 import type { BatchAppendReq, BatchAppendResp } from "@eventstore/db-client/generated/streams_pb.js";
-import { LogError } from "../../commands/ports.js";
+import { LogError, type AppendResult } from "../../commands/ports.js";
 import type { ClientInternals } from "./eventstoredb-client.js";
 import { isRefusedCall, messageOf } from "./eventstoredb-errors.js";
-import { answerOf, correlationOf, type Answer } from "./eventstoredb-request.js";
+import { answerOf, correlationOf } from "./eventstoredb-request.js";
 
 export type AppendCall = {
   /** Calls `settle` once, unless it is forgotten before. Its back-pressure is not awaited: callers bound what they send. */
@@ -17,7 +17,7 @@ export type AppendCall = {
   /** False once it was retired or has ended. */
   readonly usable: () => boolean;
 };
-type Settle = (answer: Answer | LogError) => void;
+type Settle = (answer: AppendResult | LogError) => void;
 
 /**
  * @throws (rejects) before anything is sent: LogError `UNAVAILABLE` when the server takes no batches, gRPC's error when

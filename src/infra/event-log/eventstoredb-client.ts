@@ -51,9 +51,7 @@ export const acquireClient = (url: string, onProblem: (error: Error) => void): S
     throw new Error(
       `this process has a client for the event store at ${hostsOf(shared.address)} and cannot have one for ${target}`,
     );
-  if (/[?&]tlsverifycert=false/i.test(address))
-    onProblem(new Error("tlsVerifyCert=false is not supported by the client; name the authority in tlsCAFile"));
-  const used = (shared ??= { address, client: connect(address, target), references: 0 });
+  const used = (shared ??= { address, client: connect(withDefaults(address), target, onProblem), references: 0 });
   used.references += 1;
   let released = false;
   return {
@@ -75,11 +73,34 @@ export const acquireClient = (url: string, onProblem: (error: Error) => void): S
 const addressOf = (url: string): string =>
   url.trim().replace(/^(?:kurrentdb|kurrent|kdb)(\+discover)?:\/\//i, "esdb$1://");
 
-const connect = (address: string, target: string): EventStoreDBClient => {
+/**
+ * A leader that stands still keeps its connections open, and the client with it: for 20 s by its own defaults. With these
+ * it is left within 3 s (an interval, then a time-out, in milliseconds), and the next one is looked for with those of the
+ * other nodes that tell within two seconds (this one in seconds) whom they know.
+ */
+const defaults = { keepAliveInterval: 1_000, keepAliveTimeout: 1_500, gossipTimeout: 2 };
+
+/** The address with our defaults for what it does not say; names count without case, `_` and `-`, as the client reads them. */
+export const withDefaults = (address: string): string => {
+  const [, query = ""] = address.split("?", 2);
+  const plain = (name: string): string => name.toLowerCase().replace(/[_-]/g, "");
+  const said = new Set(query.split("&").map((setting) => plain(setting.replace(/=.*$/s, "").trim())));
+  const missing = Object.entries(defaults).filter(([name]) => !said.has(plain(name)));
+  const settings = [...(query === "" ? [] : [query]), ...missing.map(([name, value]) => `${name}=${value}`)];
+  return `${address.replace(/\?.*$/s, "")}?${settings.join("&")}`;
+};
+
+const connect = (address: string, target: string, onProblem: (error: Error) => void): EventStoreDBClient => {
   nameNoAddresses();
   assertFiles(address, target);
+  const warn = (first: string): void => {
+    if (first.startsWith('"tlsVerifyCert"'))
+      onProblem(new Error("tlsVerifyCert=false is not supported by the client; name the authority in tlsCAFile"));
+    else if (!first.includes("KeepAliveInterval"))
+      onProblem(new Error(`the event store's address (…@${target}): ${first}`));
+  };
   try {
-    return EventStoreDBClient.connectionString(address);
+    return heeding(warn, () => EventStoreDBClient.connectionString(address));
   } catch (error) {
     // The client's own message can quote the password.
     throw new Error(`the event store's address (…@${target}) is not of the form esdb://host:port?tls=true|false`, {
@@ -100,6 +121,24 @@ const assertFiles = (address: string, target: string): void => {
       const says = `names a file that cannot be read: ${parameter}=${value} (${messageOf(cause)})`;
       throw new Error(`the event store's address (…@${target}) ${says}`, { cause });
     }
+};
+
+/**
+ * The client warns on the console: past our log, of a keep-alive shorter than its own, and with the whole address, its
+ * password too, in the lines after the first.
+ */
+const heeding = <A>(onWarning: (firstLine: string) => void, make: () => A): A => {
+  /* eslint-disable no-console -- it is where the client warns */
+  const { warn } = console;
+  console.warn = (text: unknown): void => {
+    onWarning(String(text).replace(/\n.*$/s, ""));
+  };
+  try {
+    return make();
+  } finally {
+    console.warn = warn;
+  }
+  /* eslint-enable no-console */
 };
 
 const internalsOf = (client: EventStoreDBClient): ClientInternals => {

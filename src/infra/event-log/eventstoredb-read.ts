@@ -21,18 +21,20 @@ import {
 } from "./eventstoredb-events.js";
 
 export type Reader = {
-  /** See `EventLog`; all reject with LogError `UNAVAILABLE`. */
+  /** See `EventLog`; all reject with LogError `UNAVAILABLE`. At the leader, which an election is waited for to give. */
   readonly readStream: (
     stream: StreamName,
     from: Revision,
     count: number,
     direction?: Direction,
   ) => Promise<readonly RecordedEvent[]>;
+  /** At any node: what it has not got yet comes later. */
   readonly readAll: (
     from: Position | undefined,
     count: number,
     direction?: Direction,
   ) => Promise<readonly RecordedEvent[]>;
+  /** At the leader. */
   readonly head: () => Promise<Position>;
   /** See `EventStoreDbLog`. */
   readonly end: () => Promise<Position>;
@@ -43,8 +45,6 @@ export type ReaderOptions = {
   readonly target: string;
   /** Ends reads under way: `UNAVAILABLE`. */
   readonly closed: AbortSignal;
-  /** The highest position of ours among what was read. */
-  readonly onSeen: (position: Position) => void;
   /** With the outcome of each read: whether the server answered. */
   readonly onAnswer: (answered: boolean) => void;
 };
@@ -53,14 +53,21 @@ export type ReaderOptions = {
 const silenceMsMax = 10_000;
 /** A call that fails because the connection has just ended succeeds on the next one. */
 const attemptsMax = 3;
-const retryDelayMsMax = 100;
+/** And so long while nobody leads: an election takes a second or two, after a leader was killed up to three. */
+const leaderlessMsMax = 4_000;
+const retryDelayMsMax = 300;
 const pageEventsMin = 16;
 const pageEventsMax = 2048;
 
 export const createReader = (options: ReaderOptions): Reader => {
-  const { client, target, closed, onSeen, onAnswer } = options;
+  const { client, target, closed, onAnswer } = options;
 
-  const read = async <T>(what: string, open: () => StreamingRead<T>): Promise<readonly T[]> => {
+  const read = async <T>(
+    what: string,
+    open: () => StreamingRead<T>,
+    requiresLeader: boolean,
+  ): Promise<readonly T[]> => {
+    const until = performance.now() + (requiresLeader ? leaderlessMsMax : 0);
     for (let attempt = 1; ; attempt += 1) {
       try {
         const events = await gather(open(), closed);
@@ -70,8 +77,9 @@ export const createReader = (options: ReaderOptions): Reader => {
         const kind = failureKind(error);
         onAnswer(kind !== "unreachable" && !(error instanceof LogError));
         if (kind === "stream_not_found") return [];
-        if (kind !== "unreachable" || attempt >= attemptsMax || closed.aborted) throw unavailable(error, target, what);
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * retryDelayMsMax * attempt));
+        const isLast = attempt >= attemptsMax && performance.now() > until;
+        if (kind !== "unreachable" || isLast || closed.aborted) throw unavailable(error, target, what);
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(100 * attempt, retryDelayMsMax)));
       }
     }
   };
@@ -80,12 +88,15 @@ export const createReader = (options: ReaderOptions): Reader => {
     from: Position | undefined,
     maxCount: number,
     direction: StoreDirection,
+    requiresLeader = false,
   ): Promise<readonly AllStreamRecordedEvent[]> => {
     const edge = direction === "forwards" ? START : END;
     const fromPosition = from === undefined || (from === 0 && direction === "forwards") ? edge : storePositionOf(from);
     return recordsOf(
-      await read<AllStreamResolvedEvent>("a read of the log", () =>
-        client.readAll({ direction, fromPosition, maxCount }, { highWaterMark: readAhead }),
+      await read<AllStreamResolvedEvent>(
+        "a read of the log",
+        () => client.readAll({ direction, fromPosition, maxCount, requiresLeader }, { highWaterMark: readAhead }),
+        requiresLeader,
       ),
     );
   };
@@ -105,8 +116,6 @@ export const createReader = (options: ReaderOptions): Reader => {
       if (ours.length >= count || last === undefined || records.length < size) break;
       at = Number(last.position.commit);
     }
-    const highest = direction === "forwards" ? ours.at(-1) : ours[0];
-    if (highest !== undefined) onSeen(highest.position);
     return ours;
   };
 
@@ -117,7 +126,7 @@ export const createReader = (options: ReaderOptions): Reader => {
     let end: Position | undefined;
     let at: Position | undefined;
     for (let size = pageEventsMin; ; size = clamp(size * 2)) {
-      const records = await page(at, size, "backwards");
+      const records = await page(at, size, "backwards", true);
       end ??= Number(records[0]?.position.commit ?? 0);
       for (const record of records) {
         if (isOurs(record.streamId)) return remember(end, recordedPositionOf(record));
@@ -132,15 +141,11 @@ export const createReader = (options: ReaderOptions): Reader => {
   };
   const remember = (through: Position, position: Position): Position => {
     known = { through, head: position };
-    onSeen(position);
     return position;
   };
 
   const end = async (): Promise<Position> => {
-    const options = { direction: "backwards", fromPosition: END, maxCount: 1, requiresLeader: true } as const;
-    const [last] = recordsOf(
-      await read<AllStreamResolvedEvent>("a read of the log's end at the leader", () => client.readAll(options)),
-    );
+    const [last] = await page(undefined, 1, "backwards", true);
     return positionOf(last?.position.commit ?? 0n);
   };
 
@@ -151,9 +156,9 @@ export const createReader = (options: ReaderOptions): Reader => {
     readStream: async (stream, from, count, direction = "forwards") => {
       if (count <= 0) return [];
       const fromRevision = from >= 0 ? BigInt(from) : direction === "forwards" ? START : END;
-      const resolved = await read(`a read of ${stream}`, () =>
-        client.readStream(stream, { direction, fromRevision, maxCount: count }, { highWaterMark: readAhead }),
-      );
+      const options = { direction, fromRevision, maxCount: count, requiresLeader: true } as const;
+      const open = () => client.readStream(stream, options, { highWaterMark: readAhead });
+      const resolved = await read(`a read of ${stream}`, open, true);
       // Records of one stream carry their place in `$all` as well, though the client's type does not say so.
       return recordsOf(resolved as readonly AllStreamResolvedEvent[]).map(recordedEventOf);
     },

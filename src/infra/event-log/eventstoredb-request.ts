@@ -9,10 +9,6 @@ import { noRevision, type ExpectedRevision, type NewEvent, type StreamName } fro
 import { appendFailure } from "./eventstoredb-errors.js";
 import { positionOf } from "./eventstoredb-events.js";
 
-export type Answer =
-  | Omit<Extract<AppendResult, { readonly kind: "appended" }>, "duplicate">
-  | Extract<AppendResult, { readonly kind: "conflict" }>;
-
 /**
  * Far beyond any append. The server takes the shorter of this and its own write time-out (2 s); it compares an absolute
  * time with its own clock, so a short deadline and clocks that differ would time out every append.
@@ -61,7 +57,7 @@ export const correlationOf = (response: BatchAppendResp): number => {
 };
 
 /** What the server says about an append. `target` is its address, for messages. */
-export const answerOf = (response: BatchAppendResp, target: string): Answer | LogError => {
+export const answerOf = (response: BatchAppendResp, target: string): AppendResult | LogError => {
   const success = response.getSuccess();
   const position = success?.getPosition()?.getCommitPosition();
   if (success !== undefined && position !== undefined) {

@@ -20,7 +20,6 @@ export type FollowOptions = {
   readonly client: EventStoreDBClient;
   readonly target: string;
   readonly head: () => Promise<Position>;
-  readonly onSeen: (position: Position) => void;
   readonly onConnected: (connected: boolean) => void;
   /** Each loss of the connection, before the next attempt. */
   readonly onProblem: (error: Error) => void;
@@ -104,7 +103,7 @@ const beyondTheEnd = (position: Position, head: Position, target: string): LogEr
 
 /** Hands over until it is stopped. Throws `Lost` when the stream ends, the subscriber's errors and those of records that cannot be read as they are. */
 const consume = async (
-  { client, onConnected, onSeen }: FollowOptions,
+  { client, onConnected }: FollowOptions,
   after: Position,
   handOver: (events: readonly RecordedEvent[]) => Promise<void>,
   stopped: AbortSignal,
@@ -136,9 +135,7 @@ const consume = async (
   try {
     while (!stopped.aborted) {
       const events = take(stream);
-      const last = events.at(-1);
-      if (last !== undefined) {
-        onSeen(last.position);
+      if (events.length > 0) {
         await handOver(events);
       } else if (ended !== undefined) {
         lost(ended);

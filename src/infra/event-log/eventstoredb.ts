@@ -44,9 +44,8 @@ const pingTimeoutMs = 5_000;
  * Opens nothing yet: the connection is made when it is needed and again whenever it was lost; `ping` tells whether it
  * can be. A process has one client, shared by those who open the same address.
  *
- * `append` promises what `EventLog` does where the server keeps ids for ever; EventStoreDB does for an expected revision,
- * and for `any` only among recent appends. `duplicate: true` is certain; `false` may also be a repetition that this
- * process could not know.
+ * What decides (`readStream`, `head`) is read from the leader, and an election is waited for; `readAll` and subscriptions
+ * are content with any node.
  * @throws Error for an address that is none, or another one than the process has a client for.
  */
 export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog => {
@@ -57,10 +56,6 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
   setMaxListeners(0, closing.signal);
   const subscriptions = new Set<Subscription>();
   let connected = false;
-  let seen: Position = 0;
-  const onSeen = (position: Position): void => {
-    seen = Math.max(seen, position);
-  };
   const onConnected = (value: boolean): void => {
     connected = value;
   };
@@ -68,9 +63,7 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
     internals,
     target,
     timeoutMs: appendTimeoutMs,
-    seen: () => seen,
-    onAppended: (position) => {
-      onSeen(position);
+    onAnswered: () => {
       onConnected(true);
     },
     onLost: (error) => {
@@ -79,8 +72,8 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
       onProblem(error);
     },
   });
-  const reader = createReader({ client, target, closed: closing.signal, onSeen, onAnswer: onConnected });
-  const following = { client, target, head: reader.head, onSeen, onConnected, onProblem };
+  const reader = createReader({ client, target, closed: closing.signal, onAnswer: onConnected });
+  const following = { client, target, head: reader.head, onConnected, onProblem };
 
   const ping = async (): Promise<void> => {
     try {

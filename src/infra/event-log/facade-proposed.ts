@@ -96,7 +96,7 @@ export const appendProposed = async (
   const [newest] = await log.readStream(stream, -1, 1, "backwards");
   const revision = newest?.revision ?? noRevision;
   if (!allows(expected, revision)) return { kind: "conflict", actual: revision };
-  if (events.length === 0) return { kind: "appended", revision, position: 0, duplicate: false };
+  if (events.length === 0) return { kind: "appended", revision, position: 0 };
   // Streams of this log are never deleted, so one that was there still is.
   return log.append(stream, "any", events);
 };

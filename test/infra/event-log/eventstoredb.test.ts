@@ -27,8 +27,9 @@ import any_pb from "google-protobuf/google/protobuf/any_pb.js";
 import empty_pb from "google-protobuf/google/protobuf/empty_pb.js";
 import type { AllStreamRecordedEvent } from "@eventstore/db-client";
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { openEventStoreDb, type EventStoreDbLog } from "../../../src/infra/event-log/eventstoredb.js";
+import { withDefaults } from "../../../src/infra/event-log/eventstoredb-client.js";
 import { recordedEventOf } from "../../../src/infra/event-log/eventstoredb-events.js";
 import { newEvent, newEvents, newStream } from "../../contract/event-log.contract.js";
 import { withSeed } from "../../kit/seed.js";
@@ -132,6 +133,14 @@ const failure = (code: status, details: string, exception?: string): object => {
   if (exception !== undefined) metadata.set("stream-name", "s");
   return Object.assign(new Error(details), { code, details, metadata });
 };
+/** A follower's answer to what only the leader answers, with the leader's address. */
+const notLeader = (leader: string): object => {
+  const error = failure(status.NOT_FOUND, "Leader info available", "not-leader") as { metadata: Metadata };
+  const [host = "", port = ""] = leader.replace(/^esdb:\/\/|\?.*$/g, "").split(":");
+  error.metadata.set("leader-endpoint-host", host);
+  error.metadata.set("leader-endpoint-port", port);
+  return error;
+};
 const readEvent = (stream: string, commit: string, prepare = commit): ReadResp => {
   const event = new streams_pb.ReadResp.ReadEvent.RecordedEvent();
   event.setId(new shared_pb.UUID().setString(randomUUID()));
@@ -173,6 +182,32 @@ describe("one client a process", () => {
       expect(said).toContain("is not of the form esdb://");
       expect(said).not.toContain("secret");
     }
+  });
+});
+
+describe("the address", () => {
+  it("gets our keep-alive, which leaves a node that stands still within 3 s, unless it says its own", () => {
+    const ours = "keepAliveInterval=1000&keepAliveTimeout=1500&gossipTimeout=2";
+    expect(withDefaults("esdb+discover://a,b:2114")).toBe(`esdb+discover://a,b:2114?${ours}`);
+    expect(withDefaults("esdb://u:p@a/?tls=false")).toBe(`esdb://u:p@a/?tls=false&${ours}`);
+    expect(withDefaults("esdb://a?KEEP_ALIVE_interval=9000&gossip-timeout=1")).toBe(
+      "esdb://a?KEEP_ALIVE_interval=9000&gossip-timeout=1&keepAliveTimeout=1500",
+    );
+  });
+
+  it("is quoted nowhere by the client's own warnings, and what it does not know is told", async () => {
+    const printed = vi.spyOn(console, "warn").mockReturnValue();
+    const problems: string[] = [];
+    const url = (await serve({})).replace("esdb://", "esdb://admin:secret@");
+    const options = {
+      url: `${url}&keepAliveInterval=500&nonsense=1`,
+      onProblem: ({ message }: Error) => problems.push(message),
+    };
+    logs.push(openEventStoreDb(options));
+    expect(printed).not.toHaveBeenCalled();
+    expect(problems).toEqual([expect.stringContaining('Unknown option key "nonsense"')]);
+    expect(problems.join()).not.toContain("secret");
+    printed.mockRestore();
   });
 });
 
@@ -220,10 +255,7 @@ describe("an append", () => {
       kind: "appended",
       revision: 0,
       position: 10,
-      duplicate: false,
     });
-    // The same position again: it was there before this one was sent.
-    expect(await log.append("s", "no_stream", events)).toMatchObject({ position: 10, duplicate: true });
     expect(calls).toBe(2);
   });
 
@@ -328,6 +360,40 @@ describe("a read", () => {
       await expect(read()).rejects.toThrow(reason);
   });
 
+  it.each([
+    ["a stream", (log: EventStoreDbLog) => log.readStream("user-u", 0, 1).then(([event]) => event?.position)],
+    ["the head", (log: EventStoreDbLog) => log.head()],
+  ])("of %s asks the leader, and waits for it while there is none: a follower may be behind", async (_, ask) => {
+    const answering = (position: string) => (call: ReadCall) => {
+      call.write(readEvent("user-u", position));
+      call.end();
+    };
+    const leader = await serve({ read: answering("713") });
+    let leaderless = 6;
+    const follower = await serve({
+      read: (call) => {
+        if (call.metadata.get("requires-leader")[0] !== "true") answering("712")(call);
+        else if (leaderless-- > 0) call.emit("error", failure(status.UNAVAILABLE, "Server Is Not Ready"));
+        else call.emit("error", notLeader(leader));
+      },
+    });
+    const log = open(follower);
+    expect(await ask(log)).toBe(713);
+    expect(leaderless).toBe(-1);
+  });
+
+  it("of everything is content with any node", async () => {
+    const asked: unknown[] = [];
+    const url = await serve({
+      read: (call) => {
+        asked.push(call.metadata.get("requires-leader")[0]);
+        call.end();
+      },
+    });
+    await open(url).readAll(undefined, 10);
+    expect(asked).toEqual([undefined]);
+  });
+
   it("of the end asks the leader, wherever it is, and takes others' records for what they are", async () => {
     const calls: (readonly [asked: unknown, backwards: boolean])[] = [];
     const noting = (call: ReadCall): void => {
@@ -345,11 +411,7 @@ describe("a read", () => {
     const follower = await serve({
       read: (call) => {
         noting(call);
-        const error = failure(status.NOT_FOUND, "Leader info available", "not-leader") as { metadata: Metadata };
-        const [host = "", port = ""] = leader.replace(/^esdb:\/\/|\?.*$/g, "").split(":");
-        error.metadata.set("leader-endpoint-host", host);
-        error.metadata.set("leader-endpoint-port", port);
-        call.emit("error", error);
+        call.emit("error", notLeader(leader));
       },
     });
     expect(await open(follower).end()).toBe(90);
