@@ -31,6 +31,10 @@ export const serveCommand = new Command("serve")
     "--messages-per-minute <count>",
     "messages, edits, deletions and reactions of one user, 0 for no limit (PARLEY_MESSAGES_PER_MINUTE; default 0)",
   )
+  .option(
+    "--changes-per-minute <count>",
+    "changes of one user by REST, 0 for no limit (PARLEY_CHANGES_PER_MINUTE; default 6000)",
+  )
   .option("--home <name>", "name of this cell, kept in first events (PARLEY_HOME; default main)")
   .option(
     "--eventstore-port <port>",

@@ -53,6 +53,13 @@ export const gatewayLimits = {
   writersRememberedMax: 10_000,
   /** Devices that need not be registered again; an entry is some 100 bytes. */
   devicesRememberedMax: 100_000,
+  /**
+   * REST calls of one user at work: an eighth of all places, and twice what ten devices with a browser's six connections
+   * each can ask at once.
+   */
+  callsOfUserMax: 128,
+  /** How long a read waits for more than its user's own writes: views that keep up need some 5 to 70 ms. */
+  headWaitMsMax: 200,
   /** Catch-ups that read the views at once: enough to keep a store busy, few enough that a page's read stays quick. */
   catchUpsAtOnceMax: 32,
   /** Catch-ups that wait for their turn, after a restart with everybody coming back. */

@@ -6,6 +6,7 @@ import type { DeviceType } from "../domain/user/user.events.js";
 import type { Rejection } from "../domain/rejections.js";
 import type { Answer, SyncRequest, SyncResult } from "../projections/queries/queries.js";
 import { createGate, createQuota } from "./gate.js";
+import { createHeadWait } from "./head-wait.js";
 import { gatewayLimits as bounds } from "./limits.js";
 import type { Application } from "./ports.js";
 import { createReadYourWrites } from "./read-your-writes.js";
@@ -45,14 +46,14 @@ export const createShared = (app: Application): Shared => {
   const catchUps = createGate(bounds.catchUpsAtOnceMax, bounds.catchUpsWaitingMax);
   const catchUpsOfUser = createQuota(bounds.catchUpsOfUserMax);
   const { awaitCaughtUp } = app.queries;
+  const untilHead = createHeadWait(app.head, awaitCaughtUp, bounds.headWaitMsMax);
   const devices = createDevices(app, writes.wrote);
   return {
     wrote: writes.wrote,
     ownWritesVisible: async (actor) => {
-      const head = await app.head();
-      // What came to this user's devices as a frame a moment ago should be there too. Views that lag far behind are read
-      // as they are: only the own writes are promised. Both waits begin now, so that nobody waits longer than one.
-      const [own] = await Promise.all([awaitCaughtUp(writes.seen(actor.userId)), awaitCaughtUp(head)]);
+      // Views that lag are read as they are: only the own writes are promised. Both waits begin now, so that nobody waits
+      // longer than one.
+      const [own] = await Promise.all([awaitCaughtUp(writes.seen(actor.userId)), untilHead()]);
       return own;
     },
     sync: async (actor, body) => {

@@ -91,3 +91,30 @@ describe("a limit of messages a minute", () => {
     }
   });
 });
+
+describe("a limit of changes a minute", () => {
+  it("refuses what is beyond it with a time to come back, by REST alone", async () => {
+    const server = await startServer(["--changes-per-minute", "60"]);
+    try {
+      const alice = await wireDevice(server, "alice");
+      const peers = Array.from({ length: 30 }, (_, i) => `peer${i}`);
+      const answers = await Promise.all(
+        peers.map((peer) => alice.rest("POST /conversations", { type: "direct", participantIds: [peer] })),
+      );
+      const refused = answers.filter(({ status }) => status === 429);
+      expect(answers.filter(({ status }) => status === 201).length).toBeGreaterThanOrEqual(10);
+      expect(refused.length).toBeGreaterThan(0);
+      for (const { body } of refused) expect(body).toMatchObject({ error: "RATE_LIMITED", limit: "changesPerMinute" });
+      const [made] = answers.filter(({ status }) => status === 201);
+      const conversationId = made?.body.conversationId;
+      const sends = Array.from({ length: 60 }, (_, i) =>
+        alice.ask("message.send", { conversationId, clientMessageId: `m-${i}`, content: text(`${i}`) }),
+      );
+      expect((await Promise.all(sends)).map(({ type }) => type)).toEqual(sends.map(() => "message.ack"));
+      expect((await alice.rest("GET /me")).status).toBe(200);
+      await alice.close();
+    } finally {
+      await server.dispose();
+    }
+  });
+});

@@ -9,7 +9,7 @@ import { E } from "../../src/domain/kernel/fp.js";
 import { streamOf, type Position } from "../../src/domain/kernel/stream.js";
 import { reject } from "../../src/domain/rejections.js";
 import { createDispatcher } from "../../src/gateway/dispatch.js";
-import type { MessageRate } from "../../src/gateway/message-rate.js";
+import type { MessageRate, UserRate } from "../../src/gateway/message-rate.js";
 import type { Application, Claims, Connection, GatewayMetrics, TokenRefusal } from "../../src/gateway/ports.js";
 import { createRest } from "../../src/gateway/rest/rest.js";
 import { createShared } from "../../src/gateway/shared.js";
@@ -144,7 +144,10 @@ const badToken: TokenRefusal = { code: "UNAUTHORIZED", message: "The token is ba
 const unjudged: TokenRefusal = { code: "UNAVAILABLE", message: "No keys to judge it by." };
 
 /** The gateway's layer between sockets and the application, whole, on the whole application. */
-export const createGatewayKit = (app = createApp(), limits: { readonly messageRate?: MessageRate } = {}) => {
+export const createGatewayKit = (
+  app = createApp(),
+  limits: { readonly messageRate?: MessageRate; readonly changeRate?: UserRate } = {},
+) => {
   const metrics: string[] = [];
   const logged: object[] = [];
   const log = (details: object): void => void logged.push(details);

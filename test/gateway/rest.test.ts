@@ -2,7 +2,10 @@ import { LogError } from "../../src/commands/ports.js";
 import { StoreUnavailable } from "../../src/projections/ports.js";
 import { afterAll, describe, expect, it } from "vitest";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
+import { gatewayLimits as bounds } from "../../src/gateway/limits.js";
+import { createChangeRate } from "../../src/gateway/message-rate.js";
 import type { HttpResponse } from "../../src/gateway/ports.js";
+import { createMemoryRateLimiter } from "../../src/infra/rate-limiter/memory.js";
 import { foreignCalls, malformedCalls } from "../kit/malformed.js";
 import { createApp, createConnection, createGatewayKit } from "./dispatch-kit.js";
 
@@ -28,6 +31,55 @@ const createClient = (kit = createGatewayKit()) => {
       .conversationId as string;
   return { kit, ask, direct };
 };
+
+describe("one user", () => {
+  it("has so many calls at work at most; one more is told when to come back, and everybody else is answered", async () => {
+    const kit = createGatewayKit();
+    const { ask } = createClient(kit);
+    let end: (body: Buffer) => void = () => undefined;
+    const trickling = new Promise<Buffer>((resolve) => (end = resolve));
+    let reading = 0;
+    const body = () => {
+      reading++;
+      return trickling;
+    };
+    const slow = Array.from({ length: bounds.callsOfUserMax }, (_, index) =>
+      kit.rest({
+        ...{ method: "PUT", path: "/api/v1/me", query: new URLSearchParams() },
+        ...{ authorization: `Bearer alice/d${index % 5}`, body },
+      }),
+    );
+    await expect.poll(() => reading).toBe(bounds.callsOfUserMax);
+    const refused = await ask("GET", "/me");
+    expect([refused.status, refused.headers["retry-after"]]).toEqual([429, "1"]);
+    expect(refused.json).toMatchObject({ error: "RATE_LIMITED", limit: "callsAtOnce", retryAfter: 1 });
+    expect((await ask("GET", "/me", { as: "bob/phone" })).status).toBe(200);
+    end(Buffer.from("{}"));
+    expect((await Promise.all(slow)).map(({ status }) => status)).toEqual(slow.map(() => 200));
+    expect((await ask("GET", "/me")).status).toBe(200);
+  });
+
+  it("makes so many changes a minute at most, and reads and syncs all the same", async () => {
+    const limiter = createMemoryRateLimiter({ now: () => 0 });
+    const { ask } = createClient(createGatewayKit(undefined, { changeRate: createChangeRate(limiter, 60) }));
+    const changes = [
+      ...(["a", "b", "c"] as const).map((name) => ["POST", "/groups", { name, participantIds: [] }] as const),
+      ...(["d", "e", "f"] as const).map((displayName) => ["PUT", "/me", { displayName }] as const),
+      ["POST", "/conversations", { type: "direct", participantIds: ["bob"] }],
+      ["DELETE", "/me/devices/tablet", undefined],
+      ["PATCH", "/conversations/g_none", { name: "x" }],
+      ["PUT", "/conversations/g_none/preferences", { archived: true }],
+    ] as const;
+    for (const [method, path, body] of changes) expect((await ask(method, path, { body })).status).not.toBe(429);
+    const refused = await ask("PUT", "/me", { body: { displayName: "g" } });
+    expect([refused.status, refused.headers["retry-after"]]).toEqual([429, "1"]);
+    expect(refused.json).toMatchObject({ error: "RATE_LIMITED", limit: "changesPerMinute", retryAfter: 1 });
+    expect((await ask("GET", "/me")).json.displayName).toBe("f");
+    expect((await ask("POST", "/sync", { body: {} })).status).toBe(200);
+    const bob = await ask("PUT", "/me", { as: "bob/phone", body: { displayName: "Bob" } });
+    expect(bob.status).toBe(200);
+  });
+});
 
 describe("conversations", () => {
   it("between two are made once: 201, then 200, as the caller sees it", async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { reject, type Rejection } from "../../src/domain/rejections.js";
 import { gatewayLimits as bounds } from "../../src/gateway/limits.js";
@@ -147,5 +147,35 @@ describe("a read of one's own writes", () => {
     };
     expect(await read(E.right(undefined))).toEqual(E.right(undefined));
     expect(await read(behind)).toEqual(behind);
+  });
+
+  it("waits for others' writes a moment only, and not at all while the views are known to lag", async () => {
+    const { app, waiting, views } = createStanding();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const shared = createShared({ ...app, head: () => Promise.resolve(20) });
+    /** The own writes are there: none. */
+    const read = async () => {
+      const visible = shared.ownWritesVisible(phoneOf("alice"));
+      await settled();
+      for (const one of waiting) if (one.position === 0) one.end(E.right(undefined));
+      return visible;
+    };
+    const waitsForHead = () => waiting.filter(({ position }) => position === 20).length;
+    const first = read();
+    await settled();
+    vi.advanceTimersByTime(bounds.headWaitMsMax);
+    expect(await first).toEqual(E.right(undefined));
+    for (let count = 0; count < 2_000; count++) expect(await read()).toEqual(E.right(undefined));
+    expect(waitsForHead()).toBe(1);
+    await views.catchUp();
+    const next = read();
+    await settled();
+    expect(waitsForHead()).toBe(1);
+    await views.catchUp();
+    expect(await next).toEqual(E.right(undefined));
+    expect(vi.getTimerCount()).toBe(0);
   });
 });

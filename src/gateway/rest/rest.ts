@@ -9,6 +9,9 @@ import type {
   HttpResponse,
   Logger,
 } from "../ports.js";
+import { createQuota } from "../gate.js";
+import { gatewayLimits as bounds } from "../limits.js";
+import type { UserRate } from "../message-rate.js";
 import type { ErrorCode, Failure } from "../protocol/codes.js";
 import { malformed } from "../protocol/details.js";
 import { issued, type Shared } from "../shared.js";
@@ -27,15 +30,19 @@ export type RestDeps = {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** Of changes; absent: nobody is limited. */
+  readonly changeRate?: UserRate;
 };
 
 /**
- * Everything under `/api/v1`: route, then token, then body, then handler. A defect is answered 500 and logged; it
+ * Everything under `/api/v1`: route, then token, then the user's share of what may be at work and of changes, then body,
+ * then handler. A defect is answered 500 and logged; it
  * rejects only when reading the body does, which means that the client is gone. CORS is the transport's: it alone sees
  * the origin.
  */
 export const createRest = (deps: RestDeps): ((request: HttpRequest) => Promise<HttpResponse>) => {
-  const { authenticate, metrics, logger, ids } = deps;
+  const { authenticate, metrics, logger, ids, changeRate } = deps;
+  const callsOfUser = createQuota(bounds.callsOfUserMax);
 
   return async (request) => {
     const match = matchRoute(request.method, request.path);
@@ -43,14 +50,30 @@ export const createRest = (deps: RestDeps): ((request: HttpRequest) => Promise<H
     const label = `${match.route.method} ${match.route.path}`;
     const claims = await identify(request, authenticate, (error) => defect(logger, ids, error, { type: label }));
     if (E.isLeft(claims)) return refused(claims.left, request, label, metrics);
-    const body = hasBody[match.route.method] ? await request.body() : undefined;
-    const call = callOf(deps, claims.right, match.params, request.query, body);
-    const answer = await handle(deps, match.route, call, claims.right, label);
+    const { userId } = claims.right;
+    const worked = await callsOfUser.within(userId, async () => {
+      const limited = isChange(match.route) ? await changeRate?.(userId) : undefined;
+      if (limited !== undefined) return E.left(limited);
+      const body = hasBody[match.route.method] ? await request.body() : undefined;
+      const call = callOf(deps, claims.right, match.params, request.query, body);
+      return handle(deps, match.route, call, claims.right, label);
+    });
+    const answer = worked ?? E.left(tooManyAtOnce);
     if (E.isLeft(answer)) return refused(answer.left, request, label, metrics);
     metrics.request(label, "ok");
     return answer.right;
   };
 };
+
+/** Before the body is read: one user's bodies that trickle would hold everybody's places. */
+const tooManyAtOnce: Failure = {
+  code: "RATE_LIMITED",
+  message: `At most ${bounds.callsOfUserMax} calls of one user at once.`,
+  retryAfter: bounds.retryAfterS,
+  limit: "callsAtOnce",
+};
+
+const isChange = ({ method, reads }: Route): boolean => method !== "GET" && reads !== true;
 
 const hasBody: Readonly<Record<Method, boolean>> = { GET: false, POST: true, PUT: true, PATCH: true, DELETE: false };
 

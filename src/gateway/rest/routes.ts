@@ -4,7 +4,13 @@ import { addMembers, inbox, removeMember, startDirect, startGroup, summary } fro
 import { devices, history, me, members, receipts, sync, user } from "./reads.js";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-export type Route = { readonly method: Method; readonly path: string; readonly handler: Handler };
+export type Route = {
+  readonly method: Method;
+  readonly path: string;
+  readonly handler: Handler;
+  /** Changes nothing though it has a body. */
+  readonly reads?: true;
+};
 
 /** PROTOCOL §6, as far as it is built. `{names}` are the handlers' `params`. */
 export const routes: readonly Route[] = [
@@ -20,7 +26,7 @@ export const routes: readonly Route[] = [
   { method: "PATCH", path: "/conversations/{conversationId}/members/{userId}", handler: changeRole },
   { method: "GET", path: "/conversations/{conversationId}/messages", handler: history },
   { method: "GET", path: "/conversations/{conversationId}/messages/{messageId}/receipts", handler: receipts },
-  { method: "POST", path: "/sync", handler: sync },
+  { method: "POST", path: "/sync", handler: sync, reads: true },
   { method: "GET", path: "/me", handler: me },
   { method: "PUT", path: "/me", handler: changeMe },
   { method: "GET", path: "/me/devices", handler: devices },

@@ -19,6 +19,8 @@ export type Config = {
   readonly groupMembersMax: number;
   /** Messages of one user in a minute; 0: no limit. */
   readonly messagesPerMinute: number;
+  /** Changes of one user by REST in a minute; 0: no limit. */
+  readonly changesPerMinute: number;
   /** The log as EventStoreDB's clients read it; absent: not served. */
   readonly eventStorePort?: EventStorePort;
   /** An identity provider whose tokens are taken as well. */
@@ -87,6 +89,13 @@ const settings = {
     variable: "PARLEY_MESSAGES_PER_MINUTE",
     otherwise: "0",
   },
+  // A hundred a second, a thousand at once: nobody does that by hand, a program that makes everybody's groups may, and a
+  // loop that has gone wild has a fiftieth of what one core accepts.
+  changesPerMinute: {
+    codec: number("changesPerMinute", 0, 1_000_000, true),
+    variable: "PARLEY_CHANGES_PER_MINUTE",
+    otherwise: "6000",
+  },
   eventstorePort: {
     codec: t.union([t.literal("off"), number("eventstorePort", 0, 65_535, true)], "a port from 0 to 65535, or off"),
     variable: "PARLEY_EVENTSTORE_PORT",
@@ -142,6 +151,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
   const home = read("home", settings.home.codec);
   const groupMembersMax = read("groupMembersMax", settings.groupMembersMax.codec);
   const messagesPerMinute = read("messagesPerMinute", settings.messagesPerMinute.codec);
+  const changesPerMinute = read("changesPerMinute", settings.changesPerMinute.codec);
   const eventStorePort = readEventStorePort(
     {
       host: read("eventstoreHost", settings.eventstoreHost.codec),
@@ -163,6 +173,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     !home ||
     !groupMembersMax ||
     messagesPerMinute === undefined ||
+    changesPerMinute === undefined ||
     problems.length > 0
   )
     throw new BadConfig(problems);
@@ -176,6 +187,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     home,
     groupMembersMax,
     messagesPerMinute,
+    changesPerMinute,
     ...(eventStorePort === undefined ? {} : { eventStorePort }),
     ...(jwks === undefined ? {} : { jwks }),
     allowedOrigins,

@@ -4,7 +4,7 @@ import { createDispatcher } from "../../gateway/dispatch.js";
 import { startGateway, type Gateway } from "../../gateway/gateway.js";
 import type { Hub } from "../../gateway/hub.js";
 import { gatewayLimits } from "../../gateway/limits.js";
-import { createMessageRate } from "../../gateway/message-rate.js";
+import { createChangeRate, createMessageRate } from "../../gateway/message-rate.js";
 import type { Application, Logger, RateLimiter } from "../../gateway/ports.js";
 import type { Registration } from "../../gateway/registration.js";
 import { createRest } from "../../gateway/rest/rest.js";
@@ -34,8 +34,9 @@ export const serveClients = (deps: ServingWith): Promise<Gateway> => {
   const { authenticate, check } = createAuthenticator({ secret, ...jwksOf(config, logger) });
   const { metrics, metricsText, version } = telemetry;
   const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
-  const { messagesPerMinute } = config;
+  const { messagesPerMinute, changesPerMinute } = config;
   const messageRate = messagesPerMinute > 0 ? createMessageRate(deps.limiter, messagesPerMinute) : undefined;
+  const changeRate = changesPerMinute > 0 ? createChangeRate(deps.limiter, changesPerMinute) : undefined;
   const heartbeatIntervalMs = Math.round(config.heartbeatSeconds * 1_000);
   const dispatcher = createDispatcher({
     ...common,
@@ -49,7 +50,7 @@ export const serveClients = (deps: ServingWith): Promise<Gateway> => {
     app,
     authenticate: check,
     dispatcher,
-    rest: createRest(common),
+    rest: createRest({ ...common, ...(changeRate === undefined ? {} : { changeRate }) }),
     hub,
     ...(registration === undefined ? {} : { registration }),
     metrics,

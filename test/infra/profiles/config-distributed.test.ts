@@ -42,6 +42,7 @@ const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {
   PARLEY_HOME: ["a b", "a/b", "ä", "x".repeat(129)],
   PARLEY_PARTITIONS: ["0", "257", "1.5", "-1", "many", " ", "Infinity", "NaN"],
   PARLEY_MESSAGES_PER_MINUTE: ["-1", "1000001", "0.5", "none"],
+  PARLEY_CHANGES_PER_MINUTE: ["-1", "1000001", "0.5", "none"],
   PARLEY_EVENTSTORE_URL: ["http://hidden-eventstore:2113", "esdb://", "hidden-eventstore"],
   PARLEY_MONGODB_URL: ["http://hidden-mongodb", "mongodb:/hidden-mongodb", "mongodb://"],
   PARLEY_MONGODB_DATABASE: ["a.b", "a/b", "x".repeat(64)],
@@ -62,6 +63,7 @@ const shown = new Set([
   "PARLEY_HOME",
   "PARLEY_PARTITIONS",
   "PARLEY_MESSAGES_PER_MINUTE",
+  "PARLEY_CHANGES_PER_MINUTE",
   "PARLEY_MONGODB_DATABASE",
   "PARLEY_S3_BUCKET",
 ]);
@@ -73,7 +75,16 @@ describe("the configuration of the distributed profile", () => {
   it("has defaults for all but the engines and the keys", () => {
     const { processId, masterKey: key, tokenSecret: secret, ...config } = readDistributedConfig({}, needed);
     expect(config).toMatchObject({
-      ...{ role: "all", partitions: 8, messagesPerMinute: 0, host: "127.0.0.1", port: 8080, home: "main", seal: true },
+      ...{
+        role: "all",
+        partitions: 8,
+        messagesPerMinute: 0,
+        changesPerMinute: 6000,
+        host: "127.0.0.1",
+        port: 8080,
+        home: "main",
+        seal: true,
+      },
       mongo: { url: needed.PARLEY_MONGODB_URL, database: "parley" },
       eventStoreUrl: needed.PARLEY_EVENTSTORE_URL,
       natsUrl: needed.PARLEY_NATS_URL,
@@ -130,7 +141,8 @@ describe("the configuration of the distributed profile", () => {
 
   it("takes an empty variable for one that is not set", () => {
     // The settings of both profiles have rules of their own (config.ts).
-    const own = Object.keys(wrong).filter((name) => !["PARLEY_HOME", "PARLEY_MESSAGES_PER_MINUTE"].includes(name));
+    const shared = ["PARLEY_HOME", "PARLEY_MESSAGES_PER_MINUTE", "PARLEY_CHANGES_PER_MINUTE"];
+    const own = Object.keys(wrong).filter((name) => !shared.includes(name));
     const empty = Object.fromEntries(own.map((name) => [name, ""]));
     expect(readDistributedConfig({}, { ...empty, ...needed })).toMatchObject({ role: "all", partitions: 8 });
     expect(problemsOf({ ...needed, PARLEY_NATS_URL: "" })).toHaveLength(1);
