@@ -14,12 +14,12 @@ export type Telemetry = {
    * that cannot be read within two seconds are left out of the answer.
    */
   readonly observe: (sources: TelemetrySources) => void;
-  /** Another counter: adds at once, is read when somebody asks. `label` has a value for each label's name. */
+  /** Another counter: adds at once, is read when somebody asks. A value for each of at most two labels. */
   readonly counter: (
     name: string,
     help: string,
     labelNames?: readonly string[],
-  ) => (by: number, label?: string) => void;
+  ) => (by: number, first?: string, second?: string) => void;
   /** Another figure, read when somebody asks. */
   readonly gauge: (name: string, help: string, read: () => number) => void;
 };

@@ -33,8 +33,9 @@ const deliver = (overrides: Partial<DeliveryDependencies> = {}) => {
   const { log, bus, sealing, queries, views } = side;
   const common = { bus, reads: views.store.reads, awaitCaughtUp: queries.awaitCaughtUp };
   const onFailure = (error: Error) => void problems.push(error);
-  const rollups = createReceiptRollups({ ...common, onFailure });
-  const inboxUpdates = createInboxUpdates({ ...common, onFailure });
+  const onLost = () => undefined;
+  const rollups = createReceiptRollups({ ...common, onFailure, onLost });
+  const inboxUpdates = createInboxUpdates({ ...common, onFailure, onLost });
   const delivery = startDelivery({
     ...{ source: log, bus, openNow: sealing.openNow, open: sealing.open, inboxUpdates, rollups, onFailure },
     typing: createTyping({ bus }),

@@ -9,12 +9,14 @@ import {
   type DeliveryDependencies,
   type DeliveryProjector,
 } from "../../projections/delivery/delivery.js";
+import type { LostReason } from "../../projections/delivery/followups.js";
 import { createInboxUpdates } from "../../projections/delivery/inbox-updates.js";
 import { createReceiptRollups } from "../../projections/delivery/receipt-rollups.js";
 import { membershipOf, type FindMembership } from "../../projections/delivery/recipients.js";
 import type { Typing } from "../../projections/delivery/typing.js";
 import type { Bus, EventSource, ViewReads } from "../../projections/ports.js";
 import type { Queries } from "../../projections/queries/queries.js";
+import type { Telemetry } from "../telemetry.js";
 
 export type DeliveringWith = {
   readonly source: EventSource;
@@ -26,13 +28,14 @@ export type DeliveringWith = {
   readonly snapshots: SnapshotStore;
   readonly typing: Pick<Typing, "left">;
   readonly logger: Logger;
+  readonly onFollowUpsLost: (type: FollowUp, count: number, reason: LostReason) => void;
   /** Called once, when delivery cannot go on. */
   readonly onStopped?: (error: Error) => void;
 };
 
 /** Delivery from the log, of all of it from some place on or of a share, and what follows the views beside it; `stop` ends all of these. */
 export const startDelivering = (
-  { source, reads, bus, queries, sealing, snapshots, typing, logger, onStopped }: DeliveringWith,
+  { source, reads, bus, queries, sealing, snapshots, typing, logger, onFollowUpsLost, onStopped }: DeliveringWith,
   where: Pick<DeliveryDependencies, "share" | "resumed">,
 ): DeliveryProjector => {
   const { awaitCaughtUp } = queries;
@@ -41,12 +44,15 @@ export const startDelivering = (
     // What was under way at the end finds the engines closed; a sync brings the numbers.
     if (!stopped) logger.warn({ err: error }, message);
   };
+  const lost = (type: FollowUp) => (count: number, reason: LostReason) => {
+    onFollowUpsLost(type, count, reason);
+  };
   const rollups = createReceiptRollups({
-    ...{ bus, reads, awaitCaughtUp },
+    ...{ bus, reads, awaitCaughtUp, onLost: lost("receipt.rollup") },
     onFailure: warn("a receipt roll-up could not be made"),
   });
   const inboxUpdates = createInboxUpdates({
-    ...{ bus, reads, awaitCaughtUp },
+    ...{ bus, reads, awaitCaughtUp, onLost: lost("inbox.update") },
     onFailure: warn("an inbox update could not be made"),
   });
   const delivery = startDelivery({
@@ -72,6 +78,20 @@ export const startDelivering = (
       rollups.stop();
       inboxUpdates.stop();
     },
+  };
+};
+
+type FollowUp = "inbox.update" | "receipt.rollup";
+
+/** Counts frames that were not made, for all starts of delivery in a process. */
+export const followUpsLostIn = ({ counter }: Pick<Telemetry, "counter">): DeliveringWith["onFollowUpsLost"] => {
+  const lost = counter(
+    "parley_followups_lost_total",
+    "Frames with numbers of the views that were not made; devices learn them from the next change or a sync.",
+    ["type", "reason"],
+  );
+  return (type, count, reason) => {
+    lost(count, type, reason);
   };
 };
 

@@ -5,7 +5,7 @@ import { startPartitionLeases } from "../leases/redis.js";
 import { createSweeper } from "../registry/redis-sweeper.js";
 import { checkpointsOf } from "../view-store/mongodb-checkpoints.js";
 import type { ProcessParts } from "./distributed-gateway.js";
-import { startDelivering } from "./delivering.js";
+import { followUpsLostIn, startDelivering } from "./delivering.js";
 import { cellPrefix, type Closers } from "./engines.js";
 
 /** One of M projectors: keeps the views and delivers for the partitions whose leases it holds. */
@@ -22,7 +22,10 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   const standing = createStanding(parts);
   let held: readonly number[] = [];
 
-  const delivering = { source: log, reads: views.store.reads, bus, queries, sealing, snapshots, typing, logger };
+  const delivering = {
+    ...{ source: log, reads: views.store.reads, bus, queries, sealing, snapshots, typing, logger },
+    onFollowUpsLost: followUpsLostIn(telemetry),
+  };
   const projector = createProjector({
     ...{ source: log, epoch, partitions, views, clock: Date.now },
     checkpoints: {

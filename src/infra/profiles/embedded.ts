@@ -26,7 +26,7 @@ import { openSqliteViews, type SqliteViews } from "../view-store/sqlite.js";
 import type { App } from "./app.js";
 import type { Config } from "./config.js";
 import { filesOf, lockDirectory, missingLogOf } from "./data-directory.js";
-import { startDelivering, type DeliveringWith } from "./delivering.js";
+import { followUpsLostIn, startDelivering, type DeliveringWith } from "./delivering.js";
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness } from "./readiness.js";
@@ -95,6 +95,7 @@ const open = async (
     snapshots,
     typing,
     logger,
+    onFollowUpsLost: followUpsLostIn(telemetry),
   };
   const live = await deliverLive(delivering, hub, telemetry);
   closers.push(live.stop);

@@ -1,9 +1,9 @@
+import pLimit from "p-limit";
 import { asError } from "../../domain/kernel/errors.js";
-import { E } from "../../domain/kernel/fp.js";
 import type { Position } from "../../domain/kernel/stream.js";
-import type { Bus, ViewReads } from "../ports.js";
-import type { Queries } from "../queries/queries.js";
+import type { Delivery } from "../ports.js";
 import { unreadOf } from "../queries/unread.js";
+import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";
 
 /** A user's read cursor moved on one device: the user's other devices learn the new count. */
 export type ReadMoved = {
@@ -15,34 +15,35 @@ export type ReadMoved = {
 
 export type InboxUpdates = { readonly readMoved: (moved: ReadMoved) => void; readonly stop: () => void };
 
-export type InboxUpdateDependencies = {
-  readonly bus: Bus;
-  readonly reads: Pick<ViewReads, "summaries">;
-  readonly awaitCaughtUp: Queries["awaitCaughtUp"];
-  readonly onFailure: (error: Error) => void;
-};
-
-/** Updates waiting for the views. Beyond it the oldest are given up: a device learns its counts from any sync. */
-const pendingMax = 10_000;
+export type InboxUpdateDependencies = FollowUpDependencies<"summaries">;
 
 /**
  * `inbox.update` needs a number that only the views have, so it follows the views and not the log. Several moves of one
- * user in one conversation become one update.
+ * user in one conversation become one update; those that come while others are read are the next batch.
  */
 export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates => {
-  const pending = new Map<string, ReadMoved>();
+  const waiting = createWaiting<ReadMoved>(() => {
+    deps.onLost(1, "crowded");
+  });
+  const limit = pLimit(readsAtOnceMax);
   let running = false;
   let stopped = false;
 
+  /** Never rejects: what fails is told, and those beside it go on. */
+  const ofUser = async (userId: string, moves: readonly ReadMoved[]): Promise<void> => {
+    try {
+      await sendTo(deps, userId, moves);
+    } catch (error) {
+      deps.onFailure(asError(error));
+      deps.onLost(moves.length, "failed");
+    }
+  };
   const run = async (): Promise<void> => {
     running = true;
-    for (const [key, moved] of pending) {
-      pending.delete(key);
-      try {
-        await send(deps, moved);
-      } catch (error) {
-        deps.onFailure(asError(error));
-      }
+    while (!waiting.isEmpty()) {
+      const moves = waiting.takeAll();
+      if (!(await allVisible(deps, moves))) continue;
+      await Promise.all([...byUser(moves)].map(([userId, of]) => limit(ofUser, userId, of)));
     }
     running = false;
   };
@@ -50,27 +51,43 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
   return {
     stop: () => {
       stopped = true;
-      pending.clear();
+      waiting.clear();
     },
     readMoved: (moved) => {
-      if (stopped) return;
-      if (!deps.bus.connected(moved.userId, moved.deviceId)) return;
-      const key = `${moved.userId} ${moved.deviceId} ${moved.conversationId}`;
-      pending.delete(key);
-      pending.set(key, moved);
-      const oldest = pending.size > pendingMax ? pending.keys().next().value : undefined;
-      if (oldest !== undefined) pending.delete(oldest);
+      if (stopped || !deps.bus.connected(moved.userId, moved.deviceId)) return;
+      waiting.put(`${moved.userId} ${moved.deviceId} ${moved.conversationId}`, moved);
       if (!running) void run();
     },
   };
 };
 
-const send = async ({ bus, reads, awaitCaughtUp }: InboxUpdateDependencies, moved: ReadMoved): Promise<void> => {
-  const { userId, conversationId, deviceId } = moved;
-  if (E.isLeft(await awaitCaughtUp(moved.position))) return;
-  const [row] = await reads.summaries(userId, [conversationId]);
-  if (row?.member.present !== true) return;
-  const payload = { conversationId, readUpTo: row.member.readUpTo, unread: unreadOf(row) };
-  const frame = JSON.stringify({ type: "inbox.update", payload });
-  await bus.deliver([{ recipients: [userId], frame, exceptDeviceId: deviceId }]);
+const byUser = (moves: readonly ReadMoved[]): ReadonlyMap<string, readonly ReadMoved[]> => {
+  const users = new Map<string, ReadMoved[]>();
+  for (const moved of moves) {
+    const known = users.get(moved.userId);
+    if (known === undefined) users.set(moved.userId, [moved]);
+    else known.push(moved);
+  }
+  return users;
+};
+
+/** One look at the views for all the conversations in which the user has read. */
+const sendTo = async (
+  { bus, reads }: InboxUpdateDependencies,
+  userId: string,
+  moves: readonly ReadMoved[],
+): Promise<void> => {
+  const rows = await reads.summaries(userId, [...new Set(moves.map(({ conversationId }) => conversationId))]);
+  const frames = new Map<string, string>();
+  for (const row of rows) {
+    if (!row.member.present) continue;
+    const { conversationId } = row.conversation;
+    const payload = { conversationId, readUpTo: row.member.readUpTo, unread: unreadOf(row) };
+    frames.set(conversationId, JSON.stringify({ type: "inbox.update", payload }));
+  }
+  const deliveries = moves.flatMap(({ conversationId, deviceId }): readonly Delivery[] => {
+    const frame = frames.get(conversationId);
+    return frame === undefined ? [] : [{ recipients: [userId], frame, exceptDeviceId: deviceId }];
+  });
+  await bus.deliver(deliveries);
 };

@@ -1,9 +1,9 @@
-import { asError } from "../../domain/kernel/errors.js";
 import { LRUCache } from "lru-cache";
-import { E } from "../../domain/kernel/fp.js";
+import pLimit from "p-limit";
+import { asError } from "../../domain/kernel/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
-import type { Bus, Delivery, ReceiptCounts, ViewReads } from "../ports.js";
-import type { Queries } from "../queries/queries.js";
+import type { Delivery, ReceiptCounts } from "../ports.js";
+import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";
 
 /** Cursors moved in a group: its newest messages' counts may have changed. */
 export type Advanced = {
@@ -21,43 +21,42 @@ export type Advanced = {
 
 export type ReceiptRollups = { readonly advanced: (advanced: Advanced) => void; readonly stop: () => void };
 
-export type RollupDependencies = {
-  readonly bus: Bus;
-  readonly reads: Pick<ViewReads, "receiptCounts">;
-  readonly awaitCaughtUp: Queries["awaitCaughtUp"];
-  readonly onFailure: (error: Error) => void;
-};
+export type RollupDependencies = FollowUpDependencies<"receiptCounts">;
 
 /** PROTOCOL §5: for the newest messages only, at most one frame per message in this time. */
 const newestMessages = 50;
 const intervalMs = 250;
-/** Conversations that wait for their turn. Beyond it the oldest is given up: the next receipt there brings it up to date. */
-const pendingMax = 10_000;
 /** Conversations whose counts are remembered, 50 small texts each. Forgetting one costs a frame that says nothing new. */
 const rememberedMax = 5_000;
 
 /**
  * `receipt.rollup`: numbers that only the views have, so it follows them and not the log. All receipts of one interval
- * become one read of the counts for each conversation; the next interval starts when everything is sent.
+ * become one read of the counts for each conversation; the next interval starts when everything is sent. A conversation
+ * that is given up is brought up to date by the next receipt there.
  */
 export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups => {
-  const pending = new Map<string, Advanced>();
+  const waiting = createWaiting<Advanced>(() => {
+    deps.onLost(1, "crowded");
+  });
   const sent = new LRUCache<string, Map<number, string>>({ max: rememberedMax });
+  const limit = pLimit(readsAtOnceMax);
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
-  const run = async (): Promise<void> => {
-    const due = [...pending.values()];
-    pending.clear();
-    for (const each of due) {
-      try {
-        await rollUp(deps, sent, each);
-      } catch (error) {
-        deps.onFailure(asError(error));
-      }
+  /** Never rejects: what fails is told, and those beside it go on. */
+  const one = async (advanced: Advanced): Promise<void> => {
+    try {
+      await rollUp(deps, sent, advanced);
+    } catch (error) {
+      deps.onFailure(asError(error));
+      deps.onLost(1, "failed");
     }
+  };
+  const run = async (): Promise<void> => {
+    const due = waiting.takeAll();
+    if (due.length > 0 && (await allVisible(deps, due))) await Promise.all(due.map((each) => limit(one, each)));
     timer = undefined;
-    if (pending.size > 0) schedule();
+    if (!waiting.isEmpty()) schedule();
   };
   const schedule = (): void => {
     if (!stopped) timer ??= setTimeout(() => void run(), intervalMs);
@@ -65,38 +64,38 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
 
   return {
     advanced: (advanced) => {
-      const before = pending.get(advanced.conversationId);
-      pending.delete(advanced.conversationId);
-      const upTo = Math.max(advanced.upTo, before?.upTo ?? 0);
-      pending.set(advanced.conversationId, { ...advanced, upTo });
-      const oldest = pending.size > pendingMax ? pending.keys().next().value : undefined;
-      if (oldest !== undefined) pending.delete(oldest);
+      const { conversationId } = advanced;
+      const upTo = Math.max(advanced.upTo, waiting.get(conversationId)?.upTo ?? 0);
+      waiting.put(conversationId, { ...advanced, upTo });
       schedule();
     },
     stop: () => {
       stopped = true;
       clearTimeout(timer);
-      pending.clear();
+      waiting.clear();
     },
   };
 };
 
 const rollUp = async (
-  { bus, reads, awaitCaughtUp }: RollupDependencies,
+  { bus, reads }: RollupDependencies,
   sent: LRUCache<string, Map<number, string>>,
-  { conversationId, upTo, lastSequence, position, at, isMember, seesReads }: Advanced,
+  { conversationId, upTo, lastSequence, at, isMember, seesReads }: Advanced,
 ): Promise<void> => {
   const from = Math.max(1, lastSequence - newestMessages + 1);
   const to = Math.min(upTo, lastSequence);
-  if (from > to || E.isLeft(await awaitCaughtUp(position))) return;
+  if (from > to) return;
   const sequences = Array.from({ length: to - from + 1 }, (_, index) => from + index);
   const counts = await reads.receiptCounts(conversationId, sequences);
+  const senders = [...new Set(counts.map(({ senderId }) => senderId))];
+  // Together: a sender who is not in memory costs a look at the log.
+  const sees = new Map(await Promise.all(senders.map(async (id) => [id, await seesReads(id)] as const)));
   const before = sent.get(conversationId);
   // Messages that are not among the newest any more are forgotten with what was said of them.
   const now = new Map([...(before ?? [])].filter(([sequence]) => sequence >= from));
   const deliveries: Delivery[] = [];
   for (const counted of counts) {
-    const count = (await seesReads(counted.senderId)) ? counted : { ...counted, read: 0 };
+    const count = sees.get(counted.senderId) === true ? counted : { ...counted, read: 0 };
     const text = `${count.delivered} ${count.read}`;
     const unchanged = (now.get(count.sequence) ?? "0 0") === text;
     // A sender who is away is told by the next change: what was not sent is not remembered as sent.

@@ -1,0 +1,67 @@
+import type { Position } from "../../domain/kernel/stream.js";
+import { E } from "../../domain/kernel/fp.js";
+import type { Bus, ViewReads } from "../ports.js";
+import type { Queries } from "../queries/queries.js";
+
+/** What is told after the views, since only they have its numbers: `inbox.update` and `receipt.rollup`. */
+export type FollowUpDependencies<Read extends keyof ViewReads> = {
+  readonly bus: Bus;
+  readonly reads: Pick<ViewReads, Read>;
+  readonly awaitCaughtUp: Queries["awaitCaughtUp"];
+  readonly onFailure: (error: Error) => void;
+  /** So many are not told: a device learns its numbers from the next change or from any sync. */
+  readonly onLost: (count: number, reason: LostReason) => void;
+};
+
+/** `crowded`: others waited longer than there is room. `views behind`: they did not come in time. `failed`: `onFailure` says why. */
+export type LostReason = "crowded" | "views behind" | "failed";
+
+/** What waits for its turn, of each kind. Beyond it the oldest is given up. */
+export const waitingMax = 10_000;
+/** Reads of the views at once, of each kind: enough to keep a store busy beside the readers that wait for theirs. */
+export const readsAtOnceMax = 8;
+
+/** What waits, the newest of each key, oldest first. */
+export type Waiting<A> = {
+  readonly get: (key: string) => A | undefined;
+  readonly put: (key: string, item: A) => void;
+  readonly takeAll: () => readonly A[];
+  readonly isEmpty: () => boolean;
+  readonly clear: () => void;
+};
+
+export const createWaiting = <A>(onCrowded: () => void): Waiting<A> => {
+  const waiting = new Map<string, A>();
+  return {
+    get: (key) => waiting.get(key),
+    put: (key, item) => {
+      waiting.delete(key);
+      waiting.set(key, item);
+      const oldest = waiting.size > waitingMax ? waiting.keys().next().value : undefined;
+      if (oldest === undefined) return;
+      waiting.delete(oldest);
+      onCrowded();
+    },
+    takeAll: () => {
+      const all = [...waiting.values()];
+      waiting.clear();
+      return all;
+    },
+    isEmpty: () => waiting.size === 0,
+    clear: () => {
+      waiting.clear();
+    },
+  };
+};
+
+/** One wait for all: what the views hold up to the highest of the positions, they hold of each. */
+export const allVisible = async (
+  { awaitCaughtUp, onLost }: Pick<FollowUpDependencies<never>, "awaitCaughtUp" | "onLost">,
+  all: readonly { readonly position: Position }[],
+): Promise<boolean> => {
+  let highest = 0;
+  for (const { position } of all) highest = Math.max(highest, position);
+  if (E.isRight(await awaitCaughtUp(highest))) return true;
+  onLost(all.length, "views behind");
+  return false;
+};
