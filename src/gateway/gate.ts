@@ -2,6 +2,8 @@
 export type Gate = {
   /** Undefined: there is no room to wait. Otherwise what `work` resolves to; its rejection is the caller's. */
   readonly pass: <A>(key: string, work: () => Promise<A>) => Promise<A | undefined>;
+  /** Undefined: no place is free at this moment. Waits for none. */
+  readonly passNow: <A>(work: () => Promise<A>) => Promise<A | undefined>;
 };
 
 export const createGate = (atOnceMax: number, waitingMax: number): Gate => {
@@ -33,6 +35,15 @@ export const createGate = (atOnceMax: number, waitingMax: number): Gate => {
       if (atWork < atOnceMax) atWork++;
       else if (waiting >= waitingMax) return undefined;
       else await wait(key);
+      try {
+        return await work();
+      } finally {
+        leave();
+      }
+    },
+    passNow: async (work) => {
+      if (atWork >= atOnceMax) return undefined;
+      atWork++;
       try {
         return await work();
       } finally {

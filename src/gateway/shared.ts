@@ -62,8 +62,13 @@ export const createShared = (app: Application): Shared => {
         // Read before the turn comes: whoever waits long need not see more than it asked for. And the views are waited
         // for without a place: a place is for reading, and views that stand still would hold all of them.
         const head = await app.head();
-        const visible = await awaitCaughtUp(Math.max(head, writes.seen(userId)));
-        if (E.isLeft(visible)) return visible;
+        const own = writes.seen(userId);
+        const visible = awaitCaughtUp(Math.max(head, own));
+        // A page that is full needs no head. It is tried beside the wait, and only where nobody waits for the place.
+        const ahead = await catchUps.passNow(() => app.queries.syncAhead(actor, body, head, own));
+        if (ahead !== undefined) return E.right(ahead);
+        const caughtUp = await visible;
+        if (E.isLeft(caughtUp)) return caughtUp;
         return catchUps.pass(userId, () => app.queries.sync(actor, body, head));
       });
       return answer ?? E.left(crowded());

@@ -66,19 +66,13 @@ export type ViewReads = {
   /** The conversations named in which the user is or was a member, in no particular order. */
   readonly summaries: (userId: string, conversationIds: readonly string[]) => Promise<readonly SummaryRow[]>;
   /**
-   * Sync's list: the user's conversations, past ones too, with `touched` beyond `touchedAfter`, by (`activity`, id). A
-   * past one is touched only by what happened to the user: joining, leaving, an own receipt.
-   * `descending`: activity ≤ `bound`, strictly before `after`; `ascending`: activity > `bound`, strictly after `after`.
+   * Sync's list: the user's conversations, past ones too, with `touched` beyond `touchedAfter`. A past one is touched
+   * only by what happened to the user: joining, leaving, an own receipt. Newest activity first and then by id downwards,
+   * or by id alone, which no change moves; strictly after `after`.
    */
   readonly touchedSince: (
     userId: string,
-    page: {
-      touchedAfter: Position;
-      order: "descending" | "ascending";
-      bound: Position;
-      after?: ActivityKey;
-      limit: number;
-    },
+    page: { touchedAfter: Position; order: "activity" | "id"; after?: ActivityKey; limit: number },
   ) => Promise<readonly TouchedRow[]>;
   /** Present members by user id, strictly after `after`. */
   readonly members: (conversationId: string, page: { after?: string; limit: number }) => Promise<readonly MemberRow[]>;

@@ -12,7 +12,11 @@ import { coreStore, temporaryDirectory } from "./sqlite-views.js";
 /** The embedded profile's log and views without their threads: opened at once, in a directory of their own. */
 export type StoresHere = {
   readonly log: EventLog;
-  readonly views: { readonly store: ViewStore; readonly awaitCaughtUp: (position: Position) => Promise<boolean> };
+  readonly views: {
+    readonly store: ViewStore;
+    readonly awaitCaughtUp: (position: Position) => Promise<boolean>;
+    readonly reached: () => Position;
+  };
   readonly position: () => Position;
   readonly streams: () => readonly string[];
   readonly eventsOf: (stream: string) => readonly RecordedEvent[];
@@ -59,6 +63,7 @@ export const openStoresHere = (epoch: string): StoresHere => {
         await store.apply(changes, { position: projected, epoch });
         return projected >= position;
       },
+      reached: () => projected,
     },
     position: core.head,
     streams: () => [...new Set(after(0, countMax).map(({ stream }) => stream))],

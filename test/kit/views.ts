@@ -9,7 +9,7 @@ export const dumpViews = async (reads: ViewReads): Promise<unknown> => ({
       devices: await reads.devices(userId),
       inbox: await reads.inbox(userId, { archived: undefined, limit: 200 }),
       summaries: await reads.summaries(userId, conversationIds),
-      touched: await reads.touchedSince(userId, { touchedAfter: 0, order: "ascending", bound: 0, limit: 200 }),
+      touched: await reads.touchedSince(userId, { touchedAfter: 0, order: "id", limit: 200 }),
     })),
   ),
   conversations: await Promise.all(

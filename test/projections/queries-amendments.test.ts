@@ -117,7 +117,7 @@ describe("preferences", () => {
         expect(shown.ids).toEqual(["g_two", "d_direct"]);
         expect(shown.conversations[1]?.state).toMatchObject({ pinned: null, archived: false, mutedUntil: 77 });
         const [touched] = await reads.touchedSince("alice", {
-          ...{ touchedAfter: 0, order: "descending", bound: 999, limit: 1 },
+          ...{ touchedAfter: 0, order: "activity", limit: 1 },
         });
         expect(touched?.conversationId).toBe("g_one");
       },
@@ -126,7 +126,7 @@ describe("preferences", () => {
   it("touch the conversation for sync, although nothing in it has changed", () =>
     withLog([...all, prefer("d_direct", { pinned: 1 })], async (reads) => {
       const since = async (touchedAfter: number) =>
-        (await reads.touchedSince("alice", { touchedAfter, order: "descending", bound: 999, limit: 9 })).map(
+        (await reads.touchedSince("alice", { touchedAfter, order: "activity", limit: 9 })).map(
           ({ conversationId }) => conversationId,
         );
       const log = logOf([...all, prefer("d_direct", { pinned: 1 })]);

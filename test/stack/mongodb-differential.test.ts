@@ -90,8 +90,8 @@ const pagedInbox = async (reads: ViewReads, userId: string): Promise<readonly st
 const pagedTouched = async (reads: ViewReads, userId: string): Promise<readonly unknown[]> =>
   Promise.all(
     ([0, 5, 15] as const).flatMap((touchedAfter) =>
-      (["ascending", "descending"] as const).map(async (order) => {
-        const page = { touchedAfter, order, bound: 12, limit: 1 };
+      (["activity", "id"] as const).map(async (order) => {
+        const page = { touchedAfter, order, limit: 1 };
         const [first] = await reads.touchedSince(userId, page);
         return first === undefined
           ? []

@@ -1,4 +1,4 @@
-import type { InboxKey, TouchedRow, ViewReads } from "../../projections/ports.js";
+import type { ActivityKey, InboxKey, TouchedRow, ViewReads } from "../../projections/ports.js";
 import { idOf, valueOf, type MemberDocument, type ViewCollections, assigned, arrived } from "./mongodb-documents.js";
 
 /**
@@ -53,20 +53,19 @@ const compared = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 /** What touches a conversation touches its present members; past ones only what happened to themselves. */
 export const touchedOf =
   (views: ViewCollections): ViewReads["touchedSince"] =>
-  async (userId, { touchedAfter, order, bound, after, limit }) => {
+  async (userId, { touchedAfter, order, after, limit }) => {
     type Member = Pick<MemberDocument, "conversationId" | "present" | "membershipPosition" | "touched">;
     const members = await views.members
       .find({ userId, "joinedPos.x": assigned })
       .project<Member>({ ...{ _id: 0, conversationId: 1, present: 1, membershipPosition: 1, touched: 1 } })
       .toArray();
-    const byId = new Map(members.map((member) => [member.conversationId, member]));
+    const memberOf = new Map(members.map((member) => [member.conversationId, member]));
     const touched = (member: Member) => (member.touched ?? 0) > touchedAfter;
     const idsOf = (chosen: readonly Member[]) => chosen.map(({ conversationId }) => idOf(conversationId));
-    const beyond = order === "descending" ? { $lte: bound } : { $gt: bound };
     const heads = await views.conversations
       .find({
         kind: arrived,
-        activity: beyond,
+        activity: arrived,
         $or: [
           { _id: { $in: idsOf(members.filter(touched)) } },
           {
@@ -77,18 +76,19 @@ export const touchedOf =
       })
       .project<{ conversationId: string; activity: number }>({ _id: 0, conversationId: 1, activity: 1 })
       .toArray();
-    const sign = order === "descending" ? -1 : 1;
-    type Place = { readonly activity: number; readonly conversationId: string };
-    const inOrder = (a: Place, b: Place) =>
-      sign * (a.activity - b.activity || compared(a.conversationId, b.conversationId));
+    const inOrder = order === "id" ? byId : byActivity;
     return heads
       .filter((head) => after === undefined || inOrder(head, after) > 0)
       .sort(inOrder)
       .slice(0, limit)
       .flatMap(({ conversationId, activity }): readonly TouchedRow[] => {
-        const member = byId.get(conversationId);
+        const member = memberOf.get(conversationId);
         if (member === undefined) return [];
         const { present, membershipPosition } = member;
         return [{ conversationId, activity, present: present.x, membershipPosition: membershipPosition.x }];
       });
   };
+
+const byId = (a: ActivityKey, b: ActivityKey): number => compared(a.conversationId, b.conversationId);
+
+const byActivity = (a: ActivityKey, b: ActivityKey): number => b.activity - a.activity || byId(b, a);

@@ -25,6 +25,7 @@ export type MongoViews = {
   readonly checkpoints: Checkpoints;
   /** What the queries wait with: true as soon as every partition is projected up to the position. */
   readonly awaitCaughtUp: Waiting["awaitCaughtUp"];
+  readonly reached: Waiting["reached"];
   /** Whoever waits is answered false. The connection is its owner's to close. */
   readonly close: () => Promise<void>;
 };
@@ -59,13 +60,13 @@ export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoV
   await reachable(() => createIndexes(db));
   const write = changesWriter(db, onProblem);
   const checkpoint = async (): Promise<Checkpoint | undefined> => smallestCheckpoint(await checkpoints.load());
-  const { awaitCaughtUp, close } = createWaiting(checkpoint, onProblem);
+  const { awaitCaughtUp, reached, close } = createWaiting(checkpoint, onProblem);
   const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
   return {
     store: {
-      apply: async (changes, reached) => {
+      apply: async (changes, projected) => {
         await write(changes);
-        await checkpoints.raise(everyPartition, reached);
+        await checkpoints.raise(everyPartition, projected);
       },
       checkpoint,
       reads: mongoReads(collectionsOf(db)),
@@ -73,6 +74,7 @@ export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoV
     write,
     checkpoints,
     awaitCaughtUp,
+    reached,
     close,
   };
 };

@@ -7,6 +7,8 @@ import { createWaiters } from "./waiters.js";
 export type Waiting = {
   /** True as soon as the views hold everything up to the position; false when the time is up, or too many wait. */
   readonly awaitCaughtUp: (position: Position, timeoutMs: number) => Promise<boolean>;
+  /** How far the views were when they were asked last; -1 before that. */
+  readonly reached: () => Position;
   /** Nobody waits any longer. Resolves when nothing is asked of the store any more. */
   readonly close: () => Promise<void>;
 };
@@ -69,6 +71,7 @@ export const createWaiting = (
         if (waiting === 0) rest?.end();
       }
     },
+    reached: () => newest,
     close: async () => {
       closed = true;
       waiters.giveUp();

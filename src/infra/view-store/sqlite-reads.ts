@@ -1,6 +1,6 @@
 import type Database from "better-sqlite3";
 import { defaultPrivacy, type Privacy } from "../../domain/user/user.events.js";
-import type { ActivityKey, DeviceRow, TouchedRow, UserRow, ViewReads } from "../../projections/ports.js";
+import type { DeviceRow, TouchedRow, UserRow, ViewReads } from "../../projections/ports.js";
 import { messageReads } from "./sqlite-messages.js";
 import { receiptReads } from "./sqlite-receipts.js";
 import { sqliteSummaries, stepsOf } from "./sqlite-summaries.js";
@@ -57,26 +57,27 @@ type TouchedPage = Parameters<ViewReads["touchedSince"]>[1];
 
 /** What touches a conversation touches its present members; past ones only what happened to themselves. */
 const touchedOf = (db: Database.Database) => {
-  const select = (bound: string, after: string, order: string) =>
+  const select = (after: string, order: string) =>
     db.prepare<[object], Omit<TouchedRow, "present"> & { present: 0 | 1 }>(
       `select m.conversationId, c.activity, m.present, m.membershipPosition
         from members m join conversations c using (conversationId)
-        where m.userId = $userId and m.joinedPos is not null and c.kind is not null
-          and iif(m.present, max(c.touched, m.touched), m.touched) > $touchedAfter and c.activity ${bound} $bound ${after}
-        order by c.activity ${order}, m.conversationId ${order} limit $limit`,
+        where m.userId = $userId and m.joinedPos is not null and c.kind is not null and c.activity is not null
+          and iif(m.present, max(c.touched, m.touched), m.touched) > $touchedAfter ${after}
+        order by ${order} limit $limit`,
     );
-  const beyond = (comparison: string) =>
-    `and (c.activity, m.conversationId) ${comparison} ($activity, $conversationId)`;
+  const byActivity = "c.activity desc, m.conversationId desc";
   const statements = {
-    descending: { first: select("<=", "", "desc"), next: select("<=", beyond("<"), "desc") },
-    ascending: { first: select(">", "", "asc"), next: select(">", beyond(">"), "asc") },
+    activity: {
+      first: select("", byActivity),
+      next: select("and (c.activity, m.conversationId) < ($activity, $conversationId)", byActivity),
+    },
+    id: {
+      first: select("", "m.conversationId"),
+      next: select("and m.conversationId > $conversationId", "m.conversationId"),
+    },
   };
   return (userId: string, { order, after, ...page }: TouchedPage): readonly TouchedRow[] => {
-    const parameters: { userId: string } & Omit<TouchedPage, "order" | "after"> & Partial<ActivityKey> = {
-      userId,
-      ...page,
-      ...after,
-    };
+    const parameters = { userId, ...page, ...after };
     const rows = statements[order][after === undefined ? "first" : "next"].all(parameters);
     return rows.map((row) => ({ ...row, present: row.present === 1 }));
   };

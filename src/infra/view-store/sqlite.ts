@@ -26,6 +26,7 @@ export type SqliteViews = {
   readonly store: ViewStore;
   /** True as soon as the views hold everything up to the position; false when the time is up or they have stopped. */
   readonly awaitCaughtUp: (position: Position, timeoutMs: number) => Promise<boolean>;
+  readonly reached: () => Position;
   /** The log has grown up to here. Cheap: at most one message a batch crosses to the worker. */
   readonly wake: (head: Position) => void;
   readonly checkpoint: () => Checkpoint;
@@ -95,6 +96,7 @@ const viewsOf = (worker: WorkerClient<ViewsHandlers>, started: Checkpoint): Sqli
       head = Math.max(head, position);
       tellHead();
     },
+    reached: () => checkpoint.position,
     checkpoint: () => checkpoint,
     lag: () => Math.max(0, head - checkpoint.position),
     failed,

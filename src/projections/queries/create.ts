@@ -8,7 +8,7 @@ import { membersQuery } from "./members.js";
 import type { Queries } from "./queries.js";
 import { receiptsQuery } from "./receipts.js";
 import { summaryQuery } from "./summary.js";
-import { syncQuery } from "./sync.js";
+import { syncQueries } from "./sync.js";
 import { meQuery, userQuery } from "./users.js";
 
 export type QueryDependencies = {
@@ -17,6 +17,8 @@ export type QueryDependencies = {
     readonly store: ViewStore;
     /** False when the time was up first. */
     readonly awaitCaughtUp: (position: Position, timeoutMs: number) => Promise<boolean>;
+    /** The views hold everything up to it, and perhaps more. Never asks anybody. */
+    readonly reached: () => Position;
   };
   readonly open: OpenContent;
   readonly epoch: string;
@@ -40,7 +42,7 @@ export const createQueries = ({ source, views, open, epoch, clock }: QueryDepend
     receipts: receiptsQuery({ reads }),
     me: meQuery({ reads }),
     user: userQuery({ reads }),
-    sync: syncQuery({ source, reads, open, epoch, clock }),
+    ...syncQueries({ source, reads, reached: views.reached, checkpoint: views.store.checkpoint, open, epoch, clock }),
   };
 };
 

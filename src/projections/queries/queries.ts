@@ -8,7 +8,7 @@ import type { Frame } from "../delivery/frames.js";
 
 /** What the read side answers. All shapes are PROTOCOL §6 and §7's. */
 export type Queries = {
-  /** Resolves when the views contain everything up to `position`; UNAVAILABLE after two seconds. */
+  /** Resolves when the views contain everything up to `position`; UNAVAILABLE after two seconds. Never rejects. */
   readonly awaitCaughtUp: (position: Position) => Promise<Either<Rejection, undefined>>;
   readonly inbox: (actor: Actor, page: { limit: number; cursor?: string; archived?: boolean }) => Answer<InboxPage>;
   readonly summary: (actor: Actor, conversationId: string) => Answer<Summary>;
@@ -31,6 +31,17 @@ export type Queries = {
   ) => Answer<ReceiptsPage>;
   /** Everything up to `head`, the log's head when the request arrived, which the caller has awaited. */
   readonly sync: (actor: Actor, request: SyncRequest, head: Position) => Answer<SyncResult>;
+  /**
+   * The same request while the views are on their way to `head`: a page that is full without what they lack, or entries
+   * that are all cut short, so that whatever they lack is asked for later. Undefined when the answer needs the head, or the
+   * views lack something up to `own`, the newest of the user's answered writes.
+   */
+  readonly syncAhead: (
+    actor: Actor,
+    request: SyncRequest,
+    head: Position,
+    own: Position,
+  ) => Promise<SyncResult | undefined>;
   readonly me: (actor: Actor) => Answer<Me>;
   readonly user: (userId: string) => Answer<PublicUser>;
 };

@@ -13,6 +13,21 @@ export type EntryDependencies = {
   readonly open: OpenContent;
 };
 
+/** What one entry is about: the changes after `start` and up to `end`, however many of them it will hold. */
+export type Span = {
+  readonly row: SummaryRow;
+  /** What the device has. */
+  readonly after: number;
+  readonly start: number;
+  /** What the row knows: for a former member the own leaving. */
+  readonly end: number;
+  /** The cursor is beyond the end, or too far behind it. */
+  readonly reset: boolean;
+};
+
+/** A change's `pos`, with its frame and that one's UTF-8 length as JSON where the reader gets one. */
+type Change = { readonly pos: number; readonly frame?: Frame; readonly bytes: number };
+
 /** The changes of one conversation for one entry: `pos` is authoritative, whatever holes the changes have. */
 export type Changes = {
   readonly changes: readonly Frame[];
@@ -23,8 +38,6 @@ export type Changes = {
   readonly bytes: number;
 };
 
-export type Budget = { readonly changes: number; readonly bytes: number };
-
 /** A device further behind than this pages the history instead. */
 const behindMax = 5_000;
 const pageSize = 1_000;
@@ -32,48 +45,59 @@ const pageSize = 1_000;
 /** Where an entry starts: after a `pos` that the client names, or after a log position that its token marks. */
 export type From = { readonly pos: number } | { readonly position: Position };
 
-/**
- * The changes after `from` up to what the row knows: for a former member up to the own leaving. At most `budget`; the
- * first change always fits, so that every answer gets on.
- */
-export const changesAfter = async (
-  deps: EntryDependencies,
-  row: SummaryRow,
-  from: From,
-  budget: Budget,
-): Promise<Changes> => {
-  const { conversationId } = row.conversation;
+export const spanOf = async (deps: EntryDependencies, row: SummaryRow, from: From): Promise<Span> => {
   const end = row.member.present ? row.conversation.headPos : leftPos(row.steps);
-  const after = "pos" in from ? from.pos : await posAt(deps.source, conversationId, end, from.position);
-  const start = Math.max(after, (await firstVisiblePos(deps.reads, row)) - 1);
-  if (after > end || end - start > behindMax) return { changes: [], pos: end, hasMore: false, reset: true, bytes: 0 };
-  const count = Math.min(end - start, budget.changes, pageSize);
-  const recorded =
-    count <= 0 ? [] : await deps.source.readStream(streamOf.conversation(conversationId), start + 1, count);
+  const after =
+    "pos" in from ? from.pos : await posAt(deps.source, row.conversation.conversationId, end, from.position);
+  const start = Math.max(after, (await firstVisiblePos(deps.reads, row, after)) - 1);
+  return { row, after, start, end, reset: after > end || end - start > behindMax };
+};
+
+/** How many changes an entry of at most `limit` reads. */
+export const countIn = ({ start, end, reset }: Span, limit: number): number =>
+  reset ? 0 : Math.max(0, Math.min(end - start, limit, pageSize));
+
+/** The first `count` changes of the span. */
+export const readChanges = async (deps: EntryDependencies, span: Span, count: number): Promise<readonly Change[]> => {
+  if (count === 0) return [];
+  const { row, start } = span;
+  const { conversationId } = row.conversation;
+  const recorded = await deps.source.readStream(streamOf.conversation(conversationId), start + 1, count);
   const events = recorded.map(decodeConversationEvent);
   const shown = await shownMessages(deps, row, events);
+  return events.map((event, index) => {
+    const pos = start + 1 + index;
+    const frame = frameOf(conversationId, event, pos, row.member.userId, shown.get(event) ?? hidden);
+    return frame === undefined
+      ? { pos, bytes: 0 }
+      : { pos, frame, bytes: Buffer.byteLength(JSON.stringify(frame)) + 1 };
+  });
+};
+
+/** As many of them as have room; the first one with a frame always has, so that every answer gets on. */
+export const cutChanges = ({ after, start, end, reset }: Span, read: readonly Change[], bytesMax: number): Changes => {
+  if (reset) return { changes: [], pos: end, hasMore: false, reset, bytes: 0 };
   const changes: Frame[] = [];
   let bytes = 0;
   let pos = start;
-  for (const [index, event] of events.entries()) {
-    const frame = frameOf(conversationId, event, start + 1 + index, row.member.userId, shown.get(event) ?? hidden);
-    if (frame !== undefined) {
-      const size = Buffer.byteLength(JSON.stringify(frame)) + 1;
-      if (changes.length > 0 && bytes + size > budget.bytes) break;
-      changes.push(frame);
-      bytes += size;
+  for (const change of read) {
+    if (change.frame !== undefined) {
+      if (changes.length > 0 && bytes + change.bytes > bytesMax) break;
+      changes.push(change.frame);
+      bytes += change.bytes;
     }
-    pos = start + 1 + index;
+    pos = change.pos;
   }
-  return { changes, pos: Math.max(pos, after), hasMore: pos < end, reset: false, bytes };
+  return { changes, pos: Math.max(pos, after), hasMore: pos < end, reset, bytes };
 };
 
 const leftPos = (steps: readonly MembershipStep[]): number => steps.at(-1)?.pos ?? 0;
 
-/** The own first joining; earlier where the history before it is visible too. */
-const firstVisiblePos = async (reads: ViewReads, row: SummaryRow): Promise<number> => {
+/** The own first joining; earlier where the history before it is visible too. Of no interest before `after + 1`. */
+const firstVisiblePos = async (reads: ViewReads, row: SummaryRow, after: number): Promise<number> => {
   const joins = row.steps.filter((step) => step.joined);
   const joinPos = Math.min(...joins.map((step) => step.pos));
+  if (joinPos <= after + 1) return joinPos;
   const firstSequence = Math.min(...joins.map((step) => step.sequence));
   const [first] = await reads.messagesAt(row.conversation.conversationId, [firstSequence]);
   return Math.min(joinPos, first?.pos ?? joinPos);
@@ -116,11 +140,16 @@ const shownMessages = async (
   const sequences = [...new Set(inSight.map(({ sequence }) => sequence))];
   const rows = await deps.reads.messagesAt(row.conversation.conversationId, sequences);
   const bySequence = new Map(rows.map((message) => [message.sequence, message]));
-  for (const event of inSight) shown.set(event, await shownOf(deps, event, bySequence.get(event.sequence)));
+  // Together: what has to be opened first asks for all its keys at once.
+  const each = inSight.map(async (event) => ({
+    event,
+    as: await shownOf(deps, event, bySequence.get(event.sequence)),
+  }));
+  for (const { event, as } of await Promise.all(each)) shown.set(event, as);
   return shown;
 };
 
-/** The views were awaited, so a message that they do not have is none that could be shown. */
+/** The row is written after what it says is there, so a message that the views do not have is none that could be shown. */
 const shownOf = async (
   { open }: EntryDependencies,
   event: MessageSent | AmendingEvent,

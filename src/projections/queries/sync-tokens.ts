@@ -43,22 +43,24 @@ const nextCodec = t.intersection([
     epoch: t.string,
     userId: t.string,
     head: t.number,
-    bound: t.number,
-    part: t.keyof({ descending: null, ascending: null }),
+    seen: t.number,
+    part: t.keyof({ first: null, moved: null }),
     reset: t.boolean,
   }),
   t.partial({ after: keyCodec }),
 ]);
 
 /**
- * Where an answer of several pages goes on. `head`: of the first page, which the token will mark. Conversations come by
- * latest activity, `descending` from `bound`; those that moved beyond it meanwhile follow, `ascending`, so that none is
- * passed over however busy the account is.
+ * Where an answer of several pages goes on. Conversations come by latest activity, which what happens meanwhile moves:
+ * so those that were touched since the first page was read follow, by id, which nothing moves. None is passed over, and
+ * none comes more than twice, however busy the account is.
  */
 export type Place = {
+  /** The log's when the first page was asked for: the token will mark it. */
   readonly head: Position;
-  readonly bound: Position;
-  readonly part: "descending" | "ascending";
+  /** The views held everything up to it when the first page was read. */
+  readonly seen: Position;
+  readonly part: "first" | "moved";
   readonly after?: ActivityKey;
   /** The first page said `reset`: the whole answer is a first sync's. */
   readonly reset: boolean;
@@ -70,6 +72,6 @@ export const encodeNext = (epoch: string, userId: string, place: Place): string 
 export const decodeNext = (next: string, epoch: string, userId: string): Option<Place> => {
   const decoded = decode(nextCodec, next);
   if (O.isNone(decoded) || decoded.value.epoch !== epoch || decoded.value.userId !== userId) return O.none;
-  const { head, bound, part, after, reset } = decoded.value;
-  return O.some({ head, bound, part, reset, ...(after === undefined ? {} : { after }) });
+  const { head, seen, part, after, reset } = decoded.value;
+  return O.some({ head, seen, part, reset, ...(after === undefined ? {} : { after }) });
 };

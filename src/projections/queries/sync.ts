@@ -1,54 +1,77 @@
-import { E, O } from "../../domain/kernel/fp.js";
+import { E, O, type Either } from "../../domain/kernel/fp.js";
 import type { Actor } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
-import { reject } from "../../domain/rejections.js";
-import type { ActivityKey, SummaryRow } from "../ports.js";
-import type { Queries, Summary, SyncEntry, SyncRequest, SyncResult } from "./queries.js";
-import { stateOf, toSummary } from "./summary.js";
-import { asLeft } from "./as-left.js";
-import { changesAfter, type EntryDependencies, type From } from "./sync-entry.js";
+import { reject, type Rejection } from "../../domain/rejections.js";
+import type { SummaryRow, ViewStore } from "../ports.js";
+import type { Queries, SyncRequest, SyncResult } from "./queries.js";
+import { spanOf, type EntryDependencies, type From } from "./sync-entry.js";
+import { chunkOf, cursorOf, keyOf, type Plan } from "./sync-list.js";
+import { createPage, readParts, type Page, type Part } from "./sync-page.js";
 import { decodeNext, decodeToken, encodeNext, encodeToken, type Place } from "./sync-tokens.js";
 
 export type SyncDependencies = EntryDependencies & {
+  /** The views hold everything up to it, and perhaps more: nobody is asked. */
+  readonly reached: () => Position;
+  readonly checkpoint: ViewStore["checkpoint"];
   readonly epoch: string;
   readonly clock: () => number;
 };
 
-/** Bounds of one answer (PROTOCOL §7). */
-const changesMax = 1_000;
-const newConversationsMax = 200;
-/** Below the protocol's 256 KiB by one largest message, since the first change of an entry always fits. */
-const bytesMax = 224 * 1024;
 const limitDefault = 100;
-/** Conversations looked at together: those of one page, as a rule. */
-const chunkSize = 200;
+/** Conversations whose beginnings are looked for together. */
+const partsAtOnce = 16;
+/** Fewer changes than this hardly fill a page: it needs the head, and is not tried without. */
+const changesWorthTrying = 100;
 
-/** What the request asks for once tokens are read. `since`: log position of the token. */
-type Plan = {
-  readonly actor: Actor;
-  readonly cursors: Readonly<Record<string, number>>;
-  readonly since: Position | undefined;
-  readonly only: boolean;
-  readonly limit: number;
-};
+/**
+ * What a page holds is read from the views as they are. Only its end needs the log's head: where a page is full, what the
+ * views lacked was touched after `seen` and has its turn later, and where an entry is cut short, its rest is asked for.
+ * So a device that is far behind gets page after page without waiting for views that have much to do.
+ */
+export const syncQueries = (deps: SyncDependencies): Pick<Queries, "sync" | "syncAhead"> => ({
+  sync: async (actor, request, head) => {
+    const begun = begin(deps, actor, request, head, Math.max(head, deps.reached()));
+    if (E.isLeft(begun)) return begun;
+    const { plan, place } = begun.right;
+    return E.right(answerOf(deps, plan, place, await fillPage(deps, plan, place, undefined)));
+  },
+  syncAhead: async (actor, request, head, own) => {
+    if (deps.reached() >= head) return undefined;
+    const reached = (await deps.checkpoint())?.position ?? 0;
+    if (reached >= head || reached < own) return undefined;
+    const begun = begin(deps, actor, request, head, reached);
+    // What is refused is refused by the request's second try as well, and a token beyond the views is too new for them.
+    if (E.isLeft(begun) || (begun.right.plan.since ?? 0) > reached) return undefined;
+    const { plan, place } = begun.right;
+    const filled = await fillPage(deps, plan, place, reached);
+    if (filled.needsHead || filled.page.hasReset()) return undefined;
+    const isWhole = filled.next === undefined && !(plan.only && isStart(place) && filled.page.isCutShort());
+    return isWhole ? undefined : answerOf(deps, plan, place, filled);
+  },
+});
 
-/** Everything up to the head, since the request's cursors and its token. */
-export const syncQuery =
-  (deps: SyncDependencies): Queries["sync"] =>
-  async (actor, request, head) => {
-    const resumed = request.next === undefined ? O.none : decodeNext(request.next, deps.epoch, actor.userId);
-    if (request.next !== undefined && O.isNone(resumed)) return E.left(foreignNext);
-    const since = sinceOf(deps.epoch, actor, request, head);
-    const place = O.isSome(resumed) ? resumed.value : await firstPlace(deps, actor, head, since === "reset");
-    const plan: Plan = {
-      actor,
-      cursors: place.reset ? {} : (request.cursors ?? {}),
-      since: place.reset || since === "reset" ? undefined : since,
-      only: !place.reset && request.only === true,
-      limit: request.limit ?? limitDefault,
-    };
-    return E.right(await answer(deps, plan, place));
+type Begun = { readonly plan: Plan; readonly place: Place };
+
+const begin = (
+  deps: SyncDependencies,
+  actor: Actor,
+  request: SyncRequest,
+  head: Position,
+  seen: Position,
+): Either<Rejection, Begun> => {
+  const resumed = request.next === undefined ? O.none : decodeNext(request.next, deps.epoch, actor.userId);
+  if (request.next !== undefined && O.isNone(resumed)) return E.left(foreignNext);
+  const since = sinceOf(deps.epoch, actor, request, head);
+  const place: Place = O.isSome(resumed) ? resumed.value : { head, seen, part: "first", reset: since === "reset" };
+  const plan: Plan = {
+    actor,
+    cursors: place.reset ? {} : (request.cursors ?? {}),
+    since: place.reset || since === "reset" ? undefined : since,
+    only: !place.reset && request.only === true,
+    limit: request.limit ?? limitDefault,
   };
+  return E.right({ plan, place });
+};
 
 const foreignNext = reject("INVALID_MESSAGE", "`next` is not one that this server gave.", [
   { field: "next", expected: "the `next` of the previous answer to the same request" },
@@ -60,18 +83,12 @@ const sinceOf = (epoch: string, actor: Actor, request: SyncRequest, head: Positi
   return O.getOrElse((): Position | "reset" => "reset")(decodeToken(request.token, epoch, actor.userId, head));
 };
 
-/** The bound is the newest activity in sight, so that the usual answer is in order of activity throughout. */
-const firstPlace = async (deps: SyncDependencies, actor: Actor, head: Position, reset: boolean): Promise<Place> => {
-  const page = { touchedAfter: 0, order: "descending", bound: Number.MAX_SAFE_INTEGER, limit: 1 } as const;
-  const [newest] = await deps.reads.touchedSince(actor.userId, page);
-  return { head, bound: Math.max(head, newest?.activity ?? 0), part: "descending", reset };
-};
+const isStart = ({ part, after }: Place): boolean => part === "first" && after === undefined;
 
-const answer = async (deps: SyncDependencies, plan: Plan, from: Place): Promise<SyncResult> => {
-  const page = createPage();
-  if (from.after === undefined && from.part === "descending") page.addLeft(...(await neverJoined(deps, plan)));
-  let place: Place | undefined = from;
-  while (place !== undefined && !page.full()) place = await fill(deps, plan, page, place);
+/** `next`: where the answer goes on. `needsHead`: what is in the page counts for nothing while the views are behind. */
+type Filled = { readonly page: Page; readonly next: Place | undefined; readonly needsHead: boolean };
+
+const answerOf = (deps: SyncDependencies, plan: Plan, from: Place, { page, next }: Filled): SyncResult => {
   const { userId } = plan.actor;
   return {
     epoch: deps.epoch,
@@ -79,140 +96,76 @@ const answer = async (deps: SyncDependencies, plan: Plan, from: Place): Promise<
     conversations: page.conversations,
     newConversations: page.newConversations,
     left: page.left,
-    ...(place === undefined ? {} : { next: encodeNext(deps.epoch, userId, place) }),
-    ...(place === undefined && !plan.only ? { token: encodeToken(deps.epoch, userId, from.head) } : {}),
+    ...(next === undefined ? {} : { next: encodeNext(deps.epoch, userId, next) }),
+    ...(next === undefined && !plan.only ? { token: encodeToken(deps.epoch, userId, from.head) } : {}),
     serverTime: deps.clock(),
   };
 };
 
-/** Adds conversations from `place` on until the page is full; the place to go on from, undefined at the end. */
-const fill = async (deps: SyncDependencies, plan: Plan, page: Page, place: Place): Promise<Place | undefined> => {
-  const { rows, end } = await chunk(deps, plan, place);
-  let after = place.after;
-  for (const row of rows) {
-    if (page.full()) return { ...place, ...(after === undefined ? {} : { after }) };
-    await add(deps, plan, page, row);
-    after = keyOf(row);
+/** Chunk after chunk until the page is full. `reached`: by views that have not reached the head. */
+const fillPage = async (
+  deps: SyncDependencies,
+  plan: Plan,
+  from: Place,
+  reached: Position | undefined,
+): Promise<Filled> => {
+  const ahead = reached !== undefined;
+  const page = createPage();
+  let place: Place | undefined = from;
+  while (place !== undefined && !page.full()) {
+    if (ahead && place.part === "moved" && reached < from.head) return { page, next: place, needsHead: true };
+    const { rows, end, unknown } = await chunkOf(deps.reads, plan, place);
+    const isFirst = place === from && isStart(from);
+    // Views that are behind may not know yet what was joined.
+    if (ahead && isFirst && (unknown.length > 0 || (end === undefined && !mayFill(plan, rows))))
+      return { page, next: place, needsHead: true };
+    if (isFirst) page.addLeft(...unknown);
+    const added = await addRows(deps, plan, page, rows);
+    const last = added < rows.length ? rows[added - 1] : undefined;
+    if (added < rows.length) place = last === undefined ? place : { ...place, after: keyOf(last) };
+    else if (end !== undefined) place = { ...place, after: end };
+    // All that was in sight at one moment needs no second look, unless the views lacked something at that moment.
+    else if (isFirst && (!ahead || (plan.only && page.isCutShort()))) place = undefined;
+    else place = place.part === "moved" ? undefined : { ...placeWithout(place), part: "moved" };
   }
-  if (end !== undefined) return { ...place, after: { activity: end.activity, conversationId: end.conversationId } };
-  if (place.part === "ascending") return undefined;
-  return { head: place.head, bound: place.bound, reset: place.reset, part: "ascending" };
+  return { page, next: place, needsHead: false };
 };
 
-const keyOf = ({ conversation }: SummaryRow): ActivityKey => ({
-  activity: conversation.activity,
-  conversationId: conversation.conversationId,
-});
+const placeWithout = ({ head, seen, part, reset }: Place): Place => ({ head, seen, part, reset });
 
-/** The next conversations in the place's order: those named, and unless it is `only` those touched since. */
-const chunk = async (deps: SyncDependencies, plan: Plan, place: Place): Promise<Chunk> => {
-  const { userId } = plan.actor;
-  const { part: order, bound, after } = place;
-  const page = {
-    touchedAfter: plan.since ?? 0,
-    order,
-    bound,
-    limit: chunkSize,
-    ...(after === undefined ? {} : { after }),
-  };
-  const touched = plan.only ? [] : await deps.reads.touchedSince(userId, page);
-  const ids = new Set([...touched.map(({ conversationId }) => conversationId), ...Object.keys(plan.cursors)]);
-  const found = await deps.reads.summaries(userId, [...ids]);
-  // A full page of touched ones ends the chunk: named ones that sort behind it have their turn behind it.
-  const end = touched.length < chunkSize ? undefined : touched.at(-1);
-  const rows = found
-    .filter((row) => isWanted(plan, row) && isIn(place, keyOf(row)))
-    .filter((row) => end === undefined || compareIn(order, keyOf(row), end) <= 0)
-    .toSorted((a, b) => compareIn(order, keyOf(a), keyOf(b)));
-  return end === undefined ? { rows } : { rows, end };
+/** Whether the rows may fill a page, or cut every entry short. */
+const mayFill = (plan: Plan, rows: readonly SummaryRow[]): boolean => {
+  const behind = rows.map((row) => row.conversation.headPos - (cursorOf(plan, row.conversation.conversationId) ?? -1));
+  if (plan.only && behind.every((count) => count > plan.limit)) return true;
+  return behind.reduce((sum, count) => sum + Math.max(0, Math.min(count, plan.limit)), 0) >= changesWorthTrying;
 };
 
-/** `end`: where to go on from; missing when this was the last of the part. */
-type Chunk = { readonly rows: readonly SummaryRow[]; readonly end?: ActivityKey };
-
-/** A first sync does not mention what the user has left. */
-const isWanted = (plan: Plan, { member, conversation }: SummaryRow): boolean =>
-  member.present || plan.since !== undefined || Object.hasOwn(plan.cursors, conversation.conversationId);
-
-const isIn = ({ part, bound, after }: Place, key: ActivityKey): boolean => {
-  const inPart = part === "descending" ? key.activity <= bound : key.activity > bound;
-  return inPart && (after === undefined || compareIn(part, after, key) < 0);
+/** Adds rows until the page is full; how many it took. */
+const addRows = async (
+  deps: SyncDependencies,
+  plan: Plan,
+  page: Page,
+  rows: readonly SummaryRow[],
+): Promise<number> => {
+  let added = 0;
+  while (added < rows.length && !page.full()) {
+    const parts = await Promise.all(rows.slice(added, added + partsAtOnce).map((row) => partOf(deps, plan, row)));
+    for (const made of await readParts(deps, parts, page.changesLeft(), plan.limit)) {
+      if (page.full()) return added;
+      page.add(made);
+      added += 1;
+    }
+  }
+  return added;
 };
 
-const compareIn = (order: Place["part"], a: ActivityKey, b: ActivityKey): number => {
-  const ascending =
-    a.activity - b.activity || (a.conversationId < b.conversationId ? -1 : a.conversationId > b.conversationId ? 1 : 0);
-  return order === "ascending" ? ascending : -ascending;
-};
-
-const neverJoined = async (deps: SyncDependencies, plan: Plan): Promise<readonly string[]> => {
-  const named = Object.keys(plan.cursors);
-  if (named.length === 0) return [];
-  const known = await deps.reads.summaries(plan.actor.userId, named);
-  const joined = new Set(known.map(({ conversation }) => conversation.conversationId));
-  return named.filter((conversationId) => !joined.has(conversationId));
-};
-
-const add = async (deps: SyncDependencies, plan: Plan, page: Page, row: SummaryRow): Promise<void> => {
-  const { conversationId } = row.conversation;
-  const cursor = Object.hasOwn(plan.cursors, conversationId) ? plan.cursors[conversationId] : undefined;
+const partOf = async (deps: SyncDependencies, plan: Plan, row: SummaryRow): Promise<Part> => {
+  const cursor = cursorOf(plan, row.conversation.conversationId);
   const membershipMoved = plan.since === undefined || row.membershipPosition > plan.since;
-  if (cursor === undefined && row.member.present && membershipMoved) {
-    page.addNew(await toSummary(row, deps.open));
-    return;
-  }
-  if (!row.member.present && (membershipMoved || cursor !== undefined)) page.addLeft(conversationId);
+  const { present } = row.member;
+  if (cursor === undefined && present && membershipMoved) return { row, kind: "new", left: false };
   // Nothing of a conversation that was left before the token reaches its former member.
-  if (cursor === undefined && !row.member.present && !membershipMoved) return;
+  if (cursor === undefined && !present && !membershipMoved) return { row, kind: "none", left: false };
   const from: From = cursor === undefined ? { position: plan.since ?? 0 } : { pos: cursor };
-  await page.addEntry(deps, row, from, plan.limit);
+  return { row, kind: "entry", left: !present, span: await spanOf(deps, row, from) };
 };
-
-/** An answer in the making, within its bounds. */
-type Page = ReturnType<typeof createPage>;
-
-const createPage = () => {
-  const conversations: SyncEntry[] = [];
-  const newConversations: Summary[] = [];
-  const left: string[] = [];
-  let changesLeft = changesMax;
-  let bytesLeft = bytesMax;
-  return {
-    conversations,
-    newConversations,
-    left,
-    addLeft: (...ids: readonly string[]): void => {
-      left.push(...ids);
-      for (const id of ids) bytesLeft -= id.length + jsonOfItemBytes;
-    },
-    full: () => changesLeft <= 0 || bytesLeft <= 0 || newConversations.length >= newConversationsMax,
-    addNew: (summary: Summary): void => {
-      newConversations.push(summary);
-      bytesLeft -= Buffer.byteLength(JSON.stringify(summary));
-    },
-    addEntry: async (deps: EntryDependencies, row: SummaryRow, from: From, limit: number): Promise<void> => {
-      const budget = { changes: Math.min(limit, changesLeft), bytes: bytesLeft };
-      const { bytes, ...changes } = await changesAfter(deps, row, from, budget);
-      const entry = {
-        conversationId: row.conversation.conversationId,
-        ...changes,
-        state: await stateOf(await seenByNow(deps, row), deps.open),
-      };
-      conversations.push(entry);
-      changesLeft -= changes.changes.length;
-      bytesLeft -= bytes + Buffer.byteLength(JSON.stringify(entry.state)) + entryOverheadBytes;
-    },
-  };
-};
-
-/** A former member's preview is of the moment of leaving. */
-const seenByNow = async ({ source }: EntryDependencies, row: SummaryRow): Promise<SummaryRow> => {
-  if (row.member.present || row.lastMessage === null) return row;
-  const [lastMessage] = await asLeft(source, row.conversation.conversationId, row.steps, [row.lastMessage]);
-  return { ...row, lastMessage: lastMessage ?? null };
-};
-
-/** Quotes and a comma. */
-const jsonOfItemBytes = 3;
-/** The entry's own field names and numbers. */
-const entryOverheadBytes = 160;
