@@ -59,12 +59,18 @@ export type Commands = {
     command: { conversationId: string } & Partial<Preferences>,
     context: CommandContext,
   ) => Outcome<Written & Preferences>;
-  /** The other present members of a conversation, for what never enters the log; a Left as for any command. */
+  /**
+   * The other present members of a conversation, at most a second old, for what never enters the log and never waits
+   * where commands do. Without `userIds`: too much is being asked, nobody is to be told. A Left as for any command.
+   */
   readonly othersIn: (
     conversationId: string,
     context: CommandContext,
-  ) => Outcome<{ readonly userIds: readonly string[] }>;
-  /** Those of the users who are present members by what the log says now. Rejects when it does not answer. */
+  ) => Outcome<{ readonly userIds?: readonly string[] }>;
+  /**
+   * Those of the users who are present members by what the log said within the last second; all where that cannot be had
+   * now. Rejects when the log does not answer.
+   */
   readonly membersAmong: (conversationId: string, userIds: readonly string[]) => Promise<readonly string[]>;
   /** Cursors that do not grow write nothing. */
   readonly advanceReceipts: (command: AdvanceReceipts, context: CommandContext) => Outcome<Written>;

@@ -8,6 +8,7 @@ import { limits } from "../domain/kernel/limits.js";
 import { conversationNotFound, formerMember, reject, type Rejection } from "../domain/rejections.js";
 import { isStillIn, preferencesOf, privacyOf } from "../domain/user/user.js";
 import type { AdvanceReceipts, Commands, StartGroup } from "./commands.js";
+import { createAudience, othersIn } from "./audience.js";
 import { needsNoLookUp, prepareWith } from "./look-up.js";
 import { createMessageCommands } from "./messages.js";
 import type { EventLog, Ids, LookUpMessage, SnapshotStore } from "./ports.js";
@@ -29,6 +30,8 @@ export type CommandDependencies = {
   readonly membersMax: number;
   /** Whether other processes append to this log as well. */
   readonly isShared?: boolean;
+  /** The same log for reads that can wait. Omitted: `log`. */
+  readonly patient?: Pick<EventLog, "readStream">;
   /** Without it every cold load folds its whole stream. */
   readonly snapshots?: SnapshotStore;
   /** A snapshot could not be read or saved: no command fails for it. */
@@ -71,6 +74,12 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     snapshots: snapshots.users,
     loadedBytesMax: bytesMax.users,
     isShared,
+  });
+
+  const audience = createAudience({
+    peek: conversations.peek,
+    log: deps.patient ?? log,
+    snapshots: snapshots.conversations,
   });
 
   const start = async (id: string, command: Omit<Start, "type" | "context">, context: CommandContext) => {
@@ -158,14 +167,11 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     changeSettings: ({ conversationId, ...changes }, context) =>
       change(conversationId, { type: "ChangeSettings", changes, context }),
 
-    othersIn: async (conversationId, context) =>
-      E.map((state: Present) => ({
-        userIds: [...state.members.keys()].filter((userId) => userId !== context.by.userId),
-      }))(await accepted(conversationId, (state) => presentMember(state, context))),
+    othersIn: (conversationId, { by }) => othersIn(audience, conversationId, by.userId),
 
     membersAmong: async (conversationId, userIds) => {
-      const state = await conversations.current(conversationId, 0);
-      return state.situation === "started" ? userIds.filter((userId) => state.members.has(userId)) : [];
+      const members = await audience.of(conversationId);
+      return members === undefined ? userIds : userIds.filter((userId) => members.present.has(userId));
     },
 
     advanceReceipts: async (command, context) => {

@@ -11,7 +11,7 @@ const pageSize = 500;
  * @throws UnreadableEvent, LogError
  */
 export const loadAggregate = async <Command, State, Event>(
-  log: EventLog,
+  log: Pick<EventLog, "readStream">,
   route: Route<Command, State, Event>,
   stream: StreamName,
   snapshots: Pick<Snapshots<State>, "find">,
@@ -31,7 +31,7 @@ const unread = <Command, State, Event>(route: Route<Command, State, Event>): Loa
 
 /** Reads what the stream has beyond `from`. @throws UnreadableEvent, LogError */
 export const catchUp = async <Command, State, Event>(
-  log: EventLog,
+  log: Pick<EventLog, "readStream">,
   route: Route<Command, State, Event>,
   stream: StreamName,
   from: Loaded<State>,

@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { limits } from "../domain/kernel/limits.js";
 import { reject, type Rejection } from "../domain/rejections.js";
+import type { Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog } from "./ports.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 import { catchUp, loadAggregate } from "./load.js";
@@ -28,13 +29,18 @@ export type Writer<Command, State, Event> = {
    * Where others append as well it is at most `ageMsMax` old. Rejects with LogError where it cannot be read.
    */
   readonly current: (id: string, ageMsMax?: number) => Promise<State>;
+  /** What is in memory, and asks and waits for nothing; of a change that is being written it may know already. */
+  readonly peek: (id: string) => Peeked<State> | undefined;
   /** Commands waiting or in flight. */
   readonly pending: () => number;
 };
 
+/** `ageMs`: how long ago it was what the log has; 0 where nobody else appends. */
+export type Peeked<State> = { readonly state: State; readonly revision: Revision; readonly ageMs: number };
+
 /** Commands that wait for one stream: beyond it a client is told to come back. */
 const queueMax = 5_000;
-/** What others may have changed is looked at again after so long: who has left is told of typing no longer than that. */
+/** What others may have changed is looked at again after so long. */
 const trustedMs = 1_000;
 
 type Waiting<Command, State, Event> = Omit<Job<Command, State, Event>, "command"> & {
@@ -160,6 +166,12 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
       return new Promise((resolve, fail) => {
         if (!enqueue(id, { inspect: resolve, fail, ageMsMax })) fail(new LogError("UNAVAILABLE", overloaded.message));
       });
+    },
+    peek: (id) => {
+      const known = loaded.peek(id);
+      if (known === undefined) return undefined;
+      const { state, revision, knownAt } = known;
+      return { state, revision, ageMs: isShared ? performance.now() - knownAt : 0 };
     },
     pending: () => pending,
   };

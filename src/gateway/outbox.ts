@@ -8,7 +8,7 @@ import { closeCodes } from "./protocol/codes.js";
  */
 export type Outbox = {
   /**
-   * JSON text, or its UTF-8 bytes where many sockets share one frame. An ephemeral one is shed, and counted as dropped,
+   * JSON text, or its UTF-8 bytes where many sockets share one frame. An ephemeral one is shed, and counted as shed,
    * while the outbox is half full. Harmless after a close.
    */
   readonly send: (frame: Frame, ephemeral?: boolean) => void;
@@ -46,7 +46,7 @@ export type OutboxOptions = {
   readonly bytesMax: number;
   /** How long a closing socket may take to accept what is queued. */
   readonly closeGraceMs: number;
-  readonly metrics: Pick<GatewayMetrics, "framesQueued" | "framesDropped">;
+  readonly metrics: Pick<GatewayMetrics, "framesQueued" | "framesDropped" | "framesShed">;
   /** A socket threw: it is cut, the others go on. */
   readonly onError: (error: unknown) => void;
 };
@@ -161,7 +161,7 @@ const createOutbox = (
       if (state !== "open") return;
       counted();
       if (ephemeral === true && staysBeyond(options.bytesMax * shedFrom)) {
-        options.metrics.framesDropped(1);
+        options.metrics.framesShed(1);
         return;
       }
       queue.push(frame);

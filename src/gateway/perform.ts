@@ -71,8 +71,10 @@ export const createPerformer = (
       (outcome) => {
         // A connection that has gone meanwhile has stopped typing.
         if (E.isRight(outcome) && live.state.phase !== "closed") {
-          if (type === "typing.start") app.typing.start(conversationId, actor, outcome.right.userIds);
-          else app.typing.stop(conversationId, actor);
+          const { userIds } = outcome.right;
+          if (type === "typing.stop") app.typing.stop(conversationId, actor);
+          else if (userIds === undefined) metrics.typingShed();
+          else app.typing.start(conversationId, actor, userIds);
           live.hasTyped = true;
         }
         feed(live, { kind: "answered", request, answer: E.map(() => toAck(request)({}))(outcome) });

@@ -79,6 +79,10 @@ export type GatewayMetrics = {
   readonly framesQueued: (count: number) => void;
   /** What was in the outbox of a socket that was closed for being slow. */
   readonly framesDropped: (count: number) => void;
+  /** Typing and presence that a slow socket was spared: nothing has to be mended. */
+  readonly framesShed: (count: number) => void;
+  /** Somebody typed and nobody was told, since too many memberships were being read. */
+  readonly typingShed: () => void;
   readonly outboxBytes: (bytes: number) => void;
 };
 

@@ -67,6 +67,8 @@ const gatewayMetrics = (registry: Registry): GatewayMetrics => {
   const heartbeats = counter("parley_heartbeat_failures_total", "Connections closed for missing heartbeats.");
   const queued = counter("parley_outbox_frames_total", "Frames queued for sockets.");
   const dropped = counter("parley_outbox_dropped_frames_total", "Frames in outboxes closed for being slow.");
+  const shed = counter("parley_outbox_shed_frames_total", "Typing and presence that slow sockets were spared.");
+  const typingShed = counter("parley_typing_shed_total", "Typing of which nobody was told: too much was being read.");
   const closed = readableCounter(registry, "parley_connections_closed_total", "By close code.", ["code"]);
   const failures = readableCounter(registry, "parley_authentication_failures_total", "Tokens refused.", ["where"]);
   const requests = readableCounter(registry, "parley_requests_total", "By type and outcome.", ["type", "outcome"]);
@@ -107,6 +109,12 @@ const gatewayMetrics = (registry: Registry): GatewayMetrics => {
     },
     framesDropped: (count) => {
       dropped.add(count);
+    },
+    framesShed: (count) => {
+      shed.add(count);
+    },
+    typingShed: () => {
+      typingShed.add(1);
     },
     outboxBytes: outboxBytes.set,
   };

@@ -166,6 +166,19 @@ describe("people and their devices", () => {
       );
     });
 
+    it("a flood of starts and stops reaches the others as two frames a second", async () => {
+      const other = (await phone.rest("POST /groups", { name: "Flooded", participantIds: ["bob"] })).body;
+      const conversationId = other.conversationId as string;
+      const before = performance.now();
+      const types = Array.from({ length: 2_000 }, (_, index) => (index % 2 === 0 ? "typing.start" : "typing.stop"));
+      await Promise.all(types.map((type) => phone.ask(type, { conversationId })));
+      const seconds = (performance.now() - before) / 1_000;
+      await bob.ask("heartbeat", {});
+      const told = updates(bob, conversationId).length;
+      expect(told).toBeGreaterThanOrEqual(2);
+      expect(told).toBeLessThanOrEqual(2 * (1 + Math.ceil(seconds)));
+    });
+
     it("ends by itself 5 s after the last start, and with the connection", async () => {
       const tablet = await wireDevice(server, "alice", "typist");
       const other = (await phone.rest("POST /groups", { name: "Other", participantIds: ["bob"] })).body;

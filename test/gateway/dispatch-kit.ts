@@ -163,6 +163,8 @@ export const createGatewayKit = (
     request: (type, outcome) => void metrics.push(`${type} ${outcome}`),
     framesQueued: quiet,
     framesDropped: quiet,
+    framesShed: quiet,
+    typingShed: () => void metrics.push("typing shed"),
     outboxBytes: quiet,
   };
   let now = 1_000_000;

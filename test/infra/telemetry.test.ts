@@ -35,6 +35,8 @@ describe("metrics", () => {
     metrics.request("message.send", "FORBIDDEN");
     metrics.framesQueued(5);
     metrics.framesDropped(2);
+    metrics.framesShed(3);
+    metrics.typingShed();
     metrics.outboxBytes(77);
     for (let time = 0; time < 2; time++) {
       const text = await metricsText();
@@ -52,6 +54,8 @@ describe("metrics", () => {
         'parley_requests_total{type="message.send",outcome="FORBIDDEN"} 1',
         "parley_outbox_frames_total 5",
         "parley_outbox_dropped_frames_total 2",
+        "parley_outbox_shed_frames_total 3",
+        "parley_typing_shed_total 1",
         "parley_outbox_bytes 77",
       ])
         expect(text).toContain(`${line}\n`);

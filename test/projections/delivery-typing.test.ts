@@ -83,6 +83,46 @@ it("a user types as long as one of the devices does; a device that goes ends all
   expect(told()).toEqual([]);
 });
 
+it("a flood of starts and stops is one beginning and one end a second for the others, whatever devices it comes from", () => {
+  const { typing, clock, told } = kit();
+  const others = Array.from({ length: 99 }, (_, index) => `u${index}`);
+  let frames = 0;
+  for (let index = 0; index < 2_000; index++) {
+    const device = index % 4 < 2 ? phone : laptop;
+    if (index % 2 === 0) typing.start("g", device, others);
+    else typing.stop("g", device);
+    clock.pass(1);
+    frames += told().length;
+  }
+  // Two seconds: begun at 0, at 1,000 and perhaps at 2,000, each with its end.
+  expect(frames).toBeGreaterThanOrEqual(4);
+  expect(frames).toBeLessThanOrEqual(6);
+  typing.gone(phone);
+  typing.gone(laptop);
+  told();
+  clock.pass(60_000);
+  expect([told(), clock.waiting()]).toEqual([[], 0]);
+});
+
+it("who begins again within the second is shown when it is over, to those who are members then; not who has stopped by then", () => {
+  const { typing, clock, told } = kit();
+  typing.start("g", phone, ["bob"]);
+  typing.stop("g", phone);
+  typing.start("h", phone, ["bob"]);
+  typing.stop("h", phone);
+  told();
+  typing.start("g", phone, ["bob"]);
+  typing.start("h", phone, ["bob"]);
+  typing.start("g", phone, ["bob", "carol"]);
+  typing.stop("h", phone);
+  clock.pass(999);
+  expect(told()).toEqual([]);
+  clock.pass(1);
+  expect(told()).toEqual(["g alice true → bob,carol"]);
+  clock.pass(4_000);
+  expect(told()).toEqual(["g alice false → bob,carol"]);
+});
+
 it("each ends at its own time", () => {
   const { typing, clock, told } = kit();
   typing.start("g", phone, ["bob"]);
@@ -97,8 +137,8 @@ it("each ends at its own time", () => {
   expect(told()).toEqual(["g alice false → bob"]);
 });
 
-it("is off above a hundred members, and bounded for each device", () => {
-  const { typing, told } = kit();
+it("is off above a hundred members, and bounded for each user", () => {
+  const { typing, clock, told } = kit();
   const others = (count: number) => Array.from({ length: count }, (_, index) => `u${index}`);
   typing.start("large", phone, others(100));
   expect(told()).toEqual([]);
@@ -106,18 +146,26 @@ it("is off above a hundred members, and bounded for each device", () => {
   expect(told()).toHaveLength(1);
   for (let index = 0; index < 100; index++) typing.start(`g${index}`, phone, ["bob"]);
   expect(told().length).toBeLessThan(30);
+  for (let index = 0; index < 100; index++) typing.start(`g${index}`, laptop, ["bob"]);
+  expect(told()).toEqual([]);
   typing.gone(phone);
+  typing.gone(laptop);
+  told();
   typing.start("g99", phone, ["bob"]);
-  expect(told()).toContain("g99 alice true → bob");
+  expect(told()).toEqual([]);
+  clock.pass(1_000);
+  typing.start("g99", phone, ["bob"]);
+  expect(told()).toEqual(["g99 alice true → bob"]);
 });
 
 it("tells those who left nothing more, and ends what they typed", () => {
-  const { typing, told } = kit();
+  const { typing, clock, told } = kit();
   typing.start("g", phone, ["bob", "carol"]);
   typing.left("g", "bob");
   told();
   typing.stop("g", phone);
   expect(told()).toEqual(["g alice false → carol"]);
+  clock.pass(1_000);
   typing.start("g", phone, ["carol"]);
   told();
   typing.left("g", "alice");
@@ -149,10 +197,11 @@ it("tells of no end whoever is no member by then, where it has to ask for that",
 
 it("tells all when it cannot ask, and no end after a new beginning", async () => {
   const asked: ((error: Error) => void)[] = [];
-  const { typing, told } = kit({
+  const { typing, clock, told } = kit({
     membersAmong: () => new Promise((_resolve, reject) => void asked.push(reject)),
   });
   typing.start("g", phone, ["bob"]);
+  clock.pass(1_000);
   typing.stop("g", phone);
   typing.start("g", phone, ["bob"]);
   asked.shift()?.(new Error("away"));

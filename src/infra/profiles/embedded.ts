@@ -168,7 +168,17 @@ const startWriting = (
   const onSnapshotFailure = (error: Error): void => {
     logger.warn({ err: error }, "a snapshot could not be read or saved; cold loads are longer");
   };
-  return createCommands({ log, sealing, ids, home, lookUp, membersMax, snapshots, onSnapshotFailure });
+  return createCommands({
+    log,
+    patient: log.patient,
+    sealing,
+    ids,
+    home,
+    lookUp,
+    membersMax,
+    snapshots,
+    onSnapshotFailure,
+  });
 };
 
 const openStores = async (config: Config, version: string, closers: (() => void | Promise<void>)[]) => {

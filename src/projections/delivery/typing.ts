@@ -22,94 +22,130 @@ export type TypingOptions = {
 };
 
 const lastsMs = 5_000;
+/** Between two beginnings of one user in one conversation that others are told of: whoever stops and starts all the time is two frames a second. */
+const toldEveryMsMin = 1_000;
 /** Larger conversations have no typing: a frame to each member is not worth it (DESIGN §5). */
 const membersMax = 100;
 /** Beyond these nothing new is typed: typing is the first to go when there is too much of everything. */
 const typistsMax = 10_000;
-const conversationsPerDeviceMax = 20;
+/** Of one user, on all devices, those included that others were told of within the last second. */
+const conversationsPerUserMax = 20;
 
 /** One device in one conversation; `until` grows in the order of the map that holds it, since all last equally long. */
 type Typist = { readonly conversationId: string; readonly by: Actor; readonly until: number };
+/** One user in one conversation. `others`: who was told, or will be when `toldEveryMsMin` is over. */
+type User = {
+  readonly conversationId: string;
+  readonly userId: string;
+  readonly devices: Set<string>;
+  others: readonly string[];
+  isShown: boolean;
+};
 
 export const createTyping = (options: TypingOptions): Typing => {
   const { bus, membersAmong, now = () => performance.now(), timers = realTimers } = options;
   const typists = new Map<string, Typist>();
-  /** User in conversation → the devices that type there, and who was told. */
-  const users = new Map<string, { readonly devices: Set<string>; told: readonly string[] }>();
-  const ofDevice = new Map<string, Set<string>>();
-  let ticking = false;
+  const users = new Map<string, User>();
+  /** User in conversation → until when no beginning is told; it grows in the order of the map. */
+  const resting = new Map<string, number>();
+  const ofDevice = createSets();
+  /** What of a user is in `users` or `resting`. */
+  const ofUser = createSets();
+  let dueAt = Infinity;
 
   const tell = (conversationId: string, userId: string, isTyping: boolean, recipients: readonly string[]): void => {
     const frame = JSON.stringify({ type: "typing.update", payload: { conversationId, userId, isTyping } });
     void bus.deliver([{ recipients, frame, ephemeral: true }]);
   };
 
+  const show = (key: string, user: User): void => {
+    user.isShown = true;
+    resting.set(key, now() + toldEveryMsMin);
+    tell(user.conversationId, user.userId, true, user.others);
+  };
+
+  const hide = (key: string, { conversationId, userId, others }: User): void => {
+    if (membersAmong === undefined) {
+      tell(conversationId, userId, false, others);
+      return;
+    }
+    const asked = membersAmong(conversationId, others).catch(() => others);
+    // Who is shown again by now: an end would come after its beginning.
+    void asked.then((told) => {
+      if (users.get(key)?.isShown !== true) tell(conversationId, userId, false, told);
+    });
+  };
+
   const end = (key: string, { conversationId, by }: Typist): void => {
     typists.delete(key);
-    const device = deviceKey(by);
-    const conversations = ofDevice.get(device);
-    conversations?.delete(key);
-    if (conversations?.size === 0) ofDevice.delete(device);
-    const userIn = userKey(conversationId, by);
+    ofDevice.delete(deviceKey(by), key);
+    const userIn = userKey(conversationId, by.userId);
     const user = users.get(userIn);
     user?.devices.delete(by.deviceId);
     if (user?.devices.size !== 0) return;
     users.delete(userIn);
-    const ended = (told: readonly string[]): void => {
-      tell(conversationId, by.userId, false, told);
-    };
-    if (membersAmong === undefined) {
-      ended(user.told);
-      return;
-    }
-    const asked = membersAmong(conversationId, user.told).catch(() => user.told);
-    // Who types again by now has been shown as typing: an end would come after its beginning.
-    void asked.then((told) => {
-      if (!users.has(userIn)) ended(told);
-    });
+    if (!resting.has(userIn)) ofUser.delete(by.userId, userIn);
+    if (user.isShown) hide(userIn, user);
   };
 
-  const begin = (key: string, { conversationId, by }: Typist, others: readonly string[]): void => {
-    const device = deviceKey(by);
-    ofDevice.set(device, (ofDevice.get(device) ?? new Set<string>()).add(key));
-    const userIn = userKey(conversationId, by);
-    const user = users.get(userIn);
-    if (user !== undefined) {
-      user.devices.add(by.deviceId);
-      return;
-    }
-    users.set(userIn, { devices: new Set([by.deviceId]), told: others });
-    tell(conversationId, by.userId, true, others);
+  const begin = (conversationId: string, { userId, deviceId }: Actor, others: readonly string[]): void => {
+    const key = userKey(conversationId, userId);
+    const user = users.get(key) ?? { conversationId, userId, devices: new Set(), others, isShown: false };
+    user.devices.add(deviceId);
+    users.set(key, user);
+    ofUser.add(userId, key);
+    if (!user.isShown) user.others = others;
+    if (!user.isShown && !resting.has(key)) show(key, user);
   };
 
-  /** One timer, for whoever ends first. */
-  const tick = (): void => {
-    ticking = false;
+  /** Of a user who has begun again meanwhile, the others hear now. */
+  const rested = (key: string): void => {
+    resting.delete(key);
+    const user = users.get(key);
+    if (user === undefined) ofUser.delete(userOf(key), key);
+    else if (!user.isShown) show(key, user);
+  };
+
+  const isFull = (conversationId: string, { userId }: Actor): boolean => {
+    const own = ofUser.of(userId);
+    const isNew = !own.has(userKey(conversationId, userId));
+    return typists.size + resting.size >= typistsMax || (isNew && own.size >= conversationsPerUserMax);
+  };
+
+  const tick = (at: number): void => {
+    // Another one was set for an earlier moment, and went on from there.
+    if (at !== dueAt) return;
+    dueAt = Infinity;
     for (const [key, typist] of typists) {
-      if (typist.until > now()) {
-        wait(typist.until - now());
-        return;
-      }
+      if (typist.until > now()) break;
       end(key, typist);
     }
+    for (const [key, until] of resting) {
+      if (until > now()) break;
+      rested(key);
+    }
+    wait();
   };
-  const wait = (ms: number): void => {
-    if (ticking) return;
-    ticking = true;
-    timers.after(ms, tick);
+  /** One timer, for whatever is due first. */
+  const wait = (): void => {
+    const at = Math.min(first(typists)?.until ?? Infinity, first(resting) ?? Infinity);
+    if (at >= dueAt) return;
+    dueAt = at;
+    timers.after(Math.max(0, at - now()), () => {
+      tick(at);
+    });
   };
 
   return {
     start: (conversationId, by, others) => {
       if (others.length >= membersMax) return;
       const key = typistKey(conversationId, by);
-      const typist = { conversationId, by, until: now() + lastsMs };
-      const known = typists.delete(key);
-      const full = typists.size >= typistsMax || (ofDevice.get(deviceKey(by))?.size ?? 0) >= conversationsPerDeviceMax;
-      if (!known && full) return;
-      typists.set(key, typist);
-      if (!known) begin(key, typist, others);
-      wait(lastsMs);
+      const isKnown = typists.delete(key);
+      if (!isKnown && isFull(conversationId, by)) return;
+      typists.set(key, { conversationId, by, until: now() + lastsMs });
+      ofDevice.add(deviceKey(by), key);
+      begin(conversationId, by, others);
+      wait();
     },
     stop: (conversationId, by) => {
       const key = typistKey(conversationId, by);
@@ -117,7 +153,7 @@ export const createTyping = (options: TypingOptions): Typing => {
       if (typist !== undefined) end(key, typist);
     },
     gone: (by) => {
-      for (const key of [...(ofDevice.get(deviceKey(by)) ?? [])]) {
+      for (const key of [...ofDevice.of(deviceKey(by))]) {
         const typist = typists.get(key);
         if (typist !== undefined) end(key, typist);
       }
@@ -125,16 +161,39 @@ export const createTyping = (options: TypingOptions): Typing => {
     left: (conversationId, userId) => {
       for (const [key, typist] of typists)
         if (typist.conversationId === conversationId && typist.by.userId === userId) end(key, typist);
-      for (const [key, user] of users)
-        if (key.startsWith(`${conversationId} `)) user.told = user.told.filter((told) => told !== userId);
+      for (const user of users.values())
+        if (user.conversationId === conversationId) user.others = user.others.filter((other) => other !== userId);
     },
   };
 };
 
 /** No id holds a space. */
 const deviceKey = ({ userId, deviceId }: Actor): string => `${userId} ${deviceId}`;
-const userKey = (conversationId: string, { userId }: Actor): string => `${conversationId} ${userId}`;
+const userKey = (conversationId: string, userId: string): string => `${conversationId} ${userId}`;
+const userOf = (key: string): string => key.slice(key.indexOf(" ") + 1);
 const typistKey = (conversationId: string, by: Actor): string => `${conversationId} ${deviceKey(by)}`;
+
+const first = <A>(map: ReadonlyMap<string, A>): A | undefined => {
+  for (const value of map.values()) return value;
+  return undefined;
+};
+
+/** Sets by name; an empty one is not kept. */
+const createSets = () => {
+  const sets = new Map<string, Set<string>>();
+  return {
+    of: (name: string): ReadonlySet<string> => sets.get(name) ?? none,
+    add: (name: string, value: string): void => {
+      sets.set(name, (sets.get(name) ?? new Set<string>()).add(value));
+    },
+    delete: (name: string, value: string): void => {
+      const set = sets.get(name);
+      set?.delete(value);
+      if (set?.size === 0) sets.delete(name);
+    },
+  };
+};
+const none: ReadonlySet<string> = new Set();
 
 /** Does not keep a process alive that has nothing else to do. */
 const realTimers: NonNullable<TypingOptions["timers"]> = {

@@ -1,0 +1,166 @@
+import { LRUCache } from "lru-cache";
+import type { Conversation } from "../domain/conversation/conversation.js";
+import { E, type Either } from "../domain/kernel/fp.js";
+import { streamOf, type Revision } from "../domain/kernel/stream.js";
+import { conversationNotFound, formerMember, type Rejection } from "../domain/rejections.js";
+import { loadAggregate } from "./load.js";
+import type { EventLog } from "./ports.js";
+import { routes } from "./routes.js";
+import type { Snapshots } from "./snapshots.js";
+import type { Peeked } from "./writer.js";
+
+/**
+ * Who is a member, for what is worth less than any command (typing): what is in memory, else a read of its own, which
+ * never enters the queue of a conversation and has few places. Where there is none left nobody waits: the caller does without.
+ */
+export type Audience = {
+  /**
+   * At most `ageMsMax` old; undefined: not to be had now.
+   * @throws (rejects) UnreadableEvent, LogError
+   */
+  readonly of: (conversationId: string, ageMsMax?: number) => Promise<Members | undefined>;
+};
+
+/** `asOf`: when the log had nothing else, on the clock of `now`. */
+export type Members = { readonly present: Users; readonly former: Users; readonly asOf: number };
+type Users = { readonly has: (userId: string) => boolean; readonly keys: () => Iterable<string> };
+
+export type AudienceOptions = {
+  readonly peek: (conversationId: string) => Peeked<Conversation> | undefined;
+  /** For whoever can wait, where the log has such reads. */
+  readonly log: Pick<EventLog, "readStream">;
+  readonly snapshots: Pick<Snapshots<Conversation>, "find">;
+  /** Milliseconds; a clock that is never set back. */
+  readonly now?: () => number;
+};
+
+/** Who has left is told of typing no longer than that. */
+const trustedMs = 1_000;
+/** How long somebody waits for such a read: typing that comes later is no news. */
+const waitMsMax = 1_000;
+/** Reads under way, one for each conversation at most: a log that is slow has no more than these to do for typing. */
+const readsAtOnceMax = 32;
+/** Ids of present and former members kept: some 20 MB. */
+const idsKeptMax = 200_000;
+const pageSize = 500;
+
+type Kept = {
+  readonly present: ReadonlySet<string>;
+  readonly former: ReadonlySet<string>;
+  readonly revision: Revision;
+  readonly asOf: number;
+};
+
+export const createAudience = (options: AudienceOptions): Audience => {
+  const { peek, now = () => performance.now() } = options;
+  const kept = new LRUCache<string, Kept>({
+    maxSize: idsKeptMax,
+    sizeCalculation: ({ present, former }) => present.size + former.size + 1,
+  });
+  const underWay = new Map<string, Promise<Members | undefined>>();
+
+  const read = async (id: string, peeked: Peeked<Conversation> | undefined): Promise<Members> => {
+    const asOf = now();
+    const before = newest(kept.get(id), peeked && toKept(peeked, asOf));
+    const next = await (before === undefined ? load(options, id, asOf) : follow(options, id, before, asOf));
+    // What does not exist is not kept: ids that somebody guesses must not drive out conversations that are in use.
+    if (next.revision >= 0) kept.set(id, next);
+    return next;
+  };
+
+  const reading = (id: string, peeked: Peeked<Conversation> | undefined): Promise<Members | undefined> => {
+    const already = underWay.get(id);
+    if (already !== undefined) return already;
+    if (underWay.size >= readsAtOnceMax) return Promise.resolve(undefined);
+    // It keeps its place until it ends, also when nobody waits for it any more.
+    const answer = soon(read(id, peeked).finally(() => underWay.delete(id)));
+    underWay.set(id, answer);
+    return answer;
+  };
+
+  return {
+    of: (id, ageMsMax = trustedMs) => {
+      const peeked = peek(id);
+      if (peeked !== undefined && peeked.ageMs <= ageMsMax)
+        return Promise.resolve(membersOf(peeked.state, now() - peeked.ageMs));
+      const known = kept.get(id);
+      if (known !== undefined && now() - known.asOf < ageMsMax) return Promise.resolve(known);
+      return reading(id, peeked);
+    },
+  };
+};
+
+/**
+ * The other present members. Only what the log had after the call refuses: whoever joined through another process a moment
+ * ago is no stranger. Without `userIds`: nobody can say now, and nobody is told.
+ */
+export const othersIn = async (
+  audience: Audience,
+  conversationId: string,
+  userId: string,
+  now: () => number = () => performance.now(),
+): Promise<Either<Rejection, { readonly userIds?: readonly string[] }>> => {
+  const askedAt = now();
+  let members = await audience.of(conversationId);
+  if (members?.present.has(userId) === false && members.asOf < askedAt) members = await audience.of(conversationId, 0);
+  if (members === undefined) return E.right({});
+  if (members.present.has(userId))
+    return E.right({ userIds: [...members.present.keys()].filter((member) => member !== userId) });
+  if (members.asOf < askedAt) return E.right({});
+  return E.left(members.former.has(userId) ? formerMember : conversationNotFound);
+};
+
+const load = async ({ log, snapshots }: AudienceOptions, id: string, asOf: number): Promise<Kept> => {
+  const loaded = await loadAggregate(log, routes.conversation, streamOf.conversation(id), snapshots);
+  return toKept(loaded, asOf);
+};
+
+/** Of what came after `before` only memberships are decoded. */
+const follow = async ({ log }: AudienceOptions, id: string, before: Kept, asOf: number): Promise<Kept> => {
+  const present = new Set(before.present);
+  const former = new Set(before.former);
+  let { revision } = before;
+  for (;;) {
+    const page = await log.readStream(streamOf.conversation(id), revision + 1, pageSize);
+    for (const recorded of page) {
+      if (recorded.type !== "MemberJoined" && recorded.type !== "MemberLeft") continue;
+      const event = routes.conversation.decode(recorded);
+      if (event.type === "MemberJoined") for (const { userId } of event.members) move(userId, former, present);
+      if (event.type === "MemberLeft") move(event.userId, present, former);
+    }
+    revision += page.length;
+    if (page.length < pageSize) return { present, former, revision, asOf };
+  }
+};
+
+const move = (userId: string, from: Set<string>, to: Set<string>): void => {
+  from.delete(userId);
+  to.add(userId);
+};
+
+const toKept = ({ state, revision }: Pick<Peeked<Conversation>, "state" | "revision">, asOf: number): Kept => {
+  const { present, former } = membersOf(state, asOf);
+  return { present: new Set(present.keys()), former: new Set(former.keys()), revision, asOf };
+};
+
+const membersOf = (state: Conversation, asOf: number): Members =>
+  state.situation === "absent"
+    ? { present: nobody, former: nobody, asOf }
+    : { present: state.members, former: state.former, asOf };
+
+const nobody: ReadonlySet<string> = new Set();
+
+const newest = (a: Kept | undefined, b: Kept | undefined): Kept | undefined =>
+  a !== undefined && b !== undefined && b.revision < a.revision ? a : (b ?? a);
+
+const soon = async (members: Promise<Members>): Promise<Members | undefined> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, waitMsMax, undefined);
+  });
+  try {
+    return await Promise.race([members, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
