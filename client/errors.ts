@@ -56,13 +56,17 @@ export class ParleyError extends Error {
 
 /**
  * What becomes of a request that failed so, when it is sent again just as it is: `later` may succeed; `bounded` is a
- * defect of the server, worth a few attempts; `never` is refused for good.
+ * defect of the server, worth a few attempts; `never` is refused for good. The server says which by asking to wait, or
+ * not (PROTOCOL §8); the codes alone tell of what is made here, and of those that a proxy answers without saying more.
  */
-export function retryable(code: ErrorCode): "later" | "bounded" | "never" {
+export function retryable({
+  code,
+  retryAfterMs,
+}: Pick<ParleyError, "code" | "retryAfterMs">): "later" | "bounded" | "never" {
+  if (retryAfterMs !== undefined) return "later";
   switch (code) {
     case "UNAVAILABLE":
     case "RATE_LIMITED":
-    case "CONFLICT":
     case "TIMEOUT":
     case "DISCONNECTED":
     case "OVERLOADED": // our own bound: answers and time-outs make room
@@ -71,6 +75,7 @@ export function retryable(code: ErrorCode): "later" | "bounded" | "never" {
     case "INTERNAL":
     case "PROTOCOL":
       return "bounded";
+    case "CONFLICT":
     case "INVALID_MESSAGE":
     case "FORBIDDEN":
     case "CONVERSATION_NOT_FOUND":

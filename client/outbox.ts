@@ -130,7 +130,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   const onFailure = (entry: Entry, error: ParleyError): void => {
     if (entry.phase !== "sent") return; // settled meanwhile, or already waiting for the next connection
-    const again = retryable(error.code);
+    const again = retryable(error);
     if (again === "bounded") entry.defects += 1;
     if (again === "never" || entry.defects >= defectsMax) {
       fail(entry, error);

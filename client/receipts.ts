@@ -77,7 +77,7 @@ function createSender(type: string, options: ReceiptsOptions) {
   };
 
   const onRefused = (error: ParleyError, batch: readonly (readonly [string, number])[]): number => {
-    const again = retryable(error.code);
+    const again = retryable(error);
     if (again === "later" || (again === "bounded" && failures < defectsMax)) {
       failures += 1;
       return (error.retryAfterMs ?? 0) + fullJitterMs(options.backoff, failures, options.platform.random);

@@ -188,7 +188,7 @@ export function createSync(options: SyncOptions): Sync {
     const error = asParleyError(thrown, "PROTOCOL", "sync");
     options.onError(error);
     // The request itself is not understood, so its token is of no use: start over.
-    if (retryable(error.code) === "never") token = undefined;
+    if (retryable(error) === "never") token = undefined;
     return error.retryAfterMs ?? 0;
   };
 

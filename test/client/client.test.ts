@@ -259,6 +259,31 @@ describe("sending", () => {
     expect(failed()).toHaveLength(0);
   });
 
+  test.each([
+    ["CONFLICT", 0.01],
+    ["MEDIA_NOT_FOUND", 0.01],
+    ["FORBIDDEN", 0.01],
+    ["INTERNAL", 0.01],
+    ["UNAVAILABLE", undefined],
+    ["RATE_LIMITED", undefined],
+  ])("is sent again after %s with retryAfter %s", async (code, retryAfter) => {
+    let refusals = 6;
+    const refusal = retryAfter === undefined ? { code } : { code, retryAfter };
+    server.faults.refuse = () => (refusals-- > 0 ? refusal : undefined);
+    const client = await connect();
+    expect(await client.send(id, text("a")).accepted).toMatchObject({ sequence: 1 });
+  });
+
+  test.each(["CONFLICT", "MEDIA_NOT_FOUND", "DUPLICATE_MESSAGE", "TOO_LARGE", "INVALID_MESSAGE"])(
+    "is refused for good by %s without retryAfter: the same again would be as well",
+    async (code) => {
+      let refusals = 1;
+      server.faults.refuse = () => (refusals-- > 0 ? { code } : undefined);
+      const client = await connect();
+      await expect(client.send(id, text("a")).accepted).rejects.toMatchObject({ code });
+    },
+  );
+
   test("does not wait for views: a failing sync holds back no message", async () => {
     server.faults.syncError = "UNAVAILABLE";
     const client = start();

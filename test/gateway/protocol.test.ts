@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import fc from "fast-check";
 import { createFrameDecoder } from "../../src/gateway/protocol/frames.js";
-import { closeCodes, errorCodes } from "../../src/gateway/protocol/codes.js";
+import { closeCodes, errorCodes, withRetryAfter } from "../../src/gateway/protocol/codes.js";
 import { content, ids, malformedFrames, messageId, nested, reading, text } from "../kit/malformed.js";
 import { withSeed } from "../kit/seed.js";
 
@@ -163,5 +163,12 @@ describe("the catalogue of codes", () => {
     expect(Object.values(errorCodes).every(({ status }) => status >= 400 && status < 600)).toBe(true);
     const numbers = Object.values(closeCodes).map(({ code }) => code);
     expect(new Set(numbers).size).toBe(numbers.length);
+  });
+
+  it("says when to come back exactly where the unchanged request may succeed later, so not for a last owner", () => {
+    const codes = Object.keys(errorCodes) as (keyof typeof errorCodes)[];
+    const saying = codes.filter((code) => withRetryAfter({ code, message: "no" }).retryAfter !== undefined);
+    expect(saying).toEqual(["RATE_LIMITED", "UNAVAILABLE"]);
+    expect(withRetryAfter({ code: "RATE_LIMITED", message: "no", retryAfter: 7 }).retryAfter).toBe(7);
   });
 });

@@ -178,9 +178,9 @@ const watch = (devices: readonly Device[]): Seen => {
   const lost = new Set<string>();
   for (const { userId, client } of devices) {
     const messages = new Set<string>();
-    client.on("error", ({ code, message }) => {
+    client.on("error", (error) => {
       // The library asks again by itself, as when the views are behind for a moment.
-      if (retryable(code) !== "later") errors.push(`${userId}: ${code} ${message}`);
+      if (retryable(error) !== "later") errors.push(`${userId}: ${error.code} ${error.message}`);
     });
     client.on("pending", ({ status, clientMessageId }) => {
       if (status.kind === "failed") errors.push(`${userId}: ${clientMessageId} was refused`);

@@ -3,7 +3,7 @@ import type { FieldProblem, RejectionCode } from "../../domain/rejections.js";
 
 /**
  * Every code on the wire: PROTOCOL §8's errors with their HTTP status, §3's close codes with what a client does next.
- * `retry`: the same request, unchanged and with the same key, may succeed later.
+ * `retry`: the same request, unchanged and with the same key, may succeed later; its error always says when.
  */
 export const errorCodes = {
   INVALID_MESSAGE: { status: 400, retry: false },
@@ -14,7 +14,7 @@ export const errorCodes = {
   USER_NOT_FOUND: { status: 404, retry: false },
   NOT_FOUND: { status: 404, retry: false },
   METHOD_NOT_ALLOWED: { status: 405, retry: false },
-  CONFLICT: { status: 409, retry: true },
+  CONFLICT: { status: 409, retry: false },
   DUPLICATE_MESSAGE: { status: 409, retry: false },
   TOO_LARGE: { status: 413, retry: false },
   RATE_LIMITED: { status: 429, retry: true },
@@ -48,8 +48,8 @@ export type Failure = {
   readonly limit?: string;
 };
 
-/** A refusal that says when to come back, as every UNAVAILABLE does. */
+/** A refusal that says when to come back where a repetition may succeed, and else leaves `retryAfter` out. */
 export const withRetryAfter = (failure: Failure): Failure =>
-  failure.code === "UNAVAILABLE" && failure.retryAfter === undefined
+  errorCodes[failure.code].retry && failure.retryAfter === undefined
     ? { ...failure, retryAfter: gatewayLimits.retryAfterS }
     : failure;
