@@ -1,6 +1,7 @@
 /** The collection `keys`: one document a key, which is never changed, only deleted. */
 import { randomBytes } from "node:crypto";
 import { Binary, MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db } from "mongodb";
+import { byBytes } from "../by-bytes.js";
 import { reachable } from "../mongodb.js";
 import { StoreUnavailable } from "../../projections/ports.js";
 import { keyBytes, requireMasterKey, unwrap, wrap, WrongMasterKey } from "./mongodb-wrapping.js";
@@ -65,13 +66,17 @@ const newKey = (masterKey: Buffer, id: string): KeyDocument => ({
 });
 
 /**
+ * By `_id`, as every other process has them: two that make the same keys in other orders would wait for each other.
+ *
  * An upsert that finds the document waits until a majority has it, which a refused insert would not: what is read
  * afterwards by majority is there.
  */
 const insertAbsent = async (keys: Collection<KeyDocument>, documents: readonly KeyDocument[]): Promise<void> => {
-  const operations = documents.map(({ _id, ...rest }): AnyBulkWriteOperation<KeyDocument> => {
-    return { updateOne: { filter: { _id }, update: { $setOnInsert: rest }, upsert: true } };
-  });
+  const operations = documents
+    .toSorted((a, b) => byBytes(a._id, b._id))
+    .map(({ _id, ...rest }): AnyBulkWriteOperation<KeyDocument> => {
+      return { updateOne: { filter: { _id }, update: { $setOnInsert: rest }, upsert: true } };
+    });
   try {
     await keys.bulkWrite(operations, { ordered: false });
   } catch (error) {

@@ -167,7 +167,10 @@ export const afterAll = (...parts: Key): string => `${idOf(...parts)}!`;
 
 export const valueOf = <A>(register: Register<A> | undefined): A | null => register?.x ?? null;
 
-/** Condition on the fact that makes a row exist for readers. */
+/**
+ * Condition on a fact that makes a row exist for readers. Beside an `_id` it is put to a field that no index has: a
+ * planner may take an index that it fits instead, and look at a whole view for one page.
+ */
 export const arrived = { $exists: true } as const;
 /** Condition on a register's value: assigned, and not assigned away. */
 export const assigned = { $ne: null } as const;

@@ -6,8 +6,21 @@ import { collectionPrefix } from "./mongodb-documents.js";
  * Each is paid for by every write to its view, so each names the read that it serves. What asks for a conversation's
  * rows in their order needs none: that is the order of the `_id`s. One that changes gets a new name, since MongoDB
  * refuses another index of the same name.
+ *
+ * Reads and what they are made for (`test/stack/mongodb-indexes.test.ts` holds every command against it):
+ *
+ * | read | the order of `_id`s | an index |
+ * |---|---|---|
+ * | inbox, touchedSince | conversations by their ids | members `by_user` |
+ * | summaries | conversations, members, memberships, newest messages, peers | unread: messages `by_sender`, `deleted`; others' cursors: members `by_delivered`, `by_read` |
+ * | members, membershipSteps, messages, messagesAt, user, devices, receiptsOf | all | reactions of a page: `by_emoji` |
+ * | messageById | the head, the reactions | messages `by_message_id` |
+ * | receiptCounts | messages, memberships, members | |
+ *
+ * No planner has been asked: no server here has one that is MongoDB's. So each first `$match` names the index's leading
+ * fields itself, and beside an `_id` no field that leads an index.
  */
-const indexes: Partial<Readonly<Record<ViewName, readonly IndexDescription[]>>> = {
+export const indexes: Partial<Readonly<Record<ViewName, readonly IndexDescription[]>>> = {
   members: [
     // The inbox and sync: a user's conversations.
     { name: "by_user", key: { userId: 1 } },

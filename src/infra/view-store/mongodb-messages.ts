@@ -11,7 +11,7 @@ export const messageReads = (views: ViewCollections): MessageReads => {
     messages: async (conversationId, { from, to, limit, order }) => {
       if (limit <= 0 || from > to) return [];
       const found = await views.messages
-        .find({ _id: { $gte: idOf(conversationId, from), $lte: idOf(conversationId, to) }, messageId: arrived })
+        .find({ _id: { $gte: idOf(conversationId, from), $lte: idOf(conversationId, to) }, contentType: arrived })
         .sort({ _id: order === "ascending" ? 1 : -1 })
         .limit(limit)
         .toArray();
@@ -33,7 +33,7 @@ export const messageReads = (views: ViewCollections): MessageReads => {
 export const messagesAt = async (views: ViewCollections, ids: readonly string[]): Promise<readonly MessageRow[]> =>
   ids.length === 0
     ? []
-    : reactionsOf(views)(await views.messages.find({ _id: { $in: [...ids] }, messageId: arrived }).toArray());
+    : reactionsOf(views)(await views.messages.find({ _id: { $in: [...ids] }, contentType: arrived }).toArray());
 
 /**
  * Adds the reactions of a page. A reaction raises its message's `updatedPos` beyond the `pos` that the message itself

@@ -1,5 +1,5 @@
 import type { SummaryRow } from "../../projections/ports.js";
-import { valueOf, type ConversationDocument, type ViewCollections, assigned } from "./mongodb-documents.js";
+import { idsUnder, valueOf, type ConversationDocument, type ViewCollections, assigned } from "./mongodb-documents.js";
 
 type Others = Pick<SummaryRow, "peerId" | "deliveredToAll" | "readByAll">;
 type Smallest = Pick<Others, "deliveredToAll" | "readByAll">;
@@ -40,10 +40,11 @@ const peersOf = async (
 ): Promise<ReadonlyMap<string, string>> => {
   if (conversationIds.length === 0) return new Map();
   const found = await members
-    .find({ conversationId: { $in: conversationIds }, userId: { $ne: userId }, "joinedPos.x": assigned })
+    .find({ $or: conversationIds.map((id) => ({ _id: idsUnder(id) })), "joinedPos.x": assigned })
     .project<{ conversationId: string; userId: string }>({ _id: 0, conversationId: 1, userId: 1 })
     .toArray();
-  return new Map(found.map((peer) => [peer.conversationId, peer.userId]));
+  // Both parties are read and one is dropped here: a condition on `userId` would bring its index into play.
+  return new Map(found.flatMap((peer) => (peer.userId === userId ? [] : [[peer.conversationId, peer.userId]])));
 };
 
 type Entry = readonly [conversationId: string, smallest: Smallest];

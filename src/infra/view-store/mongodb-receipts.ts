@@ -35,7 +35,7 @@ const sentAt = async (
   sequences: readonly number[],
 ): Promise<readonly Sent[]> => {
   const found = await messages
-    .find({ _id: { $in: sequences.map((sequence) => idOf(conversationId, sequence)) }, messageId: arrived })
+    .find({ _id: { $in: sequences.map((sequence) => idOf(conversationId, sequence)) }, contentType: arrived })
     .project<Sent>({ _id: 0, sequence: 1, messageId: 1, senderId: 1, pos: 1 })
     .toArray();
   const bySequence = new Map(found.map((sent) => [sent.sequence, sent]));

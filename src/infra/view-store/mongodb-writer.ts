@@ -1,7 +1,8 @@
-import type { AnyBulkWriteOperation, Db, Document } from "mongodb";
+import type { Db, Document } from "mongodb";
 import { views } from "../../projections/registry.js";
 import { foldChanges, type RowChange, type ViewChange, type ViewName } from "../../projections/view-change.js";
 import { collectionPrefix, idOf } from "./mongodb-documents.js";
+import { byBytes } from "../by-bytes.js";
 import { retried } from "./mongodb-retry.js";
 
 /**
@@ -27,7 +28,9 @@ export const changesWriter =
   (db: Db, onProblem: (error: Error) => void) =>
   async (changes: readonly ViewChange[]): Promise<void> => {
     const folded = foldChanges(changes);
-    const operations = new Map([...folded].map(([view, rows]) => [view, rows.map((row) => upsertOf(view, row))]));
+    const operations = new Map(
+      [...folded].map(([view, rows]) => [view, inOrder(rows.map((row) => upsertOf(view, row)))]),
+    );
     for (const phase of phases)
       await Promise.all(
         phase.map(async (view) => {
@@ -37,12 +40,21 @@ export const changesWriter =
       );
   };
 
-type Upsert = AnyBulkWriteOperation<{ readonly _id: string }>;
+type Upsert = {
+  readonly updateOne: { readonly filter: { readonly _id: string }; readonly update: Document; readonly upsert: true };
+};
+
+/**
+ * By `_id`, whoever writes them: two processes that write the same rows in the order in which each met them wait for each
+ * other's row, and a server that locks rows ends one of them only after a time-out.
+ */
+const inOrder = (operations: readonly Upsert[]): Upsert[] =>
+  operations.toSorted((a, b) => byBytes(a.updateOne.filter._id, b.updateOne.filter._id));
 
 const bulkOf = async (db: Db, view: ViewName, operations: readonly Upsert[]): Promise<void> => {
   await db
     .collection<{ readonly _id: string }>(collectionPrefix + view)
-    .bulkWrite(operations, { ordered: false, writeConcern: { w: "majority" } });
+    .bulkWrite([...operations], { ordered: false, writeConcern: { w: "majority" } });
 };
 
 /** The join of what is there with what comes. No field is in two of its operators, as no field is of two kinds. */
