@@ -68,14 +68,14 @@ export const createAdmission = ({ app, shared, metrics, clock, ids, logger, conf
 };
 
 const refuse = (connection: Connection, failure: Failure): void => {
-  connection.send(JSON.stringify(errorFrame(failure, {})));
+  const error = JSON.stringify(errorFrame(failure, {}));
   if (!isServersFault(failure)) {
-    connection.close(closeCodes.tokenExpired.code, "this device may not connect");
+    connection.close(closeCodes.tokenExpired.code, "this device may not connect", [error]);
     return;
   }
   const spreadMs = bounds.reconnectAfterMsMax - bounds.reconnectAfterMsMin;
   const reconnectAfterMs = bounds.reconnectAfterMsMin + Math.floor(Math.random() * spreadMs);
-  askBack(connection, reconnectAfterMs);
+  askBack(connection, reconnectAfterMs, [error]);
 };
 
 const isServersFault = ({ code }: Failure): boolean =>

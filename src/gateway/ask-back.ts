@@ -1,13 +1,15 @@
+import type { Connection } from "./ports.js";
 import { closeCodes } from "./protocol/codes.js";
 
-/** Ends a connection whose client is to come back by itself, after that many milliseconds (PROTOCOL §3, 1012). */
+/**
+ * Ends a connection whose client is to come back by itself, after that many milliseconds (PROTOCOL §3, 1012).
+ * `before`: frames that say why.
+ */
 export const askBack = (
-  connection: {
-    readonly send: (frame: string) => void;
-    readonly close: (code: number, reason: string) => void;
-  },
+  connection: Pick<Connection, "close">,
   reconnectAfterMs: number,
+  before: readonly string[] = [],
 ): void => {
-  connection.send(JSON.stringify({ type: "server.draining", payload: { reconnectAfterMs } }));
-  connection.close(closeCodes.draining.code, closeCodes.draining.reason);
+  const draining = JSON.stringify({ type: "server.draining", payload: { reconnectAfterMs } });
+  connection.close(closeCodes.draining.code, closeCodes.draining.reason, [...before, draining]);
 };

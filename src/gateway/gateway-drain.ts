@@ -1,11 +1,9 @@
 import { askBack } from "./ask-back.js";
 import { gatewayLimits } from "./limits.js";
+import type { Connection } from "./ports.js";
 
 /** A planned end: clients are told when to return, and do not all return at once. */
-export type Drainable = {
-  readonly send: (frame: string) => void;
-  readonly close: (code: number, reason: string) => void;
-};
+export type Drainable = Pick<Connection, "close">;
 
 export type DrainOptions = {
   /** Resolves when the commands and calls in flight are answered. */

@@ -101,7 +101,7 @@ const defaults = {
 
 const defectCode = 1011;
 
-type Socket = { readonly connection: HubConnection; readonly outbox: Outbox };
+type Socket = { readonly connection: HubConnection & Pick<Connection, "greet">; readonly outbox: Outbox };
 type Live = Set<Socket>;
 
 /** Rejects when the port is taken or the socket library has no binary for this Node. */
@@ -249,7 +249,7 @@ const createSocket = (pipe: Pipe, { claims, deviceType }: Accepted, outboxes: Ou
     connection: {
       ...{ connectionId, actor: { userId, deviceId }, deviceType },
       ...(issuedAt === undefined ? {} : { issuedAt }),
-      ...{ send: outbox.send, close: outbox.close },
+      ...{ send: outbox.send, greet: outbox.greet, close: outbox.close },
     },
   };
 };

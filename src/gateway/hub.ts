@@ -5,7 +5,7 @@ import type { Outbox } from "./outbox.js";
 import { closeCodes } from "./protocol/codes.js";
 
 /** A connection that also takes a frame as bytes, which many sockets can share, and frames that may be shed. */
-export type HubConnection = Omit<Connection, "send"> & { readonly send: Outbox["send"] };
+export type HubConnection = Omit<Connection, "send" | "greet"> & { readonly send: Outbox["send"] };
 
 /** Who is connected to this gateway: user → device → its one live connection. */
 export type Hub = {

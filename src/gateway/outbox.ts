@@ -1,3 +1,4 @@
+import { createFrameQueue, type Frame } from "./frame-queue.js";
 import type { GatewayMetrics } from "./ports.js";
 import { closeCodes } from "./protocol/codes.js";
 
@@ -5,6 +6,8 @@ import { closeCodes } from "./protocol/codes.js";
  * What waits for one socket. Frames that are queued during a tick leave together, in one write per socket: a frame then
  * costs a third of what it costs alone. While the peer takes nothing the queue waits here, bounded; beyond the bound the
  * socket is closed with 4508 and the device syncs. Nothing is dropped silently but typing and presence, which go first.
+ * Before `greet` everything waits, within the same bound: what the bus brings between a connection's registration and
+ * its `connected` comes after it.
  */
 export type Outbox = {
   /**
@@ -12,8 +15,13 @@ export type Outbox = {
    * while the outbox is half full. Harmless after a close.
    */
   readonly send: (frame: Frame, ephemeral?: boolean) => void;
-  /** Sends what is queued, then the close frame; a peer that takes nothing is cut after the grace. */
-  readonly close: (code: number, reason: string) => void;
+  /** Sends `connected` before all that waits for it; from then on frames go out as they come. */
+  readonly greet: (frame: Frame) => void;
+  /**
+   * Sends what is queued, the last words and the close frame; a peer that takes nothing is cut after the grace. Where
+   * nobody was greeted, what is queued goes nowhere: whoever may not come in gets the last words alone.
+   */
+  readonly close: (code: number, reason: string, lastWords?: readonly Frame[]) => void;
   /** False from the first `close` on: what the peer still says has no consequence any more. */
   readonly isOpen: () => boolean;
   /** The socket has room again. */
@@ -23,8 +31,6 @@ export type Outbox = {
   /** Waiting, here and in the socket library. */
   readonly bytes: () => number;
 };
-
-export type Frame = string | Uint8Array;
 
 /** The socket below; uWebSockets.js' fits as it is. None of it may be called after `closed`. */
 export type Pipe = {
@@ -104,11 +110,13 @@ const createOutbox = (
 ): Outbox => {
   const queue = createFrameQueue();
   let state: State = "open";
+  let greeted = false;
   let scheduled = false;
   let blocked = false;
   let farewell = { code: 1000, reason: "" };
   let grace: NodeJS.Timeout | undefined;
 
+  const isHeld = () => !greeted && state === "open";
   const buffered = () => (blocked && state !== "closed" ? pipe.getBufferedAmount() : 0);
   const sendQueued = () => {
     // 0: buffered in the library, the last one for now. 2 (dropped by the library) cannot be: its bound is off.
@@ -116,7 +124,7 @@ const createOutbox = (
   };
   const flush = () => {
     scheduled = false;
-    if (state === "closed") return;
+    if (state === "closed" || isHeld()) return;
     guarded(() => {
       if (!blocked && queue.peek() !== undefined) {
         pipe.cork(sendQueued);
@@ -148,8 +156,13 @@ const createOutbox = (
   const terminate = () => {
     if (state !== "closed") pipe.close();
   };
-  const close = (code: number, reason: string) => {
+  const close = (code: number, reason: string, lastWords: readonly Frame[] = []) => {
     if (state !== "open") return;
+    if (!greeted) queue.clear();
+    for (const frame of lastWords) {
+      counted();
+      queue.push(frame);
+    }
     state = "closing";
     farewell = { code, reason };
     grace = setTimeout(terminate, options.closeGraceMs);
@@ -165,11 +178,18 @@ const createOutbox = (
         return;
       }
       queue.push(frame);
-      if (!blocked) wake();
+      if (!blocked && greeted) wake();
       if (staysBeyond(options.bytesMax)) {
         options.metrics.framesDropped(queue.clear());
         close(closeCodes.slowConsumer.code, closeCodes.slowConsumer.reason);
       }
+    },
+    greet: (frame) => {
+      if (state !== "open") return;
+      counted();
+      queue.prepend(frame);
+      greeted = true;
+      wake();
     },
     close,
     isOpen: () => state === "open",
@@ -184,66 +204,5 @@ const createOutbox = (
       onClosed();
     },
     bytes: () => queue.bytes() + buffered(),
-  };
-};
-
-/**
- * Frames in order, with their bytes. A string's length says its bytes only for ASCII, and measuring each one would cost
- * as much as queueing it: so only lengths are summed (a UTF-16 unit is at most 3 bytes of UTF-8), and frames are
- * measured, once each, when three times that sum would exceed the bound.
- */
-const createFrameQueue = () => {
-  let frames: Frame[] = [];
-  let head = 0;
-  /** Frames before this index count in `measured`, those from it on in `unmeasuredUnits`. */
-  let measuredTo = 0;
-  let measured = 0;
-  let unmeasuredUnits = 0;
-
-  const sizeOf = (frame: Frame) => (typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength);
-  const measure = () => {
-    for (; measuredTo < frames.length; measuredTo++) measured += sizeOf(frames[measuredTo] ?? "");
-    unmeasuredUnits = 0;
-  };
-  const clear = () => {
-    const count = frames.length - head;
-    frames.length = 0;
-    head = measuredTo = measured = unmeasuredUnits = 0;
-    return count;
-  };
-
-  return {
-    push: (frame: Frame) => {
-      frames.push(frame);
-      unmeasuredUnits += frame.length;
-    },
-    peek: () => frames[head],
-    shift: (): Frame => {
-      const frame = frames[head] ?? "";
-      if (head < measuredTo) measured -= sizeOf(frame);
-      else {
-        measuredTo = head + 1;
-        unmeasuredUnits -= frame.length;
-      }
-      head++;
-      if (head === frames.length) clear();
-      else if (head >= 1024 && head * 2 > frames.length) {
-        frames = frames.slice(head);
-        measuredTo -= head;
-        head = 0;
-      }
-      return frame;
-    },
-    exceeds: (bytes: number) => {
-      if (measured + 3 * unmeasuredUnits <= bytes) return false;
-      measure();
-      return measured > bytes;
-    },
-    bytes: () => {
-      measure();
-      return measured;
-    },
-    /** How many there were. */
-    clear,
   };
 };

@@ -146,8 +146,8 @@ export const createPerformer = (
       case "authenticate":
         refresh(live, effect);
         return;
-      case "send":
-        live.connection.send(JSON.stringify(effect.frame));
+      case "greet":
+        live.connection.greet(JSON.stringify(effect.frame));
         return;
       case "timer":
         live.timer = setTimeout(feed, effect.delayMs, live, { kind: "receipts_due" } satisfies SessionInput);

@@ -42,10 +42,12 @@ export type Connection = {
   readonly deviceType: DeviceType;
   /** `iat` of the token that it came with, Unix milliseconds. */
   readonly issuedAt?: number;
-  /** Queues a frame's JSON text on the outbox: answers and deliveries leave in the order of the calls. */
+  /** Queues a frame's JSON text on the outbox: answers and deliveries leave in the order of the calls, after `greet`. */
   readonly send: (frame: string) => void;
-  /** Sends what is queued, then the close frame. */
-  readonly close: (code: number, reason: string) => void;
+  /** Sends `connected`, then what waits for it. */
+  readonly greet: (frame: string) => void;
+  /** Sends what is queued, if it was greeted, then the last words and the close frame. */
+  readonly close: (code: number, reason: string, lastWords?: readonly string[]) => void;
 };
 
 export type HttpRequest = {

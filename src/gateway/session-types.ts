@@ -63,7 +63,8 @@ export type SessionInput =
 export type ServerFrame = { readonly type: string; readonly id?: string; readonly payload: object };
 
 export type SessionEffect =
-  | { readonly kind: "send"; readonly frame: ServerFrame }
+  /** `connected`: everything else that is said to the connection comes after it. */
+  | { readonly kind: "greet"; readonly frame: ServerFrame }
   | { readonly kind: "close"; readonly why: CloseReason }
   /** The end of a request. Without a frame: an `ack` nobody asked for, or nobody is there any more. */
   | {

@@ -267,7 +267,7 @@ const onConnected = (config: SessionConfig, before: SessionState, { payload, syn
   if (before.phase !== "connecting") return nothing(before);
   const { waiting } = before;
   let state: SessionState = { ...before, phase: "open", waiting: [], charsInFlight: 0 };
-  const effects: SessionEffect[] = [{ kind: "send", frame: framed("connected", undefined, payload) }];
+  const effects: SessionEffect[] = [{ kind: "greet", frame: framed("connected", undefined, payload) }];
   const apply = (next: SessionStep): void => {
     state = next.state;
     effects.push(...next.effects);

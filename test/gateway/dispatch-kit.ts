@@ -215,12 +215,17 @@ export type SentFrame = { type: string; id?: string; payload: Record<string, unk
 export const createConnection = (userId: string, deviceId = "phone") => {
   const frames: SentFrame[] = [];
   const closes: number[] = [];
+  const say = (frame: string) => void frames.push(JSON.parse(frame) as SentFrame);
   const connection: Connection = {
     connectionId: randomUUID(),
     actor: { userId, deviceId },
     deviceType: "mobile",
-    send: (frame) => void frames.push(JSON.parse(frame) as SentFrame),
-    close: (code) => void closes.push(code),
+    send: say,
+    greet: say,
+    close: (code, _reason, lastWords = []) => {
+      for (const frame of lastWords) say(frame);
+      closes.push(code);
+    },
   };
   return { connection, frames, closes, types: () => frames.map(({ type }) => type) };
 };

@@ -82,7 +82,7 @@ export const echoDispatcher = (told: string[]): Dispatching => ({
     told.push(
       `opened ${nameOf(connection)} ${connection.deviceType} ${claims.expiresAt > Date.now()} ${syncToken ?? ""}`.trim(),
     );
-    connection.send(JSON.stringify({ type: "connected" }));
+    connection.greet(JSON.stringify({ type: "connected" }));
     return Promise.resolve();
   },
   text: (connection, text) => {

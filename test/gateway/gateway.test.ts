@@ -94,6 +94,7 @@ describe("opening and ticking", () => {
       // Its token ended while the log was asked.
       if (++opened === 2) connection.close(4401, "token expired");
       await enter?.();
+      connection.greet("connected");
     };
     server = await startTestGateway({ dispatcher: { opened: opening } });
     const first = await server.client("alice");
@@ -101,7 +102,7 @@ describe("opening and ticking", () => {
     expect((await late.closed).code).toBe(4401);
     expect(server.hub.size()).toBe(1);
     server.hub.deliver([{ recipients: ["alice"], frame: "still here" }]);
-    expect(await first.next(0)).toBe("still here");
+    expect(await first.next(1)).toBe("still here");
   });
 
   it("closes with 1011 what cannot be opened", async () => {

@@ -26,7 +26,10 @@ const connectionOf = (connectionId: string, userId = "alice", deviceId = "phone"
   const connection: HubConnection = {
     ...{ connectionId, actor: { userId, deviceId }, deviceType: "web" },
     send: (frame) => void sent.push(frame.toString()),
-    close: (code, reason) => void closed.push({ code, reason }),
+    close: (code, reason, lastWords = []) => {
+      sent.push(...lastWords);
+      closed.push({ code, reason });
+    },
   };
   return { connection, sent, closed, key: { userId, deviceId, connectionId } };
 };

@@ -41,7 +41,7 @@ const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
     for (const effect of next.effects) {
       effects.push({ at: now, effect });
       if (effect.kind === "timer") timers.push(now + effect.delayMs);
-      else if (effect.kind === "send" || effect.kind === "answer") {
+      else if (effect.kind === "greet" || effect.kind === "answer") {
         if (effect.frame) frames.push(effect.frame);
       } else if (effect.kind !== "close") open.push(effect);
     }
