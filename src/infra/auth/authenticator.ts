@@ -1,6 +1,7 @@
 import { decodeProtectedHeader } from "jose";
 import { type Either } from "../../domain/kernel/fp.js";
 import type { Authenticator, Claims, TokenRefusal } from "../../gateway/ports.js";
+import { refused } from "./claims.js";
 import { createJwksAuthenticator, isJwksAlgorithm, type JwksOptions } from "./jwks.js";
 import { createJwtAuthenticator } from "./jwt.js";
 
@@ -20,6 +21,13 @@ export type TokenAuthenticator = {
 };
 
 /**
+ * Characters of a token, however it comes: what the headers of an upgrade or a call can hold (`headersBytesMax` of the
+ * transport), and an `auth.refresh` takes the same. Whatever is longer costs no hash.
+ */
+const tokenCharsMax = 16 * 1024;
+const tooLong = refused(`The token is longer than ${tokenCharsMax} characters.`);
+
+/**
  * Both kinds of tokens of PROTOCOL §3. The header's `alg` chooses, and chooses a kind of key with it: a token that says
  * HS256 is only ever compared with the secret, so no public key can pass for one.
  *
@@ -27,10 +35,11 @@ export type TokenAuthenticator = {
  */
 export const createAuthenticator = ({ secret, jwks, clock = Date.now }: AuthenticatorOptions): TokenAuthenticator => {
   const shared = createJwtAuthenticator({ secret, clock });
-  if (jwks === undefined) return shared;
-  const foreign = createJwksAuthenticator(jwks, clock);
-  const check: TokenAuthenticator["check"] = (token) =>
-    isJwksAlgorithm(algorithmOf(token)) ? foreign(token) : shared.check(token);
+  const foreign = jwks === undefined ? undefined : createJwksAuthenticator(jwks, clock);
+  const check: TokenAuthenticator["check"] = (token) => {
+    if (token.length > tokenCharsMax) return tooLong;
+    return foreign !== undefined && isJwksAlgorithm(algorithmOf(token)) ? foreign(token) : shared.check(token);
+  };
   return { check, authenticate: async (token) => check(token) };
 };
 

@@ -1,5 +1,6 @@
 import { errors, jwtVerify } from "jose";
 import { E, type Either } from "../../domain/kernel/fp.js";
+import { limits } from "../../domain/kernel/limits.js";
 import type { Authenticator, Claims, TokenRefusal } from "../../gateway/ports.js";
 import { claimsOf, refused } from "./claims.js";
 import { createJwksKeys, KeysUnavailable, type JwksKeysOptions } from "./jwks-keys.js";
@@ -27,13 +28,16 @@ export const createJwksAuthenticator = (options: JwksOptions, clock: () => numbe
   return async (token): Promise<Either<TokenRefusal, Claims>> => {
     try {
       const currentDate = new Date(clock());
-      const { payload } = await jwtVerify(token, keys, { algorithms, currentDate, ...bound });
+      const { payload } = await jwtVerify(token, keys, { algorithms, currentDate, clockTolerance, ...bound });
       return claimsOf(payload, currentDate.getTime());
     } catch (error) {
       return refusalOf(error);
     }
   };
 };
+
+/** Wider than what `claimsOf` lets pass, which judges the times exactly; seconds. */
+const clockTolerance = limits.clockAheadMsMax / 1000 + 1;
 
 const claimMessages: Readonly<Record<string, string>> = {
   iss: "The token's iss is not the issuer that this server trusts.",

@@ -60,7 +60,9 @@ describe("a provider's token", () => {
       [tokenOf(RS256, "RS256", "RS256", { aud: "others" }), /aud/],
       [tokenOf(RS256, "RS256", "RS256", { exp: now / 1000 }), /expired/],
       [tokenOf(RS256, "RS256", "RS256", { exp: undefined }), /exp/],
-      [tokenOf(RS256, "RS256", "RS256", { nbf: now / 1000 + 60 }), /not valid yet/],
+      [tokenOf(RS256, "RS256", "RS256", { nbf: now / 1000 + 61 }), /not valid yet/],
+      [tokenOf(RS256, "RS256", "RS256", { iat: now / 1000 + 61 }), /future/],
+      [tokenOf(RS256, "RS256", "RS256", { exp: now / 1000 - 30 }), /expired/],
       [tokenOf(RS256, "RS256", "RS256", { device: undefined }), /device/],
       [tokenOf(RS256, "RS256", "RS256", { sub: "al ice" }), /sub/],
       [tokenOf(RS256, "RS256", "nobody's"), /kid/],
@@ -72,6 +74,20 @@ describe("a provider's token", () => {
       [Promise.resolve("a.b.c"), /malformed/],
     ];
     for (const [token, reason] of cases) expect(await authenticate(await token)).toEqual(refused(reason));
+  });
+
+  it("may be ahead by a minute in nbf as in iat, whoever signed it", async () => {
+    const { authenticate } = authenticator();
+    const ahead = { nbf: now / 1000 + 60, iat: now / 1000 + 60 };
+    expect(await authenticate(await tokenOf(pairs.RS256, "RS256", "RS256", ahead))).toEqual(passes);
+    const own = new SignJWT({ ...claims, exp: now / 1000 + 3600, ...ahead }).setProtectedHeader({ alg: "HS256" });
+    expect(await authenticate(await own.sign(secret))).toEqual(passes);
+  });
+
+  it("is none that is longer than headers can carry, and costs no look at the keys", async () => {
+    const { authenticate } = authenticator({ url: "http://127.0.0.1:1/never-asked" });
+    const long = await tokenOf(pairs.RS256, "RS256", "RS256", { padding: "x".repeat(16 * 1024) });
+    expect(await authenticate(long)).toEqual(refused(/longer than 16384/));
   });
 
   it("is not bound where neither issuer nor audience is set", async () => {
