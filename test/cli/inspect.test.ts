@@ -91,6 +91,22 @@ describe("parley doctor", () => {
     });
   });
 
+  test("warns of an identity provider whose tokens are for any of its applications", async () => {
+    const provider = async (environment: NodeJS.ProcessEnv) => {
+      const { code, diagnosis } = await doctor(server.dataDir, environment);
+      const { state, says } = diagnosis.checks.find(({ name }) => name === "identity provider") ?? {};
+      return { code, state, says };
+    };
+    const url = { PARLEY_JWKS_URL: "https://idp.example.org/keys" };
+    expect(await provider(url)).toEqual({
+      code: 0,
+      state: "warning",
+      says: expect.stringMatching(/any of its app/) as string,
+    });
+    expect(await provider({ ...url, PARLEY_JWT_AUDIENCE: "parley" })).toMatchObject({ code: 0, state: "ok" });
+    expect(await provider({})).toEqual({ code: 0 });
+  });
+
   test("tells a damaged log and views of another one", async () => {
     const [copy, other] = [copyOfData(), await startServer()];
     await other.terminate();

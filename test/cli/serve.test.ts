@@ -12,8 +12,13 @@ import { run } from "./run.js";
 
 const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta.url));
 /** A server that runs as long as it is asked. */
-const served = async <A>(args: readonly string[], ask: (line: string) => Promise<A>) => {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PARLEY_")));
+const served = async <A>(
+  args: readonly string[],
+  ask: (line: string) => Promise<A>,
+  environment: NodeJS.ProcessEnv = {},
+) => {
+  const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PARLEY_")));
+  const env = { ...own, ...environment };
   const child = spawn(process.execPath, [parley, "serve", "--port", "0", ...args], {
     env,
     stdio: ["ignore", "pipe", "pipe"],
@@ -48,6 +53,18 @@ it("names in its help every variable that docs/OPERATIONS.md has, and no other",
   expect([...new Set(stdout.match(/\bPARLEY_\w+/g))].toSorted()).toEqual(documented.toSorted());
   expect(stdout).toMatch(/PARLEY_PARTITIONS +a whole number from 1 to 256; default 8\n/);
   expect(stdout).toMatch(/PARLEY_MASTER_KEY +32 bytes .*; needed\n/);
+});
+
+it("warns of an identity provider whose tokens are for any of its applications", async () => {
+  const warned = async (environment: NodeJS.ProcessEnv) => {
+    const data = mkdtempSync(join(dir, "audience-"));
+    const { stderr } = await served(["--data", data], () => Promise.resolve(), environment);
+    return stderr.includes("for any of its applications are taken");
+  };
+  const url = { PARLEY_JWKS_URL: "https://idp.example.org/keys" };
+  expect(await warned(url)).toBe(true);
+  expect(await warned({ ...url, PARLEY_JWT_AUDIENCE: "parley" })).toBe(false);
+  expect(await warned({})).toBe(false);
 });
 
 it("tells which version runs, in its greeting, its log and on its pages; the line of --json stays as it is", async () => {

@@ -9,7 +9,7 @@ import { lookAtProjections, lookAtProjectors } from "./doctor-projectors.js";
 import { lookAtRedis } from "./doctor-redis.js";
 import { lookAtS3 } from "./doctor-s3.js";
 import { withoutSecrets } from "./doctor-secrets.js";
-import { checkNode, checkSealing, checkSockets } from "./doctor.js";
+import { checkAudience, checkNode, checkSealing, checkSockets } from "./doctor.js";
 import type { Closers } from "./engines.js";
 
 export type DistributedDiagnosis = {
@@ -57,7 +57,7 @@ const problemOf = (says: string): Check => {
 const configurationOf = (config: DistributedConfig): readonly Check[] => {
   const { host, port, home, partitions, seal, mongo } = config;
   const says = `valid: listens on ${host}:${port}, cell ${home}, database ${mongo.database}, ${counted(partitions, "partition")}`;
-  return [checkSealing(says, seal)];
+  return [checkSealing(says, seal), ...checkAudience(config)];
 };
 
 const lookAtEngines = async (config: DistributedConfig) => {

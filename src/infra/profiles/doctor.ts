@@ -1,7 +1,8 @@
-import { readConfig, BadConfig, type Flags } from "./config.js";
+import { readConfig, BadConfig, type Config, type Flags } from "./config.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { checkDirectory, checkDisk, checkModes, checkSecret } from "./doctor-files.js";
 import { checkStores } from "./doctor-stores.js";
+import { anyAudience, audienceFix } from "./any-audience.js";
 
 export type Diagnosis = {
   readonly dataDir: string;
@@ -19,7 +20,7 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
   const dataDir = flags.data ?? environment.PARLEY_DATA ?? "./data";
   const directory = checkDirectory(dataDir);
   const checks: Check[] = [
-    checkConfiguration(flags, environment),
+    ...checkConfiguration(flags, environment),
     checkNode(process.versions.node),
     await checkSockets(),
     ...directory.checks,
@@ -33,13 +34,16 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
   return { dataDir, running: directory.running, ok, checks };
 };
 
-const checkConfiguration = (flags: Flags, environment: Environment): Check => {
+const checkConfiguration = (flags: Flags, environment: Environment): readonly Check[] => {
   try {
-    const { seal, host, port, home } = readConfig(flags, environment);
-    return checkSealing(`valid: listens on ${host}:${port}, cell ${home}`, seal);
+    const config = readConfig(flags, environment);
+    const { seal, host, port, home } = config;
+    return [checkSealing(`valid: listens on ${host}:${port}, cell ${home}`, seal), ...checkAudience(config)];
   } catch (error) {
     if (!(error instanceof BadConfig)) throw error;
-    return { name: "configuration", state: "wrong", says: error.problems.join("; "), mend: "See parley serve --help" };
+    return [
+      { name: "configuration", state: "wrong", says: error.problems.join("; "), mend: "See parley serve --help" },
+    ];
   }
 };
 
@@ -52,6 +56,14 @@ export const checkSealing = (says: string, seal: boolean): Check => {
     says: `${says}; sealing is OFF: new content lies readable in the log, for ever`,
     mend: "Unset PARLEY_SEAL (or --seal on), unless that is meant",
   };
+};
+
+/** Whether the tokens of an identity provider are bound to this server. */
+export const checkAudience = ({ jwks }: Pick<Config, "jwks">): readonly Check[] => {
+  if (jwks === undefined) return [];
+  const name = "identity provider";
+  if (jwks.audience !== undefined) return [{ name, state: "ok", says: `its tokens are for ${jwks.audience}` }];
+  return [{ name, state: "warning", says: `PARLEY_JWT_AUDIENCE is not set: ${anyAudience}`, mend: audienceFix }];
 };
 
 /** What `engines` in package.json says. */

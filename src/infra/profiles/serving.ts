@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
+import type { Commands } from "../../commands/commands.js";
 import { limits } from "../../domain/kernel/limits.js";
 import { createDispatcher } from "../../gateway/dispatch.js";
 import { startGateway, type Gateway } from "../../gateway/gateway.js";
-import type { Hub } from "../../gateway/hub.js";
+import { issued } from "../../gateway/devices.js";
+import type { Hub, HubConnection } from "../../gateway/hub.js";
 import { gatewayLimits } from "../../gateway/limits.js";
 import { createChangeRate, createMessageRate } from "../../gateway/message-rate.js";
 import type { Application, Logger, RateLimiter } from "../../gateway/ports.js";
@@ -11,6 +13,7 @@ import { createRest } from "../../gateway/rest/rest.js";
 import type { Shared } from "../../gateway/shared.js";
 import { createAuthenticator, type AuthenticatorOptions } from "../auth/authenticator.js";
 import type { Telemetry } from "../telemetry.js";
+import { anyAudience, audienceFix } from "./any-audience.js";
 import type { Config } from "./config.js";
 
 export const ids = { uuid: randomUUID };
@@ -27,6 +30,12 @@ export type ServingWith = {
   readonly telemetry: Telemetry;
   readonly logger: Logger;
 };
+
+/** Whether a connection's device may stay, by what the log says now. */
+export const mayStayBy =
+  ({ mayStay }: Pick<Commands, "mayStay">) =>
+  ({ actor, issuedAt }: HubConnection): Promise<boolean> =>
+    mayStay({ ...actor, ...issued(issuedAt) });
 
 /** Sockets and REST in front of an application. @throws when the port is taken */
 export const serveClients = (deps: ServingWith): Promise<Gateway> => {
@@ -61,6 +70,7 @@ export const serveClients = (deps: ServingWith): Promise<Gateway> => {
 
 const jwksOf = ({ jwks }: ServingWith["config"], logger: Logger): Pick<AuthenticatorOptions, "jwks"> => {
   if (jwks === undefined) return {};
+  if (jwks.audience === undefined) logger.warn({ fix: audienceFix }, anyAudience);
   const onProblem = (error: Error): void => {
     logger.warn({ err: error }, "the identity provider's keys could not be fetched");
   };
