@@ -15,11 +15,18 @@ import type { Rejection } from "../domain/rejections.js";
  * error of the port that was asked.
  */
 export type Commands = {
-  /** Without a type (REST) a known device keeps its own and a new one is "web". */
+  /**
+   * Without a type (REST) a known device keeps its own and a new one is "web". `lastUses`: what is known beside the log,
+   * by device. `seenAt`: when the log last saw the device. A Left may have put right a removal that a wrong clock stamped.
+   */
   readonly registerDevice: (
-    command: { deviceType?: DeviceType; tokenIssuedAt?: number; connectedDevices?: readonly string[] },
+    command: {
+      deviceType?: DeviceType;
+      tokenIssuedAt?: number;
+      lastUses?: Readonly<Record<string, number>>;
+    },
     context: CommandContext,
-  ) => Outcome<Written>;
+  ) => Outcome<Written & { readonly seenAt: number }>;
   /** Whether a device that came in with a token issued then (Unix milliseconds) may stay. Rejects when the log does not answer. */
   readonly mayStay: (device: Actor & { readonly tokenIssuedAt?: number }) => Promise<boolean>;
   readonly startDirect: (command: { peerId: string }, context: CommandContext) => Outcome<Started>;

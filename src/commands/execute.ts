@@ -6,7 +6,7 @@ import { E, type Either } from "../domain/kernel/fp.js";
 import { directConversationId, groupConversationId } from "../domain/kernel/ids.js";
 import { limits } from "../domain/kernel/limits.js";
 import { conversationNotFound, formerMember, reject, type Rejection } from "../domain/rejections.js";
-import { isStillIn, preferencesOf, privacyOf } from "../domain/user/user.js";
+import { deviceRemoved, isStillIn, preferencesOf, privacyOf, seenAtOf } from "../domain/user/user.js";
 import type { AdvanceReceipts, Commands, StartGroup } from "./commands.js";
 import { createAudience, othersIn } from "./audience.js";
 import { needsNoLookUp, prepareWith } from "./look-up.js";
@@ -105,14 +105,15 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       await Promise.all([snapshots.conversations.idle(), snapshots.receipts.idle(), snapshots.users.idle()]);
     },
 
-    registerDevice: (command, context) =>
-      users.submit(context.by.userId, {
-        type: "RegisterDevice",
-        home,
-        devicesMax: limits.devicesMax,
-        ...command,
-        context,
-      }),
+    registerDevice: async (command, context) => {
+      const { userId, deviceId } = context.by;
+      const { devicesMax } = limits;
+      const settled = await users.submit(userId, { type: "RegisterDevice", home, devicesMax, ...command, context });
+      if (E.isLeft(settled)) return settled;
+      const { position, state } = settled.right;
+      if (!isStillIn(state, deviceId, command.tokenIssuedAt)) return E.left(deviceRemoved);
+      return E.right({ position, seenAt: seenAtOf(state, deviceId) });
+    },
 
     // Asked when a removal may have been missed: only what the log has now is an answer.
     mayStay: async ({ userId, deviceId, tokenIssuedAt }) =>

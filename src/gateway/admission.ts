@@ -5,7 +5,7 @@ import type { DispatcherDeps } from "./dispatch-types.js";
 import type { Claims, Connection } from "./ports.js";
 import { closeCodes, type Failure } from "./protocol/codes.js";
 import { errorFrame } from "./session.js";
-import { issued } from "./shared.js";
+import { issued } from "./devices.js";
 import { defect } from "./work.js";
 
 /**

@@ -36,6 +36,8 @@ export type Live = {
   /** Where messages are limited: when everything sent before has been let in or refused, so that its order stays. */
   letIn?: Promise<unknown>;
   timer?: NodeJS.Timeout;
+  /** When its use was last told, on the monotonic clock; undefined before it has come in. */
+  usedAt?: number;
   /** It has begun to type at least once: its end is told when it goes. */
   hasTyped: boolean;
 };

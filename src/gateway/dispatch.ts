@@ -1,5 +1,6 @@
 import { createAdmission } from "./admission.js";
 import type { DispatcherDeps, Live } from "./dispatch-types.js";
+import { issued } from "./devices.js";
 import { gatewayLimits as bounds } from "./limits.js";
 import { createPerformer } from "./perform.js";
 import type { Claims, Connection } from "./ports.js";
@@ -55,6 +56,18 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
     if (live !== undefined) feed(live, input);
   };
 
+  /** Nobody waits for it: what is not told now is told in a while, and a device that may not be here is sent away by others. */
+  const noteUse = (live: Live): void => {
+    live.usedAt = deps.monotonic();
+    const { connectionId, actor, deviceType, issuedAt } = live.connection;
+    const context = { commandId: deps.ids.uuid(), correlationId: connectionId, now: deps.clock(), by: actor };
+    work.run(
+      () => deps.shared.deviceInUse({ deviceType, ...issued(issuedAt) }, context),
+      () => undefined,
+      { type: "use", connectionId, userId: actor.userId },
+    );
+  };
+
   return {
     opened: async (connection, claims, { syncToken, enter = () => undefined }) => {
       const config = { actor: connection.actor, heartbeatIntervalMs: deps.config.heartbeatIntervalMs, decode };
@@ -63,6 +76,7 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
       lives.set(connection.connectionId, live);
       const payload = await admit(connection, claims, enter);
       if (payload === undefined) return;
+      live.usedAt = deps.monotonic();
       feed(live, { kind: "connected", payload, ...times(), ...(syncToken === undefined ? {} : { syncToken }) });
     },
     text: (connection, text) => {
@@ -77,11 +91,15 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
       lives.delete(connection.connectionId);
       clearTimeout(live.timer);
       feed(live, { kind: "closed" });
+      if (live.usedAt !== undefined) noteUse(live);
       if (live.hasTyped) deps.app.typing.gone(connection.actor);
     },
     tick: () => {
       const now = times();
-      for (const live of lives.values()) feed(live, { kind: "tick", ...now });
+      for (const live of lives.values()) {
+        feed(live, { kind: "tick", ...now });
+        if (live.usedAt !== undefined && now.at - live.usedAt >= bounds.usesMs) noteUse(live);
+      }
     },
     drain: () => {
       for (const live of lives.values()) feed(live, { kind: "flush" });

@@ -2,7 +2,6 @@ import type { DeviceId, UserId } from "../domain/kernel/ids.js";
 import type { Delivery } from "../projections/ports.js";
 import type { Connection } from "./ports.js";
 import type { Outbox } from "./outbox.js";
-import { closeCodes } from "./protocol/codes.js";
 
 /** A connection that also takes a frame as bytes, which many sockets can share, and frames that may be shed. */
 export type HubConnection = Omit<Connection, "send" | "greet"> & { readonly send: Outbox["send"] };
@@ -17,8 +16,6 @@ export type Hub = {
   readonly deliver: (deliveries: readonly Delivery[]) => void;
   /** Whether the user has a socket here besides the device named. */
   readonly connected: (userId: UserId, exceptDeviceId?: DeviceId) => boolean;
-  /** Ends the session of a device that was removed, with 4401; what is queued is sent before. */
-  readonly disconnect: (userId: UserId, deviceId: DeviceId) => void;
   readonly connectionOf: (userId: UserId, deviceId: DeviceId) => HubConnection | undefined;
   /** The user's devices that have a socket here. */
   readonly devicesOf: (userId: UserId) => readonly DeviceId[];
@@ -79,9 +76,6 @@ export const createHub = (options: { readonly remembered?: number } = {}): Hub =
     },
     connectionOf: (userId, deviceId) => users.get(userId)?.get(deviceId),
     devicesOf: (userId) => [...(users.get(userId)?.keys() ?? [])],
-    disconnect: (userId, deviceId) => {
-      users.get(userId)?.get(deviceId)?.close(closeCodes.tokenExpired.code, "device removed");
-    },
     *connections() {
       for (const devices of users.values()) yield* devices.values();
     },

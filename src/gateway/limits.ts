@@ -23,8 +23,6 @@ export const gatewayLimits = {
   cursorCharsMax: 2048,
   /** Any id of a conversation that we make has 24 characters; what is longer was never ours and is not echoed. */
   conversationIdCharsMax: 128,
-  /** A token has three parts of some hundred bytes; JWKS signatures are the longest of them. */
-  tokenCharsMax: 8192,
   /** `details` of one answer: a client mends its first mistakes first, and an answer stays smaller than its request. */
   detailsMax: 16,
 
@@ -51,7 +49,12 @@ export const gatewayLimits = {
 
   /** Users whose newest write is known one by one; the others wait for the newest write forgotten. */
   writersRememberedMax: 10_000,
-  /** Devices that need not be registered again; an entry is some 100 bytes. */
+  /** Devices that are looked at in the log at the same time, when removals may have been missed. */
+  removalsAtOnceMax: 16,
+  /** Between two questions to a log that does not answer: sixteen in five seconds harm no log, and a removed device is out soon after. */
+  removalPauseMsMin: 250,
+  removalPauseMsMax: 5_000,
+  /** Devices that need not be registered again; an entry is some 200 bytes. */
   devicesRememberedMax: 100_000,
   /**
    * REST calls of one user at work: an eighth of all places, and twice what ten devices with a browser's six connections
@@ -60,6 +63,10 @@ export const gatewayLimits = {
   callsOfUserMax: 128,
   /** How long a read waits for more than its user's own writes: views that keep up need some 5 to 70 ms. */
   headWaitMsMax: 200,
+  /** A device in use is told to the others so often: `lastSeen` is right to the hour (PROTOCOL §6). */
+  usesMs: 30 * 60_000,
+  /** Devices of one user whose last use is in memory: ten are registered, some were removed. */
+  usesOfUserMax: 32,
   /** Catch-ups that read the views at once: enough to keep a store busy, few enough that a page's read stays quick. */
   catchUpsAtOnceMax: 32,
   /** Catch-ups that wait for their turn, after a restart with everybody coming back. */

@@ -1,6 +1,8 @@
 import { E, type Either } from "../domain/kernel/fp.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
 import type { Changed, Commands, MessageAccepted, Outcome } from "../commands/commands.js";
+import type { Actor } from "../domain/kernel/ids.js";
+import { issued } from "./devices.js";
 import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
 import type { Claims, TokenRefusal } from "./ports.js";
 import { closeCodes, type Failure } from "./protocol/codes.js";
@@ -107,7 +109,17 @@ export const createPerformer = (
   };
 
   const refresh = (live: Live, { request, token }: Of<"authenticate">): void => {
-    const task = async (): Promise<Either<Failure, Either<TokenRefusal, Claims>>> => E.right(await authenticate(token));
+    const { connection } = live;
+    const task = async (): Promise<Either<Failure, Either<TokenRefusal, Claims>>> => {
+      const result = await authenticate(token);
+      // Another's token needs no look at one's own device: the machine refuses it.
+      if (E.isLeft(result) || !isOf(connection.actor, result.right)) return E.right(result);
+      const { issuedAt } = result.right;
+      const allowed = await shared.deviceCalled(issued(issuedAt), contextOf(live));
+      if (E.isLeft(allowed)) return allowed;
+      connection.issuedAt = issuedAt;
+      return E.right(result);
+    };
     const done = (outcome: Either<Failure, Either<TokenRefusal, Claims>>): void => {
       if (E.isLeft(outcome)) feed(live, { kind: "answered", request, answer: outcome });
       else feed(live, { kind: "authenticated", request, result: outcome.right });
@@ -158,6 +170,9 @@ export const createPerformer = (
     }
   };
 };
+
+const isOf = ({ userId, deviceId }: Actor, claims: Claims): boolean =>
+  claims.userId === userId && claims.deviceId === deviceId;
 
 const toAcknowledgement = (accepted: MessageAccepted): ServerFrame => {
   const { clientMessageId, messageId, conversationId, sequence, pos, timestamp, duplicate } = accepted;

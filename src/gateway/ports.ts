@@ -13,8 +13,13 @@ export type Application = {
   readonly commands: Commands;
   readonly queries: Queries;
   readonly typing: Typing;
-  /** The user's devices that are connected now, wherever that is. */
-  readonly connectedDevices: (userId: string) => readonly string[] | Promise<readonly string[]>;
+  /**
+   * When the user's devices were last used, as far as it is known beside the log, which knows it to the day: now for those
+   * that are connected, wherever that is; Unix milliseconds.
+   */
+  readonly lastUses: (userId: string) => ReadonlyMap<string, number> | Promise<ReadonlyMap<string, number>>;
+  /** The device is in use. Told to the hour; one that is not taken is lost. */
+  readonly used: (device: Actor) => void;
   /** Opaque incarnation of the log. */
   readonly epoch: string;
   /** Position of the log's last event. */
@@ -40,8 +45,8 @@ export type Connection = {
   readonly connectionId: string;
   readonly actor: Actor;
   readonly deviceType: DeviceType;
-  /** `iat` of the token that it came with, Unix milliseconds. */
-  readonly issuedAt?: number;
+  /** `iat` of the token that it showed last, Unix milliseconds. */
+  issuedAt?: number | undefined;
   /** Queues a frame's JSON text on the outbox: answers and deliveries leave in the order of the calls, after `greet`. */
   readonly send: (frame: string) => void;
   /** Sends `connected`, then what waits for it. */
@@ -113,6 +118,7 @@ export type ConnectionKey = {
  * - `leave`: nothing happens when the device has a newer connection.
  * - `renew`: all of them for another `leaseMs`. `lapsed` had no lease any more (flushed, or renewed too late) and have one
  *   again: frames may have gone past them. `replaced` have a newer connection somewhere: their owner closes them.
+ * - `used`: the device is in use now. `lastUses`: those of the last two days, by device, in Unix milliseconds of the store.
  */
 export type ConnectionRegistry = {
   readonly enter: (connection: ConnectionKey) => Promise<(ConnectionKey & { readonly gatewayId: string }) | undefined>;
@@ -121,6 +127,8 @@ export type ConnectionRegistry = {
     connections: readonly ConnectionKey[],
   ) => Promise<{ readonly lapsed: readonly ConnectionKey[]; readonly replaced: readonly ConnectionKey[] }>;
   readonly devicesOf: (userId: string) => Promise<readonly string[]>;
+  readonly used: (device: Actor) => Promise<void>;
+  readonly lastUses: (userId: string) => Promise<ReadonlyMap<string, number>>;
   /** Gateways that hold a connection of each user; a user without one is not in the answer. Answers keep the calls' order. */
   readonly gatewaysOf: (userIds: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;
 };

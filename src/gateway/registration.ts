@@ -2,6 +2,7 @@ import { askBack } from "./ask-back.js";
 import type { Hub, HubConnection } from "./hub.js";
 import type { ConnectionKey, ConnectionRegistry, Logger } from "./ports.js";
 import { closeCodes } from "./protocol/codes.js";
+import type { Removals } from "./removals.js";
 import { createSyncTeller, syncSpreadMsMin } from "./sync-teller.js";
 
 /**
@@ -14,8 +15,6 @@ export type Registration = {
   readonly leave: (connection: HubConnection) => void;
   /** Frames may have gone past this gateway: every connection is told to sync, not all at once. */
   readonly missed: (reason: string) => void;
-  /** The device was removed, or was once: what is delivered again must not end one that has come back since. */
-  readonly removed: (userId: string, deviceId: string) => void;
   /** The device has a newer connection at another gateway. */
   readonly replaced: (connection: ConnectionKey) => void;
   /** Ends renewing; connections that still are there lapse by themselves. */
@@ -23,12 +22,12 @@ export type Registration = {
 };
 
 export type RegistrationDependencies = {
-  readonly hub: Pick<Hub, "connections" | "connectionOf">;
+  readonly hub: Pick<Hub, "connections">;
   readonly registry: ConnectionRegistry;
   /** Asks another gateway to close the connection that was replaced here. May be lost: renewing finds it too. */
   readonly tellReplaced: (gatewayId: string, connection: ConnectionKey) => void;
-  /** Whether the device may still be connected: its removal may be what was missed. */
-  readonly isAllowed: (connection: HubConnection) => Promise<boolean>;
+  /** Told of each hole: the removal of a device may be what was missed. */
+  readonly removals: Pick<Removals, "missed">;
   readonly onMissed?: (reason: string) => void;
   readonly onRegistryFailure: (error: unknown) => void;
   readonly logger: Pick<Logger, "warn">;
@@ -38,8 +37,6 @@ export type RegistrationDependencies = {
 
 /** A third of a lease: two renewals may be lost. */
 const renewMsDefault = 10_000;
-/** Devices that are looked at in the log at the same time, when removals may have been missed. */
-const checksAtOnce = 16;
 
 export const createRegistration = (deps: RegistrationDependencies): Registration => {
   const { hub, registry, onRegistryFailure, random = Math.random, renewMs = renewMsDefault } = deps;
@@ -66,32 +63,6 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     isConnected: (connection) => connectionOf.get(connection.connectionId) === connection,
     ...{ after, random },
   });
-
-  const endIfRemoved = async (connection: HubConnection): Promise<void> => {
-    if (stopped || connectionOf.get(connection.connectionId) !== connection) return;
-    if (!(await deps.isAllowed(connection))) connection.close(closeCodes.tokenExpired.code, "device removed");
-  };
-
-  /** One pass at a time; a hole during it is answered by one more, after it. */
-  let checking: Promise<void> | undefined;
-  let checkAgain = false;
-  const endTheRemoved = (): void => {
-    checkAgain = true;
-    checking ??= (async () => {
-      while (checkAgain && !stopped) {
-        checkAgain = false;
-        const waiting = hub.connections();
-        const worker = async (): Promise<void> => {
-          for (const connection of waiting) await endIfRemoved(connection);
-        };
-        await Promise.all(Array.from({ length: checksAtOnce }, worker));
-      }
-    })()
-      .catch(onRegistryFailure)
-      .finally(() => {
-        checking = undefined;
-      });
-  };
 
   const renew = async (): Promise<void> => {
     const late = [...unentered];
@@ -144,11 +115,7 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
       deps.onMissed?.(reason);
       tellToSync(connections);
       void renew().catch(onRegistryFailure);
-      endTheRemoved();
-    },
-    removed: (userId, deviceId) => {
-      const connection = hub.connectionOf(userId, deviceId);
-      if (connection !== undefined) endIfRemoved(connection).catch(onRegistryFailure);
+      deps.removals.missed();
     },
     replaced: ({ connectionId }) => {
       const connection = connectionOf.get(connectionId);

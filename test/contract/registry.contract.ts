@@ -50,6 +50,21 @@ export const registryContract = (name: string, open: () => Promise<OpenedRegistr
       expect(await gateways()).toEqual({});
     });
 
+    it("remembers when each device of a user was last used, whoever was told, and forgets none for a lapsed lease", async () => {
+      expect(await a.lastUses("alice")).toEqual(new Map());
+      await a.used({ userId: "alice", deviceId: "phone" });
+      await b.used({ userId: "alice", deviceId: "laptop" });
+      await b.used({ userId: "bob", deviceId: "phone" });
+      const first = await b.lastUses("alice");
+      expect([...first.keys()].sort()).toEqual(["laptop", "phone"]);
+      for (const at of first.values()) expect(at).toBeGreaterThan(0);
+      await opened.lapse();
+      await a.used({ userId: "alice", deviceId: "phone" });
+      const then = await a.lastUses("alice");
+      expect(then.get("laptop")).toBe(first.get("laptop"));
+      expect(then.get("phone")).toBeGreaterThanOrEqual(first.get("phone") ?? Infinity);
+    });
+
     it("names a gateway once, however many devices and however often the user is asked for", async () => {
       await a.enter(phone);
       await a.enter(laptop);

@@ -97,7 +97,8 @@ export const createApp = (whenDone: (close: () => void) => void = onTestFinished
       gone: ({ userId, deviceId }) => void typed.push(`${userId}/${deviceId} gone`),
       left: () => undefined,
     },
-    connectedDevices: () => [],
+    lastUses: () => new Map(),
+    used: () => undefined,
     commands,
     queries: {
       ...queries,

@@ -134,7 +134,7 @@ describe("opening", () => {
       const context = { commandId: "c", correlationId: "c", now: 50, by: { userId: "alice", deviceId: "phone" } };
       await kit.app.commands.removeDevice({ deviceId }, context);
       kit.shared.deviceRemoved("alice", deviceId);
-      hub.disconnect("alice", deviceId);
+      hub.connectionOf("alice", deviceId)?.close(4401, "device removed");
     };
     told = () => remove("lost");
     const lost = await open("lost", 1);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { gatewayLimits as bounds } from "../../src/gateway/limits.js";
-import { createGatewayKit, createMemoryApp } from "./dispatch-kit.js";
+import { createGatewayKit, createApp } from "./dispatch-kit.js";
 import { startTestGateway, type TestGateway } from "./gateway-kit.js";
 
 /**
@@ -11,7 +11,7 @@ let server: TestGateway;
 afterEach(() => server.stop());
 
 const start = async (config: { readonly outboxBytesMax?: number } = {}) => {
-  const memory = createMemoryApp();
+  const memory = createApp();
   let registered = (): void => undefined;
   let answerHead = (): void => undefined;
   const isRegistered = new Promise<void>((resolve) => (registered = resolve));

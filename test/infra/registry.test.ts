@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { createMemoryRegistry, type SharedLeases } from "../../src/infra/registry/memory.js";
+import { createMemoryRegistry, type SharedLeases, type SharedUses } from "../../src/infra/registry/memory.js";
 import { keyOf, registryContract } from "../contract/registry.contract.js";
 
 const leaseMs = 30_000;
@@ -7,7 +7,8 @@ const leaseMs = 30_000;
 registryContract("memory", () => {
   let time = 1_000;
   const shared: SharedLeases = new Map();
-  const gateway = (gatewayId: string) => createMemoryRegistry({ gatewayId, shared, leaseMs, now: () => time });
+  const uses: SharedUses = new Map();
+  const gateway = (gatewayId: string) => createMemoryRegistry({ gatewayId, shared, uses, leaseMs, now: () => time });
   return Promise.resolve({
     a: gateway("gateway-a"),
     b: gateway("gateway-b"),

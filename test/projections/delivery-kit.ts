@@ -42,7 +42,10 @@ export const openReadSide = async () => {
   const commands = createCommands({ log, sealing, ids, home: "main", lookUp, membersMax: 2_000 });
   const queries = createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now });
   const hub = createHub();
-  const bus = createLocalBus(hub);
+  const bus = createLocalBus({
+    ...hub,
+    disconnect: (userId, deviceId) => hub.connectionOf(userId, deviceId)?.close(4401, "device removed"),
+  });
   return {
     log,
     keys,

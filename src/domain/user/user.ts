@@ -1,6 +1,7 @@
 import type { CommandContext, Decider } from "../kernel/decider.js";
 import { E, type Either } from "../kernel/fp.js";
 import type { ConversationId, DeviceId } from "../kernel/ids.js";
+import { limits } from "../kernel/limits.js";
 import { stamping } from "../kernel/stamping.js";
 import { reject, type Rejection } from "../rejections.js";
 import {
@@ -56,8 +57,8 @@ export type RegisterDevice = {
   /** `iat` of the token, Unix milliseconds. */
   readonly tokenIssuedAt?: number;
   readonly devicesMax: number;
-  /** Those of the user's that are connected now: they give way last. */
-  readonly connectedDevices?: readonly DeviceId[];
+  /** When the user's devices were last used, as far as it is known beside the log; now for one that is connected. */
+  readonly lastUses?: Readonly<Record<DeviceId, number>>;
 };
 export type RemoveDevice = { readonly type: "RemoveDevice"; readonly deviceId: DeviceId };
 export type ChangeProfile = {
@@ -134,19 +135,32 @@ export const user: Decider<UserCommand, User, UserEvent> = {
   decide,
 };
 
-/** A device that is seen again is written anew after a day, which is as exactly as the log knows when it was seen. */
-const seenAgainAfterMs = 24 * 60 * 60 * 1000;
+/** A device that is in use is written anew after a day, which is as exactly as the log knows when it was used. */
+export const seenAgainAfterMs = 24 * 60 * 60 * 1000;
 
+export const deviceRemoved: Rejection = reject(
+  "UNAUTHORIZED",
+  "This device was removed; it needs a token that is issued now.",
+);
+
+/**
+ * Registers the device, if its token may come in. A removal that was stamped by a clock that was far ahead is written
+ * again with the time of now, though the device be refused: no token that is issued before that time would ever pass.
+ */
 const decideRegister = (state: User, command: With<RegisterDevice>): Decision => {
   const { by, now } = command.context;
   const stamp = stamping(command.context, 0);
-  const known = state.situation === "registered" ? state.devices.get(by.deviceId) : undefined;
-  if (known?.removedAt !== undefined && !isIssuedAfter(command.tokenIssuedAt, known.removedAt))
-    return E.left(reject("UNAUTHORIZED", "This device was removed; it needs a token that is issued now."));
-  const deviceType = command.deviceType ?? known?.deviceType ?? "web";
+  const ahead = removedAhead(state, by.deviceId, now);
+  const events: UserEvent[] = ahead.map((deviceId) => ({ type: "DeviceRemoved", ...stamp(), deviceId }));
+  const found = state.situation === "registered" ? state.devices.get(by.deviceId) : undefined;
+  const isCorrected = ahead.includes(by.deviceId);
+  const removedAt = isCorrected ? now : found?.removedAt;
+  if (removedAt !== undefined && !isIssuedAfter(command.tokenIssuedAt, removedAt))
+    return events.length > 0 ? E.right(events) : E.left(deviceRemoved);
+  const known = isCorrected ? undefined : found;
+  const deviceType = command.deviceType ?? found?.deviceType ?? "web";
   const isKnown = known?.situation === "registered" && known.deviceType === deviceType;
-  if (isKnown && now - known.seenAt < seenAgainAfterMs) return E.right([]);
-  const events: UserEvent[] = [];
+  if (isKnown && !isAhead(known.seenAt, now) && now - known.seenAt < seenAgainAfterMs) return E.right(events);
   if (state.situation === "unseen")
     events.push({ type: "UserRegistered", ...stamp(), userId: by.userId, home: command.home });
   if (known?.situation !== "registered")
@@ -154,6 +168,18 @@ const decideRegister = (state: User, command: With<RegisterDevice>): Decision =>
   events.push({ type: "DeviceRegistered", ...stamp(), deviceId: by.deviceId, deviceType });
   return E.right(events);
 };
+
+const isAhead = (at: number, now: number): boolean => at > now + limits.clockAheadMsMax;
+
+/** Those whose removal is said to lie ahead; of those that have come back since, the one that asks alone. */
+const removedAhead = (state: User, asking: DeviceId, now: number): readonly DeviceId[] =>
+  state.situation === "unseen"
+    ? []
+    : [...state.devices].flatMap(([deviceId, { situation, removedAt }]) =>
+        removedAt !== undefined && isAhead(removedAt, now) && (situation === "removed" || deviceId === asking)
+          ? [deviceId]
+          : [],
+      );
 
 /** `iat` has whole seconds: a token issued in the second of the removal is not after it. */
 const isIssuedAfter = (issuedAt: number | undefined, removedAt: number): boolean =>
@@ -166,18 +192,25 @@ export const isStillIn = (state: User, deviceId: DeviceId, tokenIssuedAt: number
   return device.situation === "registered" && isIssuedAfter(tokenIssuedAt, device.removedAt);
 };
 
-/** The longest unseen, so that one more finds room. */
-const givingWay = (state: User, { devicesMax, connectedDevices = [] }: RegisterDevice): readonly DeviceId[] => {
+/** When the log last saw a device of the user; 0 for one that is not registered. */
+export const seenAtOf = (state: User, deviceId: DeviceId): number => {
+  const device = state.situation === "registered" ? state.devices.get(deviceId) : undefined;
+  return device?.situation === "registered" ? device.seenAt : 0;
+};
+
+/** The longest unseen, so that one more finds room. What is said to lie ahead is now. */
+const givingWay = (state: User, { devicesMax, lastUses = {}, context }: With<RegisterDevice>): readonly DeviceId[] => {
   if (state.situation === "unseen") return [];
   const present = [...state.devices].flatMap(([deviceId, device]) =>
-    device.situation === "registered" ? [{ deviceId, seenAt: device.seenAt }] : [],
+    device.situation === "registered"
+      ? [{ deviceId, usedAt: Math.min(context.now, Math.max(device.seenAt, lastUses[deviceId] ?? 0)), ...device }]
+      : [],
   );
   const surplus = present.length + 1 - devicesMax;
   return surplus <= 0
     ? []
     : present
-        .map((device) => ({ ...device, connected: connectedDevices.includes(device.deviceId) ? 1 : 0 }))
-        .sort((a, b) => a.connected - b.connected || a.seenAt - b.seenAt)
+        .sort((a, b) => a.usedAt - b.usedAt || a.seenAt - b.seenAt)
         .slice(0, surplus)
         .map(({ deviceId }) => deviceId);
 };
@@ -186,7 +219,9 @@ const decideRemove = (state: User, { deviceId, context }: With<RemoveDevice>): D
   const device = state.situation === "registered" ? state.devices.get(deviceId) : undefined;
   if (device === undefined) return E.left(reject("NOT_FOUND", "You have no such device."));
   if (device.situation === "removed") return E.right([]);
-  return E.right([{ type: "DeviceRemoved", ...stamping(context, 0)(), deviceId }]);
+  // By a clock that is behind it would lie before the tokens that the device has.
+  const seenAt = isAhead(device.seenAt, context.now) ? 0 : device.seenAt;
+  return E.right([{ type: "DeviceRemoved", ...stamping(context, seenAt)(), deviceId }]);
 };
 
 const decideProfile = (state: User, { displayName, privacy, context }: With<ChangeProfile>): Decision => {

@@ -46,14 +46,15 @@ export const sync: Handler = async (rest, call) => {
 
 export const me: Handler = async (rest, call) => ok(await visible(rest, call, () => readMe(rest, call)));
 
-/** The log knows to the day when a device was seen; one that is connected is seen now. */
+/** The log knows to the day when a device was used; the one that asks is used now. */
 export const readMe = async ({ app }: RestContext, { actor, context }: Call) => {
   const answer = await app.queries.me(actor);
   if (E.isLeft(answer)) return answer;
-  const connected = new Set(await app.connectedDevices(actor.userId));
-  const devices = answer.right.devices.map((device) =>
-    connected.has(device.deviceId) ? { ...device, lastSeen: Math.max(device.lastSeen, context.now) } : device,
-  );
+  const lastUses = await app.lastUses(actor.userId);
+  const devices = answer.right.devices.map((device) => {
+    const used = device.current ? context.now : (lastUses.get(device.deviceId) ?? 0);
+    return { ...device, lastSeen: Math.max(device.lastSeen, used) };
+  });
   return E.right({ ...answer.right, devices });
 };
 

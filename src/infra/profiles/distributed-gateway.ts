@@ -1,10 +1,11 @@
 import { inTime } from "../in-time.js";
 import { createCommands } from "../../commands/execute.js";
 import { lookUpIn } from "../../commands/look-up.js";
-import { createHub, type HubConnection } from "../../gateway/hub.js";
+import { createHub, type Hub } from "../../gateway/hub.js";
 import type { Application, Logger } from "../../gateway/ports.js";
 import { createRegistration, type Registration } from "../../gateway/registration.js";
-import { createShared, issued, type Shared } from "../../gateway/shared.js";
+import { createRemovals, type Removals } from "../../gateway/removals.js";
+import { createShared, type Shared } from "../../gateway/shared.js";
 import { createTyping } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
 import { serveGateway } from "../bus/nats-gateway.js";
@@ -15,7 +16,7 @@ import { messageIndex } from "../view-store/message-index.js";
 import type { DistributedConfig } from "./config-distributed.js";
 import { cellPrefix, type Closers, type Engines } from "./engines.js";
 import { engineReadiness } from "./readiness.js";
-import { ids, serveClients } from "./serving.js";
+import { ids, mayStayBy, serveClients } from "./serving.js";
 
 export type ProcessParts = {
   readonly config: DistributedConfig;
@@ -26,6 +27,8 @@ export type ProcessParts = {
   readonly onRegistryFailure: (error: unknown) => void;
   /** Ends what serves the process's port until the process itself does. */
   readonly freePort: () => Promise<void>;
+  /** For what the log could not answer, and is asked again. */
+  readonly onLogFailure: (error: unknown) => void;
   /** Of the projector in the same process: it is told, but a gateway that can accept is ready. */
   readonly projectorProblem?: () => string | undefined;
 };
@@ -37,14 +40,16 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   const hub = createHub();
   const app = createApplication(parts, closers, hub.devicesOf);
   const shared = createShared(app);
-  const registration = registrationOf(parts, hub, app, shared);
+  const removals = createRemovals({ hub, mayStay: mayStayBy(app.commands), onUnanswered: parts.onLogFailure });
+  closers.push(removals.stop);
+  const registration = registrationOf(parts, hub, removals, shared);
   closers.push(registration.stop);
   const served = serveGateway({
     ...{ nats: engines.nats, cell: config.home, gatewayId: config.processId },
     onDeliver: hub.deliver,
     onDisconnect: (userId, deviceId) => {
       shared.deviceRemoved(userId, deviceId);
-      registration.removed(userId, deviceId);
+      removals.removed(userId, deviceId);
     },
     onReplaced: registration.replaced,
     onMissed: registration.missed,
@@ -96,11 +101,19 @@ const createApplication = (
     pendingCommands: commands.pending,
     queries: createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now }),
     typing: createTyping({ bus, membersAmong: commands.membersAmong }),
-    connectedDevices: (userId) =>
-      registry.devicesOf(userId).catch((error: unknown) => {
+    lastUses: async (userId) => {
+      const usedNow = (devices: readonly string[]) => devices.map((deviceId) => [deviceId, Date.now()] as const);
+      try {
+        const [connected, uses] = await Promise.all([registry.devicesOf(userId), registry.lastUses(userId)]);
+        return new Map([...uses, ...usedNow(connected)]);
+      } catch (error) {
         onRegistryFailure(error);
-        return devicesHere(userId);
-      }),
+        return new Map(usedNow(devicesHere(userId)));
+      }
+    },
+    used: (device) => {
+      registry.used(device).catch(onRegistryFailure);
+    },
     epoch,
     head: log.head,
     readiness: async () => {
@@ -113,8 +126,8 @@ const createApplication = (
 
 const registrationOf = (
   { engines, logger, telemetry, onRegistryFailure }: ProcessParts,
-  hub: ReturnType<typeof createHub>,
-  app: Application,
+  hub: Hub,
+  removals: Removals,
   shared: Shared,
 ): Registration => {
   const missed = telemetry.counter(
@@ -126,7 +139,7 @@ const registrationOf = (
     hub,
     registry: engines.registry,
     tellReplaced: engines.bus.closeReplaced,
-    isAllowed: isAllowedBy(app),
+    removals,
     onMissed: (reason) => {
       missed(1, reason);
       shared.removalsMissed();
@@ -135,12 +148,6 @@ const registrationOf = (
     logger,
   });
 };
-
-/** Only the log's own no counts: a device is not sent away because the log is. */
-const isAllowedBy =
-  ({ commands }: Application) =>
-  ({ actor, issuedAt }: HubConnection): Promise<boolean> =>
-    commands.mayStay({ ...actor, ...issued(issuedAt) }).catch(() => true);
 
 /** Over all gateways; while Redis is away each limits by itself. */
 const limiterOf = ({ config, engines, telemetry }: ProcessParts) => {

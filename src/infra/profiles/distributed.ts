@@ -71,6 +71,7 @@ const open = async (
     ...{ config, engines, logger, telemetry },
     onRegistryFailure: problem("redis"),
     freePort: starting.close,
+    onLogFailure: problem("eventstore"),
   };
   if (config.role === "gateway") return startGatewayRole(parts, closers);
   const projector = startProjectorRole(parts, closers);

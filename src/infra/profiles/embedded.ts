@@ -7,8 +7,10 @@ import type { SnapshotStore } from "../../commands/ports.js";
 import { goneWhenDamaged, sealingWith, type Sealing } from "../../commands/sealing.js";
 import { createHub, type Hub } from "../../gateway/hub.js";
 import type { Application, Logger } from "../../gateway/ports.js";
+import { createRemovals } from "../../gateway/removals.js";
 import { createShared } from "../../gateway/shared.js";
 import { createSyncTeller } from "../../gateway/sync-teller.js";
+import { createUses } from "../../gateway/uses.js";
 import { createTyping } from "../../projections/delivery/typing.js";
 import { createQueries } from "../../projections/queries/create.js";
 import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
@@ -30,7 +32,7 @@ import { followUpsLostIn, startDelivering, type DeliveringWith } from "./deliver
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness } from "./readiness.js";
-import { ids, serveClients } from "./serving.js";
+import { ids, mayStayBy, serveClients } from "./serving.js";
 import { warnOfStrayVariables } from "./stray-variables.js";
 
 /**
@@ -70,9 +72,10 @@ const open = async (
     ...hub,
     disconnect: (userId, deviceId) => {
       shared.deviceRemoved(userId, deviceId);
-      hub.disconnect(userId, deviceId);
+      removals.removed(userId, deviceId);
     },
   });
+  const uses = createUses(usersInMemoryMax);
 
   const typing = createTyping({ bus });
   const readiness = readinessOf(stores, () => live.problem());
@@ -80,12 +83,26 @@ const open = async (
     commands,
     queries,
     typing,
-    connectedDevices: hub.devicesOf,
+    lastUses: (userId) => {
+      const now = Date.now();
+      return new Map([...uses.of(userId), ...hub.devicesOf(userId).map((deviceId) => [deviceId, now] as const)]);
+    },
+    used: (device) => {
+      uses.used(device, Date.now());
+    },
     epoch,
     head: log.head,
     readiness,
   };
   const shared = createShared(app);
+  const removals = createRemovals({
+    hub,
+    mayStay: mayStayBy(commands),
+    onUnanswered: (error) => {
+      logger.warn({ err: error }, "whether a device was removed cannot be said now; it is asked again");
+    },
+  });
+  closers.push(removals.stop);
   const delivering = {
     source: log.patient,
     reads: views.store.reads,
@@ -112,6 +129,9 @@ const open = async (
     failed: Promise.race([log.failed, keys.failed]),
   };
 };
+
+/** Whose devices' last uses are known to the hour; some 300 bytes each. The log knows the others' to the day. */
+const usersInMemoryMax = 100_000;
 
 /** Live frames for as long as the process lives. What was under way when delivery ended by itself the devices get by a sync. */
 const deliverLive = (delivering: DeliveringWith, hub: Hub, telemetry: Telemetry): Promise<KeptDelivery> => {

@@ -5,9 +5,14 @@ type Lease = { readonly connectionId: string; readonly gatewayId: string; readon
 /** Leases by user and device. Gateways of one process, as in tests, see each other through a common one. */
 export type SharedLeases = Map<string, Map<string, Lease>>;
 
+/** Last uses by user and device; of tests, so that nothing is ever forgotten. */
+export type SharedUses = Map<string, Map<string, number>>;
+
 export type MemoryRegistryOptions = {
   readonly gatewayId: string;
   readonly shared?: SharedLeases;
+  /** As `shared`. */
+  readonly uses?: SharedUses;
   readonly leaseMs?: number;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -16,6 +21,7 @@ export type MemoryRegistryOptions = {
 /** The registry of one process. Each `renew` also forgets whatever has lapsed: memory is bounded by the leases. */
 export const createMemoryRegistry = (options: MemoryRegistryOptions): ConnectionRegistry => {
   const { living, leaseOf, hold, release, forgetLapsed } = createLeases(options);
+  const { uses = new Map() as SharedUses, now } = options;
   const renew = (connections: readonly ConnectionKey[]) => {
     forgetLapsed();
     const [lapsed, replaced]: [ConnectionKey[], ConnectionKey[]] = [[], []];
@@ -48,6 +54,12 @@ export const createMemoryRegistry = (options: MemoryRegistryOptions): Connection
     },
     renew: (connections) => Promise.resolve(renew(connections)),
     devicesOf: (userId) => Promise.resolve(living(userId).map(([deviceId]) => deviceId)),
+    used: ({ userId, deviceId }) => {
+      const devices = uses.get(userId) ?? new Map<string, number>();
+      uses.set(userId, devices.set(deviceId, now()));
+      return Promise.resolve();
+    },
+    lastUses: (userId) => Promise.resolve(new Map(uses.get(userId))),
     gatewaysOf: (userIds) => {
       const found = userIds.map((userId) => [userId, gatewaysIn(living(userId))] as const);
       return Promise.resolve(new Map(found.filter(([, gateways]) => gateways.length > 0)));

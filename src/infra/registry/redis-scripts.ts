@@ -5,6 +5,8 @@
  *   Unix milliseconds. `since` names an unbroken lease: it changes when a lease had lapsed.
  * - `…:registry:{shard}:leases`, a sorted set: [user, device, connection, gateway] as JSON by the same end, for the sweeper.
  *
+ * - `…:registry:{shard}:uses:<userId>`, a sorted set: devices by their last use in Unix milliseconds, of two days.
+ *
  * Users are spread over shards; all keys of one script are in one shard, so in one slot of a cluster. Leases end by
  * Redis' own clock. Only scripts write members, since two JSON writers need not agree on every byte.
  */
@@ -21,6 +23,8 @@ export const shardOf = (userId: string): number => {
 
 export const userKey = (prefix: string, userId: string): string =>
   `${prefix}:registry:{${shardOf(userId)}}:user:${userId}`;
+export const usesKey = (prefix: string, userId: string): string =>
+  `${prefix}:registry:{${shardOf(userId)}}:uses:${userId}`;
 export const leasesKey = (prefix: string, shard: number): string => `${prefix}:registry:{${shard}}:leases`;
 
 /** The leases of a shard outlive everybody who could sweep them by a day, then they are nobody's news any more. */
@@ -96,6 +100,15 @@ local after = '(' .. string.format('%.0f', time[1] * 1000 + math.floor(time[2] /
 local found = {}
 for i, key in ipairs(KEYS) do found[i] = redis.call('ZRANGEBYSCORE', key, after, '+inf') end
 return found
+`;
+
+/** KEYS: uses. ARGV: device. The log knows of what is two days old. */
+export const usedScript = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - 172800000))
+redis.call('PEXPIRE', KEYS[1], 172800000)
 `;
 
 /** KEYS: leases. ARGV: how many at most. Takes out those that have ended, and answers them: nobody else gets them. */

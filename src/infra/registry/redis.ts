@@ -1,7 +1,17 @@
 import type { Redis } from "ioredis";
 import type { ConnectionKey, ConnectionRegistry } from "../../gateway/ports.js";
-import { defineScript, type Script } from "../redis.js";
-import { enterScript, findScript, leasesKey, leaveScript, renewScript, shardOf, userKey } from "./redis-scripts.js";
+import { answered, defineScript, type Script } from "../redis.js";
+import {
+  enterScript,
+  findScript,
+  leasesKey,
+  leaveScript,
+  renewScript,
+  shardOf,
+  usedScript,
+  userKey,
+  usesKey,
+} from "./redis-scripts.js";
 
 export type RedisRegistryOptions = {
   readonly redis: Redis;
@@ -26,6 +36,7 @@ export const createRedisRegistry = (options: RedisRegistryOptions): ConnectionRe
     enter: defineScript(redis, "parleyRegistryEnter", enterScript),
     leave: defineScript(redis, "parleyRegistryLeave", leaveScript),
     find: defineScript(redis, "parleyRegistryFind", findScript),
+    used: defineScript(redis, "parleyRegistryUsed", usedScript),
   };
   const unbroken: Unbroken = new Map();
   const { renew, departed } = createRenewal(options, unbroken);
@@ -47,6 +58,13 @@ export const createRedisRegistry = (options: RedisRegistryOptions): ConnectionRe
     renew,
     devicesOf: async (userId) =>
       ((await findLeases(scripts.find, prefix, [userId])).get(userId) ?? []).map(({ deviceId }) => deviceId),
+    used: async ({ userId, deviceId }) => {
+      await scripts.used([usesKey(prefix, userId)], [deviceId]);
+    },
+    lastUses: async (userId) => {
+      const found = await answered(() => redis.zrange(usesKey(prefix, userId), "0", "-1", "WITHSCORES"));
+      return new Map(found.flatMap((at, i) => (i % 2 === 1 ? [[found[i - 1] ?? "", Number(at)] as const] : [])));
+    },
     gatewaysOf: async (userIds) => {
       const leases = [...(await found([...new Set(userIds)]))];
       return new Map(leases.map(([userId, those]) => [userId, [...new Set(those.map((lease) => lease.gatewayId))]]));

@@ -47,6 +47,73 @@ describe("devices", () => {
       .then({ type: "DeviceRemoved", deviceId: "b" }, { type: "DeviceRegistered", deviceId: "d" });
   });
 
+  it("give way by their last use, which the command knows better than the log; one that is connected is used now", () => {
+    const full = after(register("a", 1), register("b", 2), register("c", 3));
+    const givesWay = (lastUses: object) =>
+      given(user, full)
+        .when(register("d", 9_000, { lastUses }))
+        .then({ type: "DeviceRemoved" }, { type: "DeviceRegistered", deviceId: "d" })[0];
+    expect(givesWay({})).toMatchObject({ deviceId: "a" });
+    expect(givesWay({ a: 8_000 })).toMatchObject({ deviceId: "b" });
+    expect(givesWay({ a: 8_000, b: 9_000 })).toMatchObject({ deviceId: "c" });
+    expect(givesWay({ a: 8_000, b: 7_000, c: 9_000 })).toMatchObject({ deviceId: "b" });
+    // Beyond now is now: among those the log decides.
+    expect(givesWay({ a: 9_000, b: 9_000 + day, c: 9_000 })).toMatchObject({ deviceId: "a" });
+  });
+
+  it("of which a clock that was ahead has said that they are seen to come are seen now", () => {
+    const ahead = after(register("a", 1 + day), register("b", 2), register("c", 3));
+    given(user, ahead).when(register("a", 60_000)).then({ type: "DeviceRegistered", deviceId: "a", at: 60_000 });
+    given(user, after(register("a", 60_000)))
+      .when(register("a", 1))
+      .then();
+    const seen = after(register("a", 1 + day), register("b", 2), register("c", 3));
+    given(user, seen)
+      .when(register("d", 9_000, { lastUses: { b: 9_000, c: 9_000 } }))
+      .then({ type: "DeviceRemoved", deviceId: "b" }, { type: "DeviceRegistered" });
+  });
+
+  it("that a clock far ahead removed were removed when a sane clock first sees it", () => {
+    const removed = after(register("a", 1_000), register("b", 1_000), removeDevice("a", day));
+    const back = (now: number, tokenIssuedAt: number) => register("a", now, { tokenIssuedAt });
+    // The first token after it is refused, and the removal gets the time of now.
+    const [corrected] = given(user, removed)
+      .when(back(70_000, 60_000))
+      .then({ type: "DeviceRemoved", deviceId: "a", at: 70_000 });
+    const sane = corrected === undefined ? removed : [...removed, corrected];
+    given(user, sane).when(back(70_000, 60_000)).thenRejected("UNAUTHORIZED");
+    given(user, sane).when(back(90_000, 70_000)).thenRejected("UNAUTHORIZED");
+    given(user, sane).when(back(90_000, 80_000)).then({ type: "DeviceRegistered", deviceId: "a", at: 90_000 });
+    // Another device of the user's sees it as well.
+    given(user, removed).when(register("b", 70_000)).then({ type: "DeviceRemoved", deviceId: "a", at: 70_000 });
+    // A minute is within what clocks differ by.
+    given(user, after(register("a", 1_000), removeDevice("a", 130_000)))
+      .when(back(70_000, 69_000))
+      .thenRejected("UNAUTHORIZED");
+  });
+
+  it("that came back while the clock was ahead are not locked out when it is right again", () => {
+    const removed = after(register("a", 1_000), removeDevice("a", day));
+    const ahead = given(user, removed)
+      .when(register("a", day + 9_000, { tokenIssuedAt: day + 5_000 }))
+      .then({ type: "DeviceRegistered" });
+    const [corrected] = given(user, [...removed, ...ahead])
+      .when(register("a", 70_000, { tokenIssuedAt: 69_000 }))
+      .then({ type: "DeviceRemoved", at: 70_000 });
+    given(user, corrected === undefined ? [] : [...removed, ...ahead, corrected])
+      .when(register("a", 90_000, { tokenIssuedAt: 80_000 }))
+      .then({ type: "DeviceRegistered" });
+  });
+
+  it("that a clock far behind removes are removed after they were seen", () => {
+    given(user, after(register("a", 50_000)))
+      .when(removeDevice("a", 10_000))
+      .then({ type: "DeviceRemoved", at: 50_000 });
+    given(user, after(register("a", day)))
+      .when(removeDevice("a", 10_000))
+      .then({ type: "DeviceRemoved", at: 10_000 });
+  });
+
   it("come back after a removal only with a token issued later", () => {
     const removed = after(register("a", 1_000), removeDevice("a", 5_000));
     for (const tokenIssuedAt of [undefined, 4_000, 5_000])
