@@ -7,6 +7,8 @@ export type PagesOptions = {
   readonly isDraining: () => boolean;
   /** In bounded time. */
   readonly metricsText: () => Promise<string>;
+  /** Whether WebSockets connect here; a process that only projects has nothing at their path. */
+  readonly hasSockets?: boolean;
   readonly rest: (request: HttpRequest) => Promise<HttpResponse>;
 };
 
@@ -18,7 +20,7 @@ export const createPages = (options: PagesOptions): ((request: HttpRequest) => P
     "/healthz": () => json(200, { status: "ok", version: options.version }),
     "/readyz": () => readyz(options),
     "/metrics": async () => plainText(await metricsText(), "text/plain; version=0.0.4; charset=utf-8"),
-    "/ws": () => upgradeRequired,
+    ...(options.hasSockets === true ? { "/ws": () => upgradeRequired } : {}),
   };
   return async (request) => {
     if (request.path.startsWith("/api/")) return options.rest(request);

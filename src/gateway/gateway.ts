@@ -123,6 +123,7 @@ export const startGateway = async (dependencies: GatewayDependencies): Promise<G
     ...transportOptions(dependencies),
     http: createPages({
       version: dependencies.version,
+      hasSockets: true,
       readiness: app.readiness,
       isDraining: () => draining !== undefined,
       rest,

@@ -31,7 +31,7 @@ describe("the pages of a process without clients", () => {
     expect(await ask(target)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  it.each(["//", "//?", "///x", "http://", "http://[", "/\\\\", "*", "/%", "/api/v1/me"])(
+  it.each(["//", "//?", "///x", "http://", "http://[", "/\\\\", "*", "/%", "/api/v1/me", "/ws"])(
     "are not what was asked for, which harms nobody: %j",
     async (target) => {
       expect(await ask(target)).toMatch(/^HTTP\/1\.1 404 /);
