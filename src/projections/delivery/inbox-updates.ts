@@ -1,8 +1,8 @@
-import pLimit from "p-limit";
 import { asError } from "../../domain/kernel/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Delivery } from "../ports.js";
 import { unreadOf } from "../queries/unread.js";
+import { atMost } from "./bounded-reads.js";
 import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";
 
 /** A user's read cursor moved on one device: the user's other devices learn the new count. */
@@ -25,7 +25,7 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
   const waiting = createWaiting<ReadMoved>(() => {
     deps.onLost(1, "crowded");
   });
-  const limit = pLimit(readsAtOnceMax);
+  const limit = atMost(readsAtOnceMax);
   let running = false;
   let stopped = false;
 
@@ -43,7 +43,7 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
     while (!waiting.isEmpty()) {
       const moves = waiting.takeAll();
       if (!(await allVisible(deps, moves))) continue;
-      await Promise.all([...byUser(moves)].map(([userId, of]) => limit(ofUser, userId, of)));
+      await Promise.all([...byUser(moves)].map(([userId, of]) => limit(() => ofUser(userId, of))));
     }
     running = false;
   };

@@ -1,8 +1,8 @@
 import { LRUCache } from "lru-cache";
-import pLimit from "p-limit";
 import { asError } from "../../domain/kernel/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Delivery, ReceiptCounts } from "../ports.js";
+import { atMost } from "./bounded-reads.js";
 import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";
 
 /** Cursors moved in a group: its newest messages' counts may have changed. */
@@ -39,7 +39,7 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
     deps.onLost(1, "crowded");
   });
   const sent = new LRUCache<string, Map<number, string>>({ max: rememberedMax });
-  const limit = pLimit(readsAtOnceMax);
+  const limit = atMost(readsAtOnceMax);
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
@@ -54,7 +54,7 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
   };
   const run = async (): Promise<void> => {
     const due = waiting.takeAll();
-    if (due.length > 0 && (await allVisible(deps, due))) await Promise.all(due.map((each) => limit(one, each)));
+    if (due.length > 0 && (await allVisible(deps, due))) await Promise.all(due.map((each) => limit(() => one(each))));
     timer = undefined;
     if (!waiting.isEmpty()) schedule();
   };

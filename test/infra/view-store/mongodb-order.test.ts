@@ -30,7 +30,7 @@ const recording = () => {
   return { bulks, db: { collection } as unknown as Db };
 };
 
-describe("bulk writes go by `_id`, in whatever order the changes came", () => {
+describe("bulk writes go by id, in whatever order the changes came", () => {
   it("of views", async () => {
     const { bulks, db } = recording();
     const write = changesWriter(db, () => undefined);
@@ -60,7 +60,7 @@ describe("strings", () => {
     expect(strings.toSorted(byBytes)).toEqual(["a", "b", "é", "\uFF5E", "😀"]);
   });
 
-  it("that are ids hold nothing before or at the `!` that ends a range of rows, and only ASCII, whose order is the same everywhere", () => {
+  it("that are ids are ASCII, whose order is the same everywhere, and hold nothing before the end of a range of rows", () => {
     const held = Array.from({ length: 0x1_0000 }, (_, unit) => String.fromCharCode(unit)).filter((one) =>
       isUserId(`a${one}`),
     );
