@@ -6,14 +6,14 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { engineNames, engines, repository, variables } from "./servers-files/engines.mjs";
-import { install } from "./servers-files/install.mjs";
+import { install, wantsExtras } from "./servers-files/install.mjs";
 import { startStack, stopStack } from "./servers-files/stack.mjs";
 
 const help = `usage: npm run test:stack [-- [--external] [--only NAME,NAME] [arguments of vitest]]
 
 Builds, starts ${engineNames.join(", ")} (installs what is missing), runs \`vitest run --project stack\`, ends them.
   --external   starts nothing: the environment names the servers (${variables.join(", ")})
-  --only       starts only these; tests that need others are skipped
+  --only       starts only these; tests that need others are skipped. Clients and tools are installed where tests use them
 `;
 const exitOfSignal = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 const say = (text) => process.stdout.write(`${text}\n`);
@@ -35,7 +35,7 @@ const main = async (args) => {
   const { external, names, rest } = read(args);
   if (external) return runExternal(rest);
   await timed("build", () => run("npm", ["run", "--silent", "build"]));
-  await timed("install", () => install(names, say));
+  await timed("install", () => install(names, say, wantsExtras(names, rest)));
   const stack = await timed("start", () => startStack({ names, say, signal: stop.signal }));
   try {
     const told = names.map((name) => `${engines[name].standIn ? "stand-in" : "real    "}  ${engines[name].title}`);

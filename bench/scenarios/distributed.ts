@@ -4,6 +4,7 @@ import { meanOf } from "../load/measure.js";
 import { measurePairs, pairCount, placeOf, startPairs, type PairPlace } from "../load/pair-chat.js";
 import { row, type BenchContext, type Figures, type Row, type Scenario } from "../scenario.js";
 import { catchUpMsMax, startCluster } from "../server/cluster.js";
+import { enginesOf } from "../server/engines.js";
 import { startParley } from "../server/parley.js";
 
 const windows = [1, 8] as const;
@@ -19,6 +20,7 @@ export const distributed: Scenario = {
     const engines = enginesIn(process.env);
     if ("missing" in engines)
       return { skipped: `not set: ${engines.missing.join(", ")}. eval "$(scripts/servers start)" starts and sets all` };
+    const ranOn = await enginesOf(engines.settings);
     const embedded = await startParley(context);
     try {
       const place = placeOf(embedded);
@@ -33,6 +35,7 @@ export const distributed: Scenario = {
       context.say("distributed: the embedded profile, after");
       const after = await floorOf("after");
       return rowsOf(
+        ranOn,
         measured,
         before.map((figures, index) => meanOf(figures, after[index] ?? figures)),
       );
@@ -60,20 +63,14 @@ const enginesIn = (
   return { settings: Object.fromEntries(needed.map((name) => [name, environment[name] ?? ""])) as Settings };
 };
 
-/** What is said beside every figure: `scripts/servers` has no EventStoreDB and no MongoDB to start. */
-const enginesAre = (): string =>
-  (process.env.PARLEY_SERVERS_DIR ?? "") === ""
-    ? "engines as the environment names them"
-    : "stand-ins for EventStoreDB (the embedded log's gRPC port) and MongoDB (mongo-java-server); real Redis and NATS";
-
 type Measured = { readonly size: number; readonly figures: readonly Figures[] };
 
-const rowsOf = (measured: readonly Measured[], floors: readonly Figures[]): readonly Row[] =>
+const rowsOf = (engines: string, measured: readonly Measured[], floors: readonly Figures[]): readonly Row[] =>
   measured.flatMap(({ size, figures }) =>
     windows.map((window, index) =>
       row({
         variant: `${counted(size, "gateway")}, ${counted(size, "projector")}, window ${window}`,
-        engines: enginesAre(),
+        engines,
         figures: figures[index] ?? {},
         floorIs,
         floor: floors[index] ?? {},

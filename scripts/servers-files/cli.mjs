@@ -34,8 +34,8 @@ const commands = {
     help: `usage: scripts/servers install [--only NAME,NAME]
 
 Installs what is missing: redis-server from Debian (as root), nats-server and versitygw through Go, mongo-java-server
-through Maven, and what tests use besides: the official clients (test/stack/clients/install.sh), haproxy and
-docker-compose from Debian. The cache is ~/.cache/parley-servers;
+through Maven, and, unless --only is given, what tests use besides: the official clients
+(test/stack/clients/install.sh), haproxy and docker-compose from Debian. The cache is ~/.cache/parley-servers;
 PARLEY_SERVERS_CACHE names another one. What is there already is left as it is.\n`,
     options: only,
     run: ({ only: names }) => install(namesIn(names), say),

@@ -10,8 +10,12 @@ const goTools = {
   s3: "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
 };
 
-/** @throws Error that names the command which failed, or what has to be installed by hand. */
-export const install = async (names, say) => {
+/**
+ * `extras`: also what tests use besides the servers, the official clients of EventStoreDB, haproxy and docker-compose. Tests
+ * are skipped without them, so that one that cannot be had is only said, except in CI.
+ * @throws Error that names the command which failed, or what has to be installed by hand.
+ */
+export const install = async (names, say, extras = names.length === engineNames.length) => {
   for (const name of names) {
     if (engines[name].lacks() === undefined) {
       say(`${name}: there already`);
@@ -23,9 +27,29 @@ export const install = async (names, say) => {
     if (lacks !== undefined) throw new Error(`${name}: still, ${lacks}`);
     say(`${name}: installed in ${((Date.now() - startedAt) / 1_000).toFixed(1)} s`);
   }
-  const clients = join(repository, "test", "stack", "clients", "install.sh");
-  if (names.includes("eventstore") && existsSync(clients)) await download("bash", [clients]);
-  if (names.length === engineNames.length) await installTools(say);
+  if (!extras) return;
+  await orSaid(() => download("bash", [join(repository, clients)]), say);
+  await orSaid(() => installTools(say), say);
+};
+
+const clients = "test/stack/clients/install.sh";
+/** The tests that use them. */
+const extrasTests = ["eventstore-clients", "deploy", "haproxy"].map((name) => `test/stack/${name}.test.ts`);
+
+/** Whether a run of these servers' tests, with these arguments of vitest, has any that uses the extras. */
+export const wantsExtras = (names, args) => {
+  const files = args.filter((arg) => !arg.startsWith("-"));
+  if (files.length === 0) return names.length === engineNames.length;
+  return files.some((file) => extrasTests.some((test) => test.includes(file)));
+};
+
+const orSaid = async (work, say) => {
+  try {
+    await work();
+  } catch (error) {
+    if (process.env.CI === "true") throw error;
+    say(`${error.message}; the tests that use it are skipped`);
+  }
 };
 
 /** What tests of the files for operators ask: they are skipped without them, except in CI. */

@@ -1,8 +1,10 @@
 /** Gateways and projectors of the distributed profile as real processes from dist, over the engines of the environment. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
+import { openEpoch } from "../../src/commands/epoch.js";
 import { signToken } from "../../src/infra/auth/jwt.js";
 import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb.js";
 import { openMongo } from "../../src/infra/mongodb.js";
+import { checkpointsOf } from "../../src/infra/view-store/mongodb-checkpoints.js";
 import { eventually } from "./device.js";
 import { engine } from "./engines.js";
 import type { EngineSource } from "./history.js";
@@ -48,6 +50,7 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
   const ownAddress = ownLog === undefined ? {} : { PARLEY_EVENTSTORE_URL: ownLog.env.PARLEY_EVENTSTORE_URL ?? "" };
   const environment = environmentOf(tag, { ...ownAddress, ...options.environment });
   const source = await sourceOf(environment);
+  if (ownLog === undefined && !mayStartServers) await beginAt(source, setting(environment, "PARLEY_HOME"));
   const flags = ["--profile", "distributed", ...(options.flags ?? [])];
   const started: ServerProcess[] = [];
   const start = async (role: "gateway" | "projector"): Promise<ServerProcess> => {
@@ -79,6 +82,23 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
 /** Views are made of a whole log: one that other tests have filled would be read first by every cluster. */
 const startOwnLog = (given: ClusterOptions["environment"]): Promise<OwnServers> | undefined =>
   mayStartServers && given?.PARLEY_EVENTSTORE_URL === undefined ? startOwnServers("eventstore") : undefined;
+
+/**
+ * In a log that others write into as well, views and delivery begin where the cluster does: what is there already is not
+ * its own, takes as long as it is long, and need not be readable (the contract of logs writes what no projection reads).
+ */
+const beginAt = async ({ eventStoreUrl, after, mongo: where }: EngineSource, home: string): Promise<void> => {
+  const log = openEventStoreDb({ url: eventStoreUrl });
+  const epoch = await openEpoch(log, home, Date.now, { uuid: randomUUID }).finally(log.close);
+  const mongo = await openMongo(where);
+  try {
+    // The one partition of one: whoever has another number of them begins there too.
+    for (const name of ["views", "delivery"] as const)
+      await checkpointsOf(mongo.db, 1, () => undefined, name).raise([0], { position: after, epoch });
+  } finally {
+    await mongo.close();
+  }
+};
 
 /** Until then nobody's first sync is answered. */
 const viewsCaughtUp = (gateway: ServerProcess): Promise<void> =>
@@ -137,6 +157,8 @@ const environmentOf = (tag: string, given: Readonly<Record<string, string>> = {}
     PARLEY_MASTER_KEY: environment.PARLEY_MASTER_KEY ?? randomBytes(32).toString("base64"),
     PARLEY_MONGODB_DATABASE: `parley-test-${tag}`,
     PARLEY_HOME: `test-${tag}`,
+    // A process tries the server when it starts; one that is killed meanwhile leaves its objects in a bucket of others.
+    ...(given.PARLEY_S3_BUCKET === undefined ? { PARLEY_S3_URL: "" } : {}),
     ...given,
   };
 };

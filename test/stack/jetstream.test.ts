@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { connect, Events, headers, type NatsConnection } from "nats";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { StoreUnavailable } from "../../src/projections/ports.js";
 import {
   openJetStreamQueue,
@@ -46,7 +46,21 @@ const connected = async (url: string): Promise<NatsConnection> => {
   cleanups.push(() => connection.close());
   return connection;
 };
-const newName = (): string => `test_${randomUUID()}`;
+const names = new Set<string>();
+const newName = (): string => {
+  const name = `test_${randomUUID()}`;
+  names.add(name);
+  return name;
+};
+/** A queue that still consumes makes its streams again when a test deletes them: they go when all are closed. */
+afterAll(async () => {
+  if (nats === undefined) return;
+  const connection = await connect({ servers: new URL(nats).host });
+  const manager = await connection.jetstreamManager();
+  for await (const { config } of manager.streams.list())
+    if (names.has(config.name.replace(/_DEAD$/, ""))) await manager.streams.delete(config.name);
+  await connection.close();
+});
 const until = (condition: () => void | Promise<void>): Promise<void> =>
   vi.waitFor(condition, { timeout: 60_000, interval: 20 });
 /** Small enough for a server that other suites share: JetStream reserves what a stream may hold. */
