@@ -7,6 +7,7 @@ import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
+import { settled } from "../kit/turns.js";
 
 const right = <A>(either: Either<unknown, A>): A => {
   if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);
@@ -174,7 +175,7 @@ describe("commands on a real log", () => {
     });
     const [second, third] = [send("m-2", "bob"), send("m-3", "alice")];
     // Unhandled is what has no listener at the end of the turn in which it rejects.
-    await new Promise((resolve) => setImmediate(resolve));
+    await settled();
     begin();
     expect(right(await first)).toMatchObject({ sequence: 1 });
     await vi.waitFor(() => {
