@@ -50,6 +50,9 @@ const replay = (): Promise<Figures> => {
         const eventsPerSecond = (events / (performance.now() - from)) * 1000;
         resolve({ eventsPerSecond, cpuSecondsPer1000: (user + system) / 1000 / events, eventsReplayed: events });
       },
+      onProblem: (problem) => {
+        if (problem !== undefined) throw problem;
+      },
       onFailure: ({ error }) => {
         reject(error);
       },

@@ -1,9 +1,9 @@
-import { asError } from "../domain/kernel/errors.js";
 import { decodeEvent, type DomainEvent } from "../domain/catalogue.js";
 import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
 import type { Checkpoint, EventSource, ViewStore } from "./ports.js";
 import { project } from "./registry.js";
 import type { ViewChange } from "./view-change.js";
+import { untilDone, type OnProblem } from "./while-away.js";
 
 export type RunnerOptions = {
   readonly source: Pick<EventSource, "readAll">;
@@ -12,6 +12,8 @@ export type RunnerOptions = {
   readonly from: Checkpoint;
   /** Called after each batch, when its changes and checkpoint are written. */
   readonly onCheckpoint: (checkpoint: Checkpoint) => void;
+  /** The log could not be read, or the store not written; it is tried again, without end. */
+  readonly onProblem: OnProblem;
   /** Called once. The runner has stopped, and the store's checkpoint is before what could not be projected. */
   readonly onFailure: (failure: ProjectionFailure) => void;
   /** Events a batch: what a reader of the same thread may have to wait for is about 10 µs for each. */
@@ -35,27 +37,30 @@ export type Runner = {
   readonly stop: () => Promise<void>;
 };
 
-/** Which event stopped the runner; none when the log or the store failed. */
+/** Which event cannot be read. Nothing else stops a projection. */
 export type ProjectionFailure = {
-  readonly event?: Pick<RecordedEvent, "type" | "stream" | "revision" | "position">;
+  readonly event: Pick<RecordedEvent, "type" | "stream" | "revision" | "position">;
   readonly error: Error;
 };
 
 /** Starts after `from`, and follows the log for as long as it is woken. */
 export const startRunner = (options: RunnerOptions): Runner => {
   const { batchEventsMax = 2000, batchIntervalMs = 250 } = options;
-  const state: State = { checkpoint: options.from, wanted: 0, more: false, stopped: false };
+  const state: State = { checkpoint: options.from, wanted: 0, more: false, stopping: new AbortController() };
+  const { signal } = state.stopping;
+  const isStopped = (): boolean => signal.aborted;
   const pause = createPause();
   let startedAt = -Infinity;
   let following: Promise<void> | undefined;
 
   const follow = async (): Promise<void> => {
-    while (state.more && !state.stopped) {
+    while (state.more && !isStopped()) {
       const hurried = state.wanted > state.checkpoint.position;
       await pause.rest(hurried ? 0 : startedAt + batchIntervalMs - performance.now());
       state.more = false;
       startedAt = performance.now();
-      if ((await step(options, state, batchEventsMax)) === batchEventsMax) state.more = true;
+      const count = await untilDone(() => step(options, state, batchEventsMax), signal, options.onProblem);
+      if (count === batchEventsMax) state.more = true;
       // A short page and no wake since: this is the head. Whoever waits for something beyond it waits for a wake.
       if (!state.more) state.wanted = 0;
     }
@@ -63,12 +68,11 @@ export const startRunner = (options: RunnerOptions): Runner => {
   const wake = (): void => {
     state.more = true;
     following ??= follow()
-      .catch((error: unknown) => {
-        fail(options, state, { error: asError(error) });
-      })
+      // Only once it is stopped: what was not written then is written by the next one.
+      .catch(() => undefined)
       .finally(() => {
         following = undefined;
-        if (state.more && !state.stopped) wake();
+        if (state.more && !isStopped()) wake();
       });
   };
 
@@ -82,7 +86,7 @@ export const startRunner = (options: RunnerOptions): Runner => {
     },
     checkpoint: () => state.checkpoint,
     stop: async () => {
-      state.stopped = true;
+      state.stopping.abort();
       pause.end();
       await following;
     },
@@ -95,18 +99,18 @@ type State = {
   wanted: Position;
   /** The log may have more than was read. */
   more: boolean;
-  stopped: boolean;
+  readonly stopping: AbortController;
 };
 
 const fail = (options: RunnerOptions, state: State, failure: ProjectionFailure): void => {
-  state.stopped = true;
+  state.stopping.abort();
   options.onFailure(failure);
 };
 
 /** One batch. @returns how many events the log had for it */
 const step = async (options: RunnerOptions, state: State, batchEventsMax: number): Promise<number> => {
   const events = await options.source.readAll(state.checkpoint.position, batchEventsMax);
-  if (state.stopped) return 0;
+  if (state.stopping.signal.aborted) return 0;
   const { changes, position, failure } = projectBatch(events, options.decode ?? decodeEvent);
   if (position !== undefined) {
     const next = { position, epoch: state.checkpoint.epoch };

@@ -38,3 +38,15 @@ it("the embedded profile whose views have stopped names them, and is ready: it a
   expect(sent.type).toBe("message.ack");
   await alice.close();
 });
+
+it("views that have stopped are not read: a reader is told to come back", async () => {
+  const alice = await wireDevice(server, "alice");
+  for (const path of ["/conversations", `/conversations/${String(conversationId)}`, "/me"])
+    expect(await alice.rest(`GET ${path}`)).toMatchObject({
+      status: 503,
+      body: { error: "UNAVAILABLE", retryAfter: 1 },
+    });
+  const synced = await alice.ask("sync", {});
+  expect(synced).toMatchObject({ type: "error", payload: { code: "UNAVAILABLE", retryAfter: 1 } });
+  await alice.close();
+});

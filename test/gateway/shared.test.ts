@@ -76,7 +76,7 @@ describe("a sync", () => {
     const store = { reads } as Partial<ViewStore> as ViewStore;
     const awaitCaughtUp = (position: number) => Promise.resolve(waits.push(position) > 0);
     const queries = createQueries({
-      ...{ source, views: { store, awaitCaughtUp, reached: () => 10 } },
+      ...{ source, views: { store, awaitCaughtUp, reached: () => 10, opened: 0, problem: () => undefined } },
       ...{ open: () => Promise.resolve(null), epoch: "epoch-1", clock: () => 1 },
     });
     const shared = createShared({ ...createApp().app, head: source.head, queries });

@@ -5,18 +5,14 @@ import { createFeed } from "../../src/infra/event-log/feed.js";
 import { eventsOf } from "../../src/infra/event-log/reads.js";
 import { openLogCore } from "../../src/infra/event-log/sqlite-log.js";
 import { outcome, pushAppend, type AppendCells, type ReadRequest } from "../../src/infra/event-log/wire.js";
-import type { ViewStore } from "../../src/projections/ports.js";
+import type { QueryDependencies } from "../../src/projections/queries/create.js";
 import { projectBatch } from "../../src/projections/runner.js";
 import { coreStore, temporaryDirectory } from "./sqlite-views.js";
 
 /** The embedded profile's log and views without their threads: opened at once, in a directory of their own. */
 export type StoresHere = {
   readonly log: EventLog;
-  readonly views: {
-    readonly store: ViewStore;
-    readonly awaitCaughtUp: (position: Position) => Promise<boolean>;
-    readonly reached: () => Position;
-  };
+  readonly views: QueryDependencies["views"];
   readonly position: () => Position;
   readonly streams: () => readonly string[];
   readonly eventsOf: (stream: string) => readonly RecordedEvent[];
@@ -56,6 +52,8 @@ export const openStoresHere = (epoch: string): StoresHere => {
     log,
     views: {
       store,
+      opened: 0,
+      problem: () => undefined,
       awaitCaughtUp: async (position) => {
         const { changes, failure } = projectBatch(after(projected, countMax));
         if (failure !== undefined) throw failure.error;

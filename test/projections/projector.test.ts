@@ -346,6 +346,7 @@ const inOrder = async (kit: LogKit, store: ViewStore): Promise<unknown> => {
   const failures: ProjectionFailure[] = [];
   const runner = startRunner({
     ...{ source: kit.log, apply: store.apply, from: { position: 0, epoch }, onCheckpoint: () => undefined },
+    onProblem: () => undefined,
     onFailure: (failure) => failures.push(failure),
   });
   runner.hurry(head);

@@ -14,6 +14,7 @@ const setUp = (options: Partial<RunnerOptions> = {}) => {
   const { log, write } = createWriter();
   const batches: { readonly size: number; readonly checkpoint: Checkpoint }[] = [];
   const failures: ProjectionFailure[] = [];
+  const problems: (Error | undefined)[] = [];
   const waiting: { readonly position: number; readonly resolve: () => void }[] = [];
   const runner = startRunner({
     source: { readAll: (from, count) => Promise.resolve(log.slice(from, from + count)) },
@@ -24,6 +25,7 @@ const setUp = (options: Partial<RunnerOptions> = {}) => {
     onCheckpoint: ({ position }) => {
       for (const waiter of waiting) if (waiter.position <= position) waiter.resolve();
     },
+    onProblem: (problem) => problems.push(problem),
     onFailure: (failure) => failures.push(failure),
     ...options,
   });
@@ -38,7 +40,7 @@ const setUp = (options: Partial<RunnerOptions> = {}) => {
       if (runner.checkpoint().position >= position) resolve();
       else waiting.push({ position, resolve });
     });
-  return { log, grow, runner, batches, failures, reached };
+  return { log, grow, runner, batches, failures, problems, reached };
 };
 
 const broken = (position: number): RecordedEvent => ({
@@ -97,19 +99,46 @@ describe("the runner", () => {
     expect(failures).toHaveLength(1);
   });
 
-  it("stops when the store fails, and keeps the checkpoint", async () => {
-    let report: (failure: ProjectionFailure) => void = () => undefined;
-    const failure = new Promise<ProjectionFailure>((resolve) => (report = resolve));
-    const { grow, runner } = setUp({
-      apply: () => Promise.reject(new Error("disk full")),
-      onFailure: (said) => {
-        report(said);
-      },
+  it("tries again while the store or the log fails, tells it, and goes on from its checkpoint", async () => {
+    for (const part of ["apply", "readAll"] as const) {
+      const error = new Error("database or disk is full");
+      let failing = 4;
+      const events: RecordedEvent[] = [];
+      const applied: number[] = [];
+      const { log, grow, runner, failures, problems, reached } = setUp({
+        apply: (_, { position }) => {
+          if (part === "apply" && failing-- > 0) throw error;
+          applied.push(position);
+        },
+        source: {
+          readAll: (from, count) =>
+            part === "readAll" && failing-- > 0
+              ? Promise.reject(error)
+              : Promise.resolve(events.slice(from, from + count)),
+        },
+      });
+      grow(2);
+      events.push(...log);
+      runner.wake();
+      await reached(2);
+      await runner.stop();
+      expect([applied, failures]).toEqual([[2], []]);
+      expect(problems).toEqual([error, error, error, error, undefined]);
+    }
+  });
+
+  it("ends at once when it is stopped while the store fails", async () => {
+    const failed = new Promise<void>((resolve) => {
+      const { grow, runner } = setUp({
+        apply: () => Promise.reject(new Error("disk full")),
+        onProblem: () => {
+          void runner.stop().then(resolve);
+        },
+      });
+      grow(2);
+      runner.wake();
     });
-    grow(2);
-    runner.wake();
-    expect((await failure).error.message).toBe("disk full");
-    expect(runner.checkpoint().position).toBe(0);
+    await failed;
   });
 
   it("writes nothing after it has stopped", async () => {

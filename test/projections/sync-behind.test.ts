@@ -37,7 +37,13 @@ const openViewsBehind = async () => {
   const queries = createQueries({
     source: side.log,
     // Views that never come: whoever needs the head waits for ever.
-    views: { store, awaitCaughtUp: () => new Promise(() => undefined), reached: () => reached },
+    views: {
+      store,
+      awaitCaughtUp: () => new Promise(() => undefined),
+      reached: () => reached,
+      opened: 0,
+      problem: () => undefined,
+    },
     ...{ open: side.sealing.open, epoch: side.epoch, clock: Date.now },
   });
   await projectTo();

@@ -35,7 +35,13 @@ const openCounted = () => {
   };
   const queries = createQueries({
     source: { ...side.log, readStream: rounds.wrap(side.log.readStream) },
-    views: { store: counted, awaitCaughtUp: () => Promise.resolve(true), reached: () => reached },
+    views: {
+      store: counted,
+      awaitCaughtUp: () => Promise.resolve(true),
+      reached: () => reached,
+      opened: 0,
+      problem: () => undefined,
+    },
     ...{ open: side.sealing.open, epoch: side.epoch, clock: Date.now },
   });
   const sync = async (request: SyncRequest) => {

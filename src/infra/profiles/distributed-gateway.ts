@@ -13,10 +13,11 @@ import { createMemoryRateLimiter } from "../rate-limiter/memory.js";
 import { createRedisRateLimiter } from "../rate-limiter/redis.js";
 import type { Telemetry } from "../telemetry.js";
 import { messageIndex } from "../view-store/message-index.js";
+import { watchViews, type WatchedViews } from "../view-store/mongodb-watch.js";
 import type { DistributedConfig } from "./config-distributed.js";
 import { cellPrefix, type Closers, type Engines } from "./engines.js";
-import { engineReadiness } from "./readiness.js";
-import { ids, mayStayBy, serveClients } from "./serving.js";
+import { engineReadiness, named } from "./readiness.js";
+import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
 
 export type ProcessParts = {
   readonly config: DistributedConfig;
@@ -29,6 +30,8 @@ export type ProcessParts = {
   readonly freePort: () => Promise<void>;
   /** For what the log could not answer, and is asked again. */
   readonly onLogFailure: (error: unknown) => void;
+  /** For what could not be asked of how far the views are. */
+  readonly onViewsProblem: (error: unknown) => void;
   /** Of the projector in the same process: it is told, but a gateway that can accept is ready. */
   readonly projectorProblem?: () => string | undefined;
 };
@@ -38,7 +41,10 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   const { config, engines, logger, telemetry } = parts;
   const { log } = engines;
   const hub = createHub();
-  const app = createApplication(parts, closers, hub.devicesOf);
+  const views = await watchViews({ views: engines.views, head: log.head, onProblem: parts.onViewsProblem });
+  closers.push(views.stop);
+  observeViews(telemetry, views);
+  const app = createApplication({ ...parts, views }, closers, hub.devicesOf);
   const shared = createShared(app);
   const removals = createRemovals({ hub, mayStay: mayStayBy(app.commands), onUnanswered: parts.onLogFailure });
   closers.push(removals.stop);
@@ -81,11 +87,18 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
 const natsWaitMs = 3_000;
 
 const createApplication = (
-  { config, engines, logger, onRegistryFailure, projectorProblem }: ProcessParts,
+  {
+    config,
+    engines,
+    logger,
+    onRegistryFailure,
+    projectorProblem,
+    views,
+  }: ProcessParts & { readonly views: WatchedViews },
   closers: Closers,
   devicesHere: (userId: string) => readonly string[],
 ): Application & { readonly pendingCommands: () => number } => {
-  const { log, views, sealing, epoch, snapshots, registry, bus } = engines;
+  const { log, sealing, epoch, snapshots, registry, bus } = engines;
   const readinessOfEngines = engineReadiness(engines);
   const commands = createCommands({
     ...{ log, sealing, ids, home: config.home, membersMax: config.groupMembersMax, snapshots },
@@ -118,8 +131,10 @@ const createApplication = (
     head: log.head,
     readiness: async () => {
       const { ready, problems } = await readinessOfEngines();
-      const projector = projectorProblem?.();
-      return { ready, problems: projector === undefined ? problems : { ...problems, projector } };
+      return {
+        ready,
+        problems: { ...problems, ...named({ views: views.problem(), projector: projectorProblem?.() }) },
+      };
     },
   };
 };

@@ -72,6 +72,7 @@ const open = async (
     onRegistryFailure: problem("redis"),
     freePort: starting.close,
     onLogFailure: problem("eventstore"),
+    onViewsProblem: problem("mongodb"),
   };
   if (config.role === "gateway") return startGatewayRole(parts, closers);
   const projector = startProjectorRole(parts, closers);

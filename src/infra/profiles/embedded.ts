@@ -31,8 +31,8 @@ import { filesOf, lockDirectory, missingLogOf } from "./data-directory.js";
 import { followUpsLostIn, startDelivering, type DeliveringWith } from "./delivering.js";
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
-import { acceptingReadiness } from "./readiness.js";
-import { ids, mayStayBy, serveClients } from "./serving.js";
+import { acceptingReadiness, named } from "./readiness.js";
+import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
 import { warnOfStrayVariables } from "./stray-variables.js";
 
 /**
@@ -227,12 +227,20 @@ const openStores = async (config: Config, version: string, closers: (() => void 
   const epoch = await openEpoch(log, config.home, Date.now, ids);
   const home = await homeOf(log);
   if (home !== undefined && home !== config.home) throw new OtherHome(files.log, home, config.home);
-  const views = await openSqliteViews({ path: files.views, logPath: files.log, epoch });
+  const views = await openSqliteViews({ path: files.views, logPath: files.log, epoch }, (problem) => {
+    if (problem === undefined) logger.info({}, "the views go on");
+    else
+      logger.warn(
+        { reason: problem },
+        "the views cannot go on; they are tried again, and reads are refused until then",
+      );
+  });
   closers.push(views.close);
   wakeViews(log, views, logger);
   const snapshots = openSqliteSnapshots(files.snapshots);
   closers.push(snapshots.close);
   const telemetry = createTelemetry(version);
+  observeViews(telemetry, views);
   telemetry.observe({
     logQueueDepth: () => log.stats().queueDepth,
     logHead: () => log.stats().head,
@@ -255,10 +263,7 @@ const wakeViews = (log: SqliteLog, views: SqliteViews, logger: Logger): void => 
     onFailure: () => undefined,
   });
   void views.failed.then((error) => {
-    logger.error(
-      { err: error },
-      "the views have stopped; reads go on from what they hold, accepting and delivery go on",
-    );
+    logger.error({ err: error }, "the views have stopped; reads are refused, accepting and delivery go on");
   });
   void log.head().then(views.wake);
 };
@@ -269,12 +274,8 @@ const readinessOf = (
   deliveryProblem: () => string | undefined,
 ): Application["readiness"] => {
   const accepting: Record<string, string> = {};
-  const others: Record<string, string> = {};
   void log.failed.then((error) => (accepting.log = error.message));
   void keys.failed.then((error) => (accepting.keys = error.message));
-  void views.failed.then((error) => (others.views = error.message));
-  return () => {
-    const delivery = deliveryProblem();
-    return Promise.resolve(acceptingReadiness(accepting, delivery === undefined ? others : { ...others, delivery }));
-  };
+  return () =>
+    Promise.resolve(acceptingReadiness(accepting, named({ views: views.problem(), delivery: deliveryProblem() })));
 };

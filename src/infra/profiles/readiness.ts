@@ -14,6 +14,10 @@ export const acceptingReadiness = (
   others: Readonly<Record<string, string>>,
 ): Readiness => ({ ready: Object.keys(log).length === 0, problems: { ...log, ...others } });
 
+/** Those of them that there are. */
+export const named = (problems: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(problems).filter((entry): entry is [string, string] => entry[1] !== undefined));
+
 type Asked = {
   readonly log: Pick<Engines["log"], "ping">;
   readonly mongo: Pick<Engines["mongo"], "ping">;

@@ -37,6 +37,18 @@ export const mayStayBy =
   ({ actor, issuedAt }: HubConnection): Promise<boolean> =>
     mayStay({ ...actor, ...issued(issuedAt) });
 
+/** What a reader is told of the views, as a figure. */
+export const observeViews = (
+  telemetry: Pick<Telemetry, "gauge">,
+  views: { readonly problem: () => string | undefined },
+): void => {
+  telemetry.gauge(
+    "parley_views_readable",
+    "0 while reads are answered UNAVAILABLE: the views are being built, or do not go on.",
+    () => Number(views.problem() === undefined),
+  );
+};
+
 /** Sockets and REST in front of an application. @throws when the port is taken */
 export const serveClients = (deps: ServingWith): Promise<Gateway> => {
   const { config, app, hub, registration, secret, telemetry, logger, shared } = deps;

@@ -1,11 +1,10 @@
 /** The views' thread of the embedded profile: reads the log's file, projects it and answers the reads. */
 import { workerData } from "node:worker_threads";
-import type { Checkpoint } from "../../projections/ports.js";
 import { startRunner, type Runner } from "../../projections/runner.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { replayDecode } from "../view-store/replay-decode.js";
-import type { FromViews, ToViews, ViewsHandlers, ViewsWorkerData } from "../view-store/sqlite.js";
-import { openSqliteViewsFile, ViewsUnusable, type SqliteViews } from "../view-store/sqlite-views.js";
+import type { FromViews, OpenedViews, ToViews, ViewsHandlers, ViewsWorkerData } from "../view-store/sqlite.js";
+import { answering, openSqliteViewsFile, ViewsUnusable, type SqliteViews } from "../view-store/sqlite-views.js";
 import { serveWorker } from "../worker.js";
 
 type Opened = { readonly log: SqliteLogReader; readonly views: SqliteViews; readonly runner: Runner };
@@ -18,11 +17,11 @@ const started = (): Opened => {
   return opened;
 };
 
-const start = async (): Promise<Checkpoint> => {
+const start = async (): Promise<OpenedViews> => {
   const log = openSqliteLogReader(data.logPath);
   const views = openSqliteViewsFile(data.path);
   try {
-    const from = await startingPoint(views, log);
+    const { from, head } = await startingPoint(views, log);
     const runner = startRunner({
       source: log,
       apply: views.apply,
@@ -31,12 +30,15 @@ const start = async (): Promise<Checkpoint> => {
       onCheckpoint: (checkpoint) => {
         say({ checkpoint });
       },
+      onProblem: (problem) => {
+        say({ problem: problem?.message ?? null });
+      },
       onFailure: ({ error }) => {
         say({ failure: error.message });
       },
     });
     opened = { log, views, runner };
-    return from;
+    return { from, head };
   } catch (error) {
     views.close();
     log.close();
@@ -45,7 +47,7 @@ const start = async (): Promise<Checkpoint> => {
 };
 
 /** Positions of another log, or beyond this one's end, mean nothing here: such views are not this log's. */
-const startingPoint = async (views: SqliteViews, log: SqliteLogReader): Promise<Checkpoint> => {
+const startingPoint = async (views: SqliteViews, log: SqliteLogReader): Promise<OpenedViews> => {
   const from = views.checkpoint() ?? { position: 0, epoch: data.epoch };
   const unless = `${data.logPath} may be an old one or another's: look at it first. If it is the right one, delete`;
   if (from.epoch !== data.epoch)
@@ -53,7 +55,7 @@ const startingPoint = async (views: SqliteViews, log: SqliteLogReader): Promise<
   const head = await log.head();
   if (from.position > head)
     throw new ViewsUnusable(data.path, `it is at position ${from.position}, beyond the log's end at ${head}`, unless);
-  return from;
+  return { from, head };
 };
 
 const handlers: ViewsHandlers = {
@@ -62,7 +64,8 @@ const handlers: ViewsHandlers = {
     started().views.apply(changes, checkpoint);
   },
   checkpoint: () => started().views.checkpoint(),
-  read: (name, args) => (started().views.reads[name] as (...args: readonly unknown[]) => unknown)(...args),
+  read: (name, args) =>
+    answering(() => (started().views.reads[name] as (...args: readonly unknown[]) => unknown)(...args)),
   stop: async () => {
     const { runner, views, log } = started();
     await runner.stop();

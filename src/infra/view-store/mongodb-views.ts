@@ -1,4 +1,5 @@
 import type { Db } from "mongodb";
+import type { Position } from "../../domain/kernel/stream.js";
 import type { Checkpoint, ViewStore } from "../../projections/ports.js";
 import type { ViewChange } from "../../projections/view-change.js";
 import { reachable } from "../mongodb.js";
@@ -26,6 +27,8 @@ export type MongoViews = {
   /** What the queries wait with: true as soon as every partition is projected up to the position. */
   readonly awaitCaughtUp: Waiting["awaitCaughtUp"];
   readonly reached: Waiting["reached"];
+  /** The log's head when they were opened; 0 without a log. */
+  readonly opened: Position;
   /** Whoever waits is answered false. The connection is its owner's to close. */
   readonly close: () => Promise<void>;
 };
@@ -58,6 +61,7 @@ export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoV
     await refuseViewsAhead(db.databaseName, { views: checkpoints, delivery }, log);
   }
   await reachable(() => createIndexes(db));
+  const opened = (await log?.head()) ?? 0;
   const write = changesWriter(db, onProblem);
   const checkpoint = async (): Promise<Checkpoint | undefined> => smallestCheckpoint(await checkpoints.load());
   const { awaitCaughtUp, reached, close } = createWaiting(checkpoint, onProblem);
@@ -75,6 +79,7 @@ export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoV
     checkpoints,
     awaitCaughtUp,
     reached,
+    opened,
     close,
   };
 };

@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import type { Checkpoint, ViewReads } from "../../projections/ports.js";
+import { StoreUnavailable, type Checkpoint, type ViewReads } from "../../projections/ports.js";
 import { views } from "../../projections/registry.js";
 import { foldChanges, type ViewChange, type ViewName } from "../../projections/view-change.js";
 import { binderOf, schema, upsertOf } from "./sqlite-schema.js";
@@ -46,6 +46,19 @@ export const openSqliteViewsFile = (path: string): SqliteViews => {
   }
 };
 
+/** Reads are of a known form: what fails is the file, and that may pass. @throws StoreUnavailable for SQLite's errors */
+export const answering = <A>(read: () => A): A => {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError)) throw error;
+    throw new StoreUnavailable(`the views cannot be read: ${error.message}`, { cause: error });
+  }
+};
+
+/** A batch that meets a lock is tried again soon; reads of this thread wait behind it no longer than this. */
+const busyMsMax = 500;
+
 const tune = (db: Database.Database): void => {
   db.pragma("page_size = 8192");
   db.pragma("journal_mode = WAL");
@@ -57,6 +70,7 @@ const tune = (db: Database.Database): void => {
   // 32 MiB between checkpoints of the WAL: each costs two fsyncs on this thread.
   db.pragma("wal_autocheckpoint = 4096");
   db.pragma("temp_store = MEMORY");
+  db.pragma(`busy_timeout = ${busyMsMax}`);
 };
 
 const prepareSchema = (db: Database.Database, path: string): void => {

@@ -2,12 +2,13 @@ import type { Position } from "../../domain/kernel/stream.js";
 import type { Checkpoint, ViewReads, ViewStore } from "../../projections/ports.js";
 import type { ViewChange } from "../../projections/view-change.js";
 import { callWorker, WorkerError, workerUrl, type WorkerClient } from "../worker.js";
+import { stillBuilding } from "./still-building.js";
 import { createWaiters } from "./waiters.js";
 
 /** What `profiles/views.worker.ts` answers to: the reads by name, and these. */
 export type ViewsHandlers = {
   /** Opens the files and starts the runner. Everything else comes after it. */
-  readonly start: () => Promise<Checkpoint>;
+  readonly start: () => Promise<OpenedViews>;
   readonly apply: (changes: readonly ViewChange[], checkpoint: Checkpoint) => void;
   readonly checkpoint: () => Checkpoint | undefined;
   readonly read: (name: keyof ViewReads, args: readonly unknown[]) => unknown;
@@ -15,10 +16,17 @@ export type ViewsHandlers = {
   readonly stop: () => Promise<void>;
 };
 
+/** Where the views are, and where the log ends, when they are opened. */
+export type OpenedViews = { readonly from: Checkpoint; readonly head: Position };
+
 /** What the worker is told without being asked to answer. */
 export type ToViews = { readonly wake: Position } | { readonly hurry: Position };
 /** What the worker says by itself. */
-export type FromViews = { readonly checkpoint: Checkpoint } | { readonly failure: string };
+export type FromViews =
+  | { readonly checkpoint: Checkpoint }
+  /** Null: they go on. */
+  | { readonly problem: string | null }
+  | { readonly failure: string };
 
 export type ViewsWorkerData = { readonly path: string; readonly logPath: string; readonly epoch: string };
 
@@ -32,6 +40,9 @@ export type SqliteViews = {
   readonly checkpoint: () => Checkpoint;
   /** Positions between the views and the newest head that `wake` has told. */
   readonly lag: () => number;
+  /** The log's head when they were opened: before they hold it, they are not there for readers. */
+  readonly opened: Position;
+  readonly problem: () => string | undefined;
   /** Resolves when the views stop by themselves: an event that cannot be projected, or a dead worker. */
   readonly failed: Promise<Error>;
   /** Waits for the batch under way. */
@@ -43,25 +54,40 @@ export type SqliteViews = {
  *
  * @throws VIEWS_UNUSABLE when the file belongs to another log, to another version of Parley, or is ahead of its log; the
  * message names what to delete. Views hold nothing that the log does not.
+ * @param onProblem told of each try that fails, and with undefined when they go on
  */
-export const openSqliteViews = async (options: ViewsWorkerData): Promise<SqliteViews> => {
+export const openSqliteViews = async (
+  options: ViewsWorkerData,
+  onProblem: (problem: string | undefined) => void = () => undefined,
+): Promise<SqliteViews> => {
   const url = workerUrl(import.meta.url, "../profiles/views.worker.js");
   const worker = callWorker<ViewsHandlers>(url, options, { name: "parley-views" });
   try {
-    return viewsOf(worker, await worker.call("start"));
+    return viewsOf(worker, await worker.call("start"), onProblem);
   } catch (error) {
     await worker.terminate();
     throw error;
   }
 };
 
-const viewsOf = (worker: WorkerClient<ViewsHandlers>, started: Checkpoint): SqliteViews => {
+const viewsOf = (
+  worker: WorkerClient<ViewsHandlers>,
+  { from: started, head: opened }: OpenedViews,
+  onProblem: (problem: string | undefined) => void,
+): SqliteViews => {
   const waiters = createWaiters(started.position);
   let checkpoint = started;
   let head = started.position;
   /** The newest head that the worker was told: while it is on its way there, it need not be told again. */
   let told = started.position;
   let closing: Promise<void> | undefined;
+  let failing: string | undefined;
+  let stopped: string | undefined;
+  const setFailing = (problem: string | undefined): void => {
+    if (problem === undefined && failing === undefined) return;
+    failing = problem;
+    onProblem(problem);
+  };
   const tell = (message: ToViews): void => {
     worker.post(message);
   };
@@ -78,13 +104,22 @@ const viewsOf = (worker: WorkerClient<ViewsHandlers>, started: Checkpoint): Sqli
         resolve(new Error(said.failure));
         return;
       }
+      if ("problem" in said) {
+        setFailing(said.problem ?? undefined);
+        return;
+      }
+      // Views that have moved go on, and those who have waited for it are asked at once whether they do.
+      setFailing(undefined);
       checkpoint = said.checkpoint;
       waiters.reached(checkpoint.position);
       tellHead();
     });
     void worker.failed.then(resolve);
   });
-  void failed.then(waiters.giveUp);
+  void failed.then((error) => {
+    stopped = error.message;
+    waiters.giveUp();
+  });
 
   return {
     store: storeOf(worker),
@@ -99,6 +134,8 @@ const viewsOf = (worker: WorkerClient<ViewsHandlers>, started: Checkpoint): Sqli
     reached: () => checkpoint.position,
     checkpoint: () => checkpoint,
     lag: () => Math.max(0, head - checkpoint.position),
+    opened,
+    problem: () => stopped ?? failing ?? stillBuilding(checkpoint.position, opened),
     failed,
     close: () => {
       waiters.giveUp();

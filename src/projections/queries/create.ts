@@ -5,7 +5,7 @@ import type { EventSource, OpenContent, ViewStore } from "../ports.js";
 import { historyQuery } from "./history.js";
 import { inboxQuery } from "./inbox.js";
 import { membersQuery } from "./members.js";
-import type { Queries } from "./queries.js";
+import type { Answer, Queries } from "./queries.js";
 import { receiptsQuery } from "./receipts.js";
 import { summaryQuery } from "./summary.js";
 import { syncQueries } from "./sync.js";
@@ -19,6 +19,10 @@ export type QueryDependencies = {
     readonly awaitCaughtUp: (position: Position, timeoutMs: number) => Promise<boolean>;
     /** The views hold everything up to it, and perhaps more. Never asks anybody. */
     readonly reached: () => Position;
+    /** The log's head of the moment at which this process opened them. */
+    readonly opened: Position;
+    /** Why they are not to be read: they do not hold `opened` yet, or they do not go on. Lag alone is no reason. */
+    readonly problem: () => string | undefined;
   };
   readonly open: OpenContent;
   readonly epoch: string;
@@ -28,22 +32,42 @@ export type QueryDependencies = {
 /** How long a reader waits for the views (PROTOCOL §6). */
 const catchUpMsMax = 2_000;
 
-/** The whole read side. */
+/**
+ * The whole read side. Nothing is read from views that are not there (PROTOCOL §8): a part of an inbox is never an answer,
+ * and what exists is never unknown. Views that are still being built are waited for as those that lag are.
+ */
 export const createQueries = ({ source, views, open, epoch, clock }: QueryDependencies): Queries => {
   const { reads } = views.store;
-  const awaitCaughtUp: Queries["awaitCaughtUp"] = async (position) =>
-    (await views.awaitCaughtUp(position, catchUpMsMax)) ? E.right(undefined) : E.left(behind);
+  const awaitCaughtUp: Queries["awaitCaughtUp"] = async (position) => {
+    const reached = await views.awaitCaughtUp(Math.max(position, views.opened), catchUpMsMax);
+    if (views.problem() !== undefined) return E.left(notThere);
+    return reached ? E.right(undefined) : E.left(behind);
+  };
+  const there =
+    <Args extends readonly unknown[], A>(query: (...args: Args) => Answer<A>) =>
+    async (...args: Args): Answer<A> => {
+      if (views.problem() === undefined) return query(...args);
+      const caughtUp = await awaitCaughtUp(views.opened);
+      return E.isLeft(caughtUp) ? caughtUp : query(...args);
+    };
+  const { sync, syncAhead } = syncQueries({
+    ...{ source, reads, reached: views.reached, checkpoint: views.store.checkpoint, open, epoch, clock },
+  });
   return {
     awaitCaughtUp,
-    inbox: inboxQuery({ reads, open }),
-    summary: summaryQuery({ reads, open }),
-    members: membersQuery({ reads }),
-    history: historyQuery({ source, reads, open }),
-    receipts: receiptsQuery({ reads }),
-    me: meQuery({ reads }),
-    user: userQuery({ reads }),
-    ...syncQueries({ source, reads, reached: views.reached, checkpoint: views.store.checkpoint, open, epoch, clock }),
+    inbox: there(inboxQuery({ reads, open })),
+    summary: there(summaryQuery({ reads, open })),
+    members: there(membersQuery({ reads })),
+    history: there(historyQuery({ source, reads, open })),
+    receipts: there(receiptsQuery({ reads })),
+    me: there(meQuery({ reads })),
+    user: there(userQuery({ reads })),
+    sync: there(sync),
+    // Not answered ahead is answered by `sync`, which says why.
+    syncAhead: async (...args) => (views.problem() === undefined ? syncAhead(...args) : undefined),
   };
 };
 
-const behind = { ...reject("UNAVAILABLE", "The views are behind the log; try again."), retryAfter: 1 };
+const unavailable = (message: string) => ({ ...reject("UNAVAILABLE", message), retryAfter: 1 });
+const behind = unavailable("The views are behind the log; try again.");
+const notThere = unavailable("The views are not there now; try again.");

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import Database from "better-sqlite3";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -154,6 +155,36 @@ describe("the views of a log", () => {
     expect(await store.store.reads.summaries("alice", ["g_one"])).toHaveLength(1);
     expect(await store.awaitCaughtUp(poison + 1, 10_000)).toBe(false);
     expect(await store.awaitCaughtUp(good, 10_000)).toBe(true);
+  });
+
+  it("a lock or a full disk that passes is tried again and told, and reads see everything after it", async () => {
+    const told: (string | undefined)[] = [];
+    views = await openSqliteViews({ ...files, epoch: "e1" }, (problem) => told.push(problem));
+    const other = new Database(files.path);
+    other.exec("begin immediate");
+    const position = await conversation(3);
+    expect(await views.awaitCaughtUp(position, 20)).toBe(false);
+    await expect.poll(() => views?.problem()).toContain("database is locked");
+    expect(await views.store.reads.summaries("bob", ["g_one"])).toEqual([]);
+    other.exec("rollback");
+    other.close();
+    expect(await views.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect([views.problem(), told.at(-1)]).toEqual([undefined, undefined]);
+    expect(told[0]).toContain("database is locked");
+    expect(await views.store.reads.summaries("bob", ["g_one"])).toHaveLength(1);
+  });
+
+  it("are not there before they hold what the log held when they were opened, and lag afterwards is no problem", async () => {
+    const position = await conversation(3);
+    const store = await open();
+    expect([store.opened, store.problem()]).toEqual([
+      position,
+      expect.stringContaining(`at 0 of ${position}`) as string,
+    ]);
+    expect(await store.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect(store.problem()).toBeUndefined();
+    await append(log, [started()]);
+    expect(store.problem()).toBeUndefined();
   });
 
   it("refuses views of another incarnation, and views that are ahead of their log, naming the file", async () => {
