@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
@@ -11,6 +10,7 @@ import type { Diagnosis } from "../../src/infra/profiles/doctor.js";
 import type { LogStats } from "../../src/infra/profiles/log-inspection-stats.js";
 import type { ShownEvent } from "../../src/infra/profiles/log-inspection.js";
 import { connectDevice, eventually, text } from "../kit/device.js";
+import { enginesAway } from "../kit/engines-away.js";
 import { startServer, type TestServer } from "../kit/server.js";
 import { json, jsonLines, run } from "./run.js";
 
@@ -157,15 +157,7 @@ test("parley projections status names what it cannot read, and what to do", asyn
 });
 
 test("parley projections status names every engine that is away, with its variable", async () => {
-  const environment = {
-    PARLEY_EVENTSTORE_URL: "esdb://127.0.0.1:1?tls=false",
-    PARLEY_MONGODB_URL: "mongodb://127.0.0.1:1",
-    PARLEY_NATS_URL: "nats://127.0.0.1:1",
-    PARLEY_REDIS_URL: "redis://127.0.0.1:1",
-    PARLEY_MASTER_KEY: randomBytes(32).toString("base64"),
-    PARLEY_TOKEN_SECRET: randomBytes(32).toString("base64"),
-  };
-  const { code, stderr } = await run(["projections", "status", "--profile", "distributed"], environment);
+  const { code, stderr } = await run(["projections", "status", "--profile", "distributed"], enginesAway);
   expect(code).toBe(1);
   expect(stderr).toMatch(/PARLEY_EVENTSTORE_URL: .*\nPARLEY_MONGODB_URL: .*\n.*parley doctor/);
 });

@@ -97,6 +97,19 @@ export const echoDispatcher = (told: string[]): Dispatching => ({
   drain: () => Promise.resolve(),
 });
 
+/** A REST handler that answers when it is let go, and counts what it was asked. */
+export const heldBack = (status: number) => {
+  let letGo: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => (letGo = resolve));
+  let asked = 0;
+  const rest = async (): Promise<HttpResponse> => {
+    asked += 1;
+    await released;
+    return { status, body: "{}" };
+  };
+  return { rest, asked: () => asked, letGo };
+};
+
 /** Says what arrived: the length of the body, or "too_large". */
 export const describeRequest = async (request: HttpRequest): Promise<HttpResponse> => {
   const body = await request.body();

@@ -1,6 +1,13 @@
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { describeRequest, rawExchange, startTestGateway, type TestGateway, type TestOptions } from "./gateway-kit.js";
+import {
+  heldBack,
+  describeRequest,
+  rawExchange,
+  startTestGateway,
+  type TestGateway,
+  type TestOptions,
+} from "./gateway-kit.js";
 
 let server: TestGateway;
 const restart = async (options: TestOptions) => {
@@ -165,17 +172,10 @@ describe("a request", () => {
   });
 
   it("beyond those that may be at work is refused, but operators' pages are served all the same", async () => {
-    let release: () => void = () => undefined;
-    const released = new Promise<void>((resolve) => (release = resolve));
-    let asked = 0;
-    const rest = async () => {
-      asked++;
-      await released;
-      return { status: 200, body: "{}" };
-    };
+    const { rest, asked, letGo } = heldBack(200);
     await restart({ config: { requestsMax: 2 }, rest });
     const busy = [ask("/api/v1/me"), ask("/api/v1/me")];
-    await expect.poll(() => asked, { timeout: 20_000 }).toBe(2);
+    await expect.poll(asked).toBe(2);
     const refused = await ask("/api/v1/me");
     expect(refused.status).toBe(503);
     expect(await refused.json()).toMatchObject({ error: "UNAVAILABLE", retryAfter: 1 });
@@ -183,7 +183,7 @@ describe("a request", () => {
       expect((await ask(page)).status).toBe(200);
     expect((await ask("/healthz", { method: "HEAD" })).status).toBe(200);
     expect((await ask("/healthz", { method: "POST", body: "x" })).status).toBe(503);
-    release();
+    letGo();
     expect((await Promise.all(busy)).map(({ status }) => status)).toEqual([200, 200]);
     expect((await ask("/api/v1/me")).status).toBe(200);
   });

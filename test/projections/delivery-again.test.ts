@@ -1,19 +1,11 @@
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { keepDelivering } from "../../src/infra/profiles/keep-delivering.js";
 import { startDelivery, type DeliveryDependencies } from "../../src/projections/delivery/delivery.js";
 import { eventually } from "../kit/device.js";
-import { by, connect, openReadSide, right, send, startGroup, type ReadSide, type Received } from "./delivery-kit.js";
+import { by, connect, sideForEach, right, send, startGroup, type ReadSide, type Received } from "./delivery-kit.js";
 
 let side: ReadSide;
-let stops: (() => void)[];
-beforeEach(async () => {
-  side = await openReadSide();
-  stops = [];
-});
-afterEach(async () => {
-  for (const stop of stops) stop();
-  await side.dispose();
-});
+const stopping = sideForEach((opened) => (side = opened));
 
 /** Delivery of a process on the real log, whose pauses last until the test ends them and whose time stands still. */
 const keep = async (overrides: Partial<DeliveryDependencies> = {}) => {
@@ -43,7 +35,7 @@ const keep = async (overrides: Partial<DeliveryDependencies> = {}) => {
       },
     },
   });
-  stops.push(kept.stop);
+  stopping(kept.stop);
   return { kept, pauses, undeliverable, again, clock };
 };
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterEach, beforeEach } from "vitest";
 import { openEpoch } from "../../src/commands/epoch.js";
 import { createCommands } from "../../src/commands/execute.js";
 import { lookUpIn } from "../../src/commands/look-up.js";
@@ -63,6 +64,21 @@ export const openReadSide = async () => {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+};
+
+/** A read side for each test of a file. @returns has it stopped before the read side goes */
+export const sideForEach = (use: (side: ReadSide) => void): ((...stops: (() => void)[]) => void) => {
+  const stops: (() => void)[] = [];
+  let side: ReadSide | undefined;
+  beforeEach(async () => {
+    side = await openReadSide();
+    use(side);
+  });
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) stop();
+    await side?.dispose();
+  });
+  return (...more) => void stops.push(...more);
 };
 
 /** As the gateway asks for it: of views that hold what the log holds. */

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { startDelivery, type DeliveryDependencies } from "../../src/projections/delivery/delivery.js";
 import { createInboxUpdates } from "../../src/projections/delivery/inbox-updates.js";
 import { createTyping } from "../../src/projections/delivery/typing.js";
@@ -7,7 +7,7 @@ import { eventually } from "../kit/device.js";
 import {
   by,
   connect,
-  openReadSide,
+  sideForEach,
   right,
   send,
   startDirect,
@@ -18,15 +18,7 @@ import {
 } from "./delivery-kit.js";
 
 let side: ReadSide;
-let stops: (() => void)[];
-beforeEach(async () => {
-  side = await openReadSide();
-  stops = [];
-});
-afterEach(async () => {
-  for (const stop of stops) stop();
-  await side.dispose();
-});
+const stopping = sideForEach((opened) => (side = opened));
 
 const problems: Error[] = [];
 const deliver = (overrides: Partial<DeliveryDependencies> = {}) => {
@@ -42,7 +34,7 @@ const deliver = (overrides: Partial<DeliveryDependencies> = {}) => {
     onUndeliverable: (_event, error) => void problems.push(error),
     ...overrides,
   });
-  stops.push(delivery.stop, rollups.stop);
+  stopping(delivery.stop, rollups.stop);
   return delivery;
 };
 afterEach(() => {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BadConfig } from "../../../src/infra/profiles/config.js";
 import { readDistributedConfig } from "../../../src/infra/profiles/config-distributed.js";
+import { problemsIn } from "../../kit/bad-config.js";
 import { seed, withSeed } from "../../kit/seed.js";
 
 const masterKey = randomBytes(32).toString("base64");
@@ -25,15 +25,8 @@ const s3 = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const problemsOf = (environment: Environment, flags: Parameters<typeof readDistributedConfig>[0] = {}) => {
-  try {
-    readDistributedConfig(flags, environment);
-  } catch (error) {
-    if (error instanceof BadConfig) return error.problems;
-    throw error;
-  }
-  return [];
-};
+const problemsOf = (environment: Environment, flags: Parameters<typeof readDistributedConfig>[0] = {}) =>
+  problemsIn(() => readDistributedConfig(flags, environment));
 
 /** Variable → values that it must refuse. */
 const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {

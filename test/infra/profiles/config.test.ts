@@ -1,19 +1,12 @@
 /** What the settings of both profiles refuse, and that no secret is in what they say. */
 import { describe, expect, it } from "vitest";
-import { BadConfig, readConfig, type Flags } from "../../../src/infra/profiles/config.js";
+import { readConfig, type Flags } from "../../../src/infra/profiles/config.js";
 import { strayVariables } from "../../../src/infra/profiles/stray-variables.js";
+import { problemsIn } from "../../kit/bad-config.js";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const problemsOf = (environment: Environment, flags: Flags = {}): readonly string[] => {
-  try {
-    readConfig(flags, environment);
-  } catch (error) {
-    if (error instanceof BadConfig) return error.problems;
-    throw error;
-  }
-  return [];
-};
+const problemsOf = (environment: Environment, flags: Flags = {}) => problemsIn(() => readConfig(flags, environment));
 
 describe("PARLEY_JWKS_URL", () => {
   it.each([

@@ -1,5 +1,4 @@
 /** A server that answers that it does not let us in is not told to be started. */
-import { randomBytes } from "node:crypto";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { MongoServerError } from "mongodb";
@@ -11,6 +10,7 @@ import { closeAll, probe } from "../../../src/infra/profiles/doctor-probe.js";
 import { lookAtRedis } from "../../../src/infra/profiles/doctor-redis.js";
 import { lookAtS3 } from "../../../src/infra/profiles/doctor-s3.js";
 import type { Closers } from "../../../src/infra/profiles/engines.js";
+import { enginesAway } from "../../kit/engines-away.js";
 
 const closers: Closers = [];
 afterEach(() => closeAll(closers));
@@ -29,18 +29,7 @@ const answering = (greeting: string, answer: string): Promise<string> =>
     }),
   );
 const configOf = (environment: Readonly<Record<string, string>>) =>
-  readDistributedConfig(
-    {},
-    {
-      PARLEY_EVENTSTORE_URL: "esdb://127.0.0.1:1",
-      PARLEY_MONGODB_URL: "mongodb://127.0.0.1:1",
-      PARLEY_NATS_URL: "nats://127.0.0.1:1",
-      PARLEY_REDIS_URL: "redis://127.0.0.1:1",
-      PARLEY_MASTER_KEY: randomBytes(32).toString("base64"),
-      PARLEY_TOKEN_SECRET: randomBytes(32).toString("base64"),
-      ...environment,
-    },
-  );
+  readDistributedConfig({}, { ...enginesAway, ...environment });
 
 describe("the doctor's mend for a server that refuses us", () => {
   it("is Redis' password", async () => {
