@@ -16,9 +16,14 @@ const slow = [
 ];
 
 /** A bound for what fails; a machine that is busy takes longer than the second that vitest gives. */
-const expect = { poll: { timeout: 15_000 } };
+const expect = { poll: { timeout: 60_000 } };
 
 const stack = ["test/stack/**/*.test.ts"];
+
+/** Suites of the embedded profile that run on two gateways and two projectors as well; `PARLEY_ACCEPTANCE=all`: the long ones too. */
+const onBoth = ["bad-input", "concurrency", "messages", "people", "rate-limit", "receipts"];
+const onBothLong = ["permissions"];
+const both = [...onBoth, ...(process.env.PARLEY_ACCEPTANCE === "all" ? onBothLong : [])];
 
 /** `fast`: what `npm run check` runs. `slow`: whole servers, sockets, kills, and suites that open many real files. `stack`: on real servers. */
 export default defineConfig({
@@ -30,6 +35,7 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: [...slow, ...stack],
           testTimeout: 120_000,
+          hookTimeout: 60_000,
           expect,
         },
       },
@@ -46,7 +52,8 @@ export default defineConfig({
       {
         test: {
           name: "stack",
-          include: stack,
+          include: [...stack, `test/acceptance/{${both.join(",")}}.test.ts`],
+          env: { TEST_PLACE: "distributed" },
           testTimeout: 180_000,
           hookTimeout: 120_000,
           expect,

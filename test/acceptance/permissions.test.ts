@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startServer, type TestServer } from "../kit/server.js";
+import { isNowhere, openPlace, type Place } from "../kit/place.js";
 import { caller, outcomeOf, text, wireDevice, type Caller, type Payload, type WireDevice } from "../kit/wire.js";
 
 /**
@@ -128,8 +128,8 @@ const table: readonly Row[] = [
   row("leave",                           [yes,  yes,   yes,   no,    none], leave),
 ];
 
-describe("the permission matrix", () => {
-  let server: TestServer;
+describe.skipIf(isNowhere)("the permission matrix", () => {
+  let server: Place;
   let founder: Caller;
   let bystander: WireDevice;
   let actors: Readonly<Record<Role, WireDevice>>;
@@ -137,7 +137,7 @@ describe("the permission matrix", () => {
   let third: WireDevice;
 
   beforeAll(async () => {
-    server = await startServer();
+    server = await openPlace();
     founder = await caller(server, "founder");
     const devices = await Promise.all([...roles, "bystander", "peer", "third"].map((user) => wireDevice(server, user)));
     const [owner, admin, member, former, stranger, ...others] = devices as [
@@ -238,13 +238,13 @@ describe("the permission matrix", () => {
   });
 });
 
-describe("owners", () => {
-  let server: TestServer;
+describe.skipIf(isNowhere)("owners", () => {
+  let server: Place;
   let owner: WireDevice;
   let admin: WireDevice;
   let member: WireDevice;
   beforeAll(async () => {
-    server = await startServer();
+    server = await openPlace();
     [owner, admin, member] = (await Promise.all(["olga", "adam", "mia"].map((user) => wireDevice(server, user)))) as [
       WireDevice,
       WireDevice,

@@ -5,5 +5,5 @@ acceptanceStory("three devices talk", async () => {
   const server = await startServer();
   const doors = { phone: server, laptop: server, bob: server };
   const { dataDir: source, dispose } = server;
-  return { user: (name) => name, doors, processes: [server], source, withinMs: 5_000, dispose };
+  return { user: (name) => name, doors, processes: [server], source, dispose };
 });

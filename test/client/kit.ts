@@ -29,7 +29,7 @@ export function testClient(url: string, more: Partial<ClientOptions> = {}): Clie
     platform: nodePlatform(WebSocket),
     backoff: { delayMsBase: 5, delayMsMax: 20 },
     requestTimeoutMs: 150,
-    connectTimeoutMs: 1000,
+    connectTimeoutMs: 15_000,
     ...more,
   });
 }

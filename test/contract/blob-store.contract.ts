@@ -77,7 +77,7 @@ export const blobStoreContract = (name: string, open: () => Promise<OpenedBlobSt
         grantParts({ expiresSeconds: 1 }),
         store.grantDownload({ key, expiresSeconds: 1 }),
       ]);
-      const over = (ask: () => Promise<number>) => expect.poll(ask, { timeout: 20_000, interval: 200 });
+      const over = (ask: () => Promise<number>) => expect.poll(ask, { timeout: 60_000, interval: 200 });
       await over(async () => (await fetch(url)).status).toBe(403);
       await over(() => post(first, randomBytes(1))).toBe(403);
       await over(async () => (await putPart(parts, 1, randomBytes(1))).status).toBe(403);

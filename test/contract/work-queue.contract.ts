@@ -36,7 +36,7 @@ const again = (afterMs: number): JobOutcome => ({ kind: "retry", afterMs });
 const jobOf = (id: string, payload = `payload of ${id}`): Job => ({ id, payload });
 const idsOf = (jobs: readonly Job[]): readonly string[] => jobs.map(({ id }) => id);
 const until = (condition: () => void | Promise<void>): Promise<void> =>
-  vi.waitFor(condition, { timeout: 30_000, interval: 10 });
+  vi.waitFor(condition, { timeout: 60_000, interval: 10 });
 
 /** A handler that notes what it was given. */
 const recorder = (outcome: (job: Job, attempt: number) => JobOutcome | Promise<JobOutcome> = () => done) => {

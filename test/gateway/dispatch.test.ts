@@ -26,7 +26,7 @@ const online = async (userId = "alice", kit = createGatewayKit()) => {
         if (!found) throw new Error(`no answer to ${id}`);
         return found;
       },
-      { timeout: 15_000 },
+      { timeout: 60_000 },
     );
   return { ...client, kit, say, answer, claims };
 };

@@ -11,7 +11,7 @@ export const connectDevice = async (
   options: Partial<ClientOptions> = {},
 ): Promise<Client> => {
   const client = createClient({
-    url: server.url(),
+    url: server.url(`${userId}/${deviceId}`),
     platform: nodePlatform(WebSocket),
     token: () => server.token(userId, deviceId),
     backoff: { delayMsBase: 50, delayMsMax: 500 },
@@ -29,7 +29,7 @@ export const connectDevice = async (
 export const eventually = async (
   condition: () => boolean | Promise<boolean>,
   what: string,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
 ): Promise<void> => {
   const deadline = Date.now() + timeoutMs;
   while (!(await condition())) {

@@ -26,7 +26,8 @@ export type ServerProcess = {
 
 /** What a client needs of whatever it connects to. */
 export type Door = {
-  readonly url: () => string;
+  /** @param device of a user (`alice/phone`): where there are several gateways, it always comes to the same one */
+  readonly url: (device?: string) => string;
   /** @param clock the time that it says it was issued at; by default now */
   readonly token: (userId: string, deviceId: string, ttlSeconds?: number, clock?: () => number) => Promise<string>;
 };

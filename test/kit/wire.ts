@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { WebSocket } from "ws";
 import { eventually } from "./device.js";
-import type { TestServer } from "./server.js";
+import { isDistributed } from "./place.js";
+import type { Door } from "./server.js";
+import { settled } from "./turns.js";
 
 /** The protocol as bytes: no client library, no reducer, nothing that mends. What it receives can be looked at whole. */
 export type Payload = Readonly<Record<string, unknown>>;
@@ -28,25 +30,24 @@ export type WireDevice = Caller & {
   readonly changes: (conversationId: string) => readonly Frame[];
   /** All that came through this socket and by this device's REST calls. */
   readonly bytes: () => string;
-  /** The code, and when the close was seen (Unix milliseconds). */
-  readonly closed: Promise<{ readonly code: number; readonly at: number }>;
+  readonly closed: Promise<{ readonly code: number }>;
   readonly close: () => Promise<void>;
 };
 
-export const caller = async (server: TestServer, userId: string, deviceId = "phone"): Promise<Caller> =>
+export const caller = async (server: Door, userId: string, deviceId = "phone"): Promise<Caller> =>
   callerWith(server, { userId, deviceId, token: await server.token(userId, deviceId) });
 
 const callerWith = (
-  server: TestServer,
+  server: Door,
   { userId, deviceId, token }: { userId: string; deviceId: string; token: string },
   heard: (text: string) => void = () => undefined,
 ): Caller => ({
   userId,
   deviceId,
   token,
-  rest: async (target, body) => {
+  rest: again(async (target, body) => {
     const [method = "", path = ""] = target.split(" ");
-    const response = await fetch(`${server.url()}/api/v1${path}`, {
+    const response = await fetch(`${server.url(`${userId}/${deviceId}`)}/api/v1${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -54,12 +55,27 @@ const callerWith = (
     const text = await response.text();
     heard(text);
     return { status: response.status, text, body: (text === "" ? {} : JSON.parse(text)) as Payload };
-  },
+  }),
 });
+
+/**
+ * Where several processes and engines serve, a busy machine may keep one of them from answering in time: as the protocol has
+ * it, who is told so asks again. One process alone is asked once.
+ */
+const again = <Args extends readonly unknown[], A extends Frame | RestAnswer>(ask: (...args: Args) => Promise<A>) =>
+  isDistributed
+    ? async (...args: Args): Promise<A> => {
+        for (;;) {
+          const answer = await ask(...args);
+          if (!outcomeOf(answer).endsWith("UNAVAILABLE")) return answer;
+          await settled();
+        }
+      }
+    : ask;
 
 /** @param query what stands behind `/ws`, as `?sync=…` */
 export const wireDevice = async (
-  server: TestServer,
+  server: Door,
   userId: string,
   deviceId = "phone",
   { token, query = "" }: { readonly token?: string; readonly query?: string } = {},
@@ -68,7 +84,7 @@ export const wireDevice = async (
   const chunks: string[] = [];
   const frames: Frame[] = [];
   const waiting = new Map<string, (answer: Frame) => void>();
-  const socket = new WebSocket(`${server.url().replace("http", "ws")}/ws${query}`, {
+  const socket = new WebSocket(`${server.url(`${userId}/${deviceId}`).replace("http", "ws")}/ws${query}`, {
     headers: { authorization: `Bearer ${bearer}` },
     perMessageDeflate: false,
   });
@@ -82,9 +98,9 @@ export const wireDevice = async (
     frames.push(frame);
     if (frame.id !== undefined) waiting.get(frame.id)?.(frame);
   });
-  const closed = new Promise<{ code: number; at: number }>((resolve) => {
+  const closed = new Promise<{ code: number }>((resolve) => {
     socket.once("close", (code) => {
-      resolve({ code, at: Date.now() });
+      resolve({ code });
     });
   });
   await once(socket, "open");
@@ -99,7 +115,7 @@ export const wireDevice = async (
     ...callerWith(server, { userId, deviceId, token: bearer }, (text) => chunks.push(text)),
     frames,
     frame,
-    ask: (type, payload) => {
+    ask: again((type: string, payload: object): Promise<Frame> => {
       const id = `ask-${++asked}`;
       return new Promise((resolve, reject) => {
         waiting.set(id, resolve);
@@ -108,11 +124,13 @@ export const wireDevice = async (
         });
         socket.send(JSON.stringify({ type, id, payload }));
       });
-    },
+    }),
     changes: (conversationId) =>
-      frames.filter(
-        ({ id, payload }) =>
-          id === undefined && payload.pos !== undefined && conversationIdOf(payload) === conversationId,
+      onceEach(
+        frames.filter(
+          ({ id, payload }) =>
+            id === undefined && payload.pos !== undefined && conversationIdOf(payload) === conversationId,
+        ),
       ),
     bytes: () => chunks.join("\n"),
     closed,
@@ -127,7 +145,7 @@ export const wireDevice = async (
  * What comes of connecting with this token: the HTTP status when the upgrade is refused, the close code when the socket
  * is closed before `connected`, 101 when the device is in.
  */
-export const connecting = async (server: TestServer, token: string): Promise<number> => {
+export const connecting = async (server: Door, token: string): Promise<number> => {
   const socket = new WebSocket(`${server.url().replace("http", "ws")}/ws`, {
     headers: { authorization: `Bearer ${token}` },
   });
@@ -146,6 +164,15 @@ export const connecting = async (server: TestServer, token: string): Promise<num
     });
     socket.once("error", reject);
   });
+};
+
+/**
+ * Delivery is at least once: where a projector's share changes hands, its frames may come again, byte for byte. One process
+ * alone sends none twice.
+ */
+export const onceEach = (frames: readonly Frame[]): readonly Frame[] => {
+  if (!isDistributed) return frames;
+  return [...new Map(frames.map((frame) => [JSON.stringify(frame), frame])).values()];
 };
 
 /** Of a `conversation.created` frame too, where it stands one level lower. */

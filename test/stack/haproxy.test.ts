@@ -94,7 +94,7 @@ const until = <A>(ask: () => A | Promise<A>, wanted: A): Promise<void> =>
     async () => {
       expect(await ask()).toBe(wanted);
     },
-    { timeout: 20_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
 
 describe.skipIf(program === undefined)("HAProxy before two gateways", () => {

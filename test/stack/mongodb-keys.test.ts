@@ -31,7 +31,7 @@ const open = ({ db }: Mongo, options: Options = {}): MongoKeyStore => {
   return store;
 };
 const documentsOf = ({ db }: Mongo) => db.collection<StoredKey>("keys");
-const until = (condition: () => boolean | Promise<boolean>) => expect.poll(condition, { timeout: 30_000 }).toBe(true);
+const until = (condition: () => boolean | Promise<boolean>) => expect.poll(condition, { timeout: 60_000 }).toBe(true);
 
 describe.skipIf(mongodb === undefined)("on MongoDB", () => {
   keyStoreContract("MongoDB", async () => {

@@ -15,7 +15,7 @@ const to = (recipient: string, frame: string) => ({ recipients: [recipient], fra
 const isPending = (work: Promise<unknown>) => Promise.race([work.then(() => false), settled().then(() => true)]);
 /** For tests that count repetitions: a machine that stands still for a moment causes none. */
 const patient = { answerMs: 10_000, giveUpMs: 30_000 };
-const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
+const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 60_000, interval: 5 });
 
 describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
   const start = () => createCell(url ?? "", closing);
@@ -84,7 +84,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
       },
     });
     await Promise.all([behind.ready, lossy.flush()]);
-    const bus = cell.sender(everybodyOn("front"), { limits: { answerMs: 1_000, retryMs: 10 } });
+    const bus = cell.sender(everybodyOn("front"), { limits: { answerMs: 3_000, retryMs: 10 } });
     await bus.nats.connection;
     await Promise.all([bus.deliver([to("u", "1")]), bus.deliver([to("u", "2")]), bus.deliver([to("u", "3")])]);
     expect(behind.frames).toEqual(["1", "2", "3"]);

@@ -120,7 +120,7 @@ describe("the SQLite work queue", () => {
         await theirs.enqueue([{ id: "theirs", payload: "" }]);
         expect(seen).toEqual(["theirs"]);
       },
-      { timeout: 15_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
   });
 
@@ -143,7 +143,7 @@ describe("the SQLite work queue", () => {
       () => {
         expect(problems.length).toBeGreaterThan(0);
       },
-      { timeout: 15_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
     await expect(queue.enqueue([{ id: "b", payload: "" }])).rejects.toThrow(StoreUnavailable);
     expect(seen).toEqual([]);
@@ -153,7 +153,7 @@ describe("the SQLite work queue", () => {
       () => {
         expect(seen).toEqual(["a"]);
       },
-      { timeout: 15_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
   });
 
