@@ -92,8 +92,8 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
   const change = async (id: string, command: ConversationCommand) =>
     E.map(changed)(await conversations.submit(id, command));
   /** Where others append too, only what the log has now can refuse. */
-  const accepted = async <A>(id: string, accept: (state: Conversation) => Either<Rejection, A>) => {
-    const known = accept(await conversations.current(id));
+  const accepted = async <A>(id: string, accept: (state: Conversation) => Either<Rejection, A>, ageMsMax?: number) => {
+    const known = accept(await conversations.current(id, ageMsMax));
     return E.isRight(known) || !isShared ? known : accept(await conversations.current(id, 0));
   };
 
@@ -125,7 +125,8 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       users.submit(context.by.userId, { type: "ChangeProfile", ...command, context }),
 
     changePreferences: async ({ conversationId, ...changes }, context) => {
-      const present = await accepted(conversationId, (state) => presentMember(state, context));
+      // Seldom, and written: nobody who was removed elsewhere a moment ago.
+      const present = await accepted(conversationId, (state) => presentMember(state, context), 0);
       if (E.isLeft(present)) return present;
       const command = { type: "ChangePreferences" as const, conversationId, changes, context };
       const settled = await users.submit(context.by.userId, command);

@@ -137,6 +137,18 @@ describe("two processes on one log", () => {
     );
   });
 
+  it("what one has changed is not overlooked by the other: preferences are of present members alone", async () => {
+    const [one, two] = [commandsOn(kit, kit.log, { isShared: true }), commandsOn(kit, kit.log, { isShared: true })];
+    const context = (userId: string) => contextOf(userId, Date.now(), crypto.randomUUID());
+    const started = await one.startGroup({ name: "Friends", participantIds: ["bob"] }, context("alice"));
+    if (E.isLeft(started)) throw new Error(started.left.message);
+    const { conversationId } = started.right;
+    expect(E.isRight(await two.changePreferences({ conversationId, archived: true }, context("bob")))).toBe(true);
+    expect(E.isRight(await one.removeMember({ conversationId, userId: "bob" }, context("alice")))).toBe(true);
+    const answer = await two.changePreferences({ conversationId, archived: false }, context("bob"));
+    expect(answer).toMatchObject({ left: { code: "FORBIDDEN" } });
+  });
+
   it("what one has changed is not refused by what the other remembers", async () => {
     const [one, two] = [commandsOn(kit, kit.log, { isShared: true }), commandsOn(kit, kit.log, { isShared: true })];
     const context = (userId: string) => contextOf(userId, Date.now(), crypto.randomUUID());

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { gatewayLimits as bounds } from "../../src/gateway/limits.js";
+import { settled } from "../kit/turns.js";
 import { createGatewayKit, createApp } from "./dispatch-kit.js";
 import { startTestGateway, type TestGateway } from "./gateway-kit.js";
 
@@ -41,7 +42,7 @@ describe("before `connected`", () => {
     // More than one tick of the event loop each: what is not held goes out.
     for (let number = 0; number < 20; number++) {
       deliver(frame(number));
-      await new Promise((resolve) => setImmediate(resolve));
+      await settled();
     }
     answerHead();
     await client.next(20);

@@ -73,6 +73,9 @@ const again = <Args extends readonly unknown[], A extends Frame | RestAnswer>(as
       }
     : ask;
 
+/** Of three intervals without a frame a socket is closed. */
+const heartbeatMs = 30_000;
+
 /** @param query what stands behind `/ws`, as `?sync=…` */
 export const wireDevice = async (
   server: Door,
@@ -110,6 +113,13 @@ export const wireDevice = async (
     return found() ?? nothing();
   };
   await frame("connected");
+  // As a client does it: a suite may take longer than three intervals. The answers are of no interest, and without an id.
+  const beating = setInterval(() => {
+    socket.send(JSON.stringify({ type: "heartbeat" }));
+  }, heartbeatMs);
+  void closed.then(() => {
+    clearInterval(beating);
+  });
   let asked = 0;
   return {
     ...callerWith(server, { userId, deviceId, token: bearer }, (text) => chunks.push(text)),
