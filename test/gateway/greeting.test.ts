@@ -1,8 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { gatewayLimits as bounds } from "../../src/gateway/limits.js";
-import { settled } from "../kit/turns.js";
 import { createGatewayKit, createApp } from "./dispatch-kit.js";
-import { startTestGateway, type TestGateway } from "./gateway-kit.js";
+import { startTestGateway, type Client, type TestGateway } from "./gateway-kit.js";
 
 /**
  * A real gateway whose log answers for its head when the test says so: until then the connection is registered and not
@@ -34,15 +33,24 @@ const deliver = (...frames: string[]) => {
 };
 const typeOf = (text: string | undefined) => (JSON.parse(text ?? "{}") as { type?: string }).type;
 
+/** What the client has sent before was read by the server, which answers a ping by itself. */
+const roundTrip = (client: Client) =>
+  new Promise<void>((resolve) => {
+    client.socket.once("pong", () => {
+      resolve();
+    });
+    client.socket.ping();
+  });
+
 describe("before `connected`", () => {
   it("what the bus brings after the registration waits, and comes behind it in order, before what comes after it", async () => {
     const { isRegistered, answerHead } = await start();
     const client = await server.client("alice");
     await isRegistered;
-    // More than one tick of the event loop each: what is not held goes out.
+    // A round trip after each: what is not held has gone out.
     for (let number = 0; number < 20; number++) {
       deliver(frame(number));
-      await settled();
+      await roundTrip(client);
     }
     answerHead();
     await client.next(20);
@@ -58,12 +66,7 @@ describe("before `connected`", () => {
     await isRegistered;
     for (let number = 0; number <= bounds.framesBeforeConnectedMax; number++)
       client.socket.send(JSON.stringify({ type: "heartbeat", id: `h${number}` }));
-    await new Promise<void>((resolve) => {
-      client.socket.once("pong", () => {
-        resolve();
-      });
-      client.socket.ping();
-    });
+    await roundTrip(client);
     answerHead();
     await client.next(bounds.framesBeforeConnectedMax + 1);
     const types = client.received.map(typeOf);

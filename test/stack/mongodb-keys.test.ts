@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { Binary } from "mongodb";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { assertMasterKey, openMongoKeyStore, type MongoKeyStore } from "../../src/infra/key-store/mongodb.js";
 import { openMongo, type Mongo } from "../../src/infra/mongodb.js";
 import { keyStoreContract } from "../contract/key-store.contract.js";
@@ -104,6 +104,21 @@ describe.skipIf(mongodb === undefined)("on MongoDB", () => {
     expect(await store.find("unused")).toBeUndefined();
     expect(await store.find("kept")).toEqual(kept);
     expect(store.figures()).toMatchObject({ staleAnswers: 0, isAway: false });
+  });
+
+  it("forgets a key that was destroyed although the machine's clock was a day ahead when it came", async () => {
+    const mongo = await newDatabase();
+    const right = Date.now;
+    const clock = vi.spyOn(Date, "now").mockImplementation(() => right() + 24 * 3_600_000);
+    cleanUps.push(() => {
+      clock.mockRestore();
+      return Promise.resolve();
+    });
+    const store = open(mongo, { cacheMs: 400 });
+    await store.obtain("k");
+    clock.mockImplementation(right);
+    await documentsOf(mongo).deleteOne({ _id: "k" });
+    await until(() => store.cached("k") === undefined);
   });
 
   it("takes a key that was destroyed and made again by another process as the new one", async () => {

@@ -49,7 +49,8 @@ export const keysOf = async (redis: Redis, prefix: string): Promise<readonly str
 /** As if the whole lease had gone by for each member of each sorted set. */
 export const expireAll = async (redis: Redis, prefix: string): Promise<void> => {
   for (const key of await keysOf(redis, prefix)) {
-    if ((await redis.type(key)) !== "zset") continue;
+    // Last uses are sorted sets too, and no leases.
+    if ((await redis.type(key)) !== "zset" || key.includes("}:uses:")) continue;
     for (const member of await redis.zrangebyscore(key, "-inf", "+inf")) await redis.zadd(key, "XX", 1, member);
   }
 };

@@ -49,9 +49,12 @@ export type MongoKeyStoreOptions = {
 /** Different ids that may wait for their key. */
 const waitingMax = 10_000;
 
+/** Never set: an age by a clock that was ahead for a moment would keep a destroyed key for as long. */
+const monotonic: Clock = () => performance.now();
+
 /** @throws Error when the master key has not 32 bytes */
 export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore => {
-  const { db, cacheMs = 60_000, staleMs = 3_600_000, cachedKeysMax = 100_000, clock = Date.now, onProblem } = options;
+  const { db, cacheMs = 60_000, staleMs = 3_600_000, cachedKeysMax = 100_000, clock = monotonic, onProblem } = options;
   const masterKey = requireMasterKey(options.masterKey);
   const documents = createKeyDocuments(db, masterKey);
   const keys = createAgingKeys(cachedKeysMax, clock);
