@@ -64,6 +64,11 @@ describe("docker-compose.yml and .env.example", () => {
     for (const image of images) expect.soft(image).toMatch(/:v?\d+\.\d+\.\d+(?:-[a-z]+)?$/);
   });
 
+  it("start an event store again that has ended itself with 0", () => {
+    const [, eventStore = ""] = compose.split(/^ {2}eventstore:\n/m);
+    expect(eventStore.split(/^ {2}\w+:/m)[0]).toMatch(/^ {4}restart: always$/m);
+  });
+
   it("have a health check for every service", () => {
     const anchors = new Map(blocksOf(compose, 0).map((block) => [/&(\w+)/.exec(block)?.[1], block]));
     const [, services = ""] = compose.split(/^services:\n/m);
