@@ -15,6 +15,7 @@ import {
   type MongoClientOptions,
 } from "mongodb";
 import { StoreUnavailable } from "../projections/ports.js";
+import { hasPassingLabel, isPassingCode } from "./mongodb-passing.js";
 
 export type Mongo = {
   /** Connections that are lost are made again for as long as the process lives; nobody has to open it again. */
@@ -97,9 +98,8 @@ const isAway = (error: unknown): error is MongoError =>
   error instanceof MongoError &&
   (awayErrors.some((kind) => error instanceof kind) ||
     awayNames.has(error.name) ||
-    error.hasErrorLabel("RetryableWriteError") ||
-    error.hasErrorLabel("ResetPool") ||
-    (error instanceof MongoServerError && awayCodes.has(Number(error.code))) ||
+    hasPassingLabel(error) ||
+    (error instanceof MongoServerError && isPassingCode(error.code)) ||
     // What a bulk write met on its way is wrapped as if it were the server's answer.
     (error instanceof MongoBulkWriteError && isAway(error.errorResponse)));
 
@@ -120,13 +120,4 @@ const awayNames: ReadonlySet<string> = new Set([
   "MongoWaitQueueTimeoutError",
   "MongoPoolClosedError",
   "MongoPoolClearedError",
-]);
-
-/**
- * HostUnreachable, HostNotFound, MaxTimeMSExpired, WriteConcernTimeout, NetworkTimeout, ShutdownInProgress,
- * PrimarySteppedDown, ExceededTimeLimit, SocketException, NotWritablePrimary, InterruptedAtShutdown,
- * InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary.
- */
-const awayCodes: ReadonlySet<number> = new Set([
-  6, 7, 50, 64, 89, 91, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435, 13_436,
 ]);

@@ -2,6 +2,7 @@ import { MongoBulkWriteError, MongoServerError } from "mongodb";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StoreUnavailable } from "../../projections/ports.js";
 import { reachable } from "../mongodb.js";
+import { isPassingCode } from "../mongodb-passing.js";
 
 /**
  * The pauses are one and a half seconds at most, and each attempt fails within two seconds when no server is there: what
@@ -13,7 +14,7 @@ const retryDelayMs = 50;
 /**
  * Repeats work that may be repeated, while its failure is one that passes. With full jitter, so that writers who have met
  * do not meet again.
- * @throws what the last attempt did, StoreUnavailable when MongoDB was away
+ * @throws StoreUnavailable for what did not pass in time; anything else as it was
  */
 export const retried = async (work: () => Promise<void>, onProblem: (error: Error) => void): Promise<void> => {
   for (let attempt = 1; ; attempt += 1) {
@@ -21,7 +22,8 @@ export const retried = async (work: () => Promise<void>, onProblem: (error: Erro
       await reachable(work);
       return;
     } catch (error) {
-      if (attempt === attemptsMax || !passes(error)) throw error;
+      if (!passes(error)) throw error;
+      if (attempt === attemptsMax) throw unavailable(error);
       onProblem(error);
       await sleep(Math.random() * retryDelayMs * 2 ** (attempt - 1));
     }
@@ -36,5 +38,8 @@ const passes = (error: unknown): error is Error => {
   if (!(error instanceof MongoServerError)) return false;
   const codes =
     error instanceof MongoBulkWriteError ? [error.writeErrors].flat().map(({ code }) => code) : [Number(error.code)];
-  return codes.length > 0 && codes.every((code) => conflictCodes.has(code));
+  return codes.length > 0 && codes.every((code) => conflictCodes.has(code) || isPassingCode(code));
 };
+
+const unavailable = (error: Error): StoreUnavailable =>
+  error instanceof StoreUnavailable ? error : new StoreUnavailable(`MongoDB: ${error.message}`, { cause: error });
