@@ -67,18 +67,22 @@ function react(
   change: NonNullable<Payload<"message.updated">["reaction"]>,
 ): readonly Reaction[] {
   const { emoji, userId } = change;
-  const known = reactions.find((reaction) => reaction.emoji === emoji);
+  const known = reactions.find((reaction) => isSameEmoji(reaction.emoji, emoji));
   if (change.removed === true) {
     if (known === undefined) return reactions;
     const count = known.count - 1;
     const userIds = known.userIds.filter((user) => user !== userId);
-    return replaceReaction(reactions, { emoji, count, userIds });
+    return replaceReaction(reactions, { ...known, count, userIds });
   }
   if (known === undefined) return [...reactions, { emoji, count: 1, userIds: [userId] }];
   if (known.userIds.includes(userId)) return reactions;
   const userIds = known.userIds.length < bounds.reactionUsersMax ? [...known.userIds, userId] : known.userIds;
-  return replaceReaction(reactions, { emoji, count: known.count + 1, userIds });
+  return replaceReaction(reactions, { ...known, count: known.count + 1, userIds });
 }
+
+/** What looks the same is the same: the server of today spells one alike, older changes may not. */
+const isSameEmoji = (one: string, other: string): boolean =>
+  one === other || one.normalize("NFC").replaceAll("\uFE0F", "") === other.normalize("NFC").replaceAll("\uFE0F", "");
 
 const replaceReaction = (reactions: readonly Reaction[], changed: Reaction): readonly Reaction[] =>
   reactions

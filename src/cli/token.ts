@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { issueToken } from "../infra/profiles/tokens.js";
+import { idForm, isUserId, issueToken } from "../infra/profiles/tokens.js";
 import { fail } from "./failure.js";
 
-const idPattern = /^[A-Za-z0-9_.:@-]{1,128}$/;
 const id = (value: string): string => {
-  if (!idPattern.test(value)) throw new InvalidArgumentError("It must be 1-128 characters of A-Z a-z 0-9 _ . : @ -");
+  if (!isUserId(value)) throw new InvalidArgumentError(`It must be ${idForm}.`);
   return value;
 };
 const seconds = (value: string): number => {

@@ -58,7 +58,7 @@ export type Commands = {
   /** A removed device comes back only with a token issued later. */
   readonly removeDevice: (command: { deviceId: string }, context: CommandContext) => Outcome<Written>;
   readonly changeProfile: (
-    command: { displayName?: string; privacy?: Partial<Privacy> },
+    command: { displayName?: string | null; privacy?: Partial<Privacy> },
     context: CommandContext,
   ) => Outcome<Written>;
   /** Of a present member. */

@@ -18,6 +18,7 @@ import {
   deviceRemovedCodec,
   preferencesChangedCodec,
   profileChangedCodec,
+  profileChangedCodec1,
   userRegisteredCodec,
   type UserEvent,
 } from "./user/user.events.js";
@@ -45,7 +46,7 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   UserRegistered: [{ codec: userRegisteredCodec }],
   DeviceRegistered: [{ codec: deviceRegisteredCodec }],
   DeviceRemoved: [{ codec: deviceRemovedCodec }],
-  ProfileChanged: [{ codec: profileChangedCodec }],
+  ProfileChanged: [{ codec: profileChangedCodec1 }, { codec: profileChangedCodec }],
   PreferencesChanged: [{ codec: preferencesChangedCodec }],
   LogStarted: [{ codec: logStartedCodec }],
 };

@@ -98,11 +98,12 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
     exists: "messageId",
   },
   reactions: {
+    /** `emoji`: its key (`emojiKey`); `shown`: as the user spelled it. */
     key: { conversationId: "text", sequence: "integer", emoji: "text", userId: "text" },
     facts: {},
     /** Minus the pos at which the user first added it: a minimum is a raised negative. */
     raised: ["minusFirstPos"],
-    registers: { present: "boolean" },
+    registers: { present: "boolean", shown: "text" },
     exists: "present",
   },
   receiptSteps: {

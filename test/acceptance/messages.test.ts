@@ -136,14 +136,36 @@ describe.skipIf(isNowhere)("messages after they were sent", () => {
     });
   });
 
+  it("what looks the same is one reaction, as it was first spelled, and is taken back in any spelling", async () => {
+    const { messageId } = await say(phone, direct, "hearts");
+    const react = (device: WireDevice, type: string, emoji: string) =>
+      device.ask(type, { conversationId: direct, messageId, emoji });
+    expect((await react(phone, "reaction.add", "❤\ufe0f")).payload).toHaveProperty("pos");
+    // The same once more changes nothing.
+    expect((await react(phone, "reaction.add", "❤")).payload).not.toHaveProperty("pos");
+    const { payload } = await react(bob, "reaction.add", "❤");
+    await phone.frame("message.updated", { pos: payload.pos, reaction: { emoji: "❤\ufe0f", userId: "bob" } });
+    expect((await rowOf(bob, direct, messageId))?.reactions).toEqual([
+      { emoji: "❤\ufe0f", count: 2, userIds: ["alice", "bob"] },
+    ]);
+    const back = (await react(phone, "reaction.remove", "❤")).payload;
+    await bob.frame("message.updated", {
+      pos: back.pos,
+      reaction: { emoji: "❤\ufe0f", userId: "alice", removed: true },
+    });
+    expect((await rowOf(phone, direct, messageId))?.reactions).toEqual([
+      { emoji: "❤\ufe0f", count: 1, userIds: ["bob"] },
+    ]);
+  });
+
   it("a message has at most 50 different reactions; one of those is still open to others", async () => {
     const { messageId } = await say(phone, direct, "fifty");
     const react = (device: WireDevice, emoji: string) =>
       device.ask("reaction.add", { conversationId: direct, messageId, emoji });
-    for (const answer of await Promise.all(Array.from({ length: 50 }, (_, index) => react(phone, `e${index}`))))
+    for (const answer of await Promise.all(Array.from({ length: 50 }, (_, index) => react(phone, `:e${index}:`))))
       expect(outcomeOf(answer)).toBe("ok");
-    expect(outcomeOf(await react(bob, "e50"))).toBe("TOO_LARGE");
-    expect(outcomeOf(await react(bob, "e7"))).toBe("ok");
+    expect(outcomeOf(await react(bob, ":e50:"))).toBe("TOO_LARGE");
+    expect(outcomeOf(await react(bob, ":e7:"))).toBe("ok");
   });
 
   it("replies name what they reply to, or are refused", async () => {

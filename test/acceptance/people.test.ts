@@ -51,6 +51,18 @@ describe.skipIf(isNowhere)("people and their devices", () => {
     expect(outcomeOf(await bob.rest("GET /users/never-seen"))).toBe("404 USER_NOT_FOUND");
   });
 
+  it("a display name is taken away by null, once; what nobody can see is no name", async () => {
+    await phone.rest("PUT /me", { displayName: "For a while" });
+    expect(outcomeOf(await phone.rest("PUT /me", { displayName: "\u200b \u3164" }))).toBe("400 INVALID_MESSAGE");
+    for (let time = 0; time < 2; time++) {
+      expect(outcomeOf(await phone.rest("PUT /me", { displayName: null }))).toBe("ok");
+      expect((await phone.rest("GET /me")).body).not.toHaveProperty("displayName");
+    }
+    await bob.rest("POST /sync", {});
+    expect((await bob.rest("GET /users/alice")).body).toEqual({ userId: "alice" });
+    await phone.rest("PUT /me", { displayName: "Alice A." });
+  });
+
   it("privacy is changed in part: what is not named stays", async () => {
     await phone.rest("PUT /me", { privacy: { lastSeen: "nobody" } });
     await phone.rest("PUT /me", { privacy: { readReceipts: true } });

@@ -210,8 +210,10 @@ export const viewStoreContract = (name: string, open: () => Promise<OpenedViews>
         ({ view, kind }) => view === "messages" && kind === "insert",
       );
       const users = Array.from({ length: 60 }, (_, index) => `user-${index}`);
-      const there = users.map((userId, pos) => assign("reactions", ["g_one", 1, "👍", userId], { present: true }, pos));
-      const taken = assign("reactions", ["g_one", 1, "👍", "user-0"], { present: false }, 99);
+      const there = users.map((userId, pos) =>
+        assign("reactions", ["g_one", 1, "👍", userId], { present: true, shown: "👍" }, pos),
+      );
+      const taken = assign("reactions", ["g_one", 1, "👍", "user-0"], { present: false, shown: "👍" }, 99);
       await store.apply([...(sent === undefined ? [] : [sent]), ...conversation("g_one", 1), taken, ...there], at(1));
       await store.apply([insert("conversations", ["g_one"], { startedPosition: 1 })], at(2));
       const [row] = await store.reads.messagesAt("g_one", [1]);

@@ -145,7 +145,20 @@ describe("a good frame", () => {
     });
     expect(requestOf("message.delete", name)).toEqual({ type: "message.delete", message: name });
     for (const type of ["reaction.add", "reaction.remove"])
-      for (const emoji of ["👍", "👩‍👩‍👧", "+1", "x".repeat(32), "😀".repeat(32)])
+      for (const emoji of [
+        "👍",
+        "👩‍👩‍👧",
+        "❤",
+        "❤\ufe0f",
+        "1\ufe0f\u20e3",
+        "🇫🇷",
+        "☝🏽",
+        "🏴󠁧󠁢󠁷󠁬󠁳󠁿",
+        "🏳‍🌈",
+        ":+1:",
+        ":größer:",
+        `:${"x".repeat(30)}:`,
+      ])
         expect(requestOf(type, { ...name, emoji })).toEqual({ type, reaction: { ...name, emoji } });
     for (const type of ["typing.start", "typing.stop"])
       expect(requestOf(type, name)).toEqual({ type, conversationId: "d_x" });

@@ -65,6 +65,8 @@ const conversation = dated<ConversationEvent>([
   { type: "ReactionAdded", ...named(2_001), emoji: "👍" },
   { type: "ReactionAdded", ...named(2_001), emoji: "🎉", who: "bob" },
   { type: "ReactionRemoved", ...named(2_001), emoji: "👍" },
+  { type: "ReactionAdded", ...named(2_002), emoji: "❤\ufe0f" },
+  { type: "ReactionAdded", ...named(2_002), emoji: "❤", who: "bob" },
 ]);
 
 const receipts = dated<ReceiptsEvent>([

@@ -31,7 +31,8 @@ const reacting = (emoji: unknown, over: object = {}) => ({
 });
 const typing = (payload: unknown, type = "typing.start") => ({ type, payload });
 const uuid = "a message id (UUID)";
-const emoji = "1 to 32 characters";
+const emoji = "one emoji, or :name:, of 1 to 32 characters";
+const visible = "1 to 100 characters, a visible one among them";
 const conversation = "a conversation id";
 
 /** What is sent, its code, the fields that are named, what was expected of the first. */
@@ -374,6 +375,16 @@ export const malformedFrames: readonly MalformedFrame[] = [
   ["a number as emoji", reacting(1), "INVALID_MESSAGE", ["emoji"], emoji],
   ["a list as emoji", reacting(["👍"]), "INVALID_MESSAGE", ["emoji"], emoji],
   ["half an emoji", reacting("\ud83d"), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["white space as emoji", reacting(" "), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["a NUL as emoji", reacting("\0"), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["a direction override before an emoji", reacting("\u202e👍"), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["a sentence as emoji", reacting("I like this."), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["two emoji", reacting("👍👍"), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["a digit as emoji", reacting("1"), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["a sign that is to be shown as text", reacting("❤\ufe0e"), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["nothing but a variation selector", reacting("\ufe0f"), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["a nameless name", reacting("::"), "INVALID_MESSAGE", ["emoji"], emoji],
+  ["a name of two words", reacting(":two words:"), "INVALID_MESSAGE", ["emoji"], emoji],
   ["a reaction to no UUID", reacting("👍", { messageId: "1" }), "INVALID_MESSAGE", ["messageId"], uuid],
   ["a reaction nowhere", reacting("👍", { conversationId: "" }), "INVALID_MESSAGE", ["conversationId"], conversation],
   [
@@ -412,7 +423,7 @@ export const malformedFrames: readonly MalformedFrame[] = [
 const many = (count: number) => Array.from({ length: count }, (_, n) => `u${n}`);
 const group = (over: object) => ({ name: "n", participantIds: [], ...over });
 const direct = (...participantIds: unknown[]) => ({ type: "direct", participantIds });
-const idForm = "1-128 characters of A-Z a-z 0-9 _ . : @ -";
+const idForm = "1-128 characters of A-Z a-z 0-9 _ . : @ + | -, neither . nor ..";
 const roles = 'one of "owner", "admin", "member"';
 const rank = "an integer of at least 1, or null";
 const time = "an integer of at least 0, or null";
@@ -448,10 +459,18 @@ export const malformedCalls: readonly MalformedCall[] = [
   ["oneself", "POST /conversations", direct("alice"), 400, "participantIds", "exactly one other user"],
   ["an odd id", "POST /conversations", direct("b b"), 400, "participantIds.0", idForm],
   ["a number as id", "POST /conversations", direct(7), 400, "participantIds.0", idForm],
-  ["no name", "POST /groups", { participantIds: [] }, 400, "name", "1 to 100 characters"],
-  ["an empty name", "POST /groups", group({ name: "" }), 400, "name", "1 to 100 characters"],
-  ["a name of 101", "POST /groups", group({ name: "😀".repeat(101) }), 400, "name", "1 to 100 characters"],
-  ["half a pair as name", "POST /groups", group({ name: "\ud83d" }), 400, "name", "1 to 100 characters"],
+  ["no name", "POST /groups", { participantIds: [] }, 400, "name", visible],
+  ...["   ", "\u200b", "\u2800\u3164", "\u202e", "\0\u00ad", "\u034f"].map((name): MalformedCall => [
+    `${JSON.stringify(name)} as name`,
+    "POST /groups",
+    group({ name }),
+    400,
+    "name",
+    visible,
+  ]),
+  ["an empty name", "POST /groups", group({ name: "" }), 400, "name", visible],
+  ["a name of 101", "POST /groups", group({ name: "😀".repeat(101) }), 400, "name", visible],
+  ["half a pair as name", "POST /groups", group({ name: "\ud83d" }), 400, "name", visible],
   [
     "a long description",
     "POST /groups",
@@ -531,17 +550,10 @@ export const malformedCalls: readonly MalformedCall[] = [
   ["a lone percent", "GET /conversations/%/members", undefined, 400, "path", "percent-encoded UTF-8"],
   ["no JSON to patch", "PATCH /conversations/d_1", "{", 400, "body", noJson],
   ["a list to patch", "PATCH /conversations/d_1", "[]", 400, "body", noJson],
-  ["a change to no name", "PATCH /conversations/d_1", { name: "" }, 400, "name", "1 to 100 characters"],
-  [
-    "a change to a name of 101",
-    "PATCH /conversations/d_1",
-    { name: "x".repeat(101) },
-    400,
-    "name",
-    "1 to 100 characters",
-  ],
-  ["a change to a number", "PATCH /conversations/d_1", { name: 7 }, 400, "name", "1 to 100 characters"],
-  ["a change to null", "PATCH /conversations/d_1", { name: null }, 400, "name", "1 to 100 characters"],
+  ["a change to no name", "PATCH /conversations/d_1", { name: "" }, 400, "name", visible],
+  ["a change to a name of 101", "PATCH /conversations/d_1", { name: "x".repeat(101) }, 400, "name", visible],
+  ["a change to a number", "PATCH /conversations/d_1", { name: 7 }, 400, "name", visible],
+  ["a change to null", "PATCH /conversations/d_1", { name: null }, 400, "name", visible],
   [
     "a change to a long description",
     "PATCH /conversations/d_1",
@@ -573,10 +585,17 @@ export const malformedCalls: readonly MalformedCall[] = [
   ["muted before all time", "PUT /conversations/d_1/preferences", { mutedUntil: -1 }, 400, "mutedUntil", time],
   ["muted by a date", "PUT /conversations/d_1/preferences", { mutedUntil: "2030-01-01" }, 400, "mutedUntil", time],
   ["preferences of text", "PUT /conversations/d_1/preferences", '"x"', 400, "body", noJson],
-  ["no display name", "PUT /me", { displayName: "" }, 400, "displayName", "1 to 100 characters"],
-  ["a display name of 101", "PUT /me", { displayName: "é".repeat(101) }, 400, "displayName", "1 to 100 characters"],
-  ["half a pair as display name", "PUT /me", { displayName: "\udfff" }, 400, "displayName", "1 to 100 characters"],
-  ["null as display name", "PUT /me", { displayName: null }, 400, "displayName", "1 to 100 characters"],
+  [
+    "a display name that nobody sees",
+    "PUT /me",
+    { displayName: "\u2060 \u3164" },
+    400,
+    "displayName",
+    `${visible}, or null`,
+  ],
+  ["no display name", "PUT /me", { displayName: "" }, 400, "displayName", `${visible}, or null`],
+  ["a display name of 101", "PUT /me", { displayName: "é".repeat(101) }, 400, "displayName", `${visible}, or null`],
+  ["half a pair as display name", "PUT /me", { displayName: "\udfff" }, 400, "displayName", `${visible}, or null`],
   ["privacy as text", "PUT /me", { privacy: "all" }, 400, "privacy", "an object"],
   [
     "an odd privacy",

@@ -1,4 +1,5 @@
 import type { MessageId, UserId } from "../kernel/ids.js";
+import { emojiKey } from "./emoji.js";
 import { limits } from "../kernel/limits.js";
 import type { Revision } from "../kernel/stream.js";
 import type { ConversationEvent } from "./conversation.events.js";
@@ -9,8 +10,8 @@ export type Amendment = {
   readonly deleted: boolean;
   /** Of the newest edit. */
   readonly digest: string | undefined;
-  /** Emoji → who: added since the window's start, and there. Changed in place. */
-  readonly reactions: Map<string, Set<UserId>>;
+  /** By `emojiKey`: added since the window's start, and there. Changed in place. */
+  readonly reactions: Map<string, Reaction>;
   /**
    * Of the newest removal of a reaction; -1 for none. A removal leaves nothing else: of what was before it, whoever asks
    * for the message asks for what already knows it. So adding and removing for ever takes no room.
@@ -19,6 +20,9 @@ export type Amendment = {
   /** Of the newest of these changes. */
   readonly pos: Revision;
 };
+
+/** `emoji`: as it was spelled by the first of those who are there. */
+export type Reaction = { readonly emoji: string; readonly users: Set<UserId> };
 
 /**
  * Changes to messages, old ones too, since the start of the state's window. Successive states share one instance, as
@@ -113,13 +117,14 @@ export const knownFrom = (amendments: Amendments, recent: RecentMessages, messag
 
 /** Whether it was there. */
 const setReaction = (reactions: Amendment["reactions"], emoji: string, userId: UserId, isThere: boolean): boolean => {
-  const users = reactions.get(emoji);
+  const key = emojiKey(emoji);
+  const users = reactions.get(key)?.users;
   const wasThere = users?.has(userId) === true;
   if (wasThere === isThere) return wasThere;
-  if (users === undefined) reactions.set(emoji, new Set([userId]));
+  if (users === undefined) reactions.set(key, { emoji, users: new Set([userId]) });
   else if (isThere) users.add(userId);
   else if (users.size > 1) users.delete(userId);
-  else reactions.delete(emoji);
+  else reactions.delete(key);
   return wasThere;
 };
 
@@ -134,7 +139,7 @@ const put = (amendments: Amendments, messageId: MessageId, amendment: Amendment,
 /** At most `reactionsPerMessageMax` sets to add up. */
 const sizeOf = (amendment: Amendment | undefined): number => {
   let size = 0;
-  if (amendment !== undefined) for (const users of amendment.reactions.values()) size += users.size;
+  if (amendment !== undefined) for (const { users } of amendment.reactions.values()) size += users.size;
   return size;
 };
 

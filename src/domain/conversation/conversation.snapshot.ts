@@ -10,6 +10,7 @@ import type { MessageId, UserId } from "../kernel/ids.js";
 import type { Revision } from "../kernel/stream.js";
 import { amendmentsFrom, type Amendment } from "./amendments.js";
 import { absent, type Conversation, type Member, type Started, type Visible } from "./conversation.js";
+import { emojiKey } from "./emoji.js";
 import { olderChunks, olderFrom, type OlderCounts } from "./older.js";
 import { recentFrom, recentMessages, type RecentMessage } from "./recent.js";
 
@@ -25,7 +26,7 @@ type Head = Pick<Started, "id" | "revision" | "profile" | "lastSequence" | "last
 
 /** Some 150 bytes a message of the window, 4 bytes an older message, 120 bytes a member. */
 export const conversationSnapshot: SnapshotFormat<Conversation> = {
-  version: 2,
+  version: 3,
 
   chunksOf: (state) => (state.situation === "absent" ? [] : chunksOf(state)),
 
@@ -145,7 +146,7 @@ const tupleOfAmendment = ([messageId, amendment]: readonly [MessageId, Amendment
   messageId,
   amendment.deleted,
   amendment.digest ?? null,
-  [...amendment.reactions].map(([emoji, users]) => [emoji, [...users]]),
+  [...amendment.reactions.values()].map(({ emoji, users }) => [emoji, [...users]]),
   amendment.removedPos,
   amendment.pos,
 ];
@@ -153,6 +154,6 @@ const amendmentOf = ([messageId, deleted, digest, reactions, removedPos, pos]: A
   MessageId,
   Amendment,
 ] => {
-  const there = new Map(reactions.map(([emoji, users]) => [emoji, new Set(users)]));
+  const there = new Map(reactions.map(([emoji, users]) => [emojiKey(emoji), { emoji, users: new Set(users) }]));
   return [messageId, { deleted, digest: digest ?? undefined, reactions: there, removedPos, pos }];
 };

@@ -3,7 +3,7 @@ import type { MessageId, UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
 import { stamping } from "../kernel/stamping.js";
 import { formerMember, messageNotFound, reject } from "../rejections.js";
-import { emojiOf, reactionKey, type Amendment } from "./amendments.js";
+import { emojiOf, type Amendment } from "./amendments.js";
 import type {
   AboutMessages,
   Conversation,
@@ -15,6 +15,7 @@ import type {
   SendMessage,
   Started,
 } from "./conversation.js";
+import { emojiKey } from "./emoji.js";
 import { mayInGroup } from "./permissions.js";
 import { findRecent, mayBeOlderThanRecent, type RecentMessage } from "./recent.js";
 import type { Decision, With } from "./decision.js";
@@ -108,7 +109,7 @@ const decideReaction = (state: Started, command: With<React>): Decision => {
     return E.left(reject("TOO_LARGE", `A message has at most ${limits.reactionsPerMessageMax} different reactions.`));
   const stamp = stamping(context, state.lastAt)();
   const type = adding ? "ReactionAdded" : "ReactionRemoved";
-  return E.right([{ type, ...stamp, messageId, sequence: message.sequence, emoji }]);
+  return E.right([{ type, ...stamp, messageId, sequence: message.sequence, emoji: spelled(message, emoji) }]);
 };
 
 /** A message with all that was done to it. */
@@ -120,13 +121,28 @@ type Whole = RecentMessage & {
   readonly added: Amendment["reactions"] | undefined;
 };
 
-const hasReaction = ({ reactions, added }: Whole, emoji: string, userId: UserId): boolean =>
-  added?.get(emoji)?.has(userId) === true || reactions.includes(reactionKey(emoji, userId));
+const hasReaction = ({ reactions, added }: Whole, emoji: string, userId: UserId): boolean => {
+  const key = emojiKey(emoji);
+  const isIt = (each: string): boolean => each.endsWith(` ${userId}`) && emojiKey(emojiOf(each)) === key;
+  return added?.get(key)?.users.has(userId) === true || reactions.some(isIt);
+};
+
+/** Different spellings, each once: there are few, whatever the number of users. */
+const spellings = (reactions: readonly string[]): ReadonlySet<string> => new Set(reactions.map(emojiOf));
 
 const hasRoomFor = ({ reactions, added }: Whole, emoji: string): boolean => {
-  const emojis = new Set(reactions.map(emojiOf));
-  for (const each of added?.keys() ?? []) emojis.add(each);
-  return emojis.has(emoji) || emojis.size < limits.reactionsPerMessageMax;
+  const keys = new Set(added?.keys());
+  for (const each of spellings(reactions)) keys.add(emojiKey(each));
+  return keys.has(emojiKey(emoji)) || keys.size < limits.reactionsPerMessageMax;
+};
+
+/** As it is there already, however this one spells it: clients that compare byte by byte count right as well. */
+const spelled = ({ reactions, added }: Whole, emoji: string): string => {
+  const key = emojiKey(emoji);
+  const known = added?.get(key)?.emoji;
+  if (known !== undefined) return known;
+  for (const each of spellings(reactions)) if (emojiKey(each) === key) return each;
+  return emoji;
 };
 
 const find = (state: Started, { found }: With<AboutMessages>, messageId: MessageId) =>

@@ -9,7 +9,8 @@ export type MessageId = string;
 /** Who acts: the claims of a token. */
 export type Actor = { readonly userId: UserId; readonly deviceId: DeviceId };
 
-const idPattern = /^[A-Za-z0-9_.:@-]{1,128}$/;
+/** Neither `.` nor `..`: those are places in an address, and no client library asks for them by their name. */
+const idPattern = /^(?!\.{1,2}$)[A-Za-z0-9_.:@+|-]{1,128}$/;
 const clientMessagePattern = /^[\x20-\x7e]{1,64}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -28,7 +29,7 @@ const refined = (name: string, is: (value: unknown) => value is string) =>
   );
 
 /** The names of the codecs are what a refused client reads as `expected`. */
-export const userIdCodec = refined("1-128 characters of A-Z a-z 0-9 _ . : @ -", isUserId);
+export const userIdCodec = refined("1-128 characters of A-Z a-z 0-9 _ . : @ + | -, neither . nor ..", isUserId);
 export const clientMessageIdCodec = refined("1-64 printable ASCII characters", isClientMessageId);
 export const messageIdCodec = refined("a message id (UUID)", isMessageId);
 

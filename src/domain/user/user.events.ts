@@ -15,8 +15,12 @@ export const deviceRemovedCodec = t.type({ deviceId: t.string });
 export const privacyCodec = t.type({ lastSeen: t.keyof({ contacts: null, nobody: null }), readReceipts: t.boolean });
 export type Privacy = t.TypeOf<typeof privacyCodec>;
 export const defaultPrivacy: Privacy = { lastSeen: "contacts", readReceipts: true };
-/** Only what was changed; `privacy` is complete where it is there. */
-export const profileChangedCodec = t.type({ changes: t.partial({ displayName: t.string, privacy: privacyCodec }) });
+/** Before a display name could be taken away. */
+export const profileChangedCodec1 = t.type({ changes: t.partial({ displayName: t.string, privacy: privacyCodec }) });
+/** Only what was changed; `displayName` null: it was taken away; `privacy` is complete where it is there. */
+export const profileChangedCodec = t.type({
+  changes: t.partial({ displayName: t.union([t.string, t.null]), privacy: privacyCodec }),
+});
 /** Only what was changed. `pinned`: a rank, 1 on top; `mutedUntil`: Unix milliseconds. */
 export const preferencesChangedCodec = t.type({
   conversationId: t.string,

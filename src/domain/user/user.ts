@@ -63,7 +63,8 @@ export type RegisterDevice = {
 export type RemoveDevice = { readonly type: "RemoveDevice"; readonly deviceId: DeviceId };
 export type ChangeProfile = {
   readonly type: "ChangeProfile";
-  readonly displayName?: string;
+  /** Null takes it away. */
+  readonly displayName?: string | null;
   readonly privacy?: Partial<Privacy>;
 };
 /** That the user is a member was checked by whoever made the command. */
@@ -103,13 +104,17 @@ const evolve = (before: User, event: UserEvent): User => {
       return { ...state, devices: new Map(state.devices).set(event.deviceId, device) };
     }
     case "ProfileChanged":
-      return { ...state, ...event.changes };
+      return profileChanged(state, event.changes);
     case "PreferencesChanged": {
       const preferences = { ...preferencesOf(state, event.conversationId), ...event.changes };
       return { ...state, preferences: new Map(state.preferences).set(event.conversationId, preferences) };
     }
   }
 };
+
+type Changes = Extract<UserEvent, { type: "ProfileChanged" }>["changes"];
+const profileChanged = (state: Registered, { displayName, privacy = state.privacy }: Changes) =>
+  displayName === undefined ? { ...state, privacy } : { ...state, privacy, displayName: displayName ?? undefined };
 
 // --- decide --------------------------------------------------------------------------------------------------------
 
@@ -230,7 +235,7 @@ const decideProfile = (state: User, { displayName, privacy, context }: With<Chan
   const samePrivacy =
     wanted.lastSeen === before.privacy.lastSeen && wanted.readReceipts === before.privacy.readReceipts;
   const changes = {
-    ...(displayName === undefined || displayName === before.displayName ? {} : { displayName }),
+    ...(displayName === undefined || displayName === (before.displayName ?? null) ? {} : { displayName }),
     ...(samePrivacy ? {} : { privacy: wanted }),
   };
   if (Object.keys(changes).length === 0) return E.right([]);

@@ -1,7 +1,7 @@
 import { clientMessageIdCodec, userIdCodec } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 import { gatewayLimits } from "../limits.js";
-import { boolean, integer, list, notYet, nullable, oneOf, shape, text } from "./codecs.js";
+import { boolean, integer, list, nameText, notYet, nullable, oneOf, shape, text } from "./codecs.js";
 
 /** The bodies of PROTOCOL §6's calls. "Exactly one other user" is the handler's to check: it knows who asks. */
 export const startDirectBody = shape(
@@ -21,7 +21,7 @@ const settings = shape(
 
 export const startGroupBody = shape(
   {
-    name: text(1, limits.groupNameCharsMax),
+    name: nameText(limits.groupNameCharsMax),
     participantIds: list("user ids", userIdCodec, 0, limits.participantsMax),
   },
   {
@@ -36,7 +36,7 @@ export const addMembersBody = shape({ userIds: list("user ids", userIdCodec, 1, 
 export const groupBody = shape(
   {},
   {
-    name: text(1, limits.groupNameCharsMax),
+    name: nameText(limits.groupNameCharsMax),
     description: text(0, limits.groupDescriptionCharsMax),
     settings,
     avatarMediaId: notYet("avatars"),
@@ -55,7 +55,7 @@ export const preferencesBody = shape(
 export const profileBody = shape(
   {},
   {
-    displayName: text(1, gatewayLimits.displayNameCharsMax),
+    displayName: nullable(nameText(gatewayLimits.displayNameCharsMax)),
     avatarMediaId: notYet("avatars"),
     privacy: shape({}, { lastSeen: oneOf("contacts", "nobody"), readReceipts: boolean }),
   },

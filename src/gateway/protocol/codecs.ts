@@ -105,6 +105,18 @@ export const text = (min: number, max: number): t.Type<string> =>
     return characters >= min && characters <= max;
   });
 
+/** Something that can be seen: neither white space nor what has no glyph of its own. U+2800 is braille without a dot. */
+const visible = /(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{N}\p{P}\p{S}\p{Extended_Pictographic}]/u;
+
+/** What others are to recognise somebody or something by. */
+export const nameText = (max: number): t.Type<string> => {
+  const characters = text(1, max);
+  return checked(
+    `${characters.name}, a visible one among them`,
+    (value): value is string => characters.is(value) && visible.test(value),
+  );
+};
+
 /** Said rather than ignored: whoever asks for it must not believe that it was done. */
 export const notYet = (what: string): t.Type<undefined> =>
   checked(`nothing: ${what} are not supported yet`, (value): value is undefined => value === undefined);

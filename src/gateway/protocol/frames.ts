@@ -7,6 +7,7 @@ import { boolean, checked, decoder, integer, isObject, list, notYet, shape, text
 import type { Failure } from "./codes.js";
 import { contentCodec } from "./content.js";
 import { failureOf, malformed } from "./details.js";
+import { emojiCodec } from "./emoji.js";
 import { syncCodec } from "./sync-body.js";
 
 /** What a client may ask on a socket, checked and without what it had no business to say. */
@@ -72,10 +73,10 @@ const editCodec = (bytesMax: number) =>
   shape({ conversationId: conversationName, messageId: messageIdCodec, content: contentCodec(bytesMax) }, {});
 const toEdit = ({ content, ...rest }: t.TypeOf<ReturnType<typeof editCodec>>): EditMessage => ({ ...rest, ...content });
 const messageName = shape({ conversationId: conversationName, messageId: messageIdCodec }, {});
-const reaction = shape(
-  { conversationId: conversationName, messageId: messageIdCodec, emoji: text(1, gatewayLimits.emojiCharsMax) },
-  {},
-);
+const reaction = (emoji: t.Type<string>) =>
+  shape({ conversationId: conversationName, messageId: messageIdCodec, emoji }, {});
+/** Whatever was a reaction once can be taken back: what counts as an emoji is not the same for ever. */
+const anyEmoji = text(1, gatewayLimits.emojiCharsMax);
 const typing = shape({ conversationId: conversationName }, {});
 
 type Reader = (payload: unknown) => E.Either<t.Errors, ClientRequest>;
@@ -96,8 +97,8 @@ const readers = (sizes: SizeLimits): ReadonlyMap<string, { readonly type: Reques
       edit: toEdit(decoded),
     })),
     "message.delete": read(messageName, (message) => ({ type: "message.delete", message })),
-    "reaction.add": read(reaction, (decoded) => ({ type: "reaction.add", reaction: decoded })),
-    "reaction.remove": read(reaction, (decoded) => ({ type: "reaction.remove", reaction: decoded })),
+    "reaction.add": read(reaction(emojiCodec), (decoded) => ({ type: "reaction.add", reaction: decoded })),
+    "reaction.remove": read(reaction(anyEmoji), (decoded) => ({ type: "reaction.remove", reaction: decoded })),
     "typing.start": read(typing, ({ conversationId }) => ({ type: "typing.start", conversationId })),
     "typing.stop": read(typing, ({ conversationId }) => ({ type: "typing.stop", conversationId })),
     "message.delivered": read(receipts, (decoded) => ({ type: "message.delivered", cursors: decoded })),

@@ -1,5 +1,10 @@
+import { userIdCodec } from "../../domain/kernel/ids.js";
 import { signToken } from "../auth/jwt.js";
 import { loadOrCreateSecret } from "../auth/secret.js";
+
+export { isUserId } from "../../domain/kernel/ids.js";
+/** What a user's and a device's id look like, in words. */
+export const idForm = userIdCodec.name;
 
 /** A token for a user's device, signed as the server that uses this data directory (or environment) expects it. */
 export const issueToken = async (

@@ -2,7 +2,7 @@ import { MongoServerError, type Collection, type Db } from "mongodb";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../projections/ports.js";
 import { reachable } from "../mongodb.js";
-import { collectionPrefix } from "./mongodb-documents.js";
+import { checkpointsId, collectionPrefix } from "./mongodb-documents.js";
 import { retried } from "./mongodb-retry.js";
 
 export type Checkpoints = {
@@ -81,7 +81,7 @@ export const checkpointsOf = (
     raise: async (raised, { position, epoch }) => {
       const fields = raised.map((partition) => [fieldOf(partition, partitions), position]);
       const update = fields.length === 0 ? {} : { $max: Object.fromEntries(fields) as Record<string, number> };
-      await retried(() => joinIn(collection, name, epoch, update), onProblem);
+      await retried(() => joinIn(collection, checkpointsId[name], epoch, update), onProblem);
     },
   };
 };

@@ -85,10 +85,12 @@ export type ReactionDocument = {
   readonly _id: string;
   readonly conversationId: string;
   readonly sequence: number;
+  /** Its key. */
   readonly emoji: string;
   readonly userId: string;
   readonly minusFirstPos?: number;
   readonly present: Register<boolean>;
+  readonly shown: Register<string>;
 };
 
 type ReceiptStepDocument = { readonly _id: string; readonly minusAt: number };
@@ -125,13 +127,22 @@ export type ViewCollections = { readonly [View in ViewName]: Collection<Document
 export const collectionPrefix = "views.";
 
 /**
+ * Where a view's rows lie. One whose keys change gets another name, and the views' checkpoints too: it is built again from
+ * the log while processes of the older version work on what they had, and all other views become what they were.
+ */
+export const collectionOf = (view: ViewName): string =>
+  collectionPrefix + (view === "reactions" ? "reactions.2" : view);
+/** The `_id` of the checkpoints. Delivery's go on: whoever was told once need not be told again. */
+export const checkpointsId = { views: "views.2", delivery: "delivery" } as const;
+
+/**
  * Reads see what the primary has, whatever the URL prefers: a secondary may be behind the checkpoint that a reader has
  * waited for. What a change of primary undoes was not behind the checkpoint either, and is projected again.
  */
 const local = { readConcern: { level: "local" }, readPreference: "primary" } as const;
 
 export const collectionsOf = (db: Db): ViewCollections => {
-  const of = <View extends ViewName>(view: View) => db.collection<Documents[View]>(collectionPrefix + view, local);
+  const of = <View extends ViewName>(view: View) => db.collection<Documents[View]>(collectionOf(view), local);
   return {
     conversations: of("conversations"),
     members: of("members"),

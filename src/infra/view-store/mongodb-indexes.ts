@@ -1,6 +1,6 @@
 import type { Db, IndexDescription } from "mongodb";
 import type { ViewName } from "../../projections/view-change.js";
-import { collectionPrefix } from "./mongodb-documents.js";
+import { collectionOf } from "./mongodb-documents.js";
 
 /**
  * Each is paid for by every write to its view, so each names the read that it serves. What asks for a conversation's
@@ -50,6 +50,8 @@ export const indexes: Partial<Readonly<Record<ViewName, readonly IndexDescriptio
 /** Makes what is missing; what is there costs nothing. MongoDB builds without stopping writers. */
 export const createIndexes = async (db: Db): Promise<void> => {
   await Promise.all(
-    Object.entries(indexes).map(([view, ofView]) => db.collection(collectionPrefix + view).createIndexes([...ofView])),
+    Object.entries(indexes).map(([view, ofView]) =>
+      db.collection(collectionOf(view as ViewName)).createIndexes([...ofView]),
+    ),
   );
 };

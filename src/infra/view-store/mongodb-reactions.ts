@@ -5,7 +5,7 @@ type Place = Pick<ReactionDocument, "conversationId" | "sequence">;
 type Group = Place & { readonly emoji: string; readonly count: number; readonly minusFirstPos: number | null };
 
 /**
- * The reactions of some messages, emoji in the order in which they were first there, users in the order in which they
+ * The reactions of some messages, emoji as the first who are there spelled them, in the order in which they were first there, users in the order in which they
  * added it last. One query counts; one more names the users of all emoji that few have used, and one for each of the
  * others the first of its many.
  */
@@ -18,21 +18,24 @@ export const groupedReactions = async (
   const few = groups.filter(({ count }) => count <= reactionUserIdsMax);
   const many = groups.filter(({ count }) => count > reactionUserIdsMax);
   const named = await Promise.all([usersOfFew(views, few), ...many.map((group) => usersOf(views, group))]);
-  const users = new Map<string, string[]>();
+  const users = new Map<string, ReactionDocument[]>();
   for (const reaction of named.flat()) {
     const known = users.get(nameOf(reaction));
-    if (known === undefined) users.set(nameOf(reaction), [reaction.userId]);
-    else known.push(reaction.userId);
+    if (known === undefined) users.set(nameOf(reaction), [reaction]);
+    else known.push(reaction);
   }
   const found = new Map<string, MessageRow["reactions"][number][]>();
   for (const group of groups.toSorted((a, b) => (b.minusFirstPos ?? -Infinity) - (a.minusFirstPos ?? -Infinity))) {
-    const userIds = (users.get(nameOf(group)) ?? []).slice(0, reactionUserIdsMax);
+    const there = (users.get(nameOf(group)) ?? []).slice(0, reactionUserIdsMax);
+    const [first] = there;
     // One that was taken away between the queries: those who are named are what is there.
-    if (userIds.length === 0) continue;
+    if (first === undefined) continue;
+    const userIds = there.map(({ userId }) => userId);
+    const emoji = first.shown.x;
     const count = userIds.length < reactionUserIdsMax ? userIds.length : Math.max(group.count, reactionUserIdsMax);
     const ofMessage = found.get(placeOf(group));
-    if (ofMessage === undefined) found.set(placeOf(group), [{ emoji: group.emoji, count, userIds }]);
-    else ofMessage.push({ emoji: group.emoji, count, userIds });
+    if (ofMessage === undefined) found.set(placeOf(group), [{ emoji, count, userIds }]);
+    else ofMessage.push({ emoji, count, userIds });
   }
   return (message) => found.get(placeOf(message)) ?? [];
 };
@@ -103,5 +106,5 @@ export const allReactions = async (
     .find({ _id: idsUnder(conversationId, sequence), "present.x": true })
     .sort({ _id: 1 })
     .toArray();
-  return found.map(({ emoji, userId }) => ({ emoji, userId }));
+  return found.map(({ shown, userId }) => ({ emoji: shown.x, userId }));
 };

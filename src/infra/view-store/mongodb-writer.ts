@@ -1,7 +1,7 @@
 import type { Db, Document } from "mongodb";
 import { views } from "../../projections/registry.js";
 import { foldChanges, type RowChange, type ViewChange, type ViewName } from "../../projections/view-change.js";
-import { collectionPrefix, idOf } from "./mongodb-documents.js";
+import { collectionOf, idOf } from "./mongodb-documents.js";
 import { byBytes } from "../by-bytes.js";
 import { retried } from "./mongodb-retry.js";
 
@@ -53,7 +53,7 @@ const inOrder = (operations: readonly Upsert[]): Upsert[] =>
 
 const bulkOf = async (db: Db, view: ViewName, operations: readonly Upsert[]): Promise<void> => {
   await db
-    .collection<{ readonly _id: string }>(collectionPrefix + view)
+    .collection<{ readonly _id: string }>(collectionOf(view))
     .bulkWrite([...operations], { ordered: false, writeConcern: { w: "majority" } });
 };
 

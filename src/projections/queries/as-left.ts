@@ -1,5 +1,6 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
 import type { ConversationEvent, Sealed } from "../../domain/conversation/conversation.events.js";
+import { emojiKey } from "../../domain/conversation/emoji.js";
 import { streamOf } from "../../domain/kernel/stream.js";
 import { reactionUserIdsMax, type EventSource, type MembershipStep, type MessageRow } from "../ports.js";
 
@@ -47,8 +48,8 @@ type Then = {
   updatedPos: number;
   /** From its sending on, or only of a part of its life. */
   whole: boolean;
-  /** Emoji in the order in which they were first there, users in the order in which they added it last. */
-  readonly reactions: Map<string, string[]>;
+  /** By `emojiKey`, in the order in which they were first there; users in the order in which they added it last. */
+  readonly reactions: Map<string, readonly { readonly emoji: string; readonly userId: string }[]>;
 };
 
 const foldBetween = async (
@@ -89,8 +90,10 @@ const evolve = (found: Map<number, Then>, event: ConversationEvent, pos: number)
       return;
     case "ReactionAdded":
     case "ReactionRemoved": {
-      const others = (then.reactions.get(event.emoji) ?? []).filter((userId) => userId !== event.by.userId);
-      then.reactions.set(event.emoji, event.type === "ReactionAdded" ? [...others, event.by.userId] : others);
+      const key = emojiKey(event.emoji);
+      const { userId } = event.by;
+      const others = (then.reactions.get(key) ?? []).filter((other) => other.userId !== userId);
+      then.reactions.set(key, event.type === "ReactionAdded" ? [...others, { emoji: event.emoji, userId }] : others);
       return;
     }
     case "MessageDeleted":
@@ -107,9 +110,10 @@ const shown = ({
   editedAt,
   updatedPos,
   reactions: whole
-    ? [...reactions]
-        .filter(([, userIds]) => userIds.length > 0)
-        .map(([emoji, userIds]) => ({ emoji, count: userIds.length, userIds: userIds.slice(0, reactionUserIdsMax) }))
+    ? [...reactions.values()].flatMap((there) => {
+        const userIds = there.slice(0, reactionUserIdsMax).map(({ userId }) => userId);
+        return there[0] === undefined ? [] : [{ emoji: there[0].emoji, count: there.length, userIds }];
+      })
     : [],
 });
 

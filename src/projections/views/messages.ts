@@ -1,4 +1,5 @@
 import type { MessageSent } from "../../domain/conversation/conversation.events.js";
+import { emojiKey } from "../../domain/conversation/emoji.js";
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type ViewChange } from "../view-change.js";
 import { idKeyOf } from "./id-key.js";
@@ -65,15 +66,15 @@ const sent = (event: MessageSent, place: EventPlace): readonly ViewChange[] => {
   ];
 };
 
-/** Who reacted with what. A removed reaction stays as a row that says so: its version is what an old event is beaten by. */
+/** Who reacted with what, however they spelled it. A removed reaction stays as a row that says so: its version is what an old event is beaten by. */
 export const reactions: Projection = (event, place) => {
   switch (event.type) {
     case "ReactionAdded":
     case "ReactionRemoved": {
-      const key = [streamId(place.stream), event.sequence, event.emoji, event.by.userId];
+      const key = [streamId(place.stream), event.sequence, emojiKey(event.emoji), event.by.userId];
       const present = event.type === "ReactionAdded";
       const first = present ? [raise("reactions", key, { minusFirstPos: -place.revision })] : [];
-      return [assign("reactions", key, { present }, place.revision), ...first];
+      return [assign("reactions", key, { present, shown: event.emoji }, place.revision), ...first];
     }
     case "ConversationStarted":
     case "MemberJoined":
