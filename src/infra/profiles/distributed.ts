@@ -5,7 +5,8 @@ import type { DistributedConfig } from "./config-distributed.js";
 import { startGatewayRole, type ProcessParts } from "./distributed-gateway.js";
 import { startProjectorRole } from "./distributed-projector.js";
 import { damagedContent } from "./damaged-content.js";
-import { createProblems, openEngines, type Closers } from "./engines.js";
+import { closeAll, closedAfter, type Closers } from "./close-all.js";
+import { createProblems, openEngines } from "./engines.js";
 import { serveHealth } from "./health-server.js";
 import { warnOfMissingKeys } from "./missing-keys.js";
 import { engineReadiness } from "./readiness.js";
@@ -22,19 +23,19 @@ import { warnOfStrayVariables } from "./stray-variables.js";
  */
 export const startDistributed = async (config: DistributedConfig, version: string, stop: AbortSignal): Promise<App> => {
   const closers: Closers = [];
-  const closeAll = async (): Promise<void> => {
+  const close = (): Promise<void> => {
     const until = performance.now() + closeMsMax;
-    for (let close = closers.pop(); close !== undefined; close = closers.pop())
-      await inTime(Promise.resolve(close()), Math.max(closeMsMin, until - performance.now()), () => undefined);
+    const inItsTime = (closing: Promise<void>) =>
+      inTime(closing, Math.max(closeMsMin, until - performance.now()), () => undefined);
+    return closeAll(closers, inItsTime);
   };
   try {
     const url = await open(config, version, stop, closers);
     let stopping: Promise<void> | undefined;
     // Engines that are away come back; there is nothing here that cannot go on.
-    return { url, stop: () => (stopping ??= closeAll()), failed: new Promise(() => undefined) };
+    return { url, stop: () => (stopping ??= close()), failed: new Promise(() => undefined) };
   } catch (error) {
-    await closeAll();
-    throw error;
+    throw await closedAfter(error, close);
   }
 };
 

@@ -4,7 +4,7 @@ import { counted, type Check } from "./doctor-check.js";
 import { lookAtLog } from "./doctor-eventstore.js";
 import { lookAtMongo } from "./doctor-mongodb.js";
 import { lookAtNats } from "./doctor-nats.js";
-import { closeAll } from "./doctor-probe.js";
+import { closeQuietly } from "./doctor-probe.js";
 import { lookAtProjections, lookAtProjectors } from "./doctor-projectors.js";
 import { lookAtRedis } from "./doctor-redis.js";
 import { lookAtS3 } from "./doctor-s3.js";
@@ -76,6 +76,6 @@ const lookAtEngines = async (config: DistributedConfig) => {
     const running = (redis.facts?.leases.holders.length ?? 0) > 0;
     return { checks: found.flatMap(({ checks }) => checks), running };
   } finally {
-    await closeAll(closers);
+    await closeQuietly(closers);
   }
 };

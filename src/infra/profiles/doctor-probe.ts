@@ -1,5 +1,6 @@
 import { inTime } from "../in-time.js";
 import { tlsProblem } from "../tls-problem.js";
+import { closeAll, type Closers } from "./close-all.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { isRefusal, isUnreadableFile } from "./refusals.js";
 
@@ -44,10 +45,7 @@ export const within = <A>(work: Promise<A>, ms: number): Promise<A> =>
   });
 
 /** Closes what was opened, the last first. What fails or is late is left to the end of the process. */
-export const closeAll = async (closers: (() => void | Promise<void>)[]): Promise<void> => {
-  const close = async (): Promise<void> => {
-    for (let next = closers.pop(); next !== undefined; next = closers.pop()) await next();
-  };
+export const closeQuietly = async (closers: Closers): Promise<void> => {
   // There is nobody to tell: what was asked for is known by now.
-  await within(close(), closeMsMax).catch(() => undefined);
+  await within(closeAll(closers), closeMsMax).catch(() => undefined);
 };

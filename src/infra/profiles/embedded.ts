@@ -26,8 +26,9 @@ import { damagedContent } from "./damaged-content.js";
 import { messageIndex } from "../view-store/message-index.js";
 import { openSqliteViews, type SqliteViews } from "../view-store/sqlite.js";
 import type { App } from "./app.js";
+import { closeAll, closedAfter, type Closers } from "./close-all.js";
 import type { Config } from "./config.js";
-import { filesOf, lockDirectory, missingLogOf } from "./data-directory.js";
+import { filesOf, lockDirectory, missingLogOf, walsOf } from "./data-directory.js";
 import { followUpsLostIn, startDelivering, type DeliveringWith } from "./delivering.js";
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
@@ -42,24 +43,16 @@ import { warnOfStrayVariables } from "./stray-variables.js";
  * @throws DirectoryInUse, LogError and whatever keeps a part from opening; what was opened is closed again.
  */
 export const startEmbedded = async (config: Config, version: string): Promise<App> => {
-  const closers: (() => void | Promise<void>)[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
-  };
+  const closers: Closers = [];
+  const close = () => closeAll(closers);
   try {
-    return await open(config, version, closers, closeAll);
+    return await open(config, version, closers, close);
   } catch (error) {
-    await closeAll();
-    throw error;
+    throw await closedAfter(error, close);
   }
 };
 
-const open = async (
-  config: Config,
-  version: string,
-  closers: (() => void | Promise<void>)[],
-  closeAll: () => Promise<void>,
-): Promise<App> => {
+const open = async (config: Config, version: string, closers: Closers, close: () => Promise<void>): Promise<App> => {
   const { logger, stores, telemetry } = await openStores(config, version, closers);
   const { log, keys, views, snapshots, epoch, secret } = stores;
 
@@ -125,7 +118,7 @@ const open = async (
   return {
     url: gateway.url,
     ...(facade === undefined ? {} : { eventStoreUrl: facade.url }),
-    stop: () => (stopping ??= closeAll()),
+    stop: () => (stopping ??= close()),
     failed: Promise.race([log.failed, keys.failed]),
   };
 };
@@ -201,7 +194,7 @@ const startWriting = (
   });
 };
 
-const openStores = async (config: Config, version: string, closers: (() => void | Promise<void>)[]) => {
+const openStores = async (config: Config, version: string, closers: Closers) => {
   const logger = createLogger(config.logLevel);
   logger.info({ version, data: config.dataDir }, "Parley starts");
   const files = filesOf(config.dataDir);
@@ -241,6 +234,7 @@ const openStores = async (config: Config, version: string, closers: (() => void 
   closers.push(snapshots.close);
   const telemetry = createTelemetry(version);
   observeViews(telemetry, views);
+  telemetry.gaugeBy("parley_wal_bytes", "Size of the write-ahead log beside each file.", "file", () => walsOf(files));
   telemetry.observe({
     logQueueDepth: () => log.stats().queueDepth,
     logHead: () => log.stats().head,

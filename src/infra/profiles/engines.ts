@@ -20,6 +20,7 @@ import { openMongoSnapshots } from "../snapshot-store/mongodb.js";
 import type { Telemetry } from "../telemetry.js";
 import { openMongoViews, type MongoViews } from "../view-store/mongodb-views.js";
 import type { DistributedConfig } from "./config-distributed.js";
+import type { Closers } from "./close-all.js";
 import { ids } from "./serving.js";
 import type { StartWait } from "./start-wait.js";
 
@@ -38,8 +39,7 @@ export type Engines = {
   readonly bus: NatsBus;
 };
 
-/** Whatever is opened is put on `closers`, to be closed in the reverse order. */
-export type Closers = (() => void | Promise<void>)[];
+export type { Closers } from "./close-all.js";
 
 export type EnginesWith = {
   readonly telemetry: Telemetry;

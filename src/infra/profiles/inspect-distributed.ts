@@ -14,7 +14,7 @@ import { openMongo, type Mongo } from "../mongodb.js";
 import { openRedis, type OpenedRedis } from "../redis.js";
 import type { DistributedConfig } from "./config-distributed.js";
 import { reasonOf } from "./doctor-check.js";
-import { closeAll, probeMsMax, within } from "./doctor-probe.js";
+import { closeQuietly, probeMsMax, within } from "./doctor-probe.js";
 import { cellPrefix, type Closers } from "./engines.js";
 
 export type DistributedStatus = {
@@ -70,7 +70,7 @@ export const distributedStatus = async (config: DistributedConfig): Promise<Dist
     const opened = await openBoth(config, closers);
     return await within(read(opened), probeMsMax);
   } finally {
-    await closeAll(closers);
+    await closeQuietly(closers);
   }
 };
 

@@ -6,14 +6,14 @@ import { afterEach, describe, expect, it } from "vitest";
 import { unavailable } from "../../../src/infra/event-log/eventstoredb-errors.js";
 import { readDistributedConfig } from "../../../src/infra/profiles/config-distributed.js";
 import { lookAtNats } from "../../../src/infra/profiles/doctor-nats.js";
-import { closeAll, probe } from "../../../src/infra/profiles/doctor-probe.js";
+import { closeQuietly, probe } from "../../../src/infra/profiles/doctor-probe.js";
 import { lookAtRedis } from "../../../src/infra/profiles/doctor-redis.js";
 import { lookAtS3 } from "../../../src/infra/profiles/doctor-s3.js";
 import type { Closers } from "../../../src/infra/profiles/engines.js";
 import { enginesAway } from "../../kit/engines-away.js";
 
 const closers: Closers = [];
-afterEach(() => closeAll(closers));
+afterEach(() => closeQuietly(closers));
 
 const listening = async (server: Server): Promise<string> => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -10,7 +10,7 @@ import { readDistributedConfig } from "../../../src/infra/profiles/config-distri
 import { lookAtLog } from "../../../src/infra/profiles/doctor-eventstore.js";
 import { lookAtMongo } from "../../../src/infra/profiles/doctor-mongodb.js";
 import { lookAtNats } from "../../../src/infra/profiles/doctor-nats.js";
-import { closeAll } from "../../../src/infra/profiles/doctor-probe.js";
+import { closeQuietly } from "../../../src/infra/profiles/doctor-probe.js";
 import { lookAtRedis } from "../../../src/infra/profiles/doctor-redis.js";
 import { lookAtS3 } from "../../../src/infra/profiles/doctor-s3.js";
 import type { Closers } from "../../../src/infra/profiles/engines.js";
@@ -25,7 +25,7 @@ const expired = makeCertificate(join(dir, "expired"), here, true);
 const warnings: Error[] = [];
 process.on("warning", (warning) => warnings.push(warning));
 const closers: Closers = [];
-afterEach(() => closeAll(closers));
+afterEach(() => closeQuietly(closers));
 afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
@@ -109,7 +109,7 @@ describe("the doctor", () => {
       wrong(/is there, but its certificate has expired/, variable),
     );
     // A process has one event store at a time; the servers were opened first.
-    await closeAll(closers.splice(2));
+    await closeQuietly(closers.splice(2));
     expect(await lookAt(variable, other, `${and}tlsCAFile=${elsewhere.certFile}`)).toMatchObject(
       wrong(/is there, but its certificate is for other names/, variable),
     );
