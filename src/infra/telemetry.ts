@@ -22,6 +22,8 @@ export type Telemetry = {
   ) => (by: number, first?: string, second?: string) => void;
   /** Another figure, read when somebody asks. */
   readonly gauge: (name: string, help: string, read: () => number) => void;
+  /** Another figure for each of several things, by a label's value. */
+  readonly gaugeBy: (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>) => void;
 };
 
 export type TelemetrySources = {
@@ -56,6 +58,17 @@ export const createTelemetry = (version: string): Telemetry => {
     counter: (name, help, labelNames = []) => readableCounter(registry, name, help, labelNames).add,
     gauge: (name, help, read) => {
       readGauge(registry, name, help, read);
+    },
+    gaugeBy: (name, help, label, read) => {
+      new Gauge({
+        name,
+        help,
+        labelNames: [label],
+        registers: [registry],
+        collect() {
+          for (const [value, figure] of Object.entries(read())) this.set({ [label]: value }, figure);
+        },
+      });
     },
   };
 };

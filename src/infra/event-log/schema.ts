@@ -1,6 +1,7 @@
 /** The log's file: how it is opened and what is in it. */
 import Database from "better-sqlite3";
 import { closeToOthers, NewerFormat, openToRead } from "../sqlite-file.js";
+import { limitWal } from "../wal.js";
 
 export type Db = Database.Database;
 
@@ -48,6 +49,7 @@ export const openForWriting = (path: string): Db => {
   // On every open: better-sqlite3 is built so that a reopened WAL database would run NORMAL, which loses the last commits.
   db.pragma("synchronous = FULL");
   db.pragma("wal_autocheckpoint = 0");
+  limitWal(db);
   db.pragma("cache_size = -32768");
   const version = db.pragma("user_version", { simple: true });
   if (version === 0) {

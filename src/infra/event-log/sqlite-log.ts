@@ -5,6 +5,7 @@
  */
 import type { Position } from "../../domain/kernel/stream.js";
 import { createJudge } from "./judge.js";
+import { cutWal } from "../wal.js";
 import { createReads, type Cells } from "./reads.js";
 import { openForWriting, prepareLastPosition, type Db } from "./schema.js";
 import { createIndex, type LogIndex, type StreamState } from "./stream-index.js";
@@ -15,7 +16,7 @@ export type LogCore = {
   /** Makes all appends that do not conflict durable, in order. If it throws, the log is not to be used again. */
   readonly commit: (batches: readonly AppendCells[]) => ResultCells;
   readonly read: (request: ReadRequest) => Cells;
-  /** Catches the indexes up and moves the WAL into the file. `idle`: also when it is not urgent. Throws as `commit` does. */
+  /** Catches the indexes up and moves the WAL into the file. `idle`: also when it is not urgent, and cuts a WAL that has grown. Throws as `commit` does. */
   readonly maintain: (idle: boolean) => void;
   readonly close: () => void;
 };
@@ -58,6 +59,8 @@ export const openLogCore = (path: string): LogCore => {
       } else if (charsSinceCheckpoint >= walCharsMax * share) {
         db.pragma("wal_checkpoint(PASSIVE)");
         charsSinceCheckpoint = 0;
+      } else if (idle) {
+        cutWal(db, path);
       }
     },
     close: () => {

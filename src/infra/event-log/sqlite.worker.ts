@@ -5,6 +5,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { openLogCore, type LogCore } from "./sqlite-log.js";
 import { opening } from "../sqlite-file.js";
+import { walLookMs } from "../wal.js";
 import type { FromLog, LogWorkerData, ReadRequest, ToLog } from "./wire.js";
 
 type Batch = Extract<ToLog, { kind: "append" }>;
@@ -86,7 +87,12 @@ const run = (core: LogCore, port: NonNullable<typeof parentPort>): void => {
     }
     if (!running()) return;
     if (closing) close();
-    else idle = setTimeout(maintain, idleMs, true);
+    else idle = setTimeout(rest, idleMs);
+  };
+  /** A slow reader may leave long after the last append: then its WAL is still to be cut. */
+  const rest = (): void => {
+    maintain(true);
+    if (running()) idle = setTimeout(rest, walLookMs);
   };
   const close = (): void => {
     stopped = true;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { makeDirectories } from "../make-directories.js";
 import { closeToOthers } from "../sqlite-file.js";
+import { walBytes } from "../wal.js";
 
 /** The files of an embedded Parley. `views.db` and `snapshots.db` may be deleted: they are made again
  * from the log. */
@@ -13,6 +14,14 @@ export const filesOf = (dir: string) => ({
   snapshots: join(dir, "snapshots.db"),
   secret: join(dir, "token.secret"),
   lock: join(dir, "parley.lock"),
+});
+
+/** Bytes of the write-ahead logs beside the files, by the files' names. */
+export const walsOf = ({ log, keys, views, snapshots }: ReturnType<typeof filesOf>) => ({
+  log: walBytes(log),
+  keys: walBytes(keys),
+  views: walBytes(views),
+  snapshots: walBytes(snapshots),
 });
 
 /** What is wrong when the log is gone (or empty) and what belongs to it is there: a log made anew would be without the past. */

@@ -1,7 +1,8 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { loadOrCreateSecret, secretBytesAdvised } from "../auth/secret.js";
-import { filesOf } from "./data-directory.js";
+import { walBytesKept } from "../wal.js";
+import { filesOf, walsOf } from "./data-directory.js";
 import { reasonOf, type Check } from "./doctor-check.js";
 import { isLocked } from "./inspect.js";
 
@@ -81,6 +82,16 @@ export const checkModes = (dir: string): Check => {
   const files = secrets.length === 0 ? `chmod 700 ${dir}` : `chmod 600 ${secrets.join(" ")}`;
   const says = `others can read ${open.join(", ")}`;
   return { name: "file modes", state: secrets.length === 0 ? "warning" : "wrong", says, mend: files };
+};
+
+/** Cut by the server within seconds, unless somebody reads from before all that is in them. */
+export const checkWals = (dir: string): Check => {
+  const name = "write-ahead logs";
+  const wals = Object.entries(walsOf(filesOf(dir)));
+  const says = wals.map(([file, bytes]) => `${file} ${(bytes / 2 ** 20).toFixed(1)} MiB`).join(", ");
+  if (wals.every(([, bytes]) => bytes <= 4 * walBytesKept)) return { name, state: "ok", says };
+  const mend = `End what reads the files for so long (fuser ${dir}/*.db); where no server runs, the next start mends it`;
+  return { name, state: "warning", says, mend };
 };
 
 /** Below the first the server is about to refuse messages; below the second somebody should plan. */

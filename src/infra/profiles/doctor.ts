@@ -1,6 +1,6 @@
 import { readConfig, BadConfig, type Config, type Flags } from "./config.js";
 import { reasonOf, type Check } from "./doctor-check.js";
-import { checkDirectory, checkDisk, checkModes, checkSecret } from "./doctor-files.js";
+import { checkDirectory, checkDisk, checkModes, checkSecret, checkWals } from "./doctor-files.js";
 import { checkStores } from "./doctor-stores.js";
 import { anyAudience, audienceFix } from "./any-audience.js";
 
@@ -26,7 +26,7 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
     ...directory.checks,
   ];
   if (directory.exists) {
-    checks.push(await checkSecret(dataDir, environment), checkModes(dataDir), checkDisk(dataDir));
+    checks.push(await checkSecret(dataDir, environment), checkModes(dataDir), checkDisk(dataDir), checkWals(dataDir));
     const home = flags.home ?? environment.PARLEY_HOME ?? "main";
     checks.push(...(await checkStores(dataDir, directory.running, home)));
   }

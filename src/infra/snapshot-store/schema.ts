@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import Database from "better-sqlite3";
 import { closeToOthers } from "../sqlite-file.js";
+import { keepWalSmall } from "../wal.js";
 
 /** Of these tables; a file of another one is made anew. */
 const schemaVersion = 1;
@@ -46,6 +47,7 @@ const open = (path: string): Database.Database => {
   const db = new Database(path);
   try {
     db.pragma("journal_mode = WAL");
+    keepWalSmall(db, path);
     // A snapshot that a power cut takes with it is a longer fold.
     db.pragma("synchronous = OFF");
     return db;

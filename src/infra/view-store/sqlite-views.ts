@@ -6,6 +6,7 @@ import { binderOf, schema, upsertOf } from "./sqlite-schema.js";
 import type { Synchronous } from "./sqlite-rows.js";
 import { sqliteReads } from "./sqlite-reads.js";
 import { closeToOthers } from "../sqlite-file.js";
+import { keepWalSmall } from "../wal.js";
 
 /** The views in one SQLite file, synchronous: the core of the worker. One connection, which is the only writer. */
 export type SqliteViews = {
@@ -38,6 +39,7 @@ export const openSqliteViewsFile = (path: string): SqliteViews => {
   const db = new Database(path);
   try {
     tune(db);
+    keepWalSmall(db, path);
     prepareSchema(db, path);
     return viewsOf(db);
   } catch (error) {

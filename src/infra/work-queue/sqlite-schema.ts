@@ -1,6 +1,7 @@
 /** The work queue's file. */
 import Database from "better-sqlite3";
 import { closeToOthers } from "../sqlite-file.js";
+import { keepWalSmall } from "../wal.js";
 
 /** How long a commit of another process is waited for. The main thread stands still meanwhile, so it is short. */
 const busyMsMax = 250;
@@ -38,6 +39,7 @@ export const openQueueFile = (path: string): Database.Database => {
   closeToOthers(path);
   const db = new Database(path, { timeout: busyMsMax });
   db.pragma("journal_mode = WAL");
+  keepWalSmall(db, path);
   // On every open: a reopened WAL database would run NORMAL, and an enqueued job is durable.
   db.pragma("synchronous = FULL");
   db.transaction(() => db.exec(tables + totalsOf("jobs") + totalsOf("dead"))).immediate();
