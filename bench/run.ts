@@ -4,6 +4,7 @@ import { chooseCores, conditionsOf, pinSelf } from "./conditions.js";
 import type { BenchContext, Figures, Row, Scenario, Skipped } from "./scenario.js";
 import { coldLoad } from "./scenarios/cold-load.js";
 import { distributed } from "./scenarios/distributed.js";
+import { distributedReads } from "./scenarios/distributed-reads.js";
 import { facade } from "./scenarios/facade.js";
 import { group } from "./scenarios/group.js";
 import { hotGroup } from "./scenarios/hot-group.js";
@@ -26,6 +27,7 @@ const scenarios: readonly Scenario[] = [
   coldLoad,
   facade,
   distributed,
+  distributedReads,
   selfCheck,
 ];
 

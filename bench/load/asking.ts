@@ -10,7 +10,7 @@ export type Asking = {
   readonly close: () => void;
 };
 
-export const openAsking = async (server: ParleyServer, userId: string): Promise<Asking> => {
+export const openAsking = async (server: Pick<ParleyServer, "url" | "token">, userId: string): Promise<Asking> => {
   let waiting: { readonly id: string; readonly settle: (answer: Payload | Error) => void } | undefined;
   let asked = 0;
   const socket = await openSocket({

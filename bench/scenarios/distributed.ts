@@ -55,7 +55,7 @@ const needed = [
 ] as const;
 type Settings = Readonly<Record<(typeof needed)[number], string>>;
 
-const enginesIn = (
+export const enginesIn = (
   environment: NodeJS.ProcessEnv,
 ): { readonly settings: Settings } | { readonly missing: readonly string[] } => {
   const missing = needed.filter((name) => (environment[name] ?? "") === "");
