@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { openMongo, type Mongo } from "../../src/infra/mongodb.js";
+import { checkpointsOf } from "../../src/infra/view-store/mongodb-checkpoints.js";
 import { retried } from "../../src/infra/view-store/mongodb-retry.js";
 import { openMongoViews, type MongoViews, type MongoViewsOptions } from "../../src/infra/view-store/mongodb-views.js";
 import { StoreUnavailable } from "../../src/projections/ports.js";
@@ -58,6 +59,26 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       expect(await views.store.checkpoint()).toBeUndefined();
       await views.checkpoints.raise([2], at(25));
       expect(await others.store.checkpoint()).toEqual(at(20));
+    });
+
+    it("views of before reactions had keys are left as they are, and built again beside them", async () => {
+      type Named = { _id: string };
+      const checkpoints = mongo.db.collection<Named & Record<string, unknown>>("views.checkpoints");
+      await checkpoints.insertOne({ _id: "views", epoch: "e1", p0of1: 20 });
+      await checkpoints.insertOne({ _id: "delivery", epoch: "e1", p0of1: 20 });
+      const id = "g_1 0000000000000001 ❤\ufe0f alice";
+      await mongo.db.collection<Named>("views.reactions").insertOne({ _id: id });
+      const views = await open({ epoch: "e1" });
+      expect(await views.checkpoints.load()).toEqual([undefined]);
+      // What was delivered is not delivered again.
+      const delivery = checkpointsOf(mongo.db, 1, () => undefined, "delivery");
+      expect(await delivery.load()).toEqual([at(20)]);
+      await views.store.apply(
+        [assign("reactions", ["g_1", 1, "❤", "alice"], { present: false, shown: "❤" }, 9)],
+        at(9),
+      );
+      expect(await mongo.db.collection<Named>("views.reactions").countDocuments()).toBe(1);
+      expect(await checkpoints.findOne({ _id: "views" })).toMatchObject({ p0of1: 20 });
     });
 
     it("another number of partitions starts where all of the former have been", async () => {

@@ -75,7 +75,7 @@ export const checkpointsOf = (
   });
   return {
     load: async () => {
-      const stored = await reachable(() => collection.findOne({ _id: name }));
+      const stored = await reachable(() => collection.findOne({ _id: checkpointsId[name] }));
       return stored === null ? new Array<undefined>(partitions).fill(undefined) : positionsIn(stored, partitions);
     },
     raise: async (raised, { position, epoch }) => {
