@@ -84,7 +84,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
       },
     });
     await Promise.all([behind.ready, lossy.flush()]);
-    const bus = cell.sender(everybodyOn("front"), { limits: { answerMs: 3_000, retryMs: 10 } });
+    const bus = cell.sender(everybodyOn("front"), { limits: { ...patient, answerMs: 3_000, retryMs: 10 } });
     await bus.nats.connection;
     await Promise.all([bus.deliver([to("u", "1")]), bus.deliver([to("u", "2")]), bus.deliver([to("u", "3")])]);
     expect(behind.frames).toEqual(["1", "2", "3"]);
