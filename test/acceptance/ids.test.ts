@@ -6,23 +6,11 @@ import { startServer, type TestServer } from "../kit/server.js";
 import { caller, connecting, outcomeOf, text, wireDevice, type Payload } from "../kit/wire.js";
 
 /** What identity providers say in `sub`, and what is special elsewhere: in paths, patterns, JSON objects and SQL. */
-const known = [
-  "auth0|5f7c8ec7",
-  "a+b@example.org",
-  "...",
-  "-",
-  "__proto__",
-  "constructor",
-  "%7C",
-  "a:b|c@d+e",
-  "|",
-  "+",
-  "@",
-];
+const known = ["auth0|5f7c8ec7", "a+b@example.org", "...", "-", "__proto__", "constructor", "a:b|c@d+e", "|", "+", "@"];
 const alphabet = fc.constantFrom(...Array.from("ABCXYZabcxyz0189_.:@+|-"));
 const ids = fc
-  .oneof(fc.constantFrom(...known.filter(isUserId)), fc.string({ unit: alphabet, minLength: 1, maxLength: 128 }))
-  .filter(isUserId);
+  .oneof(fc.constantFrom(...known), fc.string({ unit: alphabet, minLength: 1, maxLength: 128 }))
+  .filter((id) => id !== "." && id !== "..");
 
 describe(`ids of every form (seed ${seed})`, () => {
   const used = new Set<string>();
