@@ -11,7 +11,7 @@ const filesThatUseTime = [
   "test/**/*-kit.ts",
   // Load that goes on while servers are killed and paused at seeded moments, and engines that stay away for so long.
   "test/crash/{crash.test,outstanding.test,load}.ts",
-  "test/stack/{faults.test,faults-jobs,rolling-restart.test}.ts",
+  "test/stack/{faults.test,faults-jobs,rolling-restart.test,chaos-schedule,chaos-probes}.ts",
   // A subscriber that needs five milliseconds a batch, so that 20,000 events wait for it in another process.
   "test/stack/eventstoredb-faults.test.ts",
 ];

@@ -9,6 +9,7 @@ import {
   type TrueConversation,
   type TrueMessage,
 } from "../kit/history.js";
+import type { Summary } from "../../client/index.js";
 import type { Acknowledged, Answered, Device, Work } from "./load.js";
 import type { Served, View } from "./served.js";
 import type { Tap } from "./tap.js";
@@ -138,6 +139,41 @@ export const checkInboxes = (log: Log, truth: Truth, served: readonly Served[]):
       ]);
     }
 };
+
+/** What a sender is told of the others' cursors; everybody is a member all the time. */
+export const checkTicks = (log: Log, userId: string, summaries: readonly Summary[]): void => {
+  for (const { conversation, state } of summaries) {
+    const { conversationId, memberCount } = conversation;
+    const known = inLog(log, conversationId);
+    const others = membersOf(known).filter((member) => member !== userId);
+    expect(others).toHaveLength(memberCount - 1);
+    const smallest = (cursors: ReadonlyMap<string, number>) => Math.min(...others.map((one) => cursors.get(one) ?? 0));
+    const { deliveredToAll, readByAll } = state;
+    expect([userId, conversationId, { deliveredToAll, readByAll }]).toEqual([
+      userId,
+      conversationId,
+      { deliveredToAll: smallest(known.deliveredUpTo), readByAll: smallest(known.readUpTo) },
+    ]);
+  }
+};
+
+export type Receipts = { readonly of: number; readonly delivered: number; readonly read: number };
+
+/** The receipts of one message, asked for by its sender. */
+export const checkReceipts = (log: Log, { ack, userId }: Acknowledged, receipts: Receipts): void => {
+  const known = inLog(log, ack.conversationId);
+  const others = membersOf(known).filter((member) => member !== userId);
+  const count = (cursors: ReadonlyMap<string, number>) =>
+    others.filter((one) => (cursors.get(one) ?? 0) >= ack.sequence).length;
+  const { of, delivered, read } = receipts;
+  expect([ack.messageId, { of, delivered, read }]).toEqual([
+    ack.messageId,
+    { of: others.length, delivered: count(known.deliveredUpTo), read: count(known.readUpTo) },
+  ]);
+};
+
+const membersOf = ({ events }: TrueConversation): readonly string[] =>
+  events.flatMap((event) => (event.type === "MemberJoined" ? event.members.map(({ userId }) => userId) : []));
 
 /** No answer holds a text of a deleted message, nor did any connection that was made after its deletion was answered. */
 export const checkDeletions = (

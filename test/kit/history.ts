@@ -16,6 +16,8 @@ export type TrueConversation = {
   /** By pos. */
   readonly events: readonly ConversationEvent[];
   readonly readUpTo: ReadonlyMap<string, number>;
+  /** Of all devices the furthest; what was read was delivered. */
+  readonly deliveredUpTo: ReadonlyMap<string, number>;
 };
 
 /** Where the truth is: a data directory that no server uses, or engines, whoever uses them. */
@@ -55,14 +57,19 @@ const readWhole = async (
 };
 
 export const conversationsIn = (log: readonly RecordedEvent[]): ReadonlyMap<string, TrueConversation> => {
-  const found = new Map<
-    string,
-    { conversationId: string; events: ConversationEvent[]; readUpTo: Map<string, number> }
-  >();
-  const of = (conversationId: string) => {
-    const known = found.get(conversationId) ?? { conversationId, events: [], readUpTo: new Map<string, number>() };
+  type Growing = Record<"readUpTo" | "deliveredUpTo", Map<string, number>> & {
+    readonly conversationId: string;
+    readonly events: ConversationEvent[];
+  };
+  const found = new Map<string, Growing>();
+  const of = (conversationId: string): Growing => {
+    const fresh = () => ({ conversationId, events: [], readUpTo: new Map(), deliveredUpTo: new Map() });
+    const known = found.get(conversationId) ?? fresh();
     found.set(conversationId, known);
     return known;
+  };
+  const raise = (cursors: Map<string, number>, userId: string, upTo: number): void => {
+    cursors.set(userId, Math.max(cursors.get(userId) ?? 0, upTo));
   };
   for (const recorded of log) {
     const event: DomainEvent = decodeEvent(recorded);
@@ -72,8 +79,10 @@ export const conversationsIn = (log: readonly RecordedEvent[]): ReadonlyMap<stri
         throw new Error(`a gap in ${recorded.stream} at ${recorded.revision}`);
       conversation.events.push(event as ConversationEvent);
     } else if (event.type === "ReceiptsAdvanced") {
-      for (const { userId, readUpTo = 0 } of event.cursors)
-        conversation.readUpTo.set(userId, Math.max(conversation.readUpTo.get(userId) ?? 0, readUpTo));
+      for (const { userId, deliveredUpTo = 0, readUpTo = 0 } of event.cursors) {
+        raise(conversation.readUpTo, userId, readUpTo);
+        raise(conversation.deliveredUpTo, userId, Math.max(deliveredUpTo, readUpTo));
+      }
     } else {
       found.delete(conversation.conversationId);
     }

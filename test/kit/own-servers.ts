@@ -1,6 +1,7 @@
 /** Servers for one test file alone, which it may kill: those of the whole run are shared. */
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -10,6 +11,9 @@ export type OwnServers = {
   readonly env: Readonly<Record<string, string>>;
   /** SIGKILL; its data stays. */
   readonly kill: (name: ServerName) => Promise<void>;
+  /** SIGSTOP: it hangs, its connections stay; until SIGCONT. */
+  readonly pause: (name: ServerName) => void;
+  readonly resume: (name: ServerName) => void;
   /** On the port and the data that it had; resolves when it answers. */
   readonly startAgain: (name: ServerName) => Promise<void>;
   /** Ends all of them and removes their directory. */
@@ -33,9 +37,18 @@ export const startOwnServers = async (...names: readonly ServerName[]): Promise<
   const servers = async (...args: readonly string[]): Promise<void> => {
     await run(script, [...args, "--dir", dir]);
   };
+  const signal = (name: ServerName, what: NodeJS.Signals): void => {
+    process.kill(Number(readFileSync(join(dir, `${name}.pid`), "utf8")), what);
+  };
   return {
     env,
     kill: (name) => servers("kill", name),
+    pause: (name) => {
+      signal(name, "SIGSTOP");
+    },
+    resume: (name) => {
+      signal(name, "SIGCONT");
+    },
     startAgain: (name) => servers("start-one", name),
     stop: () => servers("stop"),
   };

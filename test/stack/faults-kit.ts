@@ -1,5 +1,6 @@
 /** Load on a cluster with engines of its own, one fault in the middle of it, and the checker of the crash test afterwards. */
 import { expect } from "vitest";
+import type { InboxPage } from "../../client/index.js";
 import { startCluster, type Cluster } from "../kit/cluster.js";
 import { eventually } from "../kit/device.js";
 import { conversationsIn, readLog } from "../kit/history.js";
@@ -10,10 +11,13 @@ import {
   checkDeletions,
   checkInboxes,
   checkMessages,
+  checkReceipts,
+  checkTicks,
   checkUnread,
   checkViews,
   truthOf,
   viewsOf,
+  type Receipts,
 } from "../crash/checks.js";
 import { startLoad, type Acknowledged, type Device, type Work } from "../crash/load.js";
 import {
@@ -52,7 +56,10 @@ export const openStage = async (): Promise<Stage> => {
       servers,
       cluster,
       heal: async () => {
-        for (const name of faultyServers) await servers.startAgain(name);
+        for (const name of faultyServers) {
+          await servers.startAgain(name);
+          servers.resume(name);
+        }
         for (const { process, resume, start } of cluster.processes) {
           const { exitCode, signalCode } = process();
           if (exitCode !== null || signalCode !== null) await start();
@@ -90,7 +97,7 @@ export const longMs = 60_000;
  * sync and inbox agree, without anybody's doing anything more. Answers what was done.
  */
 export const underLoad = async (
-  { cluster }: Stage,
+  { cluster }: Pick<Stage, "cluster">,
   { name, random }: { readonly name: string; readonly random: Random },
   fault: (scene: Scene) => Promise<void>,
 ): Promise<Work> => {
@@ -144,6 +151,8 @@ type Told = {
 /** Milliseconds until everybody knew everything. */
 const check = async (cluster: Cluster, { work, devices, doorOf, tap, random, ids }: Told): Promise<number> => {
   const { acknowledged, answered } = work;
+  // Nothing that they do can be refused for what others do at the same time; the client would have hidden it by a retry.
+  expect(tap.told("CONFLICT")).toBe(0);
   const all = conversationsIn(await readLog(cluster.source));
   const log = new Map([...all].filter(([conversationId]) => ids.has(conversationId)));
   expect(log.size).toBe(ids.size);
@@ -164,8 +173,30 @@ const check = async (cluster: Cluster, { work, devices, doorOf, tap, random, ids
   for (const { views } of served) checkViews(truth, views);
   checkInboxes(log, truth, served);
   checkDeletions(truth, answered, served, tap);
+  await receiptsAgree(cluster, ids, devices, acknowledged);
   return settledIn;
 };
+
+/** Devices report deliveries by themselves, a moment after they have a message: compared until nothing moves any more. */
+const receiptsAgree = (
+  { source }: Cluster,
+  ids: ReadonlySet<string>,
+  devices: readonly Device[],
+  acknowledged: readonly Acknowledged[],
+): Promise<void> =>
+  eventuallyPasses(async () => {
+    const all = conversationsIn(await readLog(source));
+    const log = new Map([...all].filter(([conversationId]) => ids.has(conversationId)));
+    for (const { userId, client } of devices) {
+      const inbox = (await client.call("GET", "/conversations?limit=200")) as InboxPage;
+      checkTicks(log, userId, inbox.conversations);
+      const own = acknowledged.filter((one) => one.userId === userId);
+      for (const one of [own.at(0), own.at(own.length >> 1), own.at(-1)].flatMap((one) => one ?? [])) {
+        const path = `/conversations/${one.conversationId}/messages/${one.ack.messageId}/receipts`;
+        checkReceipts(log, one, (await client.call("GET", path)) as Receipts);
+      }
+    }
+  });
 
 export const viewsAreUpToDate = ({ gateways }: Cluster): Promise<void> =>
   eventually(

@@ -9,16 +9,7 @@ import { randomFrom } from "../kit/random.js";
 import { seed } from "../kit/seed.js";
 import type { ServerProcess } from "../kit/server.js";
 import { startJobs } from "./faults-jobs.js";
-import {
-  eventuallyPasses,
-  faultyServers,
-  gatewayOf,
-  longMs,
-  openStage,
-  underLoad,
-  type Scene,
-  type Stage,
-} from "./faults-kit.js";
+import { eventuallyPasses, gatewayOf, longMs, openStage, underLoad, type Scene, type Stage } from "./faults-kit.js";
 import { growthOf, sample, sum, sumOf } from "./faults-metrics.js";
 
 const given = engine("PARLEY_EVENTSTORE_URL");
@@ -201,32 +192,6 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
     });
     expect(sum(await givenUp())).toBeGreaterThan(0);
     expect(sum(await missed())).toBeGreaterThan(0);
-  });
-
-  it("several faults in a row", async () => {
-    const { gateways, projectors } = stage.cluster;
-    const victims = [...faultyServers, gateways, gateways, projectors, projectors];
-    const told: string[] = [];
-    await underLoad(stage, { name: "random", random }, async () => {
-      for (let i = 0; i < 5; i += 1) {
-        const victim = random.pick(victims);
-        const ms = 200 + random.int(3_000);
-        if (typeof victim === "string") {
-          told.push(`${victim} ${ms} ms`);
-          await stage.servers.kill(victim);
-          await sleep(ms);
-          await stage.servers.startAgain(victim);
-        } else {
-          const process = random.pick(victim);
-          told.push(`${victim === gateways ? "gateway" : "projector"} ${victim.indexOf(process)} ${ms} ms`);
-          await process.kill();
-          await sleep(ms);
-          await process.start();
-        }
-        await sleep(random.int(1_000));
-      }
-      process.stdout.write(`faults (PARLEY_SEED=${seed}): ${told.join(", ")}\n`);
-    });
   });
 });
 
