@@ -42,6 +42,8 @@ export const createShared = (app: Application): Shared => {
         const head = await app.head();
         const own = writes.seen(userId);
         const visible = awaitCaughtUp(Math.max(head, own));
+        // Nobody listens to it while the page is tried, nor when that fails or is enough.
+        visible.catch(() => undefined);
         // A page that is full needs no head. It is tried beside the wait, and only where nobody waits for the place.
         const ahead = await catchUps.passNow(() => app.queries.syncAhead(actor, body, head, own));
         if (ahead !== undefined) return E.right(ahead);

@@ -118,6 +118,24 @@ describe("a sync", () => {
   });
 });
 
+it("a wait that fails beside a page that is tried fails this sync, and not the process", async () => {
+  const { app } = createStanding();
+  const unheard = vi.fn();
+  process.on("unhandledRejection", unheard);
+  onTestFinished(() => void process.off("unhandledRejection", unheard));
+  const turns = { left: 3 };
+  const queries: Application["queries"] = {
+    ...app.queries,
+    awaitCaughtUp: () => Promise.reject(new Error("the views cannot be asked")),
+    syncAhead: async () => {
+      while (turns.left-- > 0) await settled();
+      return undefined;
+    },
+  };
+  await expect(createShared({ ...app, queries }).sync(phoneOf("alice"), {})).rejects.toThrow("cannot be asked");
+  expect(unheard).not.toHaveBeenCalled();
+});
+
 describe("a read of one's own writes", () => {
   it("waits for them and for the head at the same time: once, not twice", async () => {
     const { app, waiting, views } = createStanding();
@@ -176,6 +194,35 @@ describe("a read of one's own writes", () => {
     expect(waitsForHead()).toBe(1);
     await views.catchUp();
     expect(await next).toEqual(E.right(undefined));
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("waits a moment only for a log that does not answer, and is answered when it cannot be asked", async () => {
+    const { app } = createStanding();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    let asked = 0;
+    let fail: (error: Error) => void = () => undefined;
+    const head = () => {
+      asked++;
+      return new Promise<number>((_resolve, reject) => (fail = reject));
+    };
+    const queries = { ...app.queries, awaitCaughtUp: () => Promise.resolve(E.right(undefined)) };
+    const shared = createShared({ ...app, queries, head });
+    const read = () => shared.ownWritesVisible(phoneOf("alice"));
+    const first = read();
+    vi.advanceTimersByTime(bounds.headWaitMsMax);
+    expect(await first).toEqual(E.right(undefined));
+    expect(await read()).toEqual(E.right(undefined));
+    expect(asked).toBe(1);
+    fail(new Error("the log is away"));
+    await settled();
+    const next = read();
+    fail(new Error("the log is away"));
+    expect(await next).toEqual(E.right(undefined));
+    expect(asked).toBe(2);
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -37,9 +37,8 @@ export type RestDeps = {
 
 /**
  * Everything under `/api/v1`: route, then token, then the user's share of what may be at work and of changes, then body,
- * then handler. A defect is answered 500 and logged; it
- * rejects only when reading the body does, which means that the client is gone. CORS is the transport's: it alone sees
- * the origin.
+ * then handler. A defect is answered 500 and logged; it rejects only when reading the body does, since the client is gone
+ * or trickles. CORS is the transport's: it alone sees the origin.
  */
 export const createRest = (deps: RestDeps): ((request: HttpRequest) => Promise<HttpResponse>) => {
   const { authenticate, metrics, logger, ids, changeRate } = deps;
