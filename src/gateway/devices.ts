@@ -17,7 +17,7 @@ export type Devices = {
   ) => Promise<Either<Rejection, undefined>>;
   /** A token was shown by REST or `auth.refresh`: costs nothing from the second time on, but once a day. */
   readonly deviceCalled: (device: Issued, context: CommandContext) => Promise<Either<Rejection, undefined>>;
-  /** A socket that came in is open, or was until now; to be called once in `usesMs`, and at its end. */
+  /** A socket that came in is open; to be called once in `usesMs`. */
   readonly deviceInUse: (
     device: Issued & { readonly deviceType: DeviceType },
     context: CommandContext,
@@ -93,13 +93,13 @@ export const createDevices = (app: Application, wrote: (userId: string, position
       noteUse(by, entry, now);
       return E.right(undefined);
     },
+    // Who is not known may be one whose removal was missed: then the log refuses it, as the token is older.
     deviceInUse: async (device, context) => {
       const { by, now } = context;
-      app.used(by);
       const entry = known.get(keyOf(by));
-      // Nobody is registered by leaving: who is not known may be one that was removed.
-      if (entry === undefined || isLogged(entry, now)) return E.right(undefined);
-      return register(device, context);
+      if (entry === undefined || !isLogged(entry, now)) return register(device, context);
+      app.used(by);
+      return E.right(undefined);
     },
     deviceRemoved: (userId, deviceId) => {
       removals++;

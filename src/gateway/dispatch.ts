@@ -91,7 +91,8 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
       lives.delete(connection.connectionId);
       clearTimeout(live.timer);
       feed(live, { kind: "closed" });
-      if (live.usedAt !== undefined) noteUse(live);
+      // The log knows it to the day already.
+      if (live.usedAt !== undefined) deps.app.used(connection.actor);
       if (live.hasTyped) deps.app.typing.gone(connection.actor);
     },
     tick: () => {
