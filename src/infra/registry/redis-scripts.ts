@@ -4,7 +4,6 @@
  * - `…:registry:{shard}:user:<userId>`, a sorted set: [device, connection, gateway, since] as JSON by the lease's end in
  *   Unix milliseconds. `since` names an unbroken lease: it changes when a lease had lapsed.
  * - `…:registry:{shard}:leases`, a sorted set: [user, device, connection, gateway] as JSON by the same end, for the sweeper.
- *
  * - `…:registry:{shard}:uses:<userId>`, a sorted set: devices by their last use in Unix milliseconds, of two days.
  *
  * Users are spread over shards; all keys of one script are in one shard, so in one slot of a cluster. Leases end by
@@ -102,12 +101,13 @@ for i, key in ipairs(KEYS) do found[i] = redis.call('ZRANGEBYSCORE', key, after,
 return found
 `;
 
-/** KEYS: uses. ARGV: device. The log knows of what is two days old. */
+/** KEYS: uses. ARGV: device, how many devices at most. The log knows of what is two days old. */
 export const usedScript = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - 172800000))
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], 172800000)
 `;
 
