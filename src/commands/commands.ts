@@ -3,6 +3,7 @@ import type { CommandContext } from "../domain/kernel/decider.js";
 import type { Actor } from "../domain/kernel/ids.js";
 import type { DeviceType, Privacy } from "../domain/user/user.events.js";
 import type { Preferences } from "../domain/user/user.js";
+import type { Conversation } from "../domain/conversation/conversation.js";
 import type { ContentType, Role, Settings } from "../domain/conversation/conversation.events.js";
 import type { Position } from "../domain/kernel/stream.js";
 import type { Rejection } from "../domain/rejections.js";
@@ -54,7 +55,7 @@ export type Commands = {
   readonly changeSettings: (
     command: { conversationId: string; name?: string; description?: string; settings?: Partial<Settings> },
     context: CommandContext,
-  ) => Outcome<Changed>;
+  ) => Outcome<Changed & { readonly state: Conversation }>;
   /** A removed device comes back only with a token issued later. */
   readonly removeDevice: (command: { deviceId: string }, context: CommandContext) => Outcome<Written>;
   readonly changeProfile: (
@@ -88,7 +89,12 @@ export type Outcome<A> = Promise<Either<Rejection, A>>;
 export type Written = { readonly position: Position };
 /** `pos`: the change's, absent when nothing changed. */
 export type Changed = Written & { readonly pos?: number };
-export type Started = Written & { readonly conversationId: string; readonly created: boolean };
+/** `state`: the conversation as the command left it, or found it. */
+export type Started = Written & {
+  readonly conversationId: string;
+  readonly created: boolean;
+  readonly state: Conversation;
+};
 
 export type StartGroup = {
   readonly name: string;

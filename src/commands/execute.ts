@@ -85,9 +85,11 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
   const start = async (id: string, command: Omit<Start, "type" | "context">, context: CommandContext) => {
     const settled = await conversations.submit(id, { type: "StartConversation", ...command, context });
     if (E.isLeft(settled)) return settled;
-    const created = settled.right.events.length > 0;
-    // What somebody else started is not among the caller's own changes: the answer shows it all the same.
-    return E.right({ conversationId: id, created, position: created ? settled.right.position : await log.head() });
+    const { state, events } = settled.right;
+    const created = events.length > 0;
+    // What somebody else started is not among the caller's own changes: what is read next shows it all the same.
+    const position = created ? settled.right.position : await log.head();
+    return E.right({ conversationId: id, created, state, position });
   };
   const change = async (id: string, command: ConversationCommand) =>
     E.map(changed)(await conversations.submit(id, command));
@@ -166,8 +168,10 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     changeRole: ({ conversationId, userId, role }, context) =>
       change(conversationId, { type: "ChangeRole", userId, role, context }),
 
-    changeSettings: ({ conversationId, ...changes }, context) =>
-      change(conversationId, { type: "ChangeSettings", changes, context }),
+    changeSettings: async ({ conversationId, ...changes }, context) =>
+      E.map((done: ConversationDone) => ({ ...changed(done), state: done.state }))(
+        await conversations.submit(conversationId, { type: "ChangeSettings", changes, context }),
+      ),
 
     othersIn: (conversationId, { by }) => othersIn(audience, conversationId, by.userId),
 

@@ -47,12 +47,22 @@ it("reads are refused until the views hold what the log held at the start, and s
   const conversationId = ids[0];
   const sent = await alice.ask("message.send", { conversationId, clientMessageId: "m", content: text("hello") });
   expect(sent.type).toBe("message.ack");
+  // A 503 would say that nothing was written, and a repetition would make a second group.
+  const group = await alice.rest("POST /groups", { name: "Crowd", participantIds: ["peer0", "peer1"] });
+  expect(group).toMatchObject({ status: 201, body: { name: "Crowd", memberCount: 3, myRole: "owner" } });
+  const again = await alice.rest("POST /conversations", { type: "direct", participantIds: ["peer0"] });
+  expect(again).toMatchObject({ status: 200, body: { conversationId, peerId: "peer0", lastSequence: 1 } });
+  const groupPath = `/conversations/${String(group.body.conversationId)}`;
+  const renamed = await alice.rest(`PATCH ${groupPath}`, { name: "Few", description: "of us" });
+  expect(renamed).toMatchObject({ status: 200, body: { name: "Few", description: "of us" } });
 
   other.exec("rollback");
   other.close();
   await expect.poll(async () => (await alice.rest("GET /conversations")).status, { timeout: 60_000 }).toBe(200);
   const inbox = await alice.rest("GET /conversations");
-  expect(inbox.body.conversations).toHaveLength(20);
+  expect(inbox.body.conversations).toHaveLength(21);
+  expect((await alice.rest(`GET ${groupPath}`)).body.conversation).toEqual(renamed.body);
+  expect((await alice.rest(`GET /conversations/${String(conversationId)}`)).body.conversation).toEqual(again.body);
   expect(await readyz()).toMatchObject({ status: 200, problems: {} });
   await alice.close();
 });

@@ -4,6 +4,7 @@ import { groupBody, preferencesBody, profileBody, roleBody } from "../protocol/b
 import type { Failure } from "../protocol/codes.js";
 import type { Summary } from "../../projections/queries/queries.js";
 import { json, noContent } from "./answers.js";
+import { asLeftFor } from "./as-left.js";
 import { bodyOf, conversationOf, patchOf, type Handler } from "./call.js";
 import { ok, visible } from "./conversations.js";
 import { readMe } from "./reads.js";
@@ -15,15 +16,16 @@ export const changeGroup: Handler = async (rest, call) => {
   if (E.isLeft(id)) return id;
   const body = patchOf(call, groupBody);
   if (E.isLeft(body)) return body;
-  // Whoever changes nothing needs no leave to do so, in a direct conversation either.
-  if (Object.keys(body.right).length > 0) {
-    const command = { conversationId: id.right, ...body.right };
-    const outcome = await rest.app.commands.changeSettings(command, call.context);
-    if (E.isLeft(outcome)) return outcome;
-    rest.shared.wrote(call.actor.userId, outcome.right.position);
+  // A caller that changes nothing needs no leave to do so, in a direct conversation either.
+  if (Object.keys(body.right).length === 0) {
+    const summary = await visible(rest, call, () => rest.app.queries.summary(call.actor, id.right));
+    return E.map(({ conversation }: Summary) => json(200, conversation))(summary);
   }
-  const summary = await visible(rest, call, () => rest.app.queries.summary(call.actor, id.right));
-  return E.map(({ conversation }: Summary) => json(200, conversation))(summary);
+  const command = { conversationId: id.right, ...body.right };
+  const outcome = await rest.app.commands.changeSettings(command, call.context);
+  if (E.isLeft(outcome)) return outcome;
+  rest.shared.wrote(call.actor.userId, outcome.right.position);
+  return ok(asLeftFor(outcome.right.state, call.actor.userId));
 };
 
 export const changeRole: Handler = async (rest, call) => {

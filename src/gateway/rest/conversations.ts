@@ -7,6 +7,7 @@ import { malformed } from "../protocol/details.js";
 import { inboxQuery } from "../protocol/queries.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import { json, noContent } from "./answers.js";
+import { asLeftFor } from "./as-left.js";
 import { bodyOf, conversationOf, queryOf, type Call, type Handler, type RestContext } from "./call.js";
 
 /** Changes of conversations and their members, the inbox and one conversation of it. */
@@ -27,16 +28,11 @@ export const startGroup: Handler = async (rest, call) => {
 };
 
 /** The conversation as the caller sees it: 201 when it is new, 200 when it had been there. */
-const started = async (
-  rest: RestContext,
-  call: Call,
-  outcome: Either<Failure, Started>,
-): Promise<Either<Failure, HttpResponse>> => {
+const started = (rest: RestContext, call: Call, outcome: Either<Failure, Started>): Either<Failure, HttpResponse> => {
   if (E.isLeft(outcome)) return outcome;
-  const { conversationId, created, position } = outcome.right;
+  const { state, created, position } = outcome.right;
   rest.shared.wrote(call.actor.userId, position);
-  const summary = await visible(rest, call, () => rest.app.queries.summary(call.actor, conversationId));
-  return E.map(({ conversation }: { conversation: object }) => json(created ? 201 : 200, conversation))(summary);
+  return E.map((conversation: object) => json(created ? 201 : 200, conversation))(asLeftFor(state, call.actor.userId));
 };
 
 export const inbox: Handler = async (rest, call) => {
