@@ -24,7 +24,8 @@ export const commandMsMax = 400;
 const connectMsMax = 1_000;
 /** A connection that is silent for so long under a pending command is given up: what waits in it must not pile up. */
 const silenceMsMax = 2_000;
-const backoffMsMax = 2_000;
+/** Shorter than a lease of partitions: those that lost Redis together are back together. */
+const backoffMsMax = 1_000;
 
 /**
  * Connects to Redis: the one client of the process. Resolves when the server is ready or the first attempt has failed,

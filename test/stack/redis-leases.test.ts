@@ -8,20 +8,29 @@ import { openLogKit } from "../kit/log.js";
 import { canSpawnRedis, connect, newPrefix, redisUrl, startRedis, until, type RedisServer } from "./redis-kit.js";
 
 const partitions = 8;
-const timings = { leaseMs: 1_000, everyMs: 50 };
+const timings = { leaseMs: 1_000, everyMs: 50, aloneMs: 1_000 };
+/** Renewals seldom enough for reconnecting to come in between. */
+const asTheProduct = { leaseMs: 2_000, everyMs: 400 };
 const all = Array.from({ length: partitions }, (_, i) => i);
 
-type Holder = { readonly leases: PartitionLeases; readonly told: (readonly number[])[]; readonly redis: OpenedRedis };
+type Holder = {
+  readonly leases: PartitionLeases;
+  readonly told: (readonly number[])[];
+  /** Renewals that failed. */
+  readonly problems: readonly Error[];
+  readonly redis: OpenedRedis;
+};
 
 /** A holder on a connection of its own, which is how it can die. */
 const startHolder = async (
   url: string,
   prefix: string,
   holder: string,
-  options: { readonly place?: string; readonly leaseMs?: number } = {},
+  options: { readonly place?: string } & Partial<typeof timings> = {},
 ): Promise<Holder> => {
   const redis = await connect(url);
   const told: (readonly number[])[] = [];
+  const problems: Error[] = [];
   const leases = startPartitionLeases({
     redis: redis.redis,
     prefix,
@@ -30,9 +39,9 @@ const startHolder = async (
     ...timings,
     ...options,
     onChange: (held) => void told.push(held),
-    onProblem: () => undefined,
+    onProblem: (error) => void problems.push(error),
   });
-  return { leases, told, redis };
+  return { leases, told, problems, redis };
 };
 
 const sizes = (holders: readonly Holder[]): string =>
@@ -98,8 +107,8 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
 
   it("are taken over from one that died in the time that OPERATIONS says, as the product has them", async () => {
     const holder = async (name: string): Promise<Holder> => {
-      const asTheProduct = { leaseMs: undefined, everyMs: undefined };
-      const started = await startHolder(url, prefix, name, asTheProduct as object);
+      const itsOwn = { leaseMs: undefined, everyMs: undefined, aloneMs: undefined };
+      const started = await startHolder(url, prefix, name, itsOwn as object);
       holders.push(started);
       return started;
     };
@@ -161,7 +170,7 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
       onChange: (held) => (refusals-- > 0 ? Promise.reject(new Error("not now")) : projector.hold(held)),
       onProblem: () => undefined,
     });
-    holders.push({ leases, told: [], redis });
+    holders.push({ leases, told: [], problems: [], redis });
     const { log: events, write } = createWriter();
     write("user-a", "1", { type: "UserRegistered", userId: "a", home: "main" });
     for (const { id, type, data, meta } of events) await kit.log.append("user-a", "any", [{ id, type, data, meta }]);
@@ -244,6 +253,32 @@ describe.skipIf(!canSpawnRedis)("partitions while Redis is away", () => {
     for (const { told } of holders) expect(told.some((held) => held.length === partitions)).toBe(true);
   });
 
+  it.each(["killed", "hanging"])("stay where they are when it is back before long (%s)", async (fault) => {
+    const prefix = newPrefix();
+    const options = { ...asTheProduct, aloneMs: 3_600_000 };
+    for (const name of ["one", "two", "three"]) holders.push(await startHolder(server.url, prefix, name, options));
+    await until(areSharedAs(holders, "2,3,3"));
+    const before = holders.map(({ leases, told }) => ({ held: leases.held(), told: told.length }));
+    if (fault === "killed") await server.kill();
+    else server.signal("SIGSTOP");
+    // Beyond the lease of each, which nobody could renew.
+    const lapsedAt = performance.now() + 1.25 * asTheProduct.leaseMs;
+    await until(() => performance.now() > lapsedAt && holders.every(({ problems }) => problems.length > 0));
+    if (fault === "killed") await server.restart();
+    else server.signal("SIGCONT");
+    const asked = await connect(server.url);
+    holders.push({ leases: { held: () => [], stop: () => Promise.resolve() }, told: [], problems: [], redis: asked });
+    const owners = async () => Object.keys(await asked.redis.hgetall(`${prefix}:projectors:{leases}:owners`)).length;
+    const living = async () =>
+      asked.redis.zcount(
+        `${prefix}:projectors:{leases}:holders`,
+        Number((await asked.redis.time())[0]) * 1_000,
+        "+inf",
+      );
+    await until(async () => (await living()) === 3 && (await owners()) === partitions);
+    expect(holders.slice(0, 3).map(({ leases, told }) => ({ held: leases.held(), told: told.length }))).toEqual(before);
+  });
+
   it("are held after a lease when Redis was never there, and shared when it comes", async () => {
     await server.kill();
     const redis = await openRedis({ url: server.url, onProblem: () => undefined });
@@ -256,7 +291,7 @@ describe.skipIf(!canSpawnRedis)("partitions while Redis is away", () => {
       onChange: () => undefined,
       onProblem: () => undefined,
     });
-    holders.push({ leases, told: [], redis });
+    holders.push({ leases, told: [], problems: [], redis });
     await until(() => leases.held().length === partitions);
     await server.restart();
     await until(async () => redis.available() && (await redis.redis.hlen(await ownersIn(redis))) === partitions);

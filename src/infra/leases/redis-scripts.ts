@@ -8,15 +8,19 @@ export const ownersKey = (prefix: string): string => `${prefix}:projectors:{leas
 export const placesKey = (prefix: string): string => `${prefix}:projectors:{leases}:places`;
 
 /**
- * KEYS: holders, owners, places. ARGV: holder, partitions, leaseMs, place. Renews the holder's lease and answers its
- * partitions, after it has taken up to its fair share: first free ones, then the excess of others. An owner learns with
- * its own next tick what was taken from it: for that long there are two, where giving back and taking would leave nobody.
+ * KEYS: holders, owners, places. ARGV: holder, partitions, leaseMs, place, held, mode. Renews the holder's lease and
+ * answers its partitions, after it has taken up to its fair share: first free ones, then the excess of others; of either
+ * first those that it works on already (`held`, with commas). An owner learns with its own next tick what was taken from
+ * it: for that long there are two, where giving back and taking would leave nobody.
+ *
+ * Mode `waits`: of the free ones it takes no others than those of `held`.
  *
  * `place` is given with a holder's first tick and empty later: it ends the leases of the place's former holders, whose
  * process this one replaces. Should one of them live after all, it has its lease again with its own next tick.
  */
 export const tickScript = `
 local holder, partitions, leaseMs, place = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local waits = ARGV[6] == 'waits'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local places = redis.call('HGETALL', KEYS[3])
@@ -48,19 +52,28 @@ local function take(partition)
   owners[partition] = holder
   counts[holder] = counts[holder] + 1
 end
-for partition = 0, partitions - 1 do
-  if not owners[partition] and counts[holder] < share then take(partition) end
+local held, order = {}, {}
+for partition in string.gmatch(ARGV[5], '%d+') do
+  held[tonumber(partition)] = true
+  order[#order + 1] = tonumber(partition)
 end
 for partition = 0, partitions - 1 do
+  if not held[partition] then order[#order + 1] = partition end
+end
+for _, partition in ipairs(order) do
+  local isFree = not owners[partition] and (held[partition] or not waits)
+  if isFree and counts[holder] < share then take(partition) end
+end
+for _, partition in ipairs(order) do
   local owner = owners[partition]
   if counts[holder] < share and owner and owner ~= holder and counts[owner] > share then
     counts[owner] = counts[owner] - 1
     take(partition)
   end
 end
-redis.call('PEXPIRE', KEYS[1], 2 * leaseMs)
-redis.call('PEXPIRE', KEYS[2], 2 * leaseMs)
-redis.call('PEXPIRE', KEYS[3], 2 * leaseMs)
+redis.call('PEXPIRE', KEYS[1], 5 * leaseMs)
+redis.call('PEXPIRE', KEYS[2], 5 * leaseMs)
+redis.call('PEXPIRE', KEYS[3], 5 * leaseMs)
 
 local mine = {}
 for partition = 0, partitions - 1 do

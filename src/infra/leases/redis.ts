@@ -22,6 +22,11 @@ export type PartitionLeasesOptions = {
    */
   readonly everyMs?: number;
   /**
+   * Without an answer for so long it holds all. Longer than Redis takes to come back by itself: each change of what is
+   * held stops and begins views and delivery, and what it holds it goes on with anyway.
+   */
+  readonly aloneMs?: number;
+  /**
    * Told of each real change, ascending, one call after another; changes during a call are told as one afterwards. One
    * that rejects is called again with the next renewal.
    * `stop` is the caller's own doing and not told.
@@ -33,8 +38,9 @@ export type PartitionLeasesOptions = {
 
 /**
  * Shares partitions evenly, ceil(partitions / living holders) each at most, except that what nobody else lacks stays
- * where it is. Starts at once, also while Redis is away: after `leaseMs` without an answer it holds all of them, and
- * comes back to its share with the first answer.
+ * where it is. Starts at once, also while Redis is away: whoever had no answer yet holds all after `leaseMs`, since it
+ * holds nothing that would be stopped for it, and whoever has a share after `aloneMs`; both come back to a share with the
+ * first answers. When Redis is back before that, nobody's share changes, also when it has lost everything.
  */
 export const startPartitionLeases = (options: PartitionLeasesOptions): PartitionLeases => {
   const {
@@ -45,6 +51,7 @@ export const startPartitionLeases = (options: PartitionLeasesOptions): Partition
     partitions,
     leaseMs = 2_000,
     everyMs = 400,
+    aloneMs = 5_000,
     onChange,
     onProblem,
   } = options;
@@ -57,6 +64,8 @@ export const startPartitionLeases = (options: PartitionLeasesOptions): Partition
   let isNew = true;
   /** Monotonic: a clock that is set must not make an outage of a moment, nor a moment of an outage. */
   let answeredAt = performance.now();
+  let isBroken = false;
+  let waitsUntil = -Infinity;
   let ticking: Promise<void> | undefined;
 
   const hold = (next: readonly number[]): void => {
@@ -64,15 +73,25 @@ export const startPartitionLeases = (options: PartitionLeasesOptions): Partition
     held = next;
     teller.tell(next);
   };
+  /** Where it could not renew its lease, the others could not either: they have one lease's time to come back for theirs. */
+  const waits = (): boolean => {
+    const now = performance.now();
+    if (!isNew && (isBroken || now - answeredAt > leaseMs - everyMs)) waitsUntil = now + leaseMs;
+    isBroken = false;
+    return now < waitsUntil;
+  };
   const tick = async (): Promise<void> => {
     try {
-      const mine = (await renew(keys, [holder, partitions, leaseMs, isNew ? place : ""])) as readonly number[];
+      const mode = waits() ? "waits" : "takes";
+      const args = [holder, partitions, leaseMs, isNew ? place : "", held.join(), mode];
+      const mine = (await renew(keys, args)) as readonly number[];
       isNew = false;
       answeredAt = performance.now();
       hold(mine);
     } catch (error) {
       onProblem(asError(error));
-      if (performance.now() - answeredAt > leaseMs)
+      isBroken = redis.status !== "ready";
+      if (performance.now() - answeredAt > (isNew ? leaseMs : aloneMs))
         hold(Array.from({ length: partitions }, (_, partition) => partition));
     }
   };
