@@ -33,6 +33,7 @@ export const pauseBefore = (turn: Turn | undefined, now: number, random: number)
 export const nextTurn = (before: Turn | undefined, startedAt: number, endedAt: number, conflicts: number): Turn => ({
   endedAt,
   tookMs: (endedAt - startedAt) / (1 + conflicts),
-  inARow: before !== undefined && startedAt - before.endedAt < pauseMs(before) ? before.inARow + 1 : 1,
+  // Half of it, since timers end a pause up to some milliseconds early: it would be paused for before each append then.
+  inARow: before !== undefined && startedAt - before.endedAt < pauseMs(before) / 2 ? before.inARow + 1 : 1,
   overtakenAt: conflicts > 0 ? endedAt : (before?.overtakenAt ?? -Infinity),
 });
