@@ -32,7 +32,8 @@ export class ViewsUnusable extends Error {
 
 /**
  * Opens the file, mode 600, and makes the schema if it is new.
- * @throws ViewsUnusable if another version of Parley made it
+ * @throws ViewsUnusable if another version of Parley made it, or it is damaged
+ * @throws StoreUnavailable while it cannot be opened, for a reason that may pass
  */
 export const openSqliteViewsFile = (path: string): SqliteViews => {
   closeToOthers(path);
@@ -44,9 +45,15 @@ export const openSqliteViewsFile = (path: string): SqliteViews => {
     return viewsOf(db);
   } catch (error) {
     db.close();
-    throw error instanceof Database.SqliteError ? new ViewsUnusable(path, error.message) : error;
+    throw error instanceof Database.SqliteError ? cannotOpen(path, error) : error;
   }
 };
+
+/** A lock, a full disk or a missing right is of its surroundings: to delete the file would mend none of them. */
+const cannotOpen = (path: string, error: InstanceType<typeof Database.SqliteError>): Error =>
+  /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
+    ? new ViewsUnusable(path, error.message)
+    : new StoreUnavailable(`${path} cannot be opened now: ${error.message}`, { cause: error });
 
 /** Reads are of a known form: what fails is the file, and that may pass. @throws StoreUnavailable for SQLite's errors */
 export const answering = <A>(read: () => A): A => {

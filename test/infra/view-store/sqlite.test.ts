@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import Database from "better-sqlite3";
-import { statSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { NewEvent } from "../../../src/domain/kernel/stream.js";
 import { openSqliteLog, type SqliteLog } from "../../../src/infra/event-log/sqlite.js";
 import { openSqliteViews, type SqliteViews } from "../../../src/infra/view-store/sqlite.js";
+import { openSqliteViewsFile } from "../../../src/infra/view-store/sqlite-views.js";
 import { viewStoreContract } from "../../contract/view-store.contract.js";
 import { logOf } from "../../kit/arbitraries.js";
 import { eventually } from "../../kit/device.js";
@@ -28,6 +29,25 @@ viewStoreContract("SQLite, in this thread", () => {
       return Promise.resolve();
     },
   });
+});
+
+it("a file that cannot be opened now is not taken for one to delete; one that is damaged is", () => {
+  const directory = temporaryDirectory();
+  const path = join(directory.path, "views.db");
+  const other = new Database(path);
+  other.exec("begin exclusive");
+  expect(() => openSqliteViewsFile(path)).toThrow(
+    expect.objectContaining({
+      code: "UNAVAILABLE",
+      message: `${path} cannot be opened now: database is locked`,
+    }) as Error,
+  );
+  other.exec("rollback");
+  other.close();
+  openSqliteViewsFile(path).close();
+  writeFileSync(path, "no database at all, and longer than a header of one hundred bytes. ".repeat(3));
+  expect(() => openSqliteViewsFile(path)).toThrow(/file is not a database\. Delete .*built again from the log/);
+  directory.remove();
 });
 
 const bound = { epoch: "e1" };
