@@ -5,6 +5,7 @@ import type { NewEvent, Position, Revision, StreamName } from "../domain/kernel/
 import { reject, type Rejection } from "../domain/rejections.js";
 import { catchUp } from "./load.js";
 import { LogError, type EventLog } from "./ports.js";
+import { refuse } from "./refuse.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 
 /** What became of one command: the state right after it, its events (none: nothing to change), and where they stand. */
@@ -59,7 +60,9 @@ export const transact = async <Command extends Routed, State, Event extends Rout
   let conflicts = 0;
   while (jobs.length > 0) {
     // From scratch includes what is looked up: it was so for the window of then.
-    const batch = decideAll(route, loaded, await prepareFirst(route, loaded.state, jobs));
+    const prepared = await prepareFirst(route, loaded.state, jobs);
+    if (prepared === undefined) continue;
+    const batch = decideAll(route, loaded, prepared);
     if (batch.events.length === 0) {
       const now = mustAsk ? await catchUp(log, route, stream, loaded) : loaded;
       mustAsk = false;
@@ -136,15 +139,29 @@ const overtaken: Rejection = {
   retryAfter: 1,
 };
 
-/** Those behind it that have to be prepared as well end the batch before them, and are first in the next. */
+/**
+ * Those behind it that have to be prepared as well end the batch before them, and are first in the next. What cannot be
+ * read is no reason to refuse those that need none of it: undefined when the first is refused instead, and with it all
+ * that would wait for the same.
+ */
 const prepareFirst = async <Command, State, Event>(
-  { prepare }: Route<Command, State, Event>,
+  { prepare, isPrepared }: Route<Command, State, Event>,
   state: State,
-  jobs: readonly Job<Command, State, Event>[],
-): Promise<readonly Job<Command, State, Event>[]> => {
+  jobs: Job<Command, State, Event>[],
+): Promise<readonly Job<Command, State, Event>[] | undefined> => {
   const [first, ...others] = jobs;
   const prepared = first === undefined ? undefined : prepare?.(state, first.command);
-  return first === undefined || prepared === undefined ? jobs : [{ ...first, command: await prepared }, ...others];
+  if (first === undefined || prepared === undefined) return jobs;
+  try {
+    return [{ ...first, command: await prepared }, ...others];
+  } catch (error) {
+    // A defect is of the one command.
+    const waits = ({ command }: Job<Command, State, Event>) =>
+      error instanceof LogError && isPrepared?.(state, command) === false;
+    jobs.splice(0, jobs.length, ...others.filter((job) => !waits(job)));
+    for (const job of [first, ...others.filter(waits)]) refuse(job, error);
+    return undefined;
+  }
 };
 
 const startPosition: Position = 0;

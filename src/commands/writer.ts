@@ -9,6 +9,7 @@ import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 import { catchUp, loadAggregate } from "./load.js";
 import type { Snapshots } from "./snapshots.js";
 import { nextTurn, pauseBefore, type Turn } from "./turns.js";
+import { refuse } from "./refuse.js";
 import { transact, type Job, type Settled } from "./transact.js";
 
 /**
@@ -203,37 +204,5 @@ const made = async <Command, State, Event>(
 
 const overloaded: Rejection = {
   ...reject("UNAVAILABLE", "Too much is waiting for this conversation; nothing was written. Retry with the same key."),
-  retryAfter: 1,
-};
-
-/** The log's own refusals are answers; anything else is a defect, which the caller reports as one. */
-const refuse = <Command, State, Event>(
-  job: Pick<Job<Command, State, Event>, "settle" | "fail">,
-  error: unknown,
-): void => {
-  if (!(error instanceof LogError)) {
-    job.fail(asError(error));
-    return;
-  }
-  switch (error.code) {
-    case "UNAVAILABLE":
-      job.settle(E.left(cannotAccept));
-      return;
-    case "OUTCOME_UNKNOWN":
-      job.settle(E.left(neverAnswered));
-      return;
-    case "TOO_LARGE":
-      job.settle(E.left(reject("TOO_LARGE", "The change does not fit into one append.")));
-  }
-};
-
-/** The only UNAVAILABLE after which it may have been written nevertheless. */
-const neverAnswered: Rejection = {
-  ...reject("UNAVAILABLE", "The log has not said whether it took this. Retry with the same key, or look first."),
-  retryAfter: 5,
-};
-
-const cannotAccept: Rejection = {
-  ...reject("UNAVAILABLE", "The log cannot accept now. Retry with the same key."),
   retryAfter: 1,
 };

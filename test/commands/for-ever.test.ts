@@ -137,6 +137,21 @@ describe(`a conversation of ${messages} messages`, () => {
     expect(right(await react("🚀", covering, until))).toHaveProperty("pos");
   });
 
+  it("refuses for a look-up that has no answer only those that need one, and not those who write beside them", async () => {
+    let asked = 0;
+    const lookUp = () => (asked++, down());
+    const commands = commandsOn(kit, kit.log, { snapshots, lookUp });
+    const react = () => commands.addReaction({ conversationId, ...first, emoji: "🪁" }, context("bob"));
+    const send = () => commands.sendMessage(message(randomUUID()), context());
+    // The first is appended alone; what came meanwhile is one batch.
+    const [begun, ...answers] = await Promise.all([send(), react(), send(), react(), send()]);
+    expect(E.isRight(begun)).toBe(true);
+    const codes = answers.map((answer) => (E.isRight(answer) ? "written" : answer.left.code));
+    expect(codes).toEqual(["UNAVAILABLE", "written", "UNAVAILABLE", "written"]);
+    // Whoever waits for the same does not ask for it one after the other.
+    expect(asked).toBe(1);
+  });
+
   it("asks the stream only for what the index does not have yet", async () => {
     const commands = commandsOn(kit, kit.log, { snapshots, lookUp: lookUpIn(early, kit.log) });
     right(await commands.addReaction({ conversationId, ...first, emoji: "🧭" }, context("alice")));
