@@ -24,7 +24,7 @@ export type Commands = {
     command: {
       deviceType?: DeviceType;
       tokenIssuedAt?: number;
-      lastUses?: Readonly<Record<string, number>>;
+      lastUses?: ReadonlyMap<string, number>;
     },
     context: CommandContext,
   ) => Outcome<Written & { readonly seenAt: number }>;

@@ -62,7 +62,7 @@ export const createDevices = (app: Application, wrote: (userId: string, position
   const register = async (command: Issued & { deviceType?: DeviceType }, context: CommandContext) => {
     const { by, now } = context;
     const removalsBefore = removals;
-    const lastUses = Object.fromEntries(await app.lastUses(by.userId));
+    const lastUses = await app.lastUses(by.userId);
     const registered = await app.commands.registerDevice({ ...command, lastUses }, context);
     if (E.isLeft(registered)) return registered;
     const { position, seenAt } = registered.right;

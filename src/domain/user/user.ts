@@ -58,7 +58,7 @@ export type RegisterDevice = {
   readonly tokenIssuedAt?: number;
   readonly devicesMax: number;
   /** When the user's devices were last used, as far as it is known beside the log; now for one that is connected. */
-  readonly lastUses?: Readonly<Record<DeviceId, number>>;
+  readonly lastUses?: ReadonlyMap<DeviceId, number>;
 };
 export type RemoveDevice = { readonly type: "RemoveDevice"; readonly deviceId: DeviceId };
 export type ChangeProfile = {
@@ -204,11 +204,11 @@ export const seenAtOf = (state: User, deviceId: DeviceId): number => {
 };
 
 /** The longest unseen, so that one more finds room. What is said to lie ahead is now. */
-const givingWay = (state: User, { devicesMax, lastUses = {}, context }: With<RegisterDevice>): readonly DeviceId[] => {
+const givingWay = (state: User, { devicesMax, lastUses, context }: With<RegisterDevice>): readonly DeviceId[] => {
   if (state.situation === "unseen") return [];
   const present = [...state.devices].flatMap(([deviceId, device]) =>
     device.situation === "registered"
-      ? [{ deviceId, usedAt: Math.min(context.now, Math.max(device.seenAt, lastUses[deviceId] ?? 0)), ...device }]
+      ? [{ deviceId, usedAt: Math.min(context.now, Math.max(device.seenAt, lastUses?.get(deviceId) ?? 0)), ...device }]
       : [],
   );
   const surplus = present.length + 1 - devicesMax;

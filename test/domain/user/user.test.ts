@@ -27,6 +27,8 @@ const prefer = (changes: object, conversationId = "g_1"): UserCommand => ({
 const after = (...commands: readonly UserCommand[]): readonly UserEvent[] =>
   commands.reduce<readonly UserEvent[]>((all, command) => [...all, ...given(user, all).when(command).events()], []);
 
+const usesOf = (uses: Readonly<Record<string, number>>): ReadonlyMap<string, number> => new Map(Object.entries(uses));
+
 describe("devices", () => {
   it("are registered once, again as another type, and again after a day", () => {
     given(user).when(register("phone", 1)).then({ type: "UserRegistered", home: "main" }, { type: "DeviceRegistered" });
@@ -49,9 +51,9 @@ describe("devices", () => {
 
   it("give way by their last use, which the command knows better than the log; one that is connected is used now", () => {
     const full = after(register("a", 1), register("b", 2), register("c", 3));
-    const givesWay = (lastUses: object) =>
+    const givesWay = (lastUses: Readonly<Record<string, number>>) =>
       given(user, full)
-        .when(register("d", 9_000, { lastUses }))
+        .when(register("d", 9_000, { lastUses: usesOf(lastUses) }))
         .then({ type: "DeviceRemoved" }, { type: "DeviceRegistered", deviceId: "d" })[0];
     expect(givesWay({})).toMatchObject({ deviceId: "a" });
     expect(givesWay({ a: 8_000 })).toMatchObject({ deviceId: "b" });
@@ -59,6 +61,16 @@ describe("devices", () => {
     expect(givesWay({ a: 8_000, b: 7_000, c: 9_000 })).toMatchObject({ deviceId: "b" });
     // Beyond now is now: among those the log decides.
     expect(givesWay({ a: 9_000, b: 9_000 + day, c: 9_000 })).toMatchObject({ deviceId: "a" });
+  });
+
+  it("give way in that order whatever they are called", () => {
+    const full = after(register("a", 1), register("constructor", 2), register("c", 3));
+    given(user, full)
+      .when(register("d", 9_000, { lastUses: usesOf({ a: 8_000, c: 7_000 }) }))
+      .then({ type: "DeviceRemoved", deviceId: "constructor" }, { type: "DeviceRegistered" });
+    given(user, full)
+      .when(register("d", 9_000, { lastUses: usesOf({ c: 7_000 }) }))
+      .then({ type: "DeviceRemoved", deviceId: "a" }, { type: "DeviceRegistered" });
   });
 
   it("of which a clock that was ahead has said that they are seen to come are seen now", () => {
@@ -69,7 +81,7 @@ describe("devices", () => {
       .then();
     const seen = after(register("a", 1 + day), register("b", 2), register("c", 3));
     given(user, seen)
-      .when(register("d", 9_000, { lastUses: { b: 9_000, c: 9_000 } }))
+      .when(register("d", 9_000, { lastUses: usesOf({ b: 9_000, c: 9_000 }) }))
       .then({ type: "DeviceRemoved", deviceId: "b" }, { type: "DeviceRegistered" });
   });
 
