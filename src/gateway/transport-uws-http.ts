@@ -86,9 +86,11 @@ export const createHttpHandler = (options: HttpOptions): HttpHandler => {
       answering.answer(internal, true);
     }
   };
-  const drain = (): Promise<void> => {
+  const drain = async (): Promise<void> => {
     isDraining = true;
-    return unanswered === 0 ? Promise.resolve() : new Promise((resolve) => (allAnswered = resolve));
+    if (unanswered > 0) await new Promise<void>((resolve) => (allAnswered = resolve));
+    // These answers close their connections, so that they leave a turn after they were given (`Answering.answer`).
+    await new Promise((resolve) => setImmediate(resolve));
   };
   return { handle, drain };
 };

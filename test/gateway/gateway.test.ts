@@ -201,6 +201,17 @@ describe("draining", () => {
     await drained;
   });
 
+  it("is not over before its last answer has left: closing right after it cuts none", async () => {
+    const { rest, asked, letGo } = heldBack(201);
+    const { gateway } = (server = await startTestGateway({ rest }));
+    const call = fetch(`${gateway.url}/api/v1/groups`, { method: "POST", body: "{}" });
+    await expect.poll(asked).toBe(1);
+    const closed = gateway.drain().then(gateway.close);
+    letGo();
+    expect((await call).status).toBe(201);
+    await closed;
+  });
+
   it("of an idle gateway does not take its whole budget, and may be asked for twice", async () => {
     server = await startTestGateway();
     const before = performance.now();
