@@ -23,8 +23,12 @@ export type BodyLimits = {
   readonly discardMsMax: number;
 };
 
-/** To be called while the handler runs: what arrives before there is a reader is lost. */
-export const readBody = (native: NativeResponse, limits: BodyLimits): IncomingBody => {
+/**
+ * To be called while the handler runs: what arrives before there is a reader is lost. A chunked body is whole a turn after
+ * its last chunk: of a trailer behind it the library says within the turn that it refuses the request, and then nothing
+ * of it may be done.
+ */
+export const readBody = (native: NativeResponse, limits: BodyLimits, isChunked: boolean): IncomingBody => {
   let chunks: Buffer[] = [];
   let bytes = 0;
   /** It is too large, or nobody wants it any more. */
@@ -32,6 +36,9 @@ export const readBody = (native: NativeResponse, limits: BodyLimits): IncomingBo
   const kept = deferred<Buffer | "too_large">();
   const ended = deferred<boolean>();
 
+  const whole = () => {
+    kept.resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+  };
   native.onData((chunk, isLast) => {
     bytes += chunk.byteLength;
     if (bytes > limits.bytesMax && !unwanted) {
@@ -42,7 +49,8 @@ export const readBody = (native: NativeResponse, limits: BodyLimits): IncomingBo
     // The chunk is emptied when this returns: it has to be copied.
     if (!unwanted && chunk.byteLength > 0) chunks.push(Buffer.from(chunk.slice(0)));
     if (isLast) {
-      kept.resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+      if (isChunked) setImmediate(whole);
+      else whole();
       ended.resolve(true);
     } else if (bytes > limits.bytesMax + limits.discardedBytesMax) ended.resolve(false);
   });

@@ -66,7 +66,9 @@ export const createHttpHandler = (options: HttpOptions): HttpHandler => {
       const parsed = parseRequest(method, request, () => body.whole());
       const preflight = isPreflight(method, request);
       const needsPlace = !options.isAlwaysAnswered(method, parsed.path);
-      const body = (incoming = readBody(native, needsPlace ? options.body : { ...options.body, bytesMax: 0 }));
+      const isChunked = request.getHeader("transfer-encoding") !== "";
+      const limits = needsPlace ? options.body : { ...options.body, bytesMax: 0 };
+      const body = (incoming = readBody(native, limits, isChunked));
       const ambiguity = ambiguityOf(request);
       if (ambiguity !== undefined) return void answering.answer(ambiguous(ambiguity), true);
       if (preflight) return void answering.answer({ status: 204, headers: cors });

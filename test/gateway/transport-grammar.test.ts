@@ -6,12 +6,16 @@ import { rawExchange, startTestGateway, trickled, upgradeHeaders, type TestGatew
 let server: TestGateway;
 /** Paths that reached REST. */
 let handled: string[];
+/** Bodies that REST has read. */
+let read: string[];
 beforeEach(async () => {
   handled = [];
+  read = [];
   server = await startTestGateway({
     rest: async (request) => {
       handled.push(request.path);
       const body = await request.body();
+      read.push(body.toString());
       return { status: 200, body: JSON.stringify({ text: body.toString() }) };
     },
   });
@@ -76,6 +80,15 @@ describe("a request that can be read in two ways", () => {
     expect(text).toMatch(/^HTTP\/1\.1 (400|431|505) /);
     expect(text).not.toMatch(/HTTP\/1\.1 2/);
     expect(handled.filter((path) => path === "/api/smuggled")).toEqual([]);
+  });
+
+  it("is not done when a trailer comes unannounced, which the library takes for a request and refuses", async () => {
+    const chunked = (headers: string, trailer: string) =>
+      post(`Transfer-Encoding: chunked${headers}`, `5\r\nhello\r\n0\r\n${trailer}\r\n`);
+    expect(await untilClosed(chunked("", "X-Sum: 1\r\n"))).toMatch(/^HTTP\/1\.1 505 /);
+    expect([handled, read]).toEqual([["/api/x"], []]);
+    expect(await untilClosed(chunked("\r\nConnection: close", ""))).toMatch(/^HTTP\/1\.1 200 .*\{"text":"hello"\}$/s);
+    expect(read).toEqual(["hello"]);
   });
 
   it("does not become a WebSocket: what looks like a body would be frames", async () => {
