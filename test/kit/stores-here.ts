@@ -34,9 +34,7 @@ export const openStoresHere = (epoch: string): StoresHere => {
       const [kind, revision = 0, position = 0] = core.commit([cells]);
       feed.advance(core.head(), []);
       return Promise.resolve(
-        kind === outcome.conflict
-          ? { kind: "conflict", actual: revision }
-          : { kind: "appended", revision, position, duplicate: kind === outcome.duplicate },
+        kind === outcome.conflict ? { kind: "conflict", actual: revision } : { kind: "appended", revision, position },
       );
     },
     readStream: (stream, from, count, direction = "forwards") =>
