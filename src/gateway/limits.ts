@@ -65,8 +65,6 @@ export const gatewayLimits = {
   headWaitMsMax: 200,
   /** A device in use is told to the others so often: `lastSeen` is right to the hour (PROTOCOL §6). */
   usesMs: 30 * 60_000,
-  /** Devices of one user whose last use is in memory: ten are registered, some were removed. */
-  usesOfUserMax: 32,
   /** Catch-ups that read the views at once: enough to keep a store busy, few enough that a page's read stays quick. */
   catchUpsAtOnceMax: 32,
   /** Catch-ups that wait for their turn, after a restart with everybody coming back. */

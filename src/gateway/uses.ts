@@ -1,5 +1,5 @@
 import type { Actor } from "../domain/kernel/ids.js";
-import { gatewayLimits as bounds } from "./limits.js";
+import { limits } from "../domain/kernel/limits.js";
 
 /** When devices were last used, where one process sees all of it; a restart leaves what the log knows, to the day. */
 export type Uses = {
@@ -18,7 +18,7 @@ export const createUses = (usersMax: number): Uses => {
       users.set(userId, devices);
       devices.delete(deviceId);
       devices.set(deviceId, at);
-      if (devices.size > bounds.usesOfUserMax) forgetFirst(devices);
+      if (devices.size > limits.deviceUsesMax) forgetFirst(devices);
       if (users.size > usersMax) forgetFirst(users);
     },
     of: (userId) => users.get(userId) ?? nothing,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decodeUserEvent } from "../../src/domain/catalogue.js";
 import type { CommandContext } from "../../src/domain/kernel/decider.js";
 import { E } from "../../src/domain/kernel/fp.js";
+import { limits } from "../../src/domain/kernel/limits.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
 import { createDevices } from "../../src/gateway/devices.js";
 import { gatewayLimits as bounds } from "../../src/gateway/limits.js";
@@ -171,9 +172,9 @@ it("a use is told to the others so often that they know it to the hour", async (
 it("last uses are bounded by users and by devices of one, the longest unused forgotten first", () => {
   const uses = createUses(2);
   for (let index = 0; index < 100; index++) uses.used({ userId: "alice", deviceId: `d${index}` }, index);
-  expect([...uses.of("alice").keys()]).toEqual(Array.from({ length: bounds.usesOfUserMax }, (_, i) => `d${i + 68}`));
+  expect([...uses.of("alice").keys()]).toEqual(Array.from({ length: limits.deviceUsesMax }, (_, i) => `d${i + 68}`));
   uses.used({ userId: "bob", deviceId: "d" }, 1);
   uses.used({ userId: "alice", deviceId: "d0" }, 1);
   uses.used({ userId: "carol", deviceId: "d" }, 1);
-  expect([uses.of("alice").size, uses.of("bob").size, uses.of("carol").size]).toEqual([bounds.usesOfUserMax, 0, 1]);
+  expect([uses.of("alice").size, uses.of("bob").size, uses.of("carol").size]).toEqual([limits.deviceUsesMax, 0, 1]);
 });

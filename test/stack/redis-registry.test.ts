@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { limits } from "../../src/domain/kernel/limits.js";
 import type { ConnectionRegistry } from "../../src/gateway/ports.js";
 import type { OpenedRedis } from "../../src/infra/redis.js";
 import { createMemoryRegistry, type SharedLeases } from "../../src/infra/registry/memory.js";
-import { createRedisRegistry, usesOfUserMax } from "../../src/infra/registry/redis.js";
+import { createRedisRegistry } from "../../src/infra/registry/redis.js";
 import { createSweeper, type ExpiredConnection } from "../../src/infra/registry/redis-sweeper.js";
 import { keyOf, registryContract } from "../contract/registry.contract.js";
 import { withSeed } from "../kit/seed.js";
@@ -44,7 +45,7 @@ describe.skipIf(redisUrl === undefined)("connections in Redis", () => {
   it("remembers the newest uses of each user, however many devices come and are removed", async () => {
     const prefix = newPrefix();
     const registry = registryOf(prefix, "gateway-a");
-    const names = Array.from({ length: usesOfUserMax + 8 }, (_, index) => `device-${100 + index}`);
+    const names = Array.from({ length: limits.deviceUsesMax + 8 }, (_, index) => `device-${100 + index}`);
     for (const deviceId of names) await registry.used({ userId: "alice", deviceId });
     expect([...(await registry.lastUses("alice")).keys()]).toEqual(names.slice(8));
     await forget(prefix);

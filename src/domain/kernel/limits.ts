@@ -10,6 +10,8 @@ export const limits = {
   clockAheadMsMax: 60_000,
   /** Devices of a user; the longest unseen gives way to a new one. */
   devicesMax: 10,
+  /** Devices of a user whose last use is known beside the log: ten are registered, some were removed. */
+  deviceUsesMax: 32,
   /** Ids that one `POST /groups` names. */
   participantsMax: 1000,
   /** One event, so that every event store takes it and no reader is surprised. */

@@ -25,8 +25,6 @@ export type RedisRegistryOptions = {
 
 /** Leases or users in one script: some milliseconds of Redis' only thread. */
 const chunkMax = 200;
-/** Devices of one user whose last use is kept: those that are registered, and some that were removed. */
-export const usesOfUserMax = 3 * limits.devicesMax;
 
 /**
  * The registry of all gateways. Rejects with StoreUnavailable within about half a second while Redis is away; what was
@@ -62,7 +60,7 @@ export const createRedisRegistry = (options: RedisRegistryOptions): ConnectionRe
     devicesOf: async (userId) =>
       ((await findLeases(scripts.find, prefix, [userId])).get(userId) ?? []).map(({ deviceId }) => deviceId),
     used: async ({ userId, deviceId }) => {
-      await scripts.used([usesKey(prefix, userId)], [deviceId, usesOfUserMax]);
+      await scripts.used([usesKey(prefix, userId)], [deviceId, limits.deviceUsesMax]);
     },
     lastUses: async (userId) => {
       const found = await answered(() => redis.zrange(usesKey(prefix, userId), "0", "-1", "WITHSCORES"));
