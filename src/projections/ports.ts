@@ -48,7 +48,8 @@ export type Checkpoint = { readonly position: Position; readonly epoch: string }
 
 /**
  * Read models. `apply` may be repeated, interleaved and reordered freely: every change is a join (view-change.ts).
- * Rows whose facts have not arrived are not there for readers. Every read sees one moment of the store.
+ * Rows whose facts have not arrived are not there for readers. Every read sees one moment of the store; where a batch is not
+ * atomic, a summary's figures are those of its head, however far the rows beside it are.
  */
 export type ViewStore = {
   /** Applies all changes, then the checkpoint: after a crash the checkpoint is never ahead of the changes. */

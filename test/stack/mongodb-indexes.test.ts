@@ -24,7 +24,7 @@ const readOf = ({ command }: CommandStartedEvent): Read | undefined => {
     readonly sort?: Filter;
     readonly pipeline?: readonly { readonly $match?: Filter }[];
   };
-  const [, view] = /^views\.(\w+)$/.exec(find ?? aggregate ?? "") ?? [];
+  const [, view] = /^views\.(\w+?)(?:\.\d+)?$/.exec(find ?? aggregate ?? "") ?? [];
   if (view === undefined || view === "checkpoints") return undefined;
   // The driver keeps a command's sort as a Map.
   const sorted = sort instanceof Map ? [...sort.keys()].map(String) : Object.keys(sort ?? {});
@@ -86,7 +86,9 @@ describe.skipIf(url === undefined)("reads of MongoDB's views", () => {
       [
         ...log.flatMap((recorded) => project(decodeEvent(recorded), recorded)),
         // More users of an emoji than are named, and a group whose cursors are asked of the index.
-        ...users.map((userId, pos) => assign("reactions", ["g_one", 1, "👍", userId], { present: true }, pos)),
+        ...users.map((userId, pos) =>
+          assign("reactions", ["g_one", 1, "👍", userId], { present: true, shown: "👍" }, pos),
+        ),
         assign("messages", ["g_one", 1], { editedAt: 1 }, 99),
       ],
       { position: 99, epoch: "e1" },

@@ -1,11 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { decodeEvent } from "../../src/domain/catalogue.js";
+import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
+import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openMongo, type Mongo } from "../../src/infra/mongodb.js";
 import { checkpointsOf } from "../../src/infra/view-store/mongodb-checkpoints.js";
 import { retried } from "../../src/infra/view-store/mongodb-retry.js";
 import { openMongoViews, type MongoViews, type MongoViewsOptions } from "../../src/infra/view-store/mongodb-views.js";
 import { StoreUnavailable } from "../../src/projections/ports.js";
+import { project } from "../../src/projections/registry.js";
 import { assign, insert, raise } from "../../src/projections/view-change.js";
 import { viewStoreContract } from "../contract/view-store.contract.js";
+import { createWriter } from "../kit/arbitraries.js";
 import { engine } from "../kit/engines.js";
 import { openTestDatabase, proxyTo, type Proxy, type TestDatabase } from "./mongodb-views-kit.js";
 
@@ -79,6 +84,32 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       );
       expect(await mongo.db.collection<Named>("views.reactions").countDocuments()).toBe(1);
       expect(await checkpoints.findOne({ _id: "views" })).toMatchObject({ p0of1: 20 });
+    });
+
+    it("a head has the deletions of its own time, though a reader meets a batch that is half written", async () => {
+      const views = await open({ epoch: "e1" });
+      const deletedFor = async () => (await views.store.reads.summaries("bob", ["g_1"]))[0]?.deletedAfter;
+      const { log, write } = createWriter();
+      const members = ["alice", "bob"].map((userId) => ({ userId, role: "member" as const }));
+      const settings = defaultSettings;
+      const profile = { kind: "group" as const, name: "G", settings, createdBy: "alice", createdAt: 1 };
+      const content = { alg: "none" as const, keyId: "", data: "{}" };
+      const message = { messageId: "m-1", sequence: 1 };
+      for (const event of [
+        { type: "ConversationStarted" as const, conversationId: "g_1", home: "main", profile },
+        { type: "MemberJoined" as const, members, visibleFrom: 1, sequence: 0, memberCount: 2, profile },
+        { type: "MessageSent" as const, ...message, clientMessageId: "c-1", contentType: "text" as const, content },
+        { type: "MessageDeleted" as const, ...message },
+      ])
+        write("conversation-g_1", "alice", event);
+      const changesOf = (recorded: RecordedEvent) => project(decodeEvent(recorded), recorded);
+      await views.write(log.slice(0, 3).flatMap(changesOf));
+      const deletion = log.slice(3).flatMap(changesOf);
+      // Messages are written before heads: its change is still to come to a reader who meets this.
+      await views.write(deletion.filter(({ view }) => view === "messages"));
+      expect(await deletedFor()).toBe(0);
+      await views.write(deletion);
+      expect(await deletedFor()).toBe(1);
     });
 
     it("another number of partitions starts where all of the former have been", async () => {

@@ -6,6 +6,8 @@ import { messagesAt } from "./mongodb-messages.js";
 /** What somebody may see of a conversation. */
 export type Reach = {
   readonly conversationId: string;
+  /** Of the head that this is of. What is later is not of it, though the messages may have it already. */
+  readonly headPos: number;
   readonly visibleFrom: number;
   readonly lastVisible: number;
   /** Newest sequence that they may see. */
@@ -29,7 +31,10 @@ export const messageFigures = async (
   const [messages, own, deleted] = await Promise.all([
     messagesAt(views, newest),
     countsOf(views, unread, { senderId: userId }),
-    countsOf(views, unread, { "deletedAt.x": { $gte: 0 }, senderId: { $ne: userId } }),
+    // A deletion of after the head comes to the reader as a change of its own, and would count twice.
+    countsOf(views, unread, { "deletedAt.x": { $gte: 0 }, senderId: { $ne: userId } }, ({ headPos }) => ({
+      "deletedAt.v": { $lte: headPos },
+    })),
   ]);
   const lastMessages = new Map(messages.map((message) => [message.conversationId, message]));
   const byId = new Map(reaches.map((reach) => [reach.conversationId, reach]));
@@ -55,21 +60,27 @@ const countsOf = async (
   { messages }: ViewCollections,
   unread: readonly Reach[],
   condition: Filter<MessageDocument>,
+  ofEach: (reach: Reach) => Filter<MessageDocument> = () => ({}),
 ): Promise<ReadonlyMap<string, number>> => {
   if (unread.length === 0) return new Map();
   const counted = await messages
     .aggregate<{ readonly _id: string; readonly count: number }>([
-      { $match: unreadWhere(unread, condition) },
+      { $match: unreadWhere(unread, condition, ofEach) },
       { $group: { _id: "$conversationId", count: { $sum: 1 } } },
     ])
     .toArray();
   return new Map(counted.map(({ _id, count }) => [_id, count]));
 };
 
-const unreadWhere = (unread: readonly Reach[], condition: Filter<MessageDocument>): Filter<MessageDocument> => {
-  const branches = unread.map(({ conversationId, from, lastVisible }) => ({
-    ...{ conversationId, sequence: { $gt: from, $lte: lastVisible }, ...condition },
-  }));
+const unreadWhere = (
+  unread: readonly Reach[],
+  condition: Filter<MessageDocument>,
+  ofEach: (reach: Reach) => Filter<MessageDocument>,
+): Filter<MessageDocument> => {
+  const branches = unread.map((reach): Filter<MessageDocument> => {
+    const { conversationId, from, lastVisible } = reach;
+    return { conversationId, sequence: { $gt: from, $lte: lastVisible }, ...condition, ...ofEach(reach) };
+  });
   const [only] = branches;
   if (only !== undefined && branches.length === 1) return only;
   const smallest = Math.min(...unread.map(({ from }) => from));

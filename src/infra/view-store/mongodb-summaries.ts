@@ -98,12 +98,13 @@ const reachOf = (
   { head, member }: Head,
   allSteps: ReadonlyMap<string, readonly MembershipStep[]>,
 ): Reach & Pick<Place, "steps"> => {
-  const { conversationId, lastSequence = 0 } = head;
+  const { conversationId, headPos = 0, lastSequence = 0 } = head;
   const steps = allSteps.get(conversationId) ?? [];
   const membership = newestMembership(steps);
   const visibleFrom = membership?.from ?? 1;
   return {
     conversationId,
+    headPos,
     steps,
     visibleFrom,
     lastVisible: Math.min(membership?.to ?? 0, lastSequence),
