@@ -1,9 +1,10 @@
-import { indexOfSequence, type ConversationState, type Me } from "./conversation.js";
-import type { Content, InboxState, LastMessage, Message, SignalFrame } from "./protocol.js";
+import { indexOfSequence, messageAt, type ConversationState, type Me } from "./conversation.js";
+import type { ChangeFrame, Content, InboxState, LastMessage, Message, SignalFrame } from "./protocol.js";
 
 /**
  * The inbox row between two syncs: the server's last figures, carried on by what the frames say. An estimate only where
- * the messages in question are not in memory; the next sync brings the server's own count.
+ * the messages in question are not in memory; the next sync, which a deletion of such a one asks for, brings the
+ * server's own count.
  */
 
 const previewCharsMax = 120;
@@ -29,6 +30,14 @@ export function inboxAfterUpdate(inbox: InboxState, before: Message, after: Mess
     lastMessage: last?.sequence === after.sequence ? lastMessageOf(after, last.type) : last,
   };
 }
+
+/** Whether a frame took away a message of which this device does not know whether it was counted as unread. */
+export const isUncounted = (conversation: ConversationState, frame: ChangeFrame): boolean =>
+  frame.type === "message.updated" &&
+  frame.payload.deletedAt !== undefined &&
+  conversation.inbox.unread > 0 &&
+  frame.payload.sequence > conversation.inbox.readUpTo &&
+  messageAt(conversation, frame.payload.sequence) === undefined;
 
 /** After the own read cursor moved, here or on another device. A cursor never goes back. */
 export function inboxAfterRead(conversation: ConversationState, upToSequence: number, me: Me): InboxState {

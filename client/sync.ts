@@ -13,6 +13,8 @@ export type Sync = {
   readonly require: (conversationId?: string) => void;
   /** A live frame moved the conversation: its cursor is ahead of the token. */
   readonly noteMoved: (conversationId: string) => void;
+  /** A change concerned a message that is not in memory: how many are unread only the server knows now. */
+  readonly recount: (conversationId: string) => void;
   /** Looks for gaps. */
   readonly wake: () => void;
 };
@@ -46,6 +48,9 @@ export function createSync(options: SyncOptions): Sync {
   let movedSinceRequest = new Set<string>();
   /** To be asked about although they show no gap: an entry was cut short, or the server said so. */
   const suspected = new Set<string>();
+  /** Until an answer that is as new as what this device has says how many are unread. */
+  const uncounted = new Set<string>();
+  let stopRecount: (() => void) | undefined;
   let wholeDue = false;
   /** Of the connection; work of an older one ends by itself. */
   let generation = 0;
@@ -57,6 +62,7 @@ export function createSync(options: SyncOptions): Sync {
     token = undefined;
     movedSinceToken = new Set();
     suspected.clear();
+    uncounted.clear();
     options.onDropped();
   };
 
@@ -99,6 +105,8 @@ export function createSync(options: SyncOptions): Sync {
       // A reset drops what live frames brought since the request was made: ask for that part again.
       if (entry.hasMore || (entry.reset && movedSinceRequest.has(conversationId))) suspected.add(conversationId);
       const known = account.conversations.get(conversationId);
+      if (entry.reset || (!entry.hasMore && entry.pos >= (known?.pos ?? -1))) uncounted.delete(conversationId);
+      else if (uncounted.has(conversationId)) suspected.add(conversationId);
       if (known?.membership !== "left" && (entry.reset || known?.info === undefined)) refreshInfo(conversationId, mine);
     }
     for (const summary of answer.newConversations) {
@@ -108,6 +116,7 @@ export function createSync(options: SyncOptions): Sync {
       // A live frame that came after the request knows better: the user may have joined again since.
       if (movedSinceRequest.has(conversationId) || !account.conversations.has(conversationId)) continue;
       suspected.delete(conversationId);
+      uncounted.delete(conversationId);
       account.apply(conversationId, { kind: "left" });
     }
   };
@@ -171,7 +180,8 @@ export function createSync(options: SyncOptions): Sync {
       throw thrown;
     }
     const stuck = ([id, pos]: [string, number]) =>
-      (account.gapped.has(id) || suspected.has(id)) && (account.conversations.get(id)?.pos ?? -1) <= pos;
+      uncounted.has(id) ||
+      ((account.gapped.has(id) || suspected.has(id)) && (account.conversations.get(id)?.pos ?? -1) <= pos);
     return !Object.entries(cursors).some(stuck);
   };
 
@@ -228,6 +238,8 @@ export function createSync(options: SyncOptions): Sync {
       generation += 1;
       stopPause?.();
       stopPause = undefined;
+      stopRecount?.();
+      stopRecount = undefined;
     },
     require: (conversationId) => {
       if (conversationId === undefined) wholeDue = true;
@@ -237,6 +249,18 @@ export function createSync(options: SyncOptions): Sync {
     noteMoved: (conversationId) => {
       movedSinceToken.add(conversationId);
       movedSinceRequest.add(conversationId);
+    },
+    recount: (conversationId) => {
+      uncounted.add(conversationId);
+      // Every device of a large group may have to ask: not all at once, and once for what comes together.
+      stopRecount ??= platform.startTimer(
+        () => {
+          stopRecount = undefined;
+          for (const id of uncounted) suspected.add(id);
+          void work();
+        },
+        fullJitterMs(options.backoff, 1, platform.random),
+      );
     },
     wake: () => void work(),
   };

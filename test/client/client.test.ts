@@ -57,6 +57,24 @@ describe("a connection", () => {
     expect(client.conversations.get(id)?.inbox.unread).toBe(6);
   });
 
+  test("counts as the server does when a message that it never had is deleted", async () => {
+    for (let count = 0; count < 3; count += 1) server.say(id, "bob", `before ${count}`);
+    const client = await connect();
+    expect(texts(client, id)).toEqual([]);
+    expect(client.conversations.get(id)?.inbox.unread).toBe(3);
+    const remove = (sequence: number): void => {
+      const pos = 4 + sequence;
+      const about = { conversationId: id, messageId: `${id}-${sequence}`, sequence, pos, timestamp: pos, by: "bob" };
+      server.append(id, { type: "message.updated", payload: { ...about, deletedAt: pos } });
+    };
+    remove(1);
+    remove(2);
+    await eventually(() => client.conversations.get(id)?.inbox.unread === 1, "the server's count is here");
+    server.say(id, "bob", "live");
+    await until(client, () => texts(client, id).length === 1);
+    expect(client.conversations.get(id)?.inbox.unread).toBe(2);
+  });
+
   test("of an older device is closed by 4409 and stays closed", async () => {
     const { platform, timers } = timedPlatform();
     const client = await connect({ platform });

@@ -69,9 +69,14 @@ export const created = (conversationId: string, pos: number, lastSequence = 0): 
 export const inboxState = (changes: readonly ChangeFrame[]): InboxState => {
   const news = changes.filter((change) => change.type === "message.new");
   const last = news.at(-1)?.payload;
+  const gone = new Set(
+    changes.flatMap(({ type, payload }) =>
+      type === "message.updated" && payload.deletedAt !== undefined ? [payload.sequence] : [],
+    ),
+  );
   return {
     readUpTo: 0,
-    unread: news.filter(({ payload }) => payload.senderId !== me.userId).length,
+    unread: news.filter(({ payload }) => payload.senderId !== me.userId && !gone.has(payload.sequence)).length,
     pinned: null,
     archived: false,
     mutedUntil: null,
