@@ -50,6 +50,7 @@ export const startProbes = async (cluster: Cluster, name: string): Promise<Probe
       connectDevice(cluster.door(other), peerId, "phone", options),
     ]);
     const { conversationId } = await client.createDirect(peerId);
+    await eventually(() => peer.conversations.has(conversationId), "the receiver knows the conversation");
     return { gateway, userId, client, peer, conversationId };
   };
   const people = await Promise.all(cluster.gateways.map((_, gateway) => open(gateway)));

@@ -57,7 +57,7 @@ describe.skipIf(!mayStartServers)("processes that are started before their engin
     await untilProblems(port, ["eventstore"]);
     expect((await page(port, "/healthz")).status).toBe(200);
     const away = await page(port, "/api/v1/me");
-    expect([away.status, away.headers.get("retry-after")]).toEqual([503, "5"]);
+    expect([away.status, away.headers.get("retry-after")]).toEqual([503, "1"]);
 
     await startAgain("eventstore");
     await untilProblems(port, ["mongodb"]);

@@ -3,8 +3,8 @@ import { createPages } from "../../gateway/gateway-pages.js";
 import { errorResponse } from "../../gateway/transport-uws-answer.js";
 import { servePages, type Served } from "./health-server.js";
 
-/** When whoever was sent away may come again: engines that come back do so within a few seconds. */
-const retryAfterSeconds = 5;
+/** A start whose engines are there takes no longer: a client that is told more is away for longer than the process was. */
+const retryAfterSeconds = 1;
 
 /**
  * What a process serves on its port before it can serve: that it lives. Everything else is 503 with a time to come back,
