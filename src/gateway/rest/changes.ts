@@ -4,9 +4,8 @@ import { groupBody, preferencesBody, profileBody, roleBody } from "../protocol/b
 import type { Failure } from "../protocol/codes.js";
 import type { Summary } from "../../projections/queries/queries.js";
 import { json, noContent } from "./answers.js";
-import { asLeftFor } from "./as-left.js";
 import { bodyOf, conversationOf, patchOf, type Handler } from "./call.js";
-import { ok, visible } from "./conversations.js";
+import { answerAsLeft, ok, visible } from "./conversations.js";
 import { readMe } from "./reads.js";
 
 /** Changes of what is there: groups, roles, the caller's preferences, profile and devices. */
@@ -24,8 +23,7 @@ export const changeGroup: Handler = async (rest, call) => {
   const command = { conversationId: id.right, ...body.right };
   const outcome = await rest.app.commands.changeSettings(command, call.context);
   if (E.isLeft(outcome)) return outcome;
-  rest.shared.wrote(call.actor.userId, outcome.right.position);
-  return ok(asLeftFor(outcome.right.state, call.actor.userId));
+  return ok(await answerAsLeft(rest, call, outcome.right.state, outcome.right.position));
 };
 
 export const changeRole: Handler = async (rest, call) => {

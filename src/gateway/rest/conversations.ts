@@ -1,5 +1,8 @@
+import type { Conversation } from "../../domain/conversation/conversation.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
+import type { Position } from "../../domain/kernel/stream.js";
 import type { Started } from "../../commands/commands.js";
+import type { ConversationView } from "../../projections/queries/queries.js";
 import type { HttpResponse } from "../ports.js";
 import { addMembersBody, startDirectBody, startGroupBody } from "../protocol/bodies.js";
 import type { Failure } from "../protocol/codes.js";
@@ -28,11 +31,30 @@ export const startGroup: Handler = async (rest, call) => {
 };
 
 /** The conversation as the caller sees it: 201 when it is new, 200 when it had been there. */
-const started = (rest: RestContext, call: Call, outcome: Either<Failure, Started>): Either<Failure, HttpResponse> => {
+const started = async (
+  rest: RestContext,
+  call: Call,
+  outcome: Either<Failure, Started>,
+): Promise<Either<Failure, HttpResponse>> => {
   if (E.isLeft(outcome)) return outcome;
   const { state, created, position } = outcome.right;
-  rest.shared.wrote(call.actor.userId, position);
-  return E.map((conversation: object) => json(created ? 201 : 200, conversation))(asLeftFor(state, call.actor.userId));
+  const answer = await answerAsLeft(rest, call, state, position);
+  return E.map((conversation: object) => json(created ? 201 : 200, conversation))(answer);
+};
+
+/**
+ * What was written, once the views have it where they do not take long: others who are told of it find it there. Views that
+ * are away change nothing about the answer.
+ */
+export const answerAsLeft = async (
+  { shared }: RestContext,
+  { actor }: Call,
+  state: Conversation,
+  position: Position,
+): Promise<Either<Failure, ConversationView>> => {
+  shared.wrote(actor.userId, position);
+  await shared.ownWritesVisible(actor);
+  return asLeftFor(state, actor.userId);
 };
 
 export const inbox: Handler = async (rest, call) => {
