@@ -62,6 +62,23 @@ describe("links", () => {
   });
 });
 
+describe("citations", () => {
+  const citing = [...documents, ...["src", "client", "bench", "test"].flatMap((dir) => filesIn(dir, ".ts"))];
+  const cited = (pattern: RegExp): readonly string[] => namesIn(citing.map(read).join("\n"), pattern);
+
+  it.each(["PROTOCOL", "DESIGN"])("of %s lead to a section of it", (name) => {
+    const sections = namesIn(read(`docs/${name}.md`), /^## (\d+)\. /gm);
+    const numbers = cited(new RegExp(`\\b${name}(?:\\.md)?\`? §(\\d+)`, "g"));
+    expect(numbers.length).toBeGreaterThan(2);
+    expect(sections).toEqual(expect.arrayContaining([...numbers]));
+  });
+
+  it("of decisions lead to one", () => {
+    const decisions = readdirSync("docs/adr").map((file) => String(Number(file.slice(0, 4))));
+    expect(decisions).toEqual(expect.arrayContaining([...cited(/\bADR (\d+)/g)]));
+  });
+});
+
 describe("docs/CONTRACTS.md", () => {
   const tests = filesIn("test", "").filter((path) => statSync(path).isFile());
   const asPattern = (glob: string): RegExp =>

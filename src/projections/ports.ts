@@ -133,7 +133,7 @@ export type MemberRow = {
   readonly readUpTo: number;
 };
 
-/** One conversation as one member sees it, with everything that §6's `summary` needs. */
+/** One conversation as one member sees it, with everything that PROTOCOL §6's `summary` needs. */
 export type SummaryRow = {
   readonly conversation: ConversationRow;
   readonly member: MemberRow;

@@ -141,7 +141,7 @@ it("has after kill -9 and a start on the same port all that was acknowledged, fo
   first.process.kill("SIGKILL");
   await first.exited;
   const again = await startFacadeProcess(dir, Number(new URL(first.url).port));
-  // The first call finds the broken connection, the next makes a new one (a bug of the client, FACTS B8 and B10).
+  // The first call finds the broken connection, the next makes a new one (a bug of the client).
   const read = async (): Promise<readonly unknown[]> => {
     for (;;) {
       const all = await collect(client.readStream(stream)).catch(() => undefined);
