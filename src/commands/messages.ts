@@ -2,15 +2,16 @@ import { isDeepStrictEqual } from "node:util";
 import pLimit from "p-limit";
 import { decodeConversationEvent } from "../domain/catalogue.js";
 import { acceptedMessage } from "../domain/conversation/conversation.js";
-import type { ContentType, Sealed } from "../domain/conversation/conversation.events.js";
+import type { ContentType } from "../domain/conversation/conversation.events.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
 import { E } from "../domain/kernel/fp.js";
 import { messageIdOf } from "../domain/kernel/ids.js";
+import { unsealed, type Sealed } from "../domain/kernel/sealed.js";
 import { streamOf } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Commands, EditMessage, MessageAccepted, Outcome, SendMessage } from "./commands.js";
 import type { EventLog } from "./ports.js";
-import { unsealed, type Sealing } from "./sealing.js";
+import type { SealedPlace, Sealing } from "./sealing.js";
 import { changed, type ConversationDone, type ConversationWriter } from "./settled.js";
 
 export type MessageDependencies = { readonly log: EventLog; readonly sealing: Sealing };
@@ -80,7 +81,7 @@ const editMessage = async (
   context: CommandContext,
 ) => {
   const sealed = seal(sealing, messageId, contentType, content, context);
-  const digested = sealing.digest(messageId, context.by.userId, context.now, content);
+  const digested = sealing.digestOfEdit(content, placeOf(messageId, context));
   // The promise takes the place in the queue: what the connection sends next stays behind it.
   const command = Promise.all([sealed, digested]).then(([ready, digest]) => ({
     type: "EditMessage" as const,
@@ -94,7 +95,12 @@ const editMessage = async (
 };
 
 const seal = (sealing: Sealing, messageId: string, type: ContentType, content: string, context: CommandContext) =>
-  type === "encrypted" ? unsealed(content) : sealing.seal(messageId, context.by.userId, context.now, content);
+  type === "encrypted" ? unsealed(content) : sealing.seal(content, placeOf(messageId, context));
+
+const placeOf = (messageId: string, { by, now }: CommandContext): SealedPlace => ({
+  key: { of: "messages", userId: by.userId, at: now },
+  context: messageId,
+});
 
 /**
  * Reads of the log at once for repeats. A client that comes back sends everything again that it has no answer for: each

@@ -1,91 +1,94 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, randomFillSync } from "node:crypto";
-import type { Sealed } from "../domain/conversation/conversation.events.js";
+import { createHmac } from "node:crypto";
+import { unsealed, type Sealed, type SealedText } from "../domain/kernel/sealed.js";
 import type { KeyStore } from "./ports.js";
+import { createCipher, digestWith, nonceOf, openWith } from "./sealing/cipher.js";
+import { keyIdOf, type DataKey } from "./sealing/data-keys.js";
+import { createPlaintexts } from "./sealing/plaintexts.js";
+
+export { freshIncarnation, incarnationOf, type DataKey } from "./sealing/data-keys.js";
 
 /**
- * Content is sealed before it enters the log, because a log cannot be rewritten later: whoever destroys a data key has
- * destroyed the content everywhere. AES-256-GCM, a data key per user and month, the message's id as associated data, so
- * that sealed content cannot be passed off as another message's.
+ * Personal text is sealed before it enters the log, because a log cannot be rewritten later: who destroys a data key has
+ * destroyed everywhere what it sealed. AES-256-GCM; the text's place is authenticated with it, so that one sealed text
+ * cannot be passed off as another.
  */
 export type Sealing = {
   /** Makes the key first where there is none: only then a promise. */
-  readonly seal: (messageId: string, owner: string, at: number, text: string) => Sealed | Promise<Sealed>;
-  /** A keyed digest of the content: the same for the same content, owner and month, and telling nothing without the key. */
-  readonly digest: (messageId: string, owner: string, at: number, text: string) => Promise<string>;
+  readonly seal: (text: string, place: SealedPlace) => Sealed | Promise<Sealed>;
+  /**
+   * A keyed digest: the same for the same text, key and context, and telling nothing without the key. The context need
+   * not be the one that the text is sealed as: what is to be compared has a common one.
+   */
+  readonly digest: (text: string, place: SealedPlace) => string | Promise<string>;
+  /** Sealed, with its digest beside it. An empty text says nothing and stands as it is. */
+  readonly sealText: (text: string, place: SealedPlace) => SealedText | Promise<SealedText>;
+  /** The digest in `MessageEdited`: older than `digest`, and stored. */
+  readonly digestOfEdit: (content: string, place: SealedPlace) => Promise<string>;
   /** Only from memory: what this process sealed a moment ago, once, or what a key in memory opens. @throws as `open` */
-  readonly openNow: (messageId: string, sealed: Sealed) => string | undefined;
+  readonly openNow: (context: string, sealed: Sealed) => string | undefined;
   /** Null when the key is gone. @throws (rejects) ContentDamaged, or what the key store says. */
-  readonly open: (messageId: string, sealed: Sealed) => Promise<string | null>;
+  readonly open: (context: string, sealed: Sealed) => Promise<string | null>;
 };
 
-/** What the log has is not what was sealed for this message with this key: one of the two was changed. */
+/** `context`: a message's id, for its content; else one of `sealedAs`. */
+export type SealedPlace = { readonly key: DataKey; readonly context: string };
+
+/** What the log has is not what was sealed in this place with this key: one of the two was changed. */
 export class ContentDamaged extends Error {
   constructor(
-    readonly messageId: string,
+    readonly context: string,
     readonly keyId: string,
     cause: unknown,
   ) {
-    super(`the content of message ${messageId} does not open with key ${keyId}: the log or the key was changed`, {
-      cause,
-    });
+    super(`what was sealed as ${context} does not open with key ${keyId}: the log or the key was changed`, { cause });
   }
 }
 
-const nonceBytes = 12;
-const tagBytes = 16;
-/** Base64 of the nonce: what names a sealed text in memory. */
-const nonceChars = 16;
-/** Characters of plaintext kept from sealing to delivery, a matter of milliseconds. */
-const plaintextCharsMax = 16 * 1024 * 1024;
-
-/** Characters of an incarnation are four for three of these: two that are the same are not to be expected. */
-const incarnationBytes = 9;
-/** Kept as a key among the keys; no user id begins like this. */
-const incarnationId = "#incarnation";
-
-/**
- * What the ids of all keys end with that this store makes: drawn with the store, kept in it and gone with it. So what is
- * sealed after a loss never has the names of what was sealed before, and the two can be brought together again.
- */
-export const incarnationOf = async (keys: Pick<KeyStore, "obtain">): Promise<string> =>
-  (await keys.obtain(incarnationId)).subarray(0, incarnationBytes).toString("base64url");
-
-/** For a store that has lost keys of its own incarnation, as one of an old backup has. */
-export const freshIncarnation = (): string => randomBytes(incarnationBytes).toString("base64url");
-
-/** `incarnation`: of the keys that are made; undefined writes content as it is. */
+/** `incarnation`: of the keys that are made; undefined writes texts as they are, with a digest that no key guards. */
 export const sealingWith = (keys: KeyStore, incarnation: string | undefined): Sealing => {
   const plaintexts = createPlaintexts();
-  const nextNonce = noncePool();
+  const cipher = createCipher();
 
-  const sealWith = (key: Buffer, keyId: string, messageId: string, text: string): Sealed => {
-    const nonce = nextNonce();
-    const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(Buffer.from(messageId, "latin1"));
-    const head = cipher.update(text, "utf8");
-    const tail = cipher.final();
-    const data = Buffer.concat([nonce, head, tail, cipher.getAuthTag()]).toString("base64");
-    plaintexts.keep(data.slice(0, nonceChars), text);
-    return { alg: "A256GCM", keyId, data };
+  const withKey = <A>(of: DataKey, incarnation: string, use: (key: Buffer, keyId: string) => A): A | Promise<A> => {
+    const keyId = keyIdOf(of, incarnation);
+    const key = keys.cached(keyId);
+    return key === undefined ? keys.obtain(keyId).then((made) => use(made, keyId)) : use(key, keyId);
   };
+  const seal: Sealing["seal"] = (text, { key: of, context }) =>
+    incarnation === undefined
+      ? unsealed(text)
+      : withKey(of, incarnation, (key, keyId) => {
+          const sealed = cipher(key, keyId, context, text);
+          // Names are rare and short: opening them costs less than keeping what may never be taken.
+          if (of.of === "messages") plaintexts.keep(nonceOf(sealed), text);
+          return sealed;
+        });
+  const digest: Sealing["digest"] = (text, { key: of, context }) =>
+    incarnation === undefined
+      ? digestWith("", context, text)
+      : withKey(of, incarnation, (key) => digestWith(key, context, text));
 
   return {
-    openNow: (messageId, sealed) => {
+    seal,
+    digest,
+    sealText: (text, place) => {
+      if (text === "") return unsealed(text);
+      const sealed = seal(text, place);
+      const digested = digest(text, place);
+      return sealed instanceof Promise || typeof digested !== "string"
+        ? Promise.all([sealed, digested]).then(([ready, of]) => ({ ...ready, digest: of }))
+        : { ...sealed, digest: digested };
+    },
+    digestOfEdit: async (content, { key: of, context }) => {
+      const key = incarnation === undefined ? context : await keys.obtain(keyIdOf(of, incarnation));
+      return createHmac("sha256", key).update(context).update(content).digest("base64url");
+    },
+    openNow: (context, sealed) => {
       if (sealed.alg === "none") return sealed.data;
-      const known = plaintexts.take(sealed.data.slice(0, nonceChars));
+      const known = plaintexts.take(nonceOf(sealed));
       if (known !== undefined) return known;
       const key = keys.cached(sealed.keyId);
-      return key && openWith(key, messageId, sealed);
-    },
-    seal: (messageId, owner, at, text) => {
-      if (incarnation === undefined) return unsealed(text);
-      const keyId = keyIdOf(owner, at, incarnation);
-      const key = keys.cached(keyId);
-      if (key !== undefined) return sealWith(key, keyId, messageId, text);
-      return keys.obtain(keyId).then((made) => sealWith(made, keyId, messageId, text));
-    },
-    digest: async (messageId, owner, at, text) => {
-      const key = incarnation === undefined ? messageId : await keys.obtain(keyIdOf(owner, at, incarnation));
-      return createHmac("sha256", key).update(messageId).update(text).digest("base64url");
+      return key && opened(key, context, sealed);
     },
     open: openingWith(keys),
   };
@@ -94,101 +97,45 @@ export const sealingWith = (keys: KeyStore, incarnation: string | undefined): Se
 /** For those who only read. */
 export const openingWith =
   (keys: Pick<KeyStore, "cached" | "find">): Sealing["open"] =>
-  async (messageId, sealed) => {
+  async (context, sealed) => {
     if (sealed.alg === "none") return sealed.data;
     const key = keys.cached(sealed.keyId) ?? (await keys.find(sealed.keyId));
-    return key === undefined ? null : openWith(key, messageId, sealed);
+    return key === undefined ? null : opened(key, context, sealed);
   };
 
-/** End-to-end encrypted content, and all content where sealing is switched off. */
-export const unsealed = (text: string): Sealed => ({ alg: "none", keyId: "", data: text });
-
-/**
- * Texts between sealing and delivery. Most are taken within milliseconds, so they die young and cost the collector
- * nothing; what nobody takes (a command that was refused) leaves in the order of arrival.
- */
-const createPlaintexts = () => {
-  const texts = new Map<string, string>();
-  let chars = 0;
-  const take = (nonce: string): string | undefined => {
-    const text = texts.get(nonce);
-    if (text === undefined) return undefined;
-    texts.delete(nonce);
-    chars -= text.length;
-    return text;
-  };
-  return {
-    take,
-    keep: (nonce: string, text: string): void => {
-      texts.set(nonce, text);
-      chars += text.length;
-      for (const oldest of texts.keys()) {
-        if (chars <= plaintextCharsMax) break;
-        take(oldest);
-      }
-    },
-  };
+/** @throws ContentDamaged */
+const opened = (key: Buffer, context: string, sealed: Sealed): string => {
+  try {
+    return openWith(key, context, sealed);
+  } catch (error) {
+    throw new ContentDamaged(context, sealed.keyId, error);
+  }
 };
 
 /**
- * Sealing for those who show what they can: damaged content is as if its key were gone, so that one message does not take
+ * Sealing for those who show what they can: a damaged text is as if its key were gone, so that one message does not take
  * the page that it is on with it, nor the retry of its sender. `onDamaged` is told every time.
  */
 export const goneWhenDamaged = (sealing: Sealing, onDamaged: (error: ContentDamaged) => void): Sealing => {
   return {
     ...sealing,
-    openNow: (messageId, sealed) => {
+    openNow: (context, sealed) => {
       try {
-        return sealing.openNow(messageId, sealed);
+        return sealing.openNow(context, sealed);
       } catch (error) {
         // Told by `open`, which is asked next.
         if (!(error instanceof ContentDamaged)) throw error;
         return undefined;
       }
     },
-    open: async (messageId, sealed) => {
+    open: async (context, sealed) => {
       try {
-        return await sealing.open(messageId, sealed);
+        return await sealing.open(context, sealed);
       } catch (error) {
         if (!(error instanceof ContentDamaged)) throw error;
         onDamaged(error);
         return null;
       }
     },
-  };
-};
-
-/** A slash is in no user id. Logs of before have ids without an incarnation: an id is only looked up, never taken apart. */
-const keyIdOf = (owner: string, at: number, incarnation: string): string => `${owner}/${monthOf(at)}/${incarnation}`;
-
-const dayMs = 86_400_000;
-let today = { day: -1, month: "" };
-/** `2026-11`. Formatting a date for each message would cost 1 µs, so it is done once a day. */
-const monthOf = (at: number): string => {
-  const day = Math.floor(at / dayMs);
-  if (day !== today.day) today = { day, month: new Date(at).toISOString().slice(0, 7) };
-  return today.month;
-};
-
-const openWith = (key: Buffer, messageId: string, { keyId, data }: Sealed): string => {
-  const bytes = Buffer.from(data, "base64");
-  try {
-    const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceBytes));
-    decipher.setAAD(Buffer.from(messageId, "latin1")).setAuthTag(bytes.subarray(bytes.length - tagBytes));
-    const head = decipher.update(bytes.subarray(nonceBytes, bytes.length - tagBytes));
-    return Buffer.concat([head, decipher.final()]).toString("utf8");
-  } catch (error) {
-    throw new ContentDamaged(messageId, keyId, error);
-  }
-};
-
-/** Random nonces, drawn many at a time: a call into the generator for each costs more than the cipher's set-up. */
-const noncePool = (): (() => Buffer) => {
-  let pool = Buffer.alloc(0);
-  return () => {
-    if (pool.length === 0) pool = randomFillSync(Buffer.allocUnsafeSlow(nonceBytes * 512));
-    const nonce = pool.subarray(0, nonceBytes);
-    pool = pool.subarray(nonceBytes);
-    return nonce;
   };
 };

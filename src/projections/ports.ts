@@ -1,11 +1,6 @@
+import type { Sealed } from "../domain/kernel/sealed.js";
 import type { Position, RecordedEvent, Revision, StreamName } from "../domain/kernel/stream.js";
-import type {
-  Role,
-  ConversationKind,
-  Settings,
-  Sealed,
-  ContentType,
-} from "../domain/conversation/conversation.events.js";
+import type { Role, ConversationKind, Settings, ContentType } from "../domain/conversation/conversation.events.js";
 import type { DeviceType, Privacy } from "../domain/user/user.events.js";
 import type { ViewChange } from "./view-change.js";
 
@@ -234,8 +229,8 @@ export type UserRow = {
 };
 export type DeviceRow = { readonly deviceId: string; readonly deviceType: DeviceType; readonly registeredAt: number };
 
-/** Opens sealed content to the JSON text that was sealed; null when its key is gone. */
-export type OpenContent = (messageId: string, content: Sealed) => Promise<string | null>;
+/** Opens what was sealed as `context`: a message's content as its id, another text as `sealedAs` says. Null when its key is gone. */
+export type OpenContent = (context: string, sealed: Sealed) => Promise<string | null>;
 
 /** One frame, encoded once, for all devices of some users. */
 export type Delivery = {

@@ -1,5 +1,6 @@
 import { t } from "../kernel/fp.js";
 import type { EventContext } from "../kernel/decider.js";
+import { sealedCodec } from "../kernel/sealed.js";
 
 /**
  * Stored formats of `conversation-{id}`. A format changes only by a new version in `catalogue.ts`, with an upcaster and
@@ -26,18 +27,6 @@ export const defaultSettings: Settings = {
   allowMemberInvites: true,
   historyVisibility: "since_join",
 };
-
-/**
- * Content as the log, views and queues hold it. `A256GCM`: `data` is base64 of 12 bytes nonce, ciphertext, 16 bytes
- * tag, authenticated with the message's id; `none`: `data` is the JSON text itself (sealing off, or end-to-end content,
- * which is opaque already).
- */
-export const sealedCodec = t.type({
-  alg: t.keyof({ A256GCM: null, none: null }),
-  keyId: t.string,
-  data: t.string,
-});
-export type Sealed = t.TypeOf<typeof sealedCodec>;
 
 export const contentTypeCodec = t.keyof({
   text: null,
@@ -100,6 +89,7 @@ export const messageSentCodec = t.intersection([
     sequence: t.number,
     clientMessageId: t.string,
     contentType: contentTypeCodec,
+    /** The JSON text, sealed as the message's id. */
     content: sealedCodec,
   }),
   t.partial({ replyTo: t.string, expiresAt: t.number }),

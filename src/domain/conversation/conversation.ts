@@ -1,5 +1,6 @@
 import type { CommandContext } from "../kernel/decider.js";
 import type { ConversationId, MessageId, UserId } from "../kernel/ids.js";
+import type { Sealed } from "../kernel/sealed.js";
 import { noRevision, type Revision } from "../kernel/stream.js";
 import type {
   ContentType,
@@ -7,7 +8,6 @@ import type {
   ConversationProfile,
   MessageSent,
   Role,
-  Sealed,
   Settings,
 } from "./conversation.events.js";
 import { amend, noAmendments, rewindAmendments, type Amendments } from "./amendments.js";

@@ -3,8 +3,8 @@ import type { ContentDamaged } from "../../commands/sealing.js";
 import type { Logger } from "../../gateway/ports.js";
 import type { Telemetry } from "../telemetry.js";
 
-/** A message is looked at often: the log has it once, the metric every time. */
-const saidMessagesMax = 1_000;
+/** What was sealed is looked at often: the log has it once, the metric every time. */
+const saidMax = 1_000;
 
 /** Says that content does not open; those who asked see it as gone. */
 export const damagedContent = (
@@ -15,11 +15,11 @@ export const damagedContent = (
     "parley_content_damaged_total",
     "Times that sealed content did not open and was shown as gone.",
   );
-  const said = new LRUCache<string, true>({ max: saidMessagesMax });
+  const said = new LRUCache<string, true>({ max: saidMax });
   return (error) => {
     count(1);
-    if (said.has(error.messageId)) return;
-    said.set(error.messageId, true);
-    logger.error({ err: error, messageId: error.messageId }, "sealed content does not open; it is shown as gone");
+    if (said.has(error.context)) return;
+    said.set(error.context, true);
+    logger.error({ err: error, sealedAs: error.context }, "sealed content does not open; it is shown as gone");
   };
 };

@@ -1,4 +1,5 @@
-import { defaultSettings, type Sealed, type Settings } from "../../domain/conversation/conversation.events.js";
+import { defaultSettings, type Settings } from "../../domain/conversation/conversation.events.js";
+import type { Sealed } from "../../domain/kernel/sealed.js";
 import type { ConversationRow, MemberRow, MembershipStep, MessageRow } from "../../projections/ports.js";
 import {
   valueOf,

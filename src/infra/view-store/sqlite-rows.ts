@@ -1,4 +1,5 @@
-import type { Sealed, Settings } from "../../domain/conversation/conversation.events.js";
+import type { Settings } from "../../domain/conversation/conversation.events.js";
+import type { Sealed } from "../../domain/kernel/sealed.js";
 import type { ConversationRow, MemberRow, MembershipStep, MessageRow, SummaryRow } from "../../projections/ports.js";
 
 /** How rows of the tables become rows of the port: booleans are 0 and 1, settings and sealed content are JSON texts. */

@@ -1,6 +1,6 @@
 import { asError } from "../../domain/kernel/errors.js";
 import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from "../../domain/catalogue.js";
-import type { Sealed } from "../../domain/conversation/conversation.events.js";
+import type { Sealed } from "../../domain/kernel/sealed.js";
 import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
 import { whileAway } from "../while-away.js";
@@ -20,7 +20,7 @@ export type DeliveryDependencies = {
   readonly source: EventSource;
   readonly bus: Bus;
   /** What this process sealed a moment ago needs no key and no waiting. */
-  readonly openNow: (messageId: string, content: Sealed) => string | undefined;
+  readonly openNow: (context: string, sealed: Sealed) => string | undefined;
   readonly open: OpenContent;
   /** Omitted: memberships are folded from the start of their streams. */
   readonly findMembership?: FindMembership;

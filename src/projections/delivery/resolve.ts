@@ -1,5 +1,6 @@
 import { decodeConversationEvent, decodeReceiptsEvent } from "../../domain/catalogue.js";
-import type { ConversationEvent, Sealed } from "../../domain/conversation/conversation.events.js";
+import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
+import type { Sealed } from "../../domain/kernel/sealed.js";
 import { streamId, streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
 import type { Deletions } from "./deletions.js";
@@ -13,7 +14,7 @@ export type ResolveDependencies = {
   readonly bus: Pick<Bus, "connected">;
   readonly memberships: Memberships;
   readonly privacy: ReadPrivacy;
-  readonly openNow: (messageId: string, content: Sealed) => string | undefined;
+  readonly openNow: (context: string, sealed: Sealed) => string | undefined;
   readonly open: OpenContent;
 };
 

@@ -1,6 +1,7 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
-import type { ConversationEvent, Sealed } from "../../domain/conversation/conversation.events.js";
+import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
 import { emojiKey } from "../../domain/conversation/emoji.js";
+import type { Sealed } from "../../domain/kernel/sealed.js";
 import { streamOf } from "../../domain/kernel/stream.js";
 import { reactionUserIdsMax, type EventSource, type MembershipStep, type MessageRow } from "../ports.js";
 

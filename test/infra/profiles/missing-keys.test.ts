@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { incarnationOf, openingWith, sealingWith } from "../../../src/commands/sealing.js";
-import type { Sealed } from "../../../src/domain/conversation/conversation.events.js";
+import type { Sealed } from "../../../src/domain/kernel/sealed.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../../src/infra/key-store/sqlite.js";
 import { incarnationFor, refuseWithoutKeys } from "../../../src/infra/profiles/missing-keys.js";
 import { openLogKit, type LogKit } from "../../kit/log.js";
@@ -16,7 +16,7 @@ const logger = {
   error: () => undefined,
   warn: (it: unknown) => void warnings.push(it),
 };
-const november = Date.UTC(2026, 10, 22);
+const place = { key: { of: "messages", userId: "alice", at: Date.UTC(2026, 10, 22) }, context: "m" } as const;
 const closers: (() => Promise<void>)[] = [];
 beforeEach(async () => {
   kit = await openLogKit();
@@ -33,7 +33,7 @@ const newStore = async (name: string): Promise<SqliteKeyStore> => {
   return store;
 };
 const sealedBy = async (keys: SqliteKeyStore): Promise<Sealed> =>
-  sealingWith(keys, await incarnationOf(keys)).seal("m", "alice", november, '"text"');
+  sealingWith(keys, await incarnationOf(keys)).seal('"text"', place);
 const log = async (content: Sealed): Promise<void> => {
   const data = JSON.stringify({ messageId: "m", content });
   await kit.log.append("conversation-c", "any", [{ id: crypto.randomUUID(), type: "MessageSent", data, meta: "{}" }]);
@@ -55,7 +55,7 @@ it("content of a time when ids had no incarnation opens", async () => {
   const { data } = await sealingWith(
     { ...kit.keys, cached: () => undefined, obtain: () => kit.keys.obtain("alice/2026-11") },
     "x",
-  ).seal("m", "alice", november, '"old"');
+  ).seal('"old"', place);
   expect(await openingWith(kit.keys)("m", { alg: "A256GCM", keyId: "alice/2026-11", data })).toBe('"old"');
 });
 

@@ -1,0 +1,99 @@
+/** What keys seal what, and what digests say. */
+import { createHmac } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ContentDamaged, sealingWith, type DataKey, type Sealing } from "../../src/commands/sealing.js";
+import { sameText, sealedAs, unsealed } from "../../src/domain/kernel/sealed.js";
+import { openLogKit, type LogKit } from "../kit/log.js";
+
+let kit: LogKit;
+let sealing: Sealing;
+beforeEach(async () => {
+  kit = await openLogKit();
+  sealing = sealingWith(kit.keys, "one");
+});
+afterEach(() => kit.dispose());
+
+const at = Date.UTC(2026, 10, 30);
+const keys = {
+  messages: { of: "messages", userId: "alice", at },
+  profile: { of: "profile", userId: "alice" },
+  conversation: { of: "conversation", conversationId: "g_1" },
+} as const satisfies Record<DataKey["of"], DataKey>;
+const name = { key: keys.conversation, context: sealedAs.name("g_1") };
+
+it.each([
+  ["messages", "alice/2026-11/one"],
+  ["profile", "alice/profile/one"],
+  ["conversation", "g_1/conversation/one"],
+] as const)("a text of kind %s is sealed by the key %s", async (of, keyId) => {
+  const sealed = await sealing.seal("hello", { key: keys[of], context: "here" });
+  expect(sealed).toMatchObject({ alg: "A256GCM", keyId });
+  expect(Buffer.from(sealed.data, "base64").includes("hello")).toBe(false);
+  expect(await sealing.open("here", sealed)).toBe("hello");
+});
+
+it("a sealed text does not open as another: not as another conversation's, nor as another field", async () => {
+  const sealed = await sealing.seal("Family", name);
+  await expect(sealing.open(sealedAs.name("g_2"), sealed)).rejects.toThrow(ContentDamaged);
+  await expect(sealing.open(sealedAs.description("g_1"), sealed)).rejects.toThrow(ContentDamaged);
+});
+
+it("a message's content opens once from memory without its key, a name never", async () => {
+  const forgetful = sealingWith({ ...kit.keys, cached: () => undefined }, "one");
+  const content = await forgetful.seal("hello", { key: keys.messages, context: "m" });
+  expect(forgetful.openNow("m", content)).toBe("hello");
+  expect(forgetful.openNow("m", content)).toBeUndefined();
+  expect(forgetful.openNow(name.context, await forgetful.seal("Family", name))).toBeUndefined();
+});
+
+describe("digests", () => {
+  it("are the same for the same text, key and context, and differ with each of them", async () => {
+    const digests = await Promise.all([
+      sealing.digest("Family", name),
+      sealing.digest("Family!", name),
+      sealing.digest("Family", { ...name, context: sealedAs.description("g_1") }),
+      sealing.digest("Family", { ...name, key: keys.profile }),
+      sealingWith(kit.keys, "two").digest("Family", name),
+    ]);
+    expect(new Set(digests).size).toBe(digests.length);
+    expect(await sealingWith(kit.keys, "one").digest("Family", name)).toBe(digests[0]);
+  });
+
+  it("are not made with the key that seals, but with one that is derived from it", async () => {
+    const key = await kit.keys.obtain("g_1/conversation/one");
+    const withDataKey = createHmac("sha256", key).update(name.context).update("\0").update("Family");
+    expect(await sealing.digest("Family", name)).not.toBe(withDataKey.digest("base64url"));
+  });
+
+  it("stand beside a sealed text, which differs each time", async () => {
+    const [one, other] = [await sealing.sealText("Family", name), await sealing.sealText("Family", name)];
+    expect(one.data).not.toBe(other.data);
+    expect(sameText(one, other)).toBe(true);
+    expect(sameText(one, await sealing.sealText("Friends", name))).toBe(false);
+  });
+
+  it("are in no text of before, which differs from every sealed one and is the same as itself", async () => {
+    const before = unsealed("Family");
+    expect(sameText(before, await sealing.sealText("Family", name))).toBe(false);
+    expect(sameText(before, unsealed("Family"))).toBe(true);
+    expect(sameText(before, unsealed("Friends"))).toBe(false);
+  });
+
+  it("the digest of an edit is the one that logs of before have", async () => {
+    const key = await kit.keys.obtain("alice/2026-11/one");
+    const digest = createHmac("sha256", key).update("m").update('{"text":"hi"}').digest("base64url");
+    expect(await sealing.digestOfEdit('{"text":"hi"}', { key: keys.messages, context: "m" })).toBe(digest);
+  });
+});
+
+it("an empty text has nothing to seal", () => {
+  expect(sealing.sealText("", name)).toEqual({ alg: "none", keyId: "", data: "" });
+});
+
+it("where sealing is off a text stands as it is, and its digest compares it all the same", async () => {
+  const off = sealingWith(kit.keys, undefined);
+  const written = await off.sealText("Family", name);
+  expect(written).toMatchObject({ alg: "none", keyId: "", data: "Family" });
+  expect(sameText(written, await off.sealText("Family", name))).toBe(true);
+  expect(await off.open(name.context, written)).toBe("Family");
+});
