@@ -325,6 +325,34 @@ describe("read-your-writes", () => {
     expect([answer.status, answer.json.error, answer.headers["retry-after"]]).toEqual([503, "UNAVAILABLE", "1"]);
   });
 
+  it("holds for every call that changes something, and for nobody else's", async () => {
+    const { ask, kit } = createClient();
+    await ask("GET", "/me", { as: "alice/tablet" });
+    await ask("GET", "/me", { as: "zoe/web" });
+    const made = await ask("POST", "/groups", { body: { name: "Crew", participantIds: ["bob"] } });
+    const at = `/conversations/${String(made.json.conversationId)}`;
+    const changes = [
+      ["POST", "/conversations", { type: "direct", participantIds: ["bob"] }],
+      ["POST", "/groups", { name: "Other", participantIds: [] }],
+      ["PATCH", at, { name: "Team" }],
+      ["PUT", `${at}/preferences`, { archived: true }],
+      ["POST", `${at}/members`, { userIds: ["carol"] }],
+      ["PATCH", `${at}/members/carol`, { role: "admin" }],
+      ["DELETE", `${at}/members/carol`, undefined],
+      ["PUT", "/me", { displayName: "Alice" }],
+      ["DELETE", "/me/devices/tablet", undefined],
+    ] as const;
+    for (const [method, path, body] of changes) {
+      const before = kit.position();
+      expect((await ask(method, path, { body })).status).toBeLessThan(300);
+      expect([path, kit.position()]).not.toEqual([path, before]);
+      kit.stuckAt(kit.position() - 1);
+      expect([method, path, (await ask("GET", "/me/devices")).status]).toEqual([method, path, 503]);
+      expect((await ask("GET", "/me/devices", { as: "zoe/web" })).status).toBe(200);
+      kit.stuckAt(Infinity);
+    }
+  });
+
   it("lets a sync wait for everything accepted before it", async () => {
     const { ask, kit, direct } = createClient();
     await ask("GET", "/me", { as: "zoe/web" });

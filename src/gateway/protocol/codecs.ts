@@ -31,8 +31,13 @@ export const decoder = <A>(
 ): t.Type<A, unknown> =>
   new t.Type<A, unknown>(expected, (value): value is A => E.isRight(validate(value, [])), validate, t.identity);
 
+/** A codec of objects that says what they hold, for documents of the interface. */
+export type Fields<A> = t.Type<A, unknown> & {
+  readonly fields: readonly { readonly key: string; readonly codec: t.Mixed; readonly mandatory: boolean }[];
+};
+
 /** An object of required and optional fields; `null` is not absence. Everything else in it is dropped. */
-export const shape = <R extends Props, O extends Props>(required: R, optional: O): t.Type<Shape<R, O>, unknown> => {
+export const shape = <R extends Props, O extends Props>(required: R, optional: O): Fields<Shape<R, O>> => {
   const fields = [
     ...Object.entries(required).map(([key, codec]) => ({ key, codec, mandatory: true })),
     ...Object.entries(optional).map(([key, codec]) => ({ key, codec, mandatory: false })),
@@ -50,7 +55,7 @@ export const shape = <R extends Props, O extends Props>(required: R, optional: O
     }
     return errors.length > 0 ? t.failures(errors) : t.success(kept as Shape<R, O>);
   });
-  return self;
+  return Object.assign(self, { fields });
 };
 
 /** Between `min` and `max` items; more are TOO_LARGE and are not looked at. */

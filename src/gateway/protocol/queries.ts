@@ -1,4 +1,4 @@
-import { t } from "../../domain/kernel/fp.js";
+import { E, t } from "../../domain/kernel/fp.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import { checked, decoder, shape } from "./codecs.js";
 
@@ -26,4 +26,12 @@ const limit = integerText(1, bounds.pageMax);
 
 export const inboxQuery = shape({}, { limit, cursor, archived: booleanText });
 export const membersQuery = shape({}, { limit, cursor });
-export const historyQuery = shape({}, { limit, before: integerText(0), after: integerText(0) });
+
+const window = shape({}, { limit, before: integerText(0), after: integerText(0) });
+const nothingBeside = checked("nothing beside before", (value): value is undefined => value === undefined);
+const notBoth = decoder<typeof window._A>("an object", (value, context) => {
+  const decoded = window.validate(value, context);
+  if (E.isLeft(decoded) || decoded.right.before === undefined || decoded.right.after === undefined) return decoded;
+  return t.failure(value, t.appendContext(context, "after", nothingBeside));
+});
+export const historyQuery = Object.assign(notBoth, { fields: window.fields });

@@ -1,7 +1,7 @@
 import { E, t } from "../../domain/kernel/fp.js";
 import type { SyncRequest } from "../../projections/queries/queries.js";
 import { gatewayLimits } from "../limits.js";
-import { boolean, checked, decoder, integer, isObject, shape, tooLarge } from "./codecs.js";
+import { boolean, checked, decoder, integer, isObject, shape, tooLarge, type Fields } from "./codecs.js";
 
 /** Tokens, epochs and `next` are the server's own words: whether they are good is the query's to say. */
 const opaqueText = checked("text", (value): value is string => typeof value === "string");
@@ -30,7 +30,7 @@ const cursors = decoder<Readonly<Record<string, number>>>(
 );
 
 /** The body of `POST /sync` and the payload of `sync` (PROTOCOL §7). */
-export const syncCodec: t.Type<SyncRequest, unknown> = shape(
+export const syncCodec: Fields<SyncRequest> = shape(
   {},
   {
     epoch: opaqueText,

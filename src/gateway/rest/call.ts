@@ -1,56 +1,81 @@
 import { E, type Either, type t } from "../../domain/kernel/fp.js";
 import type { CommandContext } from "../../domain/kernel/decider.js";
 import type { Actor } from "../../domain/kernel/ids.js";
-import { conversationNotFound } from "../../domain/rejections.js";
-import type { Application, HttpResponse } from "../ports.js";
+import type { Application } from "../ports.js";
+import { isObject, type Fields } from "../protocol/codecs.js";
 import type { Failure } from "../protocol/codes.js";
 import { failureOf, malformed } from "../protocol/details.js";
-import { isConversationName } from "../protocol/frames.js";
-import { isObject } from "../protocol/codecs.js";
 import type { Shared } from "../shared.js";
+import { paramsOf, type ParamsOf } from "./path.js";
 
-/** What the handlers use. */
+/** What routes use. */
 export type RestContext = { readonly app: Application; readonly shared: Shared };
 
-/** An authenticated request for a known route. */
-export type Call = {
+/** An authenticated request for a known route, before the route's codecs have seen it. */
+export type Incoming = {
   readonly actor: Actor;
-  /** The path's `{names}`, decoded. */
+  /** The path's `{names}`, percent-decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
-  /** Undefined for methods that have none. */
+  /** Undefined for routes that have none. */
   readonly body: Buffer | "too_large" | undefined;
   /** What a command brings with it; one per request. */
   readonly context: CommandContext;
 };
 
-export type Handler = (rest: RestContext, call: Call) => Promise<Either<Failure, HttpResponse>>;
+/** What a route reads of a request. */
+export type Input<Path extends string, Query, Body> = {
+  readonly path: Path;
+  readonly query?: Fields<Query>;
+  readonly body?: Fields<Body>;
+  /** Where every field is optional: an empty body asks for nothing, as `{}` does. */
+  readonly emptyBody?: true;
+};
 
-/** The body as the codec wants it; every field that is wrong is named. */
-export const bodyOf = <A>({ body }: Call, codec: t.Type<A, unknown>): Either<Failure, A> => {
-  if (body === "too_large") return E.left({ code: "TOO_LARGE", message: "The body is too large." });
-  const parsed = parse(body ?? Buffer.alloc(0));
+/** Who asks, with what answers. */
+export type Caller = RestContext & { readonly actor: Actor; readonly context: CommandContext };
+
+/** A request as its route's `run` has it: everything decoded. */
+export type Call<Path extends string, Query, Body> = Caller & {
+  readonly path: ParamsOf<Path>;
+  readonly query: Query;
+  readonly body: Body;
+};
+
+/** Path, then query, then body: the first that is wrong is what the client hears of, with all that is wrong in it. */
+export const callOf = <Path extends string, Query, Body>(
+  input: Input<Path, Query, Body>,
+  rest: RestContext,
+  { actor, context, ...incoming }: Incoming,
+): Either<Failure, Call<Path, Query, Body>> => {
+  const path = paramsOf(input.path, incoming.params);
+  if (E.isLeft(path)) return path;
+  const query = queryOf(input.query, incoming.query);
+  if (E.isLeft(query)) return query;
+  const body = bodyOf(input.body, incoming.body, input.emptyBody === true);
+  if (E.isLeft(body)) return body;
+  return E.right({ ...rest, actor, context, path: path.right, query: query.right, body: body.right });
+};
+
+/** Of a name that is given twice the first value counts. */
+const queryOf = <Query>(query: Fields<Query> | undefined, given: URLSearchParams): Either<Failure, Query> => {
+  if (query === undefined) return E.right(undefined as Query);
+  const values = Object.fromEntries(Array.from(given).reverse());
+  return E.mapLeft((errors: t.Errors) => failureOf(errors, "query"))(query.decode(values));
+};
+
+const bodyOf = <Body>(
+  body: Fields<Body> | undefined,
+  given: Incoming["body"],
+  emptyBody: boolean,
+): Either<Failure, Body> => {
+  if (body === undefined) return E.right(undefined as Body);
+  if (given === "too_large") return E.left({ code: "TOO_LARGE", message: "The body is too large." });
+  const isEmpty = given === undefined || given.length === 0;
+  const parsed = isEmpty && emptyBody ? {} : parse(given ?? Buffer.alloc(0));
   if (!isObject(parsed)) return E.left(malformed([{ field: "body", expected: "a JSON object in UTF-8" }]));
-  return E.mapLeft((errors: t.Errors) => failureOf(errors, "body"))(codec.decode(parsed));
+  return E.mapLeft((errors: t.Errors) => failureOf(errors, "body"))(body.decode(parsed));
 };
-
-/** The same where every field is optional: an empty body asks for nothing, as `{}` does. */
-export const patchOf = <A>(call: Call, codec: t.Type<A, unknown>): Either<Failure, A> =>
-  call.body === "too_large" || (call.body?.length ?? 0) > 0
-    ? bodyOf(call, codec)
-    : bodyOf({ ...call, body: emptyObject }, codec);
-
-const emptyObject = Buffer.from("{}");
-
-/** The query as the codec wants it. Of a name that is given twice the first value counts. */
-export const queryOf = <A>({ query }: Call, codec: t.Type<A, unknown>): Either<Failure, A> => {
-  const values = Object.fromEntries(Array.from(query).reverse());
-  return E.mapLeft((errors: t.Errors) => failureOf(errors, "query"))(codec.decode(values));
-};
-
-/** The path's conversation: what cannot be an id is one that does not exist. */
-export const conversationOf = ({ params }: Call): Either<Failure, string> =>
-  isConversationName(params.conversationId) ? E.right(params.conversationId) : E.left(conversationNotFound);
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 

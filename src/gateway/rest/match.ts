@@ -1,4 +1,6 @@
-import { routes, type Method, type Route } from "./routes.js";
+import { nameIn, segmentsOf } from "./path.js";
+import type { Method, Route } from "./route.js";
+import { routes } from "./routes.js";
 
 export const prefix = "/api/v1";
 
@@ -11,8 +13,6 @@ export type Match =
   | { readonly kind: "bad_path" };
 
 type Pattern = { readonly segments: readonly string[]; readonly methods: ReadonlyMap<string, Route> };
-
-const segmentsOf = (path: string): readonly string[] => path.split("/").slice(1);
 
 const patterns: readonly Pattern[] = Array.from(new Set(routes.map(({ path }) => path)), (path) => ({
   segments: segmentsOf(path),
@@ -39,20 +39,19 @@ const allowedMethods = ({ methods }: Pattern): readonly string[] => [
   "OPTIONS",
 ];
 
-const isParameter = (segment: string): boolean => segment.startsWith("{");
-
 /** An empty segment is no parameter: `/users/` is not a route. */
 const fits = ({ segments }: Pattern, given: readonly string[]): boolean =>
   segments.length === given.length &&
-  segments.every((segment, index) => (isParameter(segment) ? given[index] !== "" : segment === given[index]));
+  segments.every((segment, index) => (nameIn(segment) === undefined ? segment === given[index] : given[index] !== ""));
 
 const paramsOf = ({ segments }: Pattern, given: readonly string[]): Readonly<Record<string, string>> | undefined => {
   const params: Record<string, string> = {};
   for (const [index, segment] of segments.entries()) {
-    if (!isParameter(segment)) continue;
+    const name = nameIn(segment);
+    if (name === undefined) continue;
     const decoded = decode(given[index] ?? "");
     if (decoded === undefined) return undefined;
-    params[segment.slice(1, -1)] = decoded;
+    params[name] = decoded;
   }
   return params;
 };

@@ -18,9 +18,9 @@ import { issued } from "../devices.js";
 import type { Shared } from "../shared.js";
 import { defect } from "../work.js";
 import { noContent, refusal } from "./answers.js";
-import type { Call } from "./call.js";
+import type { Incoming } from "./call.js";
 import { matchRoute, type Match } from "./match.js";
-import type { Method, Route } from "./routes.js";
+import type { Route } from "./route.js";
 
 export type RestDeps = {
   readonly app: Application;
@@ -52,11 +52,11 @@ export const createRest = (deps: RestDeps): ((request: HttpRequest) => Promise<H
     if (E.isLeft(claims)) return refused(claims.left, request, label, metrics);
     const { userId } = claims.right;
     const worked = await callsOfUser.within(userId, async () => {
-      const limited = isChange(match.route) ? await changeRate?.(userId) : undefined;
+      const limited = match.route.changes ? await changeRate?.(userId) : undefined;
       if (limited !== undefined) return E.left(limited);
-      const body = hasBody[match.route.method] ? await request.body() : undefined;
-      const call = callOf(deps, claims.right, match.params, request.query, body);
-      return handle(deps, match.route, call, claims.right, label);
+      const body = match.route.body === undefined ? undefined : await request.body();
+      const incoming = incomingOf(deps, claims.right, match.params, request.query, body);
+      return handle(deps, match.route, incoming, claims.right, label);
     });
     const answer = worked ?? E.left(tooManyAtOnce);
     if (E.isLeft(answer)) return refused(answer.left, request, label, metrics);
@@ -73,10 +73,6 @@ const tooManyAtOnce: Failure = {
   limit: "callsAtOnce",
 };
 
-const isChange = ({ method, reads }: Route): boolean => method !== "GET" && reads !== true;
-
-const hasBody: Readonly<Record<Method, boolean>> = { GET: false, POST: true, PUT: true, PATCH: true, DELETE: false };
-
 /** A token that is good may be refused for all that: its device was removed. */
 const refused = (failure: Failure, { authorization }: HttpRequest, label: string, metrics: GatewayMetrics) => {
   if (failure.code === "UNAUTHORIZED") metrics.authenticationFailed("rest");
@@ -87,26 +83,26 @@ const refused = (failure: Failure, { authorization }: HttpRequest, label: string
 const handle = async (
   { app, shared, logger, ids }: RestDeps,
   route: Route,
-  call: Call,
+  incoming: Incoming,
   { issuedAt }: Claims,
   label: string,
 ): Promise<Either<Failure, HttpResponse>> => {
   try {
-    const registered = await shared.deviceCalled(issued(issuedAt), call.context);
+    const registered = await shared.deviceCalled(issued(issuedAt), incoming.context);
     if (E.isLeft(registered)) return registered;
-    return await route.handler({ app, shared }, call);
+    return await route.run({ app, shared }, incoming);
   } catch (error) {
-    return E.left(defect(logger, ids, error, { type: label, userId: call.actor.userId }));
+    return E.left(defect(logger, ids, error, { type: label, userId: incoming.actor.userId }));
   }
 };
 
-const callOf = (
+const incomingOf = (
   { ids, clock }: RestDeps,
   { userId, deviceId }: Claims,
-  params: Call["params"],
+  params: Incoming["params"],
   query: URLSearchParams,
-  body: Call["body"],
-): Call => {
+  body: Incoming["body"],
+): Incoming => {
   const actor = { userId, deviceId };
   const commandId = ids.uuid();
   return { actor, params, query, body, context: { commandId, correlationId: commandId, now: clock(), by: actor } };

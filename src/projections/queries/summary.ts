@@ -2,8 +2,9 @@ import { E } from "../../domain/kernel/fp.js";
 import type { Actor } from "../../domain/kernel/ids.js";
 import { conversationNotFound, formerMember } from "../../domain/rejections.js";
 import type { MessageRow, OpenContent, SummaryRow, ViewReads } from "../ports.js";
+import { viewOfRow } from "./conversation-view.js";
 import { previewOf } from "./preview.js";
-import type { Answer, ConversationView, Queries, StateView, Summary } from "./queries.js";
+import type { Answer, Queries, StateView, Summary } from "./queries.js";
 import { unreadOf } from "./unread.js";
 
 export type SummaryDependencies = { readonly reads: ViewReads; readonly open: OpenContent };
@@ -27,26 +28,8 @@ export const presentMember = async (reads: ViewReads, actor: Actor, conversation
 };
 
 export const toSummary = async (row: SummaryRow, open: OpenContent): Promise<Summary> => ({
-  conversation: conversationOf(row),
+  conversation: viewOfRow(row),
   state: await stateOf(row, open),
-});
-
-/** PROTOCOL §6 `conversation`: what is not set is left out. */
-export const conversationOf = ({ conversation, member, peerId }: SummaryRow): ConversationView => ({
-  conversationId: conversation.conversationId,
-  type: conversation.kind,
-  ...(conversation.name === null ? {} : { name: conversation.name }),
-  ...(conversation.description === null ? {} : { description: conversation.description }),
-  ...(conversation.avatarMediaId === null ? {} : { avatarMediaId: conversation.avatarMediaId }),
-  settings: conversation.settings,
-  ...(conversation.messageTtl === null ? {} : { messageTtl: conversation.messageTtl }),
-  createdBy: conversation.createdBy,
-  createdAt: conversation.createdAt,
-  memberCount: conversation.memberCount,
-  myRole: member.role,
-  ...(peerId === null ? {} : { peerId }),
-  lastSequence: conversation.lastSequence,
-  pos: conversation.headPos,
 });
 
 /** PROTOCOL §6 `state`. Where nobody else is left, nothing was delivered to or read by all: no tick without a reader. */
