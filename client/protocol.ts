@@ -83,7 +83,8 @@ export type NewMessage = {
   readonly sequence: number;
   readonly pos: number;
   readonly senderId: string;
-  readonly senderDeviceId: string;
+  /** Missing where the sender has no device: a program. */
+  readonly senderDeviceId?: string;
   readonly clientMessageId?: string;
   readonly content?: Content;
   readonly timestamp: number;
@@ -117,7 +118,8 @@ type Change<Type extends string, Payload> = {
   readonly type: Type;
   readonly payload: Payload & { readonly pos: number; readonly timestamp: number };
 };
-type By = { readonly conversationId: string; readonly by: string };
+/** `by`: missing where no user of the chat did it. */
+type By = { readonly conversationId: string; readonly by?: string };
 
 /** The frames that carry a `pos`: live or from sync, they are the same. */
 export type ChangeFrame =
@@ -137,7 +139,7 @@ export type ChangeFrame =
       "message.expired",
       { readonly conversationId: string; readonly upToSequence?: number; readonly messageIds?: readonly string[] }
     >
-  | Change<"conversation.created", { readonly conversation: Conversation; readonly by: string }>
+  | Change<"conversation.created", { readonly conversation: Conversation; readonly by?: string }>
   | Change<
       "conversation.updated",
       By & {

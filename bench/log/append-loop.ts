@@ -7,7 +7,7 @@ import type { Latency } from "../load/latency.js";
 const eventBytes = 600;
 const meta = JSON.stringify({
   at: 1_763_800_000_000,
-  by: { userId: "alice", deviceId: "phone" },
+  by: { kind: "user", userId: "alice", deviceId: "phone" },
   commandId: "0",
   schema: 1,
 });

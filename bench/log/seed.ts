@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { openEpoch } from "../../src/commands/epoch.js";
 import { encodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
+import { byUser } from "../../src/domain/kernel/by.js";
 import { directConversationId, messageIdOf } from "../../src/domain/kernel/ids.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
 import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite.js";
@@ -50,13 +51,13 @@ export const seedLog = async (directory: string, seed: Seed): Promise<Seeded> =>
 function* history(id: string, users: readonly [string, string], messages: number): Generator<DomainEvent> {
   const [alice] = users;
   const profile = { kind: "direct" as const, createdBy: alice, createdAt: startAt, settings: defaultSettings };
-  const context = (userId: string, at: number) => ({ id: randomUUID(), at, by: { userId, deviceId: "phone" } });
+  const context = (userId: string, at: number) => ({ id: randomUUID(), at, by: byUser({ userId, deviceId: "phone" }) });
   yield { type: "ConversationStarted", ...context(alice, startAt), conversationId: id, home: "main", profile };
   const members = users.map((userId) => ({ userId, role: "member" as const }));
   const joined = { members, visibleFrom: 1, sequence: 0, memberCount: members.length, profile };
   yield { type: "MemberJoined", ...context(alice, startAt), ...joined };
   for (let sequence = 1; sequence <= messages; sequence++) {
-    const by = { userId: users[sequence % 2] ?? alice, deviceId: "phone" };
+    const by = byUser({ userId: users[sequence % 2] ?? alice, deviceId: "phone" });
     const clientMessageId = `seed-${sequence}`;
     const messageId = messageIdOf(id, by, clientMessageId);
     const content = { alg: "none" as const, keyId: "", data: JSON.stringify({ type: "text", text }) };

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { byOf, type By } from "../domain/kernel/by.js";
 import type { ShownEvent } from "../infra/profiles/log-inspection.js";
 import type { InspectionOptions } from "./options.js";
 import { harmless, paint } from "./output.js";
@@ -30,10 +31,28 @@ export const summaryOf = (event: ShownEvent): string => {
   ].join("  ");
 };
 
+/** When and by whom, as a reader wants it. */
 export const contextOf = (meta: unknown): { readonly at: string; readonly by: string } => {
-  const { at, by } = (meta ?? {}) as { at?: unknown; by?: { userId?: string; deviceId?: string } };
+  const { at, by } = (meta ?? {}) as { at?: unknown; by?: unknown };
   const time = typeof at === "number" && Math.abs(at) <= 8.64e15 ? new Date(at).toISOString() : "?";
-  return { at: time, by: `${by?.userId ?? "?"}/${by?.deviceId ?? "?"}` };
+  const known = byOf(by);
+  return { at: time, by: known === undefined ? "?" : nameOf(known) };
+};
+
+/** A person is named by user and device, everybody else by what they are first: no user's id holds a space or a slash. */
+const nameOf = (by: By): string => {
+  switch (by.kind) {
+    case "user":
+      return `${by.userId}/${by.deviceId}`;
+    case "bot":
+      return `bot ${by.userId}`;
+    case "app":
+      return by.onBehalfOf === undefined ? `app ${by.keyId}` : `app ${by.keyId} for ${by.onBehalfOf}`;
+    case "system":
+      return "system";
+    case "operator":
+      return by.userId === undefined ? "operator" : `operator ${by.userId}`;
+  }
 };
 
 /** Ciphertext says nothing to a reader: its length does. */

@@ -1,3 +1,4 @@
+import { bySystem } from "../domain/kernel/by.js";
 import type { LogStarted } from "../domain/log.events.js";
 import { decodeEvent, encodeEvent } from "../domain/catalogue.js";
 import { streamOf } from "../domain/kernel/stream.js";
@@ -10,9 +11,8 @@ import type { Clock, EventLog, Ids } from "./ports.js";
 export const openEpoch = async (log: EventLog, home: string, clock: Clock, ids: Ids): Promise<string> => {
   const known = await newestStart(log);
   if (known !== undefined) return known.epoch;
-  const by = { userId: "parley", deviceId: "parley" };
   const first = encodeEvent(
-    { type: "LogStarted", id: ids.uuid(), at: clock(), by, epoch: ids.uuid(), home },
+    { type: "LogStarted", id: ids.uuid(), at: clock(), by: bySystem, epoch: ids.uuid(), home },
     { commandId: ids.uuid(), correlationId: ids.uuid() },
   );
   // Another process may be first: then its epoch counts.

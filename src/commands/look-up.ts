@@ -3,6 +3,7 @@ import { knownFrom, reactionKey } from "../domain/conversation/amendments.js";
 import { lookUpsFor } from "../domain/conversation/message.decide.js";
 import type { Conversation, ConversationCommand, OldMessage } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
+import { userIdOf } from "../domain/kernel/by.js";
 import { streamOf, type Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
 
@@ -60,8 +61,8 @@ const foldMessage = async (
       if (event.type === "MessageSent") message = sentMessage(event, recorded.revision);
       else if (event.type === "MessageEdited") message = message && { ...message, digest: event.digest };
       else if (event.type === "MessageDeleted") message = message && { ...message, deleted: true };
-      else if (event.type === "ReactionAdded") reactions.add(reactionKey(event.emoji, event.by.userId));
-      else reactions.delete(reactionKey(event.emoji, event.by.userId));
+      else if (event.type === "ReactionAdded") reactions.add(reactionKey(event.emoji, userIdOf(event.by)));
+      else reactions.delete(reactionKey(event.emoji, userIdOf(event.by)));
     }
   }
   return message && { ...message, reactions: [...reactions] };
@@ -72,7 +73,7 @@ const sentMessage = (event: Extract<ConversationEvent, { type: "MessageSent" }>,
   sequence: event.sequence,
   pos,
   at: event.at,
-  senderId: event.by.userId,
+  senderId: userIdOf(event.by),
   contentType: event.contentType,
   deleted: false,
   reactions: [],

@@ -1,3 +1,4 @@
+import { byCodec, userIdOf } from "./kernel/by.js";
 import { E, t } from "./kernel/fp.js";
 import type { NewEvent, RecordedEvent } from "./kernel/stream.js";
 import {
@@ -53,7 +54,7 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
 
 const metaCodec = t.type({
   at: t.number,
-  by: t.type({ userId: t.string, deviceId: t.string }),
+  by: byCodec,
   commandId: t.string,
   correlationId: t.string,
   schema: t.number,
@@ -92,6 +93,10 @@ export class UnreadableEvent extends Error {
   }
 }
 
+/** A message has a sender, and a reaction is somebody's: what nobody did could not be shown. */
+const hasAuthor = (type: EventType): boolean =>
+  type === "MessageSent" || type === "ReactionAdded" || type === "ReactionRemoved";
+
 const isKnownType = (type: string): type is EventType => Object.hasOwn(catalogue, type);
 
 /**
@@ -106,6 +111,7 @@ export const decodeEvent = (recorded: RecordedEvent): DomainEvent => {
   const versions = catalogue[type];
   const stored = versions[meta.schema - 1];
   if (stored === undefined) throw new UnreadableEvent(recorded, `unknown version ${meta.schema}`);
+  if (hasAuthor(type) && userIdOf(meta.by) === undefined) throw new UnreadableEvent(recorded, "nobody did it");
   let data: unknown = parse(recorded, stored.codec, recorded.data);
   for (const version of versions.slice(meta.schema - 1)) if (version.upcast) data = version.upcast(data as never);
   return { type, id: recorded.id, at: meta.at, by: meta.by, ...(data as object) } as DomainEvent;

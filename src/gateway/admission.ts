@@ -1,4 +1,5 @@
 import { askBack } from "./ask-back.js";
+import { byUser } from "../domain/kernel/by.js";
 import { E } from "../domain/kernel/fp.js";
 import { gatewayLimits as bounds } from "./limits.js";
 import type { DispatcherDeps } from "./dispatch-types.js";
@@ -25,7 +26,7 @@ export const createAdmission = ({ app, shared, metrics, clock, ids, logger, conf
   ): Promise<Failure | undefined> => {
     const { connectionId, actor, deviceType } = connection;
     const ask = () => {
-      const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: actor };
+      const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: byUser(actor) };
       return shared.deviceConnected({ deviceType, ...issued(issuedAt) }, context);
     };
     try {

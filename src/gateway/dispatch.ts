@@ -1,3 +1,4 @@
+import { byUser } from "../domain/kernel/by.js";
 import { createAdmission } from "./admission.js";
 import type { DispatcherDeps, Live } from "./dispatch-types.js";
 import { issued } from "./devices.js";
@@ -60,7 +61,7 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
   const noteUse = (live: Live): void => {
     live.usedAt = deps.monotonic();
     const { connectionId, actor, deviceType, issuedAt } = live.connection;
-    const context = { commandId: deps.ids.uuid(), correlationId: connectionId, now: deps.clock(), by: actor };
+    const context = { commandId: deps.ids.uuid(), correlationId: connectionId, now: deps.clock(), by: byUser(actor) };
     work.run(
       () => deps.shared.deviceInUse({ deviceType, ...issued(issuedAt) }, context),
       () => undefined,

@@ -1,3 +1,4 @@
+import { byUser } from "../domain/kernel/by.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
 import type { Changed, Commands, MessageAccepted, Outcome } from "../commands/commands.js";
@@ -23,7 +24,7 @@ export const createPerformer = (
     commandId: ids.uuid(),
     correlationId: connection.connectionId,
     now: clock(),
-    by: connection.actor,
+    by: byUser(connection.actor),
   });
 
   /** A write: syncs that come after it wait for it, and reads that come after its answer see it. */

@@ -178,7 +178,8 @@ export type MessageRow = {
   readonly sequence: number;
   readonly messageId: string;
   readonly senderId: string;
-  readonly senderDeviceId: string;
+  /** Null where the sender has none: a bot. */
+  readonly senderDeviceId: string | null;
   readonly clientMessageId: string;
   readonly contentType: ContentType;
   readonly pos: number;

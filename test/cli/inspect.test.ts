@@ -205,6 +205,11 @@ describe("parley events", () => {
     const alices = await tail("--user", "alice", "--limit", "100000");
     const by = ({ meta }: ShownEvent) => (meta as { by: { userId: string } }).by.userId;
     expect(alices).toEqual(all.filter((event) => by(event) === "alice"));
+    for (const { meta } of alices)
+      expect(meta).toMatchObject({ by: { kind: "user", userId: "alice", deviceId: expect.any(String) as string } });
+    expect(await tail("--user", "system")).toEqual([]);
+    const first = await run(["events", "show", "1", ...data()]);
+    expect(first.stdout).toMatch(/^by +system$/m);
     expect([alices.length > messages, alices.length < all.length]).toEqual([true, true]);
     expect((await run(["events", "tail", "--since", "yesterday", ...data()])).code).toBe(2);
   });

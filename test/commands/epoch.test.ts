@@ -17,6 +17,12 @@ it("a log remembers the cell that began it", async () => {
   expect(await homeOf(kit.log)).toBe("first");
 });
 
+it("a log is begun by nobody but the system", async () => {
+  await openEpoch(kit.log, "first", Date.now, { uuid: randomUUID });
+  const [started] = await kit.log.readStream("parley-log", 0, 1);
+  expect(JSON.parse(started?.meta ?? "")).toMatchObject({ by: { kind: "system" } });
+});
+
 it("a log whose start does not tell its cell is of the cell that its first user names", async () => {
   const meta = JSON.stringify({
     ...{ at: 1, by: { userId: "parley", deviceId: "parley" }, commandId: "c", correlationId: "r", schema: 1 },

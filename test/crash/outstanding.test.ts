@@ -9,6 +9,7 @@ import { randomFrom } from "../kit/random.js";
 import { seed } from "../kit/seed.js";
 import { startServer, type TestServer } from "../kit/server.js";
 import { inLog } from "./checks.js";
+import { userIdOf } from "../../src/domain/kernel/by.js";
 
 /** Below what the server takes from one connection, and far above what a conversation's window keeps. */
 const sendsOfEach = 1_900;
@@ -173,8 +174,8 @@ const checkOnceEach = (conversation: TrueConversation, acknowledged: ReadonlyMap
   expect(all.length).toBe(acknowledged.size);
   for (const { clientMessageId, messageId, sequence, at } of all)
     expect(acknowledged.get(clientMessageId)).toMatchObject({ messageId, sequence, timestamp: at });
-  for (const userId of new Set(all.map(({ by }) => by.userId))) {
-    const order = all.filter(({ by }) => by.userId === userId).map(({ clientMessageId }) => clientMessageId);
+  for (const userId of new Set(all.map(({ by }) => userIdOf(by)))) {
+    const order = all.filter(({ by }) => userIdOf(by) === userId).map(({ clientMessageId }) => clientMessageId);
     expect(order).toEqual([...order].sort(bySending));
   }
 };

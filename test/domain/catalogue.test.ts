@@ -5,10 +5,16 @@ import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 
 /** Every version ever written, as it stood in a log, with what it means today. A golden file is never edited. */
 type Golden = { readonly stored: RecordedEvent; readonly event: DomainEvent };
+/** Files from before kinds of actors were told say nothing of them: those were all users. */
+type Stored = Pick<Golden, "stored"> & { readonly event: Omit<DomainEvent, "by"> & { readonly by: object } };
 
+const metadata = new URL("../golden/metadata/", import.meta.url);
 const directory = new URL("../golden/events/", import.meta.url);
 const files = readdirSync(directory);
-const read = (file: string): Golden => JSON.parse(readFileSync(new URL(file, directory), "utf8")) as Golden;
+const read = (file: string, from = directory): Golden => {
+  const { stored, event } = JSON.parse(readFileSync(new URL(file, from), "utf8")) as Stored;
+  return { stored, event: { ...event, by: { kind: "user", ...event.by } } as DomainEvent };
+};
 
 describe("the catalogue", () => {
   it("has a golden file for every version of every type", () => {
@@ -29,6 +35,40 @@ describe("the catalogue", () => {
     const { commandId, correlationId } = JSON.parse(stored.meta) as { commandId: string; correlationId: string };
     const { id, type, data, meta } = encodeEvent(event, { commandId, correlationId });
     expect(decodeEvent({ ...stored, id, type, data, meta })).toEqual(event);
+  });
+
+  it.each(readdirSync(metadata))("reads and writes who acted (%s)", (file) => {
+    const { stored, event } = read(file, metadata);
+    expect(decodeEvent(stored)).toEqual(event);
+    const { id, type, data, meta } = encodeEvent(event, { commandId: "c", correlationId: "r" });
+    expect(decodeEvent({ ...stored, id, type, data, meta })).toEqual(event);
+  });
+
+  it("refuses messages and reactions that are nobody's", () => {
+    const by = { kind: "system" };
+    for (const file of ["MessageSent@1.json", "ReactionAdded@1.json", "ReactionRemoved@1.json"]) {
+      const { stored } = read(file);
+      const meta = (changed: object) => JSON.stringify({ ...(JSON.parse(stored.meta) as object), by: changed });
+      expect(() => decodeEvent({ ...stored, meta: meta(by) })).toThrow("nobody did it");
+      expect(() => decodeEvent({ ...stored, meta: meta({ kind: "app", keyId: "k" }) })).toThrow("nobody did it");
+      expect(decodeEvent({ ...stored, meta: meta({ kind: "bot", userId: "b" }) })).toMatchObject({
+        by: { kind: "bot", userId: "b" },
+      });
+    }
+  });
+
+  it.each([
+    ["nobody", null],
+    ["a kind that is not known", { kind: "ghost", userId: "a", deviceId: "b" }],
+    ["a user without a device", { kind: "user", userId: "a" }],
+    ["no kind and no device", { userId: "a" }],
+    ["a bot without a user", { kind: "bot" }],
+    ["an application without a key", { kind: "app", onBehalfOf: "a" }],
+    ["an operator of no name", { kind: "operator", userId: 7 }],
+  ])("refuses an event by %s", (_, by) => {
+    const { stored } = read("user.json", metadata);
+    const meta = JSON.stringify({ ...(JSON.parse(stored.meta) as object), by });
+    expect(() => decodeEvent({ ...stored, meta })).toThrow("bad .by");
   });
 
   it.each([

@@ -43,7 +43,7 @@ const start = () => {
   const devices = createDevices(app, () => undefined);
   const by = (deviceId: string): CommandContext => {
     const commandId = randomUUID();
-    return { commandId, correlationId: commandId, now, by: { userId: "alice", deviceId } };
+    return { commandId, correlationId: commandId, now, by: { kind: "user", userId: "alice", deviceId } };
   };
   return {
     ...{ app, devices, uses, by },

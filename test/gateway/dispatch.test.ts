@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { byUser } from "../../src/domain/kernel/by.js";
 import { E } from "../../src/domain/kernel/fp.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { reject } from "../../src/domain/rejections.js";
@@ -31,7 +32,7 @@ const online = async (userId = "alice", kit = createGatewayKit()) => {
   return { ...client, kit, say, answer, claims };
 };
 const startDirect = async (kit: ReturnType<typeof createGatewayKit>, a = "alice", b = "bob"): Promise<string> => {
-  const by = { userId: a, deviceId: "phone" };
+  const by = { kind: "user" as const, userId: a, deviceId: "phone" };
   const started = await kit.app.commands.startDirect({ peerId: b }, { commandId: "c", correlationId: "c", now: 1, by });
   if (started._tag === "Left") throw new Error("not started");
   return started.right.conversationId;
@@ -131,7 +132,12 @@ describe("opening", () => {
       return client;
     };
     const remove = async (deviceId: string): Promise<void> => {
-      const context = { commandId: "c", correlationId: "c", now: 50, by: { userId: "alice", deviceId: "phone" } };
+      const context = {
+        commandId: "c",
+        correlationId: "c",
+        now: 50,
+        by: byUser({ userId: "alice", deviceId: "phone" }),
+      };
       await kit.app.commands.removeDevice({ deviceId }, context);
       kit.shared.deviceRemoved("alice", deviceId);
       hub.connectionOf("alice", deviceId)?.close(4401, "device removed");
@@ -223,7 +229,7 @@ describe("requests", () => {
         payload: { conversationId },
       });
     }
-    const by = { userId: "alice", deviceId: "phone" };
+    const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
     expect(kit.changesOf(conversationId).slice(-4)).toMatchObject([
       { type: "MessageEdited", messageId, by, content: { data: '{"type":"text","text":"b"}' } },
       { type: "ReactionAdded", messageId, by, emoji: "👍" },

@@ -32,7 +32,7 @@ const start = () => {
 
 /** Alice's phone. */
 const removeAt = async (kit: ReturnType<typeof createGatewayKit>, now: number) => {
-  const by = { userId: "alice", deviceId: "phone" };
+  const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
   const context = () => ({ commandId: randomUUID(), correlationId: "c", now, by });
   await kit.app.commands.registerDevice({}, context());
   await kit.app.commands.removeDevice({ deviceId: "phone" }, context());

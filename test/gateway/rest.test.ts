@@ -208,7 +208,7 @@ describe("changes", () => {
     const { ask, kit } = createClient();
     const made = await ask("POST", "/groups", { body: { name: "Crew", participantIds: ["bob", "carol"] } });
     const conversationId = String(made.json.conversationId);
-    const by = { userId: "alice", deviceId: "phone" };
+    const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
     await kit.app.commands.sendMessage(
       { conversationId, clientMessageId: "k", contentType: "text", content: '{"type":"text","text":"hi"}' },
       { commandId: "c", correlationId: "c", now: kit.now(), by },
@@ -249,7 +249,7 @@ describe("a device that is removed", () => {
   it("elsewhere is forgotten here when the log's follower says so", async () => {
     const { ask, kit } = createClient();
     expect((await ask("GET", "/me", { as: "alice/laptop/5" })).status).toBe(200);
-    const by = { userId: "alice", deviceId: "phone" };
+    const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
     const context = { commandId: "c", correlationId: "c", now: kit.now(), by };
     await kit.app.commands.removeDevice({ deviceId: "laptop" }, context);
     kit.shared.deviceRemoved("alice", "laptop");
@@ -302,7 +302,7 @@ describe("people", () => {
     const { ask, kit } = createClient();
     await kit.app.commands.registerDevice(
       { deviceType: "desktop" },
-      { commandId: "c", correlationId: "c", now: 1, by: { userId: "alice", deviceId: "phone" } },
+      { commandId: "c", correlationId: "c", now: 1, by: { kind: "user", userId: "alice", deviceId: "phone" } },
     );
     expect((await ask("GET", "/me")).json.devices).toMatchObject([{ deviceType: "desktop" }]);
   });

@@ -15,7 +15,7 @@ const dated = <E>(events: readonly (Undated<E> & { readonly who?: string })[]): 
     ...event,
     id: `event-${index}`,
     at: 1_000 + index,
-    by: { userId: who, deviceId: "phone" },
+    by: { kind: "user", userId: who, deviceId: "phone" },
   })) as unknown as readonly E[];
 
 const profile = { kind: "group" as const, name: "Golden", settings: defaultSettings, createdBy: "alice", createdAt: 1 };

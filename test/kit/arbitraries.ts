@@ -5,6 +5,7 @@ import {
   type ConversationProfile,
   type Settings,
 } from "../../src/domain/conversation/conversation.events.js";
+import { byUser } from "../../src/domain/kernel/by.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { users, wish, type ConversationName, type User, type Wish } from "./wishes.js";
@@ -47,7 +48,7 @@ export const createWriter = () => {
     const revision = (revisions.get(stream) ?? -1) + 1;
     revisions.set(stream, revision);
     const position = log.length + 1;
-    const full = { ...event, id, at: 1_000 + position, by: { userId: by, deviceId: "phone" } } as DomainEvent;
+    const full = { ...event, id, at: 1_000 + position, by: byUser({ userId: by, deviceId: "phone" }) } as DomainEvent;
     const { type, data, meta } = encodeEvent(full, { commandId: id, correlationId: id });
     // Without the decoded event that `encodeEvent` may leave beside the texts: what is read from a log is text.
     log.push({ id, type, data, meta, stream, revision, position });

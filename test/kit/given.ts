@@ -8,7 +8,7 @@ export const contextOf = (userId: string, now = 1_000, commandId = "c-1", device
   commandId,
   correlationId: commandId,
   now,
-  by: { userId, deviceId },
+  by: { kind: "user", userId, deviceId },
 });
 
 /** Given events, when a command, then events or a rejection. */

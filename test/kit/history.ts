@@ -3,6 +3,7 @@ import type { Message } from "../../client/index.js";
 import { openingWith } from "../../src/commands/sealing.js";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import type { ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
+import { userIdOf } from "../../src/domain/kernel/by.js";
 import type { Sealed } from "../../src/domain/kernel/sealed.js";
 import { streamId, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb.js";
@@ -98,7 +99,7 @@ export const unreadIn = (conversation: TrueConversation, userId: string): number
   const readUpTo = conversation.readUpTo.get(userId) ?? 0;
   const deleted = new Set(deletionsOf(conversation).map(({ messageId }) => messageId));
   return messagesOf(conversation).filter(
-    ({ messageId, sequence, by }) => sequence > readUpTo && by.userId !== userId && !deleted.has(messageId),
+    ({ messageId, sequence, by }) => sequence > readUpTo && userIdOf(by) !== userId && !deleted.has(messageId),
   ).length;
 };
 
@@ -147,7 +148,7 @@ export const trueMessagesOf = async (
       const { messageId, sequence } = event;
       const text = await open(messageId, event.content);
       const unchanged = { editedAt: undefined, deletedAt: undefined, reactions: [] };
-      const shown = { sequence, messageId, senderId: event.by.userId, text, ...unchanged, updatedPos };
+      const shown = { sequence, messageId, senderId: userIdOf(event.by), text, ...unchanged, updatedPos };
       found.set(messageId, { shown, said: [text] });
       continue;
     }
@@ -169,7 +170,7 @@ export const trueMessagesOf = async (
       }
       case "ReactionAdded":
       case "ReactionRemoved": {
-        const reaction = `${event.emoji} ${event.by.userId}`;
+        const reaction = `${event.emoji} ${userIdOf(event.by)}`;
         const added = event.type === "ReactionAdded";
         if (shown.reactions.includes(reaction) === added) throw wrong;
         const others = shown.reactions.filter((other) => other !== reaction);

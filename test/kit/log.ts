@@ -70,7 +70,7 @@ export const countingReads = (log: EventLog) => {
 
 /** As `createCommands` writes it, only faster: a group of alice and bob with `count` messages of alice's, `m-1` first. */
 export const writeLongConversation = async (log: EventLog, conversationId: string, count: number): Promise<void> => {
-  const by = { userId: "alice", deviceId: "phone" };
+  const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
   const causation = { commandId: "c", correlationId: "c" };
   const profile = { kind: "group" as const, name: "Long", settings: defaultSettings, createdBy: "alice", createdAt: 1 };
   const eventsFrom = (from: number, to: number): DomainEvent[] =>

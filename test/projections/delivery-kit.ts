@@ -120,7 +120,7 @@ export const connect = (hub: ReadSide["hub"], userId: string, deviceId = "phone"
 
 export const by = (userId: string, deviceId = "phone"): CommandContext => {
   const commandId = randomUUID();
-  return { commandId, correlationId: commandId, now: Date.now(), by: { userId, deviceId } };
+  return { commandId, correlationId: commandId, now: Date.now(), by: { kind: "user", userId, deviceId } };
 };
 
 export const right = <A>(answer: Either<Rejection, A>): A => {

@@ -4,6 +4,7 @@ import type { MessageSent } from "../../src/domain/conversation/conversation.eve
 import type { ReceiptsEvent } from "../../src/domain/receipts/receipts.events.js";
 import { encodeMessage, frameOf, hidden, receiptFrames, type Shown } from "../../src/projections/delivery/frames.js";
 import { seed, withSeed } from "../kit/seed.js";
+import { byUser, userIdOf, type By } from "../../src/domain/kernel/by.js";
 
 const idChars = Array.from("ABCXYZabcxyz019_.:@-");
 const id = fc.string({ unit: fc.constantFrom(...idChars), minLength: 1, maxLength: 128 });
@@ -17,7 +18,7 @@ const message: fc.Arbitrary<MessageSent> = fc.record(
     type: fc.constant("MessageSent" as const),
     id: fc.uuid(),
     at: fc.nat(),
-    by: fc.record({ userId: id, deviceId: id }),
+    by: fc.record({ kind: fc.constant("user" as const), userId: id, deviceId: id }),
     messageId: fc.uuid(),
     sequence: fc.integer({ min: 1 }),
     clientMessageId: printable,
@@ -40,7 +41,7 @@ describe(`frames (seed ${seed})`, () => {
         const shown: Shown = { kind: "content", text: content };
         const frame = (viewer: string) =>
           JSON.parse(JSON.stringify(frameOf("g_one", event, pos, viewer, shown))) as unknown;
-        expect(JSON.parse(own)).toEqual(frame(event.by.userId));
+        expect(JSON.parse(own)).toEqual(frame(userIdOf(event.by)));
         expect(JSON.parse(others)).toEqual(frame(""));
         expect(own).toContain(content);
       }),
@@ -48,7 +49,7 @@ describe(`frames (seed ${seed})`, () => {
     );
   });
 
-  const context = { id: "e", at: 7, by: { userId: "alice", deviceId: "phone" } };
+  const context = { id: "e", at: 7, by: byUser({ userId: "alice", deviceId: "phone" }) };
   const about = { ...context, messageId: "m", sequence: 3 };
   const frame = (event: Parameters<typeof frameOf>[1], shown: Shown) => frameOf("g", event, 5, "bob", shown);
   const common = { conversationId: "g", messageId: "m", sequence: 3, pos: 5, timestamp: 7, by: "alice" };
@@ -75,6 +76,34 @@ describe(`frames (seed ${seed})`, () => {
     expect(frame(edited, hidden)?.payload).toEqual({ ...common, editedAt: 7 });
     for (const type of ["ReactionAdded", "ReactionRemoved"] as const)
       expect(frame({ type, ...about, emoji: "x" }, hidden)?.payload).toEqual(common);
+  });
+
+  it("name the user who acted, where there is one", () => {
+    const left = { type: "MemberLeft" as const, ...about, userId: "bob", leftAt: 1, memberCount: 1 };
+    const by = (who: By) => {
+      const { payload = {} } = frame({ ...left, by: who }, hidden) ?? {};
+      return Object.hasOwn(payload, "by") ? payload.by : "nobody";
+    };
+    expect(by({ kind: "bot", userId: "weather" })).toBe("weather");
+    expect(by({ kind: "app", keyId: "k", onBehalfOf: "alice" })).toBe("alice");
+    expect(by({ kind: "app", keyId: "k" })).toBe("nobody");
+    expect(by({ kind: "system" })).toBe("nobody");
+    expect(by({ kind: "operator", userId: "alice" })).toBe("nobody");
+  });
+
+  it("of a bot's message name no device", () => {
+    const fields = { messageId: "m", sequence: 3, clientMessageId: "c", contentType: "text" as const };
+    const by = { kind: "bot" as const, userId: "weather" };
+    const event: MessageSent = { type: "MessageSent", ...context, by, ...fields, content: edited.content };
+    const { own, others } = encodeMessage("g", event, 5, '{"type":"text","text":"rain"}');
+    const shown: Shown = { kind: "content", text: '{"type":"text","text":"rain"}' };
+    expect(JSON.parse(others)).toEqual(frame(event, shown));
+    expect(JSON.parse(own)).toEqual({
+      ...frame(event, shown),
+      payload: { ...frame(event, shown)?.payload, clientMessageId: "c" },
+    });
+    expect(frame(event, shown)?.payload).toMatchObject({ senderId: "weather" });
+    expect(frame(event, shown)?.payload).not.toHaveProperty("senderDeviceId");
   });
 
   it("receipts: private reads, and reads for a viewer who shows none, are deliveries or nothing", () => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import { reactionKey } from "../../src/domain/conversation/amendments.js";
+import { userIdOf } from "../../src/domain/kernel/by.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { messageIndex } from "../../src/infra/view-store/message-index.js";
 import { project } from "../../src/projections/registry.js";
@@ -78,7 +79,7 @@ describe(`laws of what is done to messages (seed ${seed})`, () => {
           );
           expect({ ...message, reactions: message?.reactions.toSorted() }).toEqual({
             ...(edits.length === 0 ? {} : { digest: "d" }),
-            ...{ messageId, sequence, pos, at, senderId: by.userId, contentType, deleted: deletedAt !== null },
+            ...{ messageId, sequence, pos, at, senderId: userIdOf(by), contentType, deleted: deletedAt !== null },
             reactions: reactions
               .flatMap(({ emoji, userIds }) => userIds.map((user) => reactionKey(emoji, user)))
               .sort(),
@@ -95,7 +96,7 @@ describe(`laws of what is done to messages (seed ${seed})`, () => {
         for (const { event, pos } of conversation) {
           if (event.type !== "MessageSent") continue;
           const { sequence, messageId } = event;
-          const members = membersAt(conversation, pos).filter((userId) => userId !== event.by.userId);
+          const members = membersAt(conversation, pos).filter((userId) => userId !== userIdOf(event.by));
           const expected = members.sort().map((userId) => naiveReceipt(receipts, userId, sequence));
           expect(await reads.receiptsOf(id, sequence, { limit: 100 })).toEqual(expected);
           const counts = {
@@ -104,7 +105,7 @@ describe(`laws of what is done to messages (seed ${seed})`, () => {
             read: expected.filter(({ readAt }) => readAt !== null).length,
           };
           seen.read += counts.read;
-          const head = { sequence, messageId, senderId: event.by.userId };
+          const head = { sequence, messageId, senderId: userIdOf(event.by) };
           expect(await reads.receiptCounts(id, [sequence])).toEqual([{ ...head, ...counts }]);
         }
       }),
@@ -140,8 +141,8 @@ const naiveMessages = (events: readonly Placed[]): ReadonlyMap<number, NaiveMess
       if (!order.includes(event.emoji)) order.push(event.emoji);
       ever.set(event.sequence, order);
       const users = new Map(message.reactions.map(({ emoji, userIds }) => [emoji, userIds]));
-      const others = (users.get(event.emoji) ?? []).filter((userId) => userId !== event.by.userId);
-      users.set(event.emoji, event.type === "ReactionAdded" ? [...others, event.by.userId] : others);
+      const others = (users.get(event.emoji) ?? []).filter((userId) => userId !== userIdOf(event.by));
+      users.set(event.emoji, event.type === "ReactionAdded" ? [...others, userIdOf(event.by)] : others);
       message.reactions = order.flatMap((emoji) => {
         const userIds = users.get(emoji) ?? [];
         return userIds.length === 0 ? [] : [{ emoji, count: userIds.length, userIds }];

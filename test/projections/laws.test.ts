@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
+import { userIdOf } from "../../src/domain/kernel/by.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import type { ViewStore } from "../../src/projections/ports.js";
 import { unreadOf } from "../../src/projections/queries/unread.js";
@@ -149,7 +150,7 @@ const naiveUnread = (log: readonly RecordedEvent[], conversationId: string, user
     }
     if (here && event.type === "MemberLeft" && event.userId === userId) inside = false;
     if (here && event.type === "MessageSent") {
-      const message = { sequence: event.sequence, senderId: event.by.userId };
+      const message = { sequence: event.sequence, senderId: userIdOf(event.by) };
       sent.push(message);
       if (inside) unread.push(message);
     }

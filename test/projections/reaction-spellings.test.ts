@@ -17,7 +17,7 @@ const plainHeart = "❤";
 
 const reacted = (type: "ReactionAdded" | "ReactionRemoved", name: MessageName, emoji: string, userId: string) => {
   const event: DomainEvent = {
-    ...{ type, id: randomUUID(), at: Date.now(), by: { userId, deviceId: "phone" } },
+    ...{ type, id: randomUUID(), at: Date.now(), by: { kind: "user", userId, deviceId: "phone" } },
     ...{ messageId: name.messageId, sequence: 1, emoji },
   };
   return encodeEvent(event, { commandId: "c", correlationId: "c" });

@@ -1,3 +1,4 @@
+import { userIdOf } from "../kernel/by.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
 import { emojiKey } from "./emoji.js";
 import { limits } from "../kernel/limits.js";
@@ -81,11 +82,12 @@ export const amend = (amendments: Amendments, event: AmendingEvent, pos: Revisio
     case "ReactionAdded":
     case "ReactionRemoved": {
       const isAdded = event.type === "ReactionAdded";
-      const { emoji, by } = event;
-      const wasThere = setReaction(reactions, emoji, by.userId, isAdded);
+      const { emoji } = event;
+      const userId = userIdOf(event.by);
+      const wasThere = setReaction(reactions, emoji, userId, isAdded);
       const changed = { deleted, digest, reactions, removedPos: isAdded ? removedPos : pos, pos };
       put(amendments, messageId, changed, sizeBefore);
-      amendments.undo.push({ pos, messageId, before, reaction: { emoji, userId: by.userId, wasThere } });
+      amendments.undo.push({ pos, messageId, before, reaction: { emoji, userId, wasThere } });
     }
   }
   if (amendments.undo.length >= 2 * limits.commandsPerAppendMax)

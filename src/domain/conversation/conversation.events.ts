@@ -1,4 +1,5 @@
 import { t } from "../kernel/fp.js";
+import type { ByPerson } from "../kernel/by.js";
 import type { EventContext } from "../kernel/decider.js";
 import { sealedCodec } from "../kernel/sealed.js";
 
@@ -120,15 +121,17 @@ export type MemberRoleChanged = { readonly type: "MemberRoleChanged" } & EventCo
   Readonly<t.TypeOf<typeof memberRoleChangedCodec>>;
 export type SettingsChanged = { readonly type: "SettingsChanged" } & EventContext &
   Readonly<t.TypeOf<typeof settingsChangedCodec>>;
-export type MessageSent = { readonly type: "MessageSent" } & EventContext & Readonly<t.TypeOf<typeof messageSentCodec>>;
+/** Somebody is its sender. */
+export type MessageSent = { readonly type: "MessageSent" } & EventContext<ByPerson> &
+  Readonly<t.TypeOf<typeof messageSentCodec>>;
 
 export type MessageEdited = { readonly type: "MessageEdited" } & EventContext &
   Readonly<t.TypeOf<typeof messageEditedCodec>>;
 export type MessageDeleted = { readonly type: "MessageDeleted" } & EventContext &
   Readonly<t.TypeOf<typeof messageDeletedCodec>>;
-export type ReactionAdded = { readonly type: "ReactionAdded" } & EventContext &
+export type ReactionAdded = { readonly type: "ReactionAdded" } & EventContext<ByPerson> &
   Readonly<t.TypeOf<typeof reactionCodec>>;
-export type ReactionRemoved = { readonly type: "ReactionRemoved" } & EventContext &
+export type ReactionRemoved = { readonly type: "ReactionRemoved" } & EventContext<ByPerson> &
   Readonly<t.TypeOf<typeof reactionCodec>>;
 
 export type ConversationEvent =

@@ -1,3 +1,4 @@
+import { userIdOf } from "../kernel/by.js";
 import type { CommandContext } from "../kernel/decider.js";
 import type { ConversationId, MessageId, UserId } from "../kernel/ids.js";
 import type { Sealed } from "../kernel/sealed.js";
@@ -138,7 +139,7 @@ const evolveSent = (state: Started, event: MessageSent): Started => {
   const { id, profile, members, former, recent, amendments } = state;
   const { messageId, sequence, contentType, at, by } = event;
   const pos = state.revision + 1;
-  remember(recent, { messageId, sequence, pos, at, senderId: by.userId, contentType });
+  remember(recent, { messageId, sequence, pos, at, senderId: userIdOf(by), contentType });
   return {
     situation: "started",
     id,

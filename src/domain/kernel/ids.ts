@@ -6,7 +6,7 @@ export type DeviceId = string;
 export type ConversationId = string;
 export type MessageId = string;
 
-/** Who acts: the claims of a token. */
+/** The device that acts: the claims of a token. */
 export type Actor = { readonly userId: UserId; readonly deviceId: DeviceId };
 
 /** Neither `.` nor `..`: those are places in an address, and no client library asks for them by their name. */

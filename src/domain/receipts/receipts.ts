@@ -47,13 +47,17 @@ export const receipts: Decider<AdvanceCursors, Receipts, ReceiptsEvent> = {
   },
 };
 
-const growth = (known: UserCursors, by: Actor, command: AdvanceCursors): Omit<Cursor, "at"> | undefined => {
+const growth = (
+  known: UserCursors,
+  { userId, deviceId }: Actor,
+  command: AdvanceCursors,
+): Omit<Cursor, "at"> | undefined => {
   const delivered = Math.max(command.deliveredUpTo ?? 0, command.readUpTo ?? 0);
-  const deliveredGrows = delivered > (known.devices.get(by.deviceId) ?? 0);
+  const deliveredGrows = delivered > (known.devices.get(deviceId) ?? 0);
   const readGrows = (command.readUpTo ?? 0) > known.readUpTo;
   if (!deliveredGrows && !readGrows) return undefined;
   return {
-    ...by,
+    ...{ userId, deviceId },
     ...(deliveredGrows ? { deliveredUpTo: delivered } : {}),
     ...(readGrows && command.readUpTo !== undefined ? { readUpTo: command.readUpTo } : {}),
   };

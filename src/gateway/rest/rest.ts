@@ -1,3 +1,4 @@
+import { byUser } from "../../domain/kernel/by.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { Clock, Ids } from "../../commands/ports.js";
 import type {
@@ -105,7 +106,8 @@ const incomingOf = (
 ): Incoming => {
   const actor = { userId, deviceId };
   const commandId = ids.uuid();
-  return { actor, params, query, body, context: { commandId, correlationId: commandId, now: clock(), by: actor } };
+  const context = { commandId, correlationId: commandId, now: clock(), by: byUser(actor) };
+  return { actor, params, query, body, context };
 };
 
 const identify = async (

@@ -1,6 +1,7 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
 import { ContentDamaged, openingWith } from "../../commands/sealing.js";
 import { catalogue } from "../../domain/catalogue.js";
+import { byOf, userIdOf } from "../../domain/kernel/by.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import type { SqliteLogReader } from "../event-log/sqlite-reader.js";
 import { openKeysOf, openLogOf } from "./inspect.js";
@@ -123,9 +124,11 @@ const passes = (filter: EventFilter, recorded: RecordedEvent): boolean => {
   if (stream !== undefined && recorded.stream !== stream) return false;
   if (type !== undefined && recorded.type !== type) return false;
   if (since === undefined && user === undefined) return true;
-  const { at, by } = (parsed(recorded.meta) ?? {}) as { at?: unknown; by?: { userId?: unknown } | null };
+  const { at, by } = (parsed(recorded.meta) ?? {}) as { at?: unknown; by?: unknown };
   if (since !== undefined && !(typeof at === "number" && at >= since)) return false;
-  return user === undefined || by?.userId === user;
+  if (user === undefined) return true;
+  const acting = byOf(by);
+  return acting !== undefined && userIdOf(acting) === user;
 };
 
 /** Pages of the whole log after a position, until a short one. Between pages other work of this process has its turn. */

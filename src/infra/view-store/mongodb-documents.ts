@@ -66,7 +66,7 @@ export type MessageDocument = {
   readonly sequence: number;
   readonly messageId: string;
   readonly senderId: string;
-  readonly senderDeviceId: string;
+  readonly senderDeviceId: string | null;
   readonly clientMessageId: string;
   readonly contentType: ContentType;
   readonly pos: number;

@@ -1,4 +1,5 @@
 import { catalogue, decodeEvent, type DomainEvent, type EventType } from "../../domain/catalogue.js";
+import { byOf, userIdOf } from "../../domain/kernel/by.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 
 /**
@@ -18,7 +19,10 @@ const plainly = ({ type, id, data, meta }: RecordedEvent): DomainEvent | undefin
   const fields = parsed(data);
   if (newest === undefined || !isMeta(known) || known.schema !== versions.length || !newest.codec.is(fields))
     return undefined;
-  return { type, id, at: known.at, by: known.by, ...(fields as object) } as DomainEvent;
+  const by = byOf(known.by);
+  // Who cannot be the author of such an event is the long way's to refuse.
+  if (by === undefined || userIdOf(by) === undefined) return undefined;
+  return { type, id, at: known.at, by, ...(fields as object) } as DomainEvent;
 };
 
 /** Undefined for what is no JSON: the long way says so. */
@@ -30,18 +34,18 @@ const parsed = (text: string): unknown => {
   }
 };
 
-type Meta = Pick<DomainEvent, "at" | "by"> & {
+type Meta = {
+  readonly at: number;
+  readonly by: unknown;
   readonly commandId: string;
   readonly correlationId: string;
   readonly schema: number;
 };
 
-/** As the catalogue checks it. */
+/** As the catalogue checks it, but for `by`. */
 const isMeta = (value: unknown): value is Meta => {
   if (typeof value !== "object" || value === null) return false;
-  const { at, by, commandId, correlationId, schema } = value as Partial<Record<keyof Meta, unknown>>;
+  const { at, commandId, correlationId, schema } = value as Partial<Record<keyof Meta, unknown>>;
   if (typeof commandId !== "string" || typeof correlationId !== "string") return false;
-  if (typeof at !== "number" || typeof schema !== "number" || typeof by !== "object" || by === null) return false;
-  const { userId, deviceId } = by as Partial<Record<keyof Meta["by"], unknown>>;
-  return typeof userId === "string" && typeof deviceId === "string";
+  return typeof at === "number" && typeof schema === "number";
 };

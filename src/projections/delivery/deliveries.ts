@@ -1,3 +1,4 @@
+import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MessageEdited, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
@@ -65,7 +66,7 @@ const variantsOf = (event: ConversationEvent, after: Membership): ((userId: stri
 /** The one that is made for every message: two texts, without parsing the content. */
 const messageDeliveries = (change: Change, event: MessageSent): readonly Delivery[] => {
   const { conversationId, pos, after, shown } = change;
-  const sender = event.by.userId;
+  const sender = userIdOf(event.by);
   const others: string[] = [];
   for (const userId of after.members.keys()) if (userId !== sender) others.push(userId);
   if (shown.kind === "content") {
@@ -111,13 +112,13 @@ export const receiptDeliveries = (
 
 /** What a user's other devices learn of what one of them did. */
 export const userDeliveries = (userId: string, event: UserEvent): readonly Delivery[] => {
-  const mirrored = (frame: Frame, exceptDeviceId: string): readonly Delivery[] => [
-    { recipients: [userId], frame: JSON.stringify(frame), exceptDeviceId },
+  const mirrored = (frame: Frame, exceptDeviceId?: string): readonly Delivery[] => [
+    { recipients: [userId], frame: JSON.stringify(frame), ...(exceptDeviceId === undefined ? {} : { exceptDeviceId }) },
   ];
   switch (event.type) {
     case "PreferencesChanged": {
       const payload = { conversationId: event.conversationId, ...event.changes };
-      return mirrored({ type: "inbox.update", payload }, event.by.deviceId);
+      return mirrored({ type: "inbox.update", payload }, deviceIdOf(event.by));
     }
     // The device itself is told by its connection, or by the end of it.
     case "DeviceRegistered":

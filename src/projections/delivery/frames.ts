@@ -1,3 +1,4 @@
+import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MemberJoined, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
@@ -29,7 +30,7 @@ export const frameOf = (
   viewerId: string,
   shown: Shown,
 ): Frame | undefined => {
-  const common = { conversationId, pos, by: event.by.userId, timestamp: event.at };
+  const common = { conversationId, pos, ...whoActed(event), timestamp: event.at };
   switch (event.type) {
     case "ConversationStarted":
       return undefined;
@@ -50,10 +51,16 @@ export const frameOf = (
     case "ReactionAdded":
     case "ReactionRemoved": {
       const { messageId, sequence } = event;
-      const about = { conversationId, messageId, sequence, pos, timestamp: event.at, by: event.by.userId };
+      const about = { conversationId, messageId, sequence, pos, timestamp: event.at, ...whoActed(event) };
       return { type: "message.updated", payload: { ...about, ...amendmentOf(event, shown) } };
     }
   }
+};
+
+/** Missing where no user of the chat did it. */
+const whoActed = ({ by }: ConversationEvent) => {
+  const userId = userIdOf(by);
+  return userId === undefined ? {} : { by: userId };
 };
 
 /** Only what changed. Of a message that is gone by now every frame says so, and none has its content. */
@@ -67,7 +74,7 @@ const amendmentOf = (event: AmendingEvent, shown: Shown): Readonly<Record<string
     case "ReactionAdded":
     case "ReactionRemoved": {
       if (shown.kind === "hidden") return {};
-      const reaction = { emoji: event.emoji, userId: event.by.userId };
+      const reaction = { emoji: event.emoji, userId: userIdOf(event.by) };
       return { reaction: event.type === "ReactionAdded" ? reaction : { ...reaction, removed: true }, ...gone };
     }
   }
@@ -89,7 +96,7 @@ const createdFrame = (conversationId: string, event: MemberJoined, pos: number, 
     lastSequence: event.sequence,
     pos,
   };
-  return { type: "conversation.created", payload: { conversation, pos, by: event.by.userId, timestamp: event.at } };
+  return { type: "conversation.created", payload: { conversation, pos, ...whoActed(event), timestamp: event.at } };
 };
 
 const messagePayload = (conversationId: string, event: MessageSent, pos: number, viewerId: string, shown: Shown) => ({
@@ -97,9 +104,8 @@ const messagePayload = (conversationId: string, event: MessageSent, pos: number,
   conversationId,
   sequence: event.sequence,
   pos,
-  senderId: event.by.userId,
-  senderDeviceId: event.by.deviceId,
-  ...(viewerId === event.by.userId ? { clientMessageId: event.clientMessageId } : {}),
+  ...senderOf(event),
+  ...(viewerId === userIdOf(event.by) ? { clientMessageId: event.clientMessageId } : {}),
   ...contentOf(shown),
   timestamp: event.at,
   ...(event.expiresAt === undefined ? {} : { expiresAt: event.expiresAt }),
@@ -107,13 +113,21 @@ const messagePayload = (conversationId: string, event: MessageSent, pos: number,
   ...(shown.kind === "deleted" ? { deletedAt: shown.deletedAt } : {}),
 });
 
+/** Who has no device writes from none. */
+const senderOf = ({ by }: MessageSent) => {
+  const senderDeviceId = deviceIdOf(by);
+  return { senderId: userIdOf(by), ...(senderDeviceId === undefined ? {} : { senderDeviceId }) };
+};
+
 /**
  * `JSON.stringify(frameOf(…))` of a message with content, for the sender's devices and for everybody else's, without
  * parsing the content: the one frame that is made for every message. Ids need no escaping, by their patterns.
  */
 export const encodeMessage = (conversationId: string, event: MessageSent, pos: number, content: string) => {
   const { messageId, sequence, by, expiresAt, replyTo } = event;
-  const head = `{"type":"message.new","payload":{"messageId":"${messageId}","conversationId":"${conversationId}","sequence":${sequence},"pos":${pos},"senderId":"${by.userId}","senderDeviceId":"${by.deviceId}"`;
+  const deviceId = deviceIdOf(by);
+  const device = deviceId === undefined ? "" : `,"senderDeviceId":"${deviceId}"`;
+  const head = `{"type":"message.new","payload":{"messageId":"${messageId}","conversationId":"${conversationId}","sequence":${sequence},"pos":${pos},"senderId":"${userIdOf(by)}"${device}`;
   const expiry = expiresAt === undefined ? "" : `,"expiresAt":${expiresAt}`;
   const reply = replyTo === undefined ? "" : `,"replyTo":"${replyTo}"`;
   const tail = `,"content":${content},"timestamp":${event.at}${expiry}${reply}}}`;

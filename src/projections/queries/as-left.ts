@@ -1,6 +1,7 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
 import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
 import { emojiKey } from "../../domain/conversation/emoji.js";
+import { userIdOf } from "../../domain/kernel/by.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import { streamOf } from "../../domain/kernel/stream.js";
 import { reactionUserIdsMax, type EventSource, type MembershipStep, type MessageRow } from "../ports.js";
@@ -92,7 +93,7 @@ const evolve = (found: Map<number, Then>, event: ConversationEvent, pos: number)
     case "ReactionAdded":
     case "ReactionRemoved": {
       const key = emojiKey(event.emoji);
-      const { userId } = event.by;
+      const userId = userIdOf(event.by);
       const others = (then.reactions.get(key) ?? []).filter((other) => other.userId !== userId);
       then.reactions.set(key, event.type === "ReactionAdded" ? [...others, { emoji: event.emoji, userId }] : others);
       return;

@@ -79,7 +79,7 @@ const messageView = async (row: MessageRow, viewerId: string, open: OpenContent)
     sequence: row.sequence,
     pos: row.pos,
     senderId: row.senderId,
-    senderDeviceId: row.senderDeviceId,
+    ...(row.senderDeviceId === null ? {} : { senderDeviceId: row.senderDeviceId }),
     ...(row.senderId === viewerId ? { clientMessageId: row.clientMessageId } : {}),
     ...(text === null
       ? // A destroyed key has no time of its own; the message's serves: what counts is that it is gone.

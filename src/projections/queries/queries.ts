@@ -98,7 +98,8 @@ export type MessageView = {
   readonly sequence: number;
   readonly pos: number;
   readonly senderId: string;
-  readonly senderDeviceId: string;
+  /** Missing where the sender has no device. */
+  readonly senderDeviceId?: string;
   readonly clientMessageId?: string;
   readonly content?: unknown;
   readonly timestamp: number;

@@ -1,5 +1,6 @@
 import type { MessageSent } from "../../domain/conversation/conversation.events.js";
 import { emojiKey } from "../../domain/conversation/emoji.js";
+import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type ViewChange } from "../view-change.js";
 import { idKeyOf } from "./id-key.js";
@@ -49,8 +50,8 @@ const sent = (event: MessageSent, place: EventPlace): readonly ViewChange[] => {
   const key = keyOf(event, place);
   const facts = {
     messageId: event.messageId,
-    senderId: event.by.userId,
-    senderDeviceId: event.by.deviceId,
+    senderId: userIdOf(event.by),
+    senderDeviceId: deviceIdOf(event.by) ?? null,
     clientMessageId: event.clientMessageId,
     contentType: event.contentType,
     pos: place.revision,
@@ -71,7 +72,7 @@ export const reactions: Projection = (event, place) => {
   switch (event.type) {
     case "ReactionAdded":
     case "ReactionRemoved": {
-      const key = [streamId(place.stream), event.sequence, emojiKey(event.emoji), event.by.userId];
+      const key = [streamId(place.stream), event.sequence, emojiKey(event.emoji), userIdOf(event.by)];
       const present = event.type === "ReactionAdded";
       const first = present ? [raise("reactions", key, { minusFirstPos: -place.revision })] : [];
       return [assign("reactions", key, { present, shown: event.emoji }, place.revision), ...first];

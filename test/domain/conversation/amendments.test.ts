@@ -18,7 +18,7 @@ import { fold, run, sendCommand, startCommand } from "../../kit/conversations.js
 import { contextOf } from "../../kit/given.js";
 import { seed, withSeed } from "../../kit/seed.js";
 
-const by = { userId: "alice", deviceId: "phone" };
+const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
 const stamp = { id: "event", at: 1_000, by };
 const start = run([{ ...startCommand(["alice", "bob"], {}), context: contextOf("alice") }]).events;
 

@@ -36,6 +36,13 @@ describe("receipts", () => {
     });
   });
 
+  it("name the user and the device, and nothing else of who acted", () => {
+    const [read] = given(receipts)
+      .when(advance({ readUpTo: 3 }))
+      .events();
+    expect(read?.cursors).toEqual([{ userId: "bob", deviceId: "phone", at: 1_000, readUpTo: 3, deliveredUpTo: 3 }]);
+  });
+
   it("say so when the reader shows no reads, and only of reads", () => {
     const [read] = given(receipts)
       .when(advance({ readUpTo: 3 }, "phone", true))

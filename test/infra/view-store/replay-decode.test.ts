@@ -1,3 +1,4 @@
+import { readFileSync, readdirSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeEvent, UnreadableEvent } from "../../../src/domain/catalogue.js";
@@ -24,6 +25,14 @@ describe("decoding for a replay", () => {
       }),
       withSeed({ numRuns: 30 }),
     );
+  });
+
+  it("makes the same of every form that was ever stored", () => {
+    for (const directory of ["events", "metadata"].map((name) => new URL(`../../golden/${name}/`, import.meta.url)))
+      for (const file of readdirSync(directory)) {
+        const { stored } = JSON.parse(readFileSync(new URL(file, directory), "utf8")) as { stored: RecordedEvent };
+        expect(replayDecode(stored)).toEqual(decodeEvent(stored));
+      }
   });
 
   it("refuses the same damaged events for the same reasons", async () => {
