@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { openSqliteLog } from "../src/infra/event-log/sqlite.js";
-import { openSqliteKeyStore } from "../src/infra/key-store/sqlite.js";
+import { openSqliteLog } from "../src/infra/event-log/sqlite/event-log.js";
+import { openSqliteKeyStore } from "../src/infra/key-store/sqlite/key-store.js";
 import { openLogKit, writeLongConversation, type LogKit } from "./kit/log.js";
 
 /** The one block of shell that holds this text. */

@@ -1,5 +1,5 @@
 import type { EventLog } from "../../src/commands/ports.js";
-import { openSqliteLog } from "../../src/infra/event-log/sqlite.js";
+import { openSqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import { openDiskFloor, type DiskFloor } from "../floors/fdatasync.js";
 import { createLatency } from "../load/latency.js";
 import { named } from "../load/measure.js";

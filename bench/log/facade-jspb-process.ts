@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { StreamsService } from "../../src/infra/event-log/facade-proto.js";
-import { pageEvents, sinkOf } from "../../src/infra/event-log/facade-sink.js";
-import { openSqliteLog } from "../../src/infra/event-log/sqlite.js";
+import { StreamsService } from "../../src/eventstore-server/proto.js";
+import { pageEvents, sinkOf } from "../../src/eventstore-server/sink.js";
+import { openSqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import { responseOf, type Response } from "./jspb-response.js";
 
 /**

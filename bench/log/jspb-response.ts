@@ -1,6 +1,6 @@
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
-import { createdTicks } from "../../src/infra/event-log/facade-encode.js";
-import { identifierOf, shared, streams } from "../../src/infra/event-log/facade-proto.js";
+import { createdTicks } from "../../src/eventstore-server/encode.js";
+import { identifierOf, shared, streams } from "../../src/eventstore-server/proto.js";
 
 const { ReadResp } = streams;
 export type Response = InstanceType<typeof ReadResp>;

@@ -1,5 +1,5 @@
 import { Client, credentials } from "@grpc/grpc-js";
-import { shared, streams, StreamsService } from "../../src/infra/event-log/facade-proto.js";
+import { shared, streams, StreamsService } from "../../src/eventstore-server/proto.js";
 
 export type RawReader = {
   /** Reads `$all` from its start to its end. Rejects when the call ends with a status other than OK. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { pageEvents } from "../../src/infra/event-log/facade-sink.js";
-import { openSqliteLog } from "../../src/infra/event-log/sqlite.js";
+import { pageEvents } from "../../src/eventstore-server/sink.js";
+import { openSqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import type { Figures } from "../scenario.js";
 
 /**

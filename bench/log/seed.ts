@@ -7,7 +7,7 @@ import { defaultSettings } from "../../src/domain/conversation/conversation.even
 import { byUser } from "../../src/domain/kernel/by.js";
 import { directConversationId, messageIdOf } from "../../src/domain/kernel/ids.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
-import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite.js";
+import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 
 /** A history as a server would have left it, written into the log directly: through sockets it would take minutes. */
 export type Seed = {

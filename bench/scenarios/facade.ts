@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb.js";
+import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
 import { createLatency } from "../load/latency.js";
 import { meanOf, named } from "../load/measure.js";
 import { createAppendLoop } from "../log/append-loop.js";

@@ -1,9 +1,9 @@
 /** What a run on engines ran on, for the reader of its figures: a stand-in's say nothing about what it stands for. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hostsOf } from "../../src/infra/address.js";
-import { acquireClient } from "../../src/infra/event-log/eventstoredb-client.js";
-import { openMongo } from "../../src/infra/mongodb.js";
+import { hostsOf } from "../../src/infra/engines/address.js";
+import { acquireClient } from "../../src/infra/event-log/eventstoredb/client.js";
+import { openMongo } from "../../src/infra/engines/mongodb.js";
 
 type Settings = Readonly<Partial<Record<string, string>>>;
 

@@ -13,7 +13,7 @@ export type FacadeServer = {
 
 const scripts = {
   /** As shipped: answers are written into buffers by hand. */
-  prebuilt: [fileURLToPath(new URL("../../src/infra/event-log/facade.process.js", import.meta.url)), "--writable"],
+  prebuilt: [fileURLToPath(new URL("../../src/eventstore-server/process.js", import.meta.url)), "--writable"],
   /** For comparison: the generated code serialises the same answers. */
   jspb: [fileURLToPath(new URL("../log/facade-jspb-process.js", import.meta.url))],
 } as const;

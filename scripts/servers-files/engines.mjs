@@ -9,7 +9,7 @@ export const here = dirname(fileURLToPath(import.meta.url));
 export const repository = join(here, "..", "..");
 export const cache = process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "parley-servers");
 export const mongoLibraries = join(cache, "mongo", "lib");
-export const facade = join(repository, "dist", "src", "infra", "event-log", "facade.process.js");
+export const facade = join(repository, "dist", "src", "eventstore-server", "process.js");
 
 const binary = (name) => join(cache, "bin", name);
 /** Administrators' programs are not on everybody's PATH. */

@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { counted, type Check } from "../infra/profiles/doctor-check.js";
-import { diagnose } from "../infra/profiles/doctor.js";
+import { counted, type Check } from "../operate/doctor/check.js";
+import { diagnose } from "../operate/doctor/doctor.js";
 import { fail } from "./failure.js";
 import { exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
 import { harmless, next, paint, say, sayJson, type Colour } from "./output.js";
@@ -39,7 +39,7 @@ const ofDirectory = async ({ json, data }: ProfileOptions): Promise<void> => {
 
 const ofEngines = async (options: ProfileOptions): Promise<void> => {
   refuseData(options);
-  const { diagnoseDistributed } = await import("../infra/profiles/doctor-distributed.js");
+  const { diagnoseDistributed } = await import("../operate/doctor/distributed.js");
   const diagnosis = await diagnoseDistributed({}, process.env);
   if (options.json) sayJson(diagnosis);
   else {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { byOf, type By } from "../domain/kernel/by.js";
-import type { ShownEvent } from "../infra/profiles/log-inspection.js";
+import type { ShownEvent } from "../operate/inspect/log.js";
 import type { InspectionOptions } from "./options.js";
 import { harmless, paint } from "./output.js";
 

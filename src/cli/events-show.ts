@@ -1,10 +1,5 @@
 import { Argument, Command, InvalidArgumentError } from "commander";
-import {
-  openLogInspection,
-  type EventPlace,
-  type LogInspection,
-  type ShownEvent,
-} from "../infra/profiles/log-inspection.js";
+import { openLogInspection, type EventPlace, type LogInspection, type ShownEvent } from "../operate/inspect/log.js";
 import { contextOf, privileged, withOpening, type OpeningOptions } from "./events-output.js";
 import { fail } from "./failure.js";
 import { dataDirOf, withInspection } from "./options.js";

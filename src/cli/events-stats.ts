@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { readLogStats, type LogStats } from "../infra/profiles/log-inspection-stats.js";
+import { readLogStats, type LogStats } from "../operate/inspect/log-stats.js";
 import { fail } from "./failure.js";
 import { dataDirOf, withInspection, type InspectionOptions } from "./options.js";
 import { grouped, next, progress, say, sayJson, table } from "./output.js";

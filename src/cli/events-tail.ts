@@ -5,7 +5,7 @@ import {
   type EventFilter,
   type LogInspection,
   type ShownEvent,
-} from "../infra/profiles/log-inspection.js";
+} from "../operate/inspect/log.js";
 import { privileged, summaryOf, withOpening, type OpeningOptions } from "./events-output.js";
 import { fail } from "./failure.js";
 import { dataDirOf, someText, time, wholeNumber, withInspection } from "./options.js";

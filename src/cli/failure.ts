@@ -1,4 +1,4 @@
-import { BadConfig } from "../infra/profiles/config.js";
+import { BadConfig } from "../settings/config.js";
 
 /** Wrong usage or settings, as opposed to 1: it was understood, and something is wrong. */
 export const usageExitCode = 2;

@@ -1,4 +1,4 @@
-import { BadConfig } from "../infra/profiles/config.js";
+import { BadConfig } from "../settings/config.js";
 import { InvalidArgumentError, Option, type Command } from "commander";
 
 /** Which data directory: that of `parley serve` with the same flag and environment. */

@@ -1,9 +1,9 @@
 import { Command } from "commander";
-import { BadConfig } from "../infra/profiles/config.js";
-import { readDistributedConfig } from "../infra/profiles/config-distributed.js";
-import { withoutSecrets } from "../infra/profiles/doctor-secrets.js";
-import type { DistributedStatus } from "../infra/profiles/inspect-distributed.js";
-import { projectionStatuses } from "../infra/profiles/inspect-projections.js";
+import { BadConfig } from "../settings/config.js";
+import { readDistributedConfig } from "../settings/distributed.js";
+import { withoutSecrets } from "../operate/doctor/secrets.js";
+import type { DistributedStatus } from "../operate/inspect/distributed.js";
+import { projectionStatuses } from "../operate/inspect/projections.js";
 import { fail } from "./failure.js";
 import { dataDirOf, exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
 import { next, paint, say, sayJson, table } from "./output.js";
@@ -56,7 +56,7 @@ const ofDirectory = async (dir: string, json: boolean): Promise<void> => {
 
 const ofEngines = async (options: ProfileOptions, json: boolean): Promise<void> => {
   refuseData(options);
-  const { distributedStatus } = await import("../infra/profiles/inspect-distributed.js");
+  const { distributedStatus } = await import("../operate/inspect/distributed.js");
   const status = await distributedStatus(readDistributedConfig({}, process.env));
   const { holdersProblem: problem } = status;
   // Drivers quote addresses that they cannot read.

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
-import { stopMsMax, type App } from "../infra/profiles/app.js";
-import { distributedVariablesHelp, readDistributedConfig } from "../infra/profiles/config-distributed.js";
-import { BadConfig, readConfig, type Flags } from "../infra/profiles/config.js";
+import { stopMsMax, type App } from "../profiles/app.js";
+import { distributedVariablesHelp, readDistributedConfig } from "../settings/distributed.js";
+import { BadConfig, readConfig, type Flags } from "../settings/config.js";
 import { fail, stopped } from "./failure.js";
 import { version } from "./version.js";
 
@@ -99,7 +99,7 @@ const starterOf = (
     if (role !== undefined) throw new BadConfig(["--role is of the distributed profile; add --profile distributed"]);
     const config = readConfig(flags, process.env);
     return async () => {
-      const { startEmbedded } = await import("../infra/profiles/embedded.js");
+      const { startEmbedded } = await import("../profiles/embedded.js");
       const app = await startEmbedded(config, version);
       return { app, said: welcome(app, config.dataDir), where: config.dataDir };
     };
@@ -107,7 +107,7 @@ const starterOf = (
   const config = readDistributedConfig(role === undefined ? flags : { ...flags, role }, process.env);
   return async (stop) => {
     // Loaded when they are wanted: the drivers of all engines take most of a command's second.
-    const { startDistributed } = await import("../infra/profiles/distributed.js");
+    const { startDistributed } = await import("../profiles/distributed.js");
     const app = await startDistributed(config, version, stop);
     return {
       app,

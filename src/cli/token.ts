@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { idForm, isUserId, issueToken } from "../infra/profiles/tokens.js";
+import { idForm, isUserId, issueToken } from "../operate/tokens.js";
 import { fail } from "./failure.js";
 
 const id = (value: string): string => {

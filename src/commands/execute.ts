@@ -14,7 +14,7 @@ import { createMessageCommands } from "./messages.js";
 import type { EventLog, Ids, LookUpMessage, SnapshotStore } from "./ports.js";
 import { routes } from "./routes.js";
 import type { Sealing } from "./sealing.js";
-import { changed, type ConversationDone } from "./settled.js";
+import { changed, type ConversationDone } from "./command-result.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import { createSnapshots, noSnapshots } from "./snapshots.js";
 import { createWriter } from "./writer.js";

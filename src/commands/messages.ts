@@ -12,7 +12,7 @@ import { reject, type Rejection } from "../domain/rejections.js";
 import type { Commands, EditMessage, MessageAccepted, Outcome, SendMessage } from "./commands.js";
 import type { EventLog } from "./ports.js";
 import type { SealedPlace, Sealing } from "./sealing.js";
-import { changed, type ConversationDone, type ConversationWriter } from "./settled.js";
+import { changed, type ConversationDone, type ConversationWriter } from "./command-result.js";
 
 export type MessageDependencies = { readonly log: EventLog; readonly sealing: Sealing };
 

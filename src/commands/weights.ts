@@ -1,6 +1,6 @@
 import type { Amendments } from "../domain/conversation/amendments.js";
 import type { Conversation } from "../domain/conversation/conversation.js";
-import { olderBytes } from "../domain/conversation/older.js";
+import { olderBytes } from "../domain/conversation/evicted-ids.js";
 import type { Receipts } from "../domain/receipts/receipts.js";
 import type { User } from "../domain/user/user.js";
 

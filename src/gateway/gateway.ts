@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { Application, Claims, Connection, GatewayMetrics, HttpRequest } from "./ports.js";
 import type { HttpResponse, Logger } from "./ports.js";
-import { drain } from "./gateway-drain.js";
-import { createPages, isOperatorsPage } from "./gateway-pages.js";
-import type { Hub, HubConnection } from "./hub.js";
+import { drain } from "./connections/drain.js";
+import { createPages, isOperatorsPage } from "./transport/pages.js";
+import type { Hub, HubConnection } from "./connections/hub.js";
 import { closeCodes } from "./protocol/codes.js";
-import type { Registration } from "./registration.js";
-import { createOutboxes, type Outbox, type Outboxes, type Pipe } from "./outbox.js";
-import { startTransport, type SocketEvents, type Transport, type TransportOptions } from "./transport-uws.js";
-import type { Accepted, UpgradeAuthenticator } from "./transport-uws-upgrade.js";
+import type { Registration } from "./connections/registration.js";
+import { createOutboxes, type Outbox, type Outboxes, type Pipe } from "./connections/outbox.js";
+import { startTransport, type SocketEvents, type Transport, type TransportOptions } from "./transport/transport.js";
+import type { Accepted, UpgradeAuthenticator } from "./transport/upgrade.js";
 
 export type GatewayConfig = {
   readonly host: string;

@@ -3,7 +3,7 @@ import type { Actor } from "../domain/kernel/ids.js";
 import type { DeviceType } from "../domain/user/user.events.js";
 import type { Position } from "../domain/kernel/stream.js";
 import type { Commands } from "../commands/commands.js";
-import type { Typing } from "../projections/delivery/typing.js";
+import type { Typing } from "./ephemeral/typing.js";
 import type { Queries } from "../projections/queries/queries.js";
 
 export { closeCodes } from "./protocol/codes.js";

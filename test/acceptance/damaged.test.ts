@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { ShownEvent } from "../../src/infra/profiles/log-inspection.js";
+import type { ShownEvent } from "../../src/operate/inspect/log.js";
 import { json, jsonLines, run } from "../cli/run.js";
 import { startServer, type TestServer } from "../kit/server.js";
 import { text, wireDevice, type Payload, type WireDevice } from "../kit/wire.js";

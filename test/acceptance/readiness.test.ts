@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { filesOf } from "../../src/infra/profiles/data-directory.js";
-import { openSqliteLog } from "../../src/infra/event-log/sqlite.js";
+import { filesOf } from "../../src/profiles/data-directory.js";
+import { openSqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import type { Readiness } from "../../src/gateway/ports.js";
 import { startServer, type TestServer } from "../kit/server.js";
 import { text, wireDevice } from "../kit/wire.js";

@@ -2,8 +2,8 @@
 import Database from "better-sqlite3";
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { filesOf } from "../../src/infra/profiles/data-directory.js";
-import { openSqliteViewsFile } from "../../src/infra/view-store/sqlite-views.js";
+import { filesOf } from "../../src/profiles/data-directory.js";
+import { openSqliteViewsFile } from "../../src/infra/view-store/sqlite/views-file.js";
 import { startServer, type TestServer } from "../kit/server.js";
 import { text, wireDevice } from "../kit/wire.js";
 

@@ -7,8 +7,8 @@ import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openForWriting } from "../../src/infra/event-log/schema.js";
-import type { Diagnosis } from "../../src/infra/profiles/doctor.js";
+import { openForWriting } from "../../src/infra/event-log/sqlite/schema.js";
+import type { Diagnosis } from "../../src/operate/doctor/doctor.js";
 import { connectDevice, text } from "../kit/device.js";
 import { startServer } from "../kit/server.js";
 import { json, run } from "./run.js";

@@ -12,7 +12,7 @@ import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { limits } from "../../src/domain/kernel/limits.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
-import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite.js";
+import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite/snapshot-store.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, countingReads, emptyIndex, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
 import { settled } from "../kit/turns.js";

@@ -7,7 +7,7 @@ import type { SnapshotStore } from "../../src/commands/ports.js";
 import { conversationSnapshot } from "../../src/domain/conversation/conversation.snapshot.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
-import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite.js";
+import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite/snapshot-store.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, countingReads, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
 

@@ -5,7 +5,7 @@ import { decodeEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import type { ViewStore } from "../../src/projections/ports.js";
-import { unreadOf } from "../../src/projections/queries/unread.js";
+import { unreadOf } from "../../src/projections/frames/unread.js";
 import { project } from "../../src/projections/registry.js";
 import { assign, insert, raise, type ViewChange } from "../../src/projections/view-change.js";
 import { logOf, logs } from "../kit/arbitraries.js";

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { WebSocket } from "ws";
 import { createJwtAuthenticator, signToken } from "../../src/infra/auth/jwt.js";
 import { createLogger, createTelemetry, type Telemetry } from "../../src/infra/telemetry.js";
-import { createHub, type Hub } from "../../src/gateway/hub.js";
+import { createHub, type Hub } from "../../src/gateway/connections/hub.js";
 import { startGateway, type Dispatching, type Gateway, type GatewayConfig } from "../../src/gateway/gateway.js";
-import type { UpgradeAuthenticator } from "../../src/gateway/transport-uws-upgrade.js";
+import type { UpgradeAuthenticator } from "../../src/gateway/transport/upgrade.js";
 import type { Connection, HttpRequest, HttpResponse, Readiness } from "../../src/gateway/ports.js";
 
 /** A gateway with real sockets, real tokens and real metrics over a dispatcher that says back what it is told. */

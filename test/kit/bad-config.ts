@@ -1,4 +1,4 @@
-import { BadConfig } from "../../src/infra/profiles/config.js";
+import { BadConfig } from "../../src/settings/config.js";
 
 /** What is wrong with the settings that are read; none when they are taken. */
 export const problemsIn = (read: () => unknown): readonly string[] => {

@@ -2,9 +2,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { openEpoch } from "../../src/commands/epoch.js";
 import { signToken } from "../../src/infra/auth/jwt.js";
-import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb.js";
-import { openMongo } from "../../src/infra/mongodb.js";
-import { checkpointsOf } from "../../src/infra/view-store/mongodb-checkpoints.js";
+import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
+import { openMongo } from "../../src/infra/engines/mongodb.js";
+import { checkpointsOf } from "../../src/infra/view-store/mongodb/checkpoints.js";
 import { eventually } from "./device.js";
 import { engine } from "./engines.js";
 import type { EngineSource } from "./history.js";

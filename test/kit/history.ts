@@ -6,11 +6,11 @@ import type { ConversationEvent } from "../../src/domain/conversation/conversati
 import { userIdOf } from "../../src/domain/kernel/by.js";
 import type { Sealed } from "../../src/domain/kernel/sealed.js";
 import { streamId, type RecordedEvent } from "../../src/domain/kernel/stream.js";
-import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb.js";
-import { openSqliteLogReader } from "../../src/infra/event-log/sqlite-reader.js";
-import { openMongoKeyStore } from "../../src/infra/key-store/mongodb.js";
-import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite.js";
-import { openMongo } from "../../src/infra/mongodb.js";
+import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
+import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/reader.js";
+import { openMongoKeyStore } from "../../src/infra/key-store/mongodb/key-store.js";
+import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
+import { openMongo } from "../../src/infra/engines/mongodb.js";
 
 /** A conversation as its streams say it, computed the slow and obvious way: what everything else is compared with. */
 export type TrueConversation = {

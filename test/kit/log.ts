@@ -11,8 +11,8 @@ import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { limits } from "../../src/domain/kernel/limits.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
 import { sealingWith } from "../../src/commands/sealing.js";
-import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite.js";
-import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite.js";
+import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
+import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
 
 /** A real log and key store in a directory of their own. */
 export type LogKit = {

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { EventLog } from "../../src/commands/ports.js";
 import type { Position, RecordedEvent } from "../../src/domain/kernel/stream.js";
-import { createFeed } from "../../src/infra/event-log/feed.js";
-import { eventsOf } from "../../src/infra/event-log/reads.js";
-import { openLogCore } from "../../src/infra/event-log/sqlite-log.js";
-import { outcome, pushAppend, type AppendCells, type ReadRequest } from "../../src/infra/event-log/wire.js";
+import { createFeed } from "../../src/infra/event-log/sqlite/feed.js";
+import { eventsOf } from "../../src/infra/event-log/sqlite/reads.js";
+import { openLogCore } from "../../src/infra/event-log/sqlite/log-core.js";
+import { outcome, pushAppend, type AppendCells, type ReadRequest } from "../../src/infra/event-log/sqlite/wire.js";
 import type { QueryDependencies } from "../../src/projections/queries/create.js";
 import { projectBatch } from "../../src/projections/runner.js";
 import { coreStore, temporaryDirectory } from "./sqlite-views.js";

@@ -4,7 +4,7 @@ import { decodeEvent } from "../../src/domain/catalogue.js";
 import { userIdOf } from "../../src/domain/kernel/by.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import type { ViewStore } from "../../src/projections/ports.js";
-import { unreadOf } from "../../src/projections/queries/unread.js";
+import { unreadOf } from "../../src/projections/frames/unread.js";
 import { project, views } from "../../src/projections/registry.js";
 import type { Value, ViewChange } from "../../src/projections/view-change.js";
 import { conversationIds, logs, users } from "../kit/arbitraries.js";

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { encodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
 import type { MessageName } from "../../src/commands/commands.js";
-import { by, openReadSide, right, send, startDirect, type ReadSide } from "./delivery-kit.js";
+import { by, openReadSide, right, send, startDirect, type ReadSide } from "./delivery/delivery-kit.js";
 
 let side: ReadSide;
 beforeEach(async () => {

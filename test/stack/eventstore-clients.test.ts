@@ -5,7 +5,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startFacadeProcess, type FacadeProcess } from "../infra/event-log/facade-kit.js";
+import { startFacadeProcess, type FacadeProcess } from "../eventstore-server/server-kit.js";
 
 const scripts = fileURLToPath(new URL("./clients/", import.meta.url));
 const cache = process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "parley-servers");

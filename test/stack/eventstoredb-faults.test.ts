@@ -16,13 +16,13 @@ import {
   openEventStoreDb,
   type EventStoreDbLog,
   type EventStoreDbOptions,
-} from "../../src/infra/event-log/eventstoredb.js";
+} from "../../src/infra/event-log/eventstoredb/event-log.js";
 import { stablePort } from "../kit/ports.js";
 import { appended, collect, newEvent, newEvents, newStream } from "../contract/event-log.contract.js";
 import { eventually } from "../kit/device.js";
 import { settled } from "../kit/turns.js";
 
-const program = fileURLToPath(new URL("../../dist/src/infra/event-log/facade.process.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/src/eventstore-server/process.js", import.meta.url));
 
 type Server = { readonly url: string; readonly child: ChildProcess };
 const running = new Set<ChildProcess>();

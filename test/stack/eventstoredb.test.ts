@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb.js";
+import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
 import { appended, collect, eventLogContract, newEvents, newStream } from "../contract/event-log.contract.js";
 import { engine } from "../kit/engines.js";
 

@@ -1,7 +1,7 @@
 /** Faults on the distributed profile, each under load (issue 5). MongoDB and EventStoreDB are stand-ins here: scripts/servers. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { openRedis } from "../../src/infra/redis.js";
+import { openRedis } from "../../src/infra/engines/redis.js";
 import { conversationOf, eventually } from "../kit/device.js";
 import { engine } from "../kit/engines.js";
 import { mayStartServers, type ServerName } from "../kit/own-servers.js";

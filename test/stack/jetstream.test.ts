@@ -15,14 +15,14 @@ import {
   openJetStreamQueue,
   type JetStreamQueue,
   type JetStreamQueueOptions,
-} from "../../src/infra/work-queue/jetstream.js";
+} from "../../src/infra/work-queue/jetstream/work-queue.js";
 import { workQueueContract, type QueueSettings } from "../contract/work-queue.contract.js";
 import { engine } from "../kit/engines.js";
 import { mayStartServers } from "../kit/own-servers.js";
 import { stablePort } from "../kit/ports.js";
 
 const nats = engine("PARLEY_NATS_URL");
-const compiled = new URL("../../dist/src/infra/work-queue/jetstream.js", import.meta.url).href;
+const compiled = new URL("../../dist/src/infra/work-queue/jetstream/work-queue.js", import.meta.url).href;
 const client = pathToFileURL(createRequire(import.meta.url).resolve("nats")).href;
 const cache = process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "parley-servers");
 const binary = process.env.PARLEY_NATS_SERVER ?? join(cache, "bin", "nats-server");

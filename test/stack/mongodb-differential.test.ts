@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
-import { openMongoViews } from "../../src/infra/view-store/mongodb-views.js";
+import { openMongoViews } from "../../src/infra/view-store/mongodb/view-store.js";
 import type { ViewReads, ViewStore } from "../../src/projections/ports.js";
 import { project } from "../../src/projections/registry.js";
 import type { ViewChange } from "../../src/projections/view-change.js";

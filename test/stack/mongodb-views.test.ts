@@ -2,10 +2,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { decodeEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
-import { openMongo, type Mongo } from "../../src/infra/mongodb.js";
-import { checkpointsOf } from "../../src/infra/view-store/mongodb-checkpoints.js";
-import { retried } from "../../src/infra/view-store/mongodb-retry.js";
-import { openMongoViews, type MongoViews, type MongoViewsOptions } from "../../src/infra/view-store/mongodb-views.js";
+import { openMongo, type Mongo } from "../../src/infra/engines/mongodb.js";
+import { checkpointsOf } from "../../src/infra/view-store/mongodb/checkpoints.js";
+import { retried } from "../../src/infra/view-store/mongodb/retry.js";
+import {
+  openMongoViews,
+  type MongoViews,
+  type MongoViewsOptions,
+} from "../../src/infra/view-store/mongodb/view-store.js";
 import { StoreUnavailable } from "../../src/projections/ports.js";
 import { project } from "../../src/projections/registry.js";
 import { assign, insert, raise } from "../../src/projections/view-change.js";

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { NatsBusLimits } from "../../src/infra/bus/nats-limits.js";
-import { openNats } from "../../src/infra/nats.js";
+import type { NatsBusLimits } from "../../src/infra/bus/nats/limits.js";
+import { openNats } from "../../src/infra/engines/nats.js";
 import { StoreUnavailable } from "../../src/projections/ports.js";
 import { engine } from "../kit/engines.js";
 import { mayStartServers } from "../kit/own-servers.js";

@@ -7,9 +7,9 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Delivery } from "../../src/projections/ports.js";
-import { serveGateway, type MissedReason, type ServeGatewayOptions } from "../../src/infra/bus/nats-gateway.js";
-import { createNatsBus, type NatsBusOptions } from "../../src/infra/bus/nats.js";
-import { openNats, type Nats } from "../../src/infra/nats.js";
+import { serveGateway, type MissedReason, type ServeGatewayOptions } from "../../src/infra/bus/nats/gateway.js";
+import { createNatsBus, type NatsBusOptions } from "../../src/infra/bus/nats/bus.js";
+import { openNats, type Nats } from "../../src/infra/engines/nats.js";
 import { stablePort } from "../kit/ports.js";
 
 /** What a test opened, closed after it in the opposite order. */

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { encodeFrame, encodeRequest } from "../../src/infra/bus/nats-codec.js";
-import { decodeReply, subjectsOf } from "../../src/infra/bus/nats-subjects.js";
+import { encodeFrame, encodeRequest } from "../../src/infra/bus/nats/codec.js";
+import { decodeReply, subjectsOf } from "../../src/infra/bus/nats/subjects.js";
 import { engine } from "../kit/engines.js";
 import { randomFrom } from "../kit/random.js";
 import { seed } from "../kit/seed.js";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openRedis, type OpenedRedis } from "../../src/infra/redis.js";
-import { createRedisRegistry } from "../../src/infra/registry/redis.js";
-import { createSweeper } from "../../src/infra/registry/redis-sweeper.js";
+import { openRedis, type OpenedRedis } from "../../src/infra/engines/redis.js";
+import { createRedisRegistry } from "../../src/infra/registry/redis/registry.js";
+import { createSweeper } from "../../src/infra/registry/redis/sweeper.js";
 import { keyOf } from "../contract/registry.contract.js";
 import { canSpawnRedis, connect, newPrefix, startRedis, until, type RedisServer } from "./redis-kit.js";
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { openRedis, type OpenedRedis } from "../../src/infra/redis.js";
+import { openRedis, type OpenedRedis } from "../../src/infra/engines/redis.js";
 import { engine } from "../kit/engines.js";
 import { mayStartServers } from "../kit/own-servers.js";
 import { stablePort } from "../kit/ports.js";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PartitionLeases } from "../../src/projections/ports.js";
-import { openRedis, type OpenedRedis } from "../../src/infra/redis.js";
-import { startPartitionLeases } from "../../src/infra/leases/redis.js";
+import { openRedis, type OpenedRedis } from "../../src/infra/engines/redis.js";
+import { startPartitionLeases } from "../../src/infra/leases/redis/leases.js";
 import { createProjector } from "../../src/projections/projector.js";
 import { createWriter } from "../kit/arbitraries.js";
 import { openLogKit } from "../kit/log.js";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { OpenedRedis } from "../../src/infra/redis.js";
+import type { OpenedRedis } from "../../src/infra/engines/redis.js";
 import { createMemoryRateLimiter } from "../../src/infra/rate-limiter/memory.js";
 import { createRedisRateLimiter } from "../../src/infra/rate-limiter/redis.js";
 import { rateLimiterContract } from "../contract/rate-limiter.contract.js";

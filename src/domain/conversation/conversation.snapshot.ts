@@ -11,7 +11,7 @@ import type { Revision } from "../kernel/stream.js";
 import { amendmentsFrom, type Amendment } from "./amendments.js";
 import { absent, type Conversation, type Member, type Started, type Visible } from "./conversation.js";
 import { emojiKey } from "./emoji.js";
-import { olderChunks, olderFrom, type OlderCounts } from "./older.js";
+import { olderChunks, olderFrom, type OlderCounts } from "./evicted-ids.js";
 import { recentFrom, recentMessages, type RecentMessage } from "./recent.js";
 
 /** Of the messages: runs of this many sequences are a chunk, which never changes once the run is full. */

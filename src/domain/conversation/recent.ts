@@ -2,7 +2,7 @@ import { limits } from "../kernel/limits.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
 import type { Revision } from "../kernel/stream.js";
 import type { ContentType } from "./conversation.events.js";
-import { addOlder, mayBeOlder, noOlderIds, type OlderIds } from "./older.js";
+import { addOlder, mayBeOlder, noOlderIds, type OlderIds } from "./evicted-ids.js";
 
 /** What a conversation remembers of one of its newest messages: the answer to a retry. */
 export type RecentMessage = {

@@ -5,7 +5,7 @@ import type { Application } from "../ports.js";
 import { isObject, type Fields } from "../protocol/codecs.js";
 import type { Failure } from "../protocol/codes.js";
 import { failureOf, malformed } from "../protocol/details.js";
-import type { Shared } from "../shared.js";
+import type { Shared } from "../access/shared.js";
 import { paramsOf, type ParamsOf } from "./path.js";
 
 /** What routes use. */

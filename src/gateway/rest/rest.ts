@@ -10,14 +10,14 @@ import type {
   HttpResponse,
   Logger,
 } from "../ports.js";
-import { createQuota } from "../gate.js";
+import { createQuota } from "../access/gate.js";
 import { gatewayLimits as bounds } from "../limits.js";
-import type { UserRate } from "../message-rate.js";
+import type { UserRate } from "../access/message-rate.js";
 import type { ErrorCode, Failure } from "../protocol/codes.js";
 import { malformed } from "../protocol/details.js";
-import { issued } from "../devices.js";
-import type { Shared } from "../shared.js";
-import { defect } from "../work.js";
+import { issued } from "../access/devices.js";
+import type { Shared } from "../access/shared.js";
+import { defect } from "../access/work.js";
 import { noContent, refusal } from "./answers.js";
 import type { Incoming } from "./call.js";
 import { matchRoute, type Match } from "./match.js";

@@ -1,7 +1,7 @@
 import { asError } from "../../domain/kernel/errors.js";
 import type { Redis } from "ioredis";
 import type { RateLimiter } from "../../gateway/ports.js";
-import { defineScript } from "../redis.js";
+import { defineScript } from "../engines/redis.js";
 import { microsecondsOf, takenOf } from "./memory.js";
 
 export type RedisRateLimiterOptions = {

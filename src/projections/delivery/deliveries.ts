@@ -4,8 +4,8 @@ import type { ConversationEvent, MessageEdited, MessageSent } from "../../domain
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 import type { UserEvent } from "../../domain/user/user.events.js";
 import type { Delivery } from "../ports.js";
-import { encodeMessage, frameOf, hidden, receiptFrames, type Frame, type Shown } from "./frames.js";
-import { maySee, type Membership } from "./recipients.js";
+import { encodeMessage, frameOf, hidden, receiptFrames, type Frame, type Shown } from "../frames/frames.js";
+import { maySee, type Membership } from "./memberships.js";
 
 /** Events that carry content: the only ones for which something may have to be opened. */
 export type ContentEvent = MessageSent | MessageEdited;

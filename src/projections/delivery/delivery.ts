@@ -8,13 +8,13 @@ import { readingAtMost } from "./bounded-reads.js";
 import { deletionsAfter, deletionsIn, type Deletions } from "./deletions.js";
 import { userDeliveries } from "./deliveries.js";
 import type { InboxUpdates } from "./inbox-updates.js";
-import { createLanes } from "./lanes.js";
+import { createLanes } from "./backlog.js";
 import { createReadPrivacy, type ReadPrivacy } from "./read-privacy.js";
 import { createProgress, type Progress } from "./progress.js";
 import type { ReceiptRollups } from "./receipt-rollups.js";
-import { createMemberships, type FindMembership, type Memberships } from "./recipients.js";
+import { createMemberships, type FindMembership, type Memberships } from "./memberships.js";
 import { createResolve, isReceipts } from "./resolve.js";
-import type { Typing } from "./typing.js";
+import type { Typing } from "../../gateway/ephemeral/typing.js";
 
 export type DeliveryDependencies = {
   readonly source: EventSource;

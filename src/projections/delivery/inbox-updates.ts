@@ -1,7 +1,7 @@
 import { asError } from "../../domain/kernel/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Delivery } from "../ports.js";
-import { unreadOf } from "../queries/unread.js";
+import { unreadOf } from "../frames/unread.js";
 import { atMost } from "./bounded-reads.js";
 import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";
 

@@ -5,9 +5,9 @@ import { streamId, streamOf, type RecordedEvent } from "../../domain/kernel/stre
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
 import type { Deletions } from "./deletions.js";
 import { changeDeliveries, hasContent, isAboutMessage, receiptDeliveries } from "./deliveries.js";
-import { visible, type Shown } from "./frames.js";
+import { visible, type Shown } from "../frames/frames.js";
 import type { ReadPrivacy } from "./read-privacy.js";
-import { foldMembership, type Membership, type Memberships } from "./recipients.js";
+import { foldMembership, type Membership, type Memberships } from "./memberships.js";
 
 export type ResolveDependencies = {
   readonly source: EventSource;

@@ -4,7 +4,7 @@ import type { ConversationKind, Role, Settings, ContentType } from "../../domain
 import type { DeviceType } from "../../domain/user/user.events.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Rejection } from "../../domain/rejections.js";
-import type { Frame } from "../delivery/frames.js";
+import type { Frame } from "../frames/frames.js";
 
 /** What the read side answers. All shapes are PROTOCOL §6 and §7's. */
 export type Queries = {

@@ -5,7 +5,7 @@ import type { MessageRow, OpenContent, SummaryRow, ViewReads } from "../ports.js
 import { viewOfRow } from "./conversation-view.js";
 import { previewOf } from "./preview.js";
 import type { Answer, Queries, StateView, Summary } from "./queries.js";
-import { unreadOf } from "./unread.js";
+import { unreadOf } from "../frames/unread.js";
 
 export type SummaryDependencies = { readonly reads: ViewReads; readonly open: OpenContent };
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { createHub, type HubConnection } from "../../../src/gateway/hub.js";
+import { createHub, type HubConnection } from "../../../src/gateway/connections/hub.js";
 import { createLocalBus } from "../../../src/infra/bus/local.js";
 
 const connect = (userId: string, deviceId: string) => {

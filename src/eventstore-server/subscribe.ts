@@ -1,0 +1,111 @@
+/**
+ * Subscriptions: a confirmation, everything after the given place, `caughtUp` when the end is reached, then whatever
+ * comes. The log's own subscription waits for the client and reads again what it could not hand over.
+ */
+import { randomUUID } from "node:crypto";
+import { status } from "@grpc/grpc-js";
+import type { EventLog } from "../commands/ports.js";
+import type { Position, RecordedEvent, Revision } from "../domain/kernel/stream.js";
+import { caughtUpResponse, checkpointResponse, confirmationResponse, eventResponse } from "./encode.js";
+import { callErrorOf, CallError } from "./errors.js";
+import { filterOf, type Filter } from "./filter.js";
+import { nameOf, wholeNumber } from "./proto.js";
+import { pageEvents, type ReadOptions, type Sink } from "./sink.js";
+
+/** Strictly after a position. @throws (rejects) CallError for one beyond the end: it belongs to another log. */
+export const subscribeToAll = async (log: EventLog, options: ReadOptions, sink: Sink): Promise<void> => {
+  const filter = filterOf(options.getFilter());
+  const start = options.getAll();
+  const position = start?.getPosition();
+  const head = await log.head();
+  const from = position !== undefined ? wholeNumber(position.getCommitPosition()) : start?.hasEnd() === true ? head : 0;
+  if (from > head)
+    throw new CallError(
+      status.INVALID_ARGUMENT,
+      `Position ${from} is beyond the end of this log, ${head}.`,
+      "invalid-position",
+    );
+  await sink.send(confirmationResponse(randomUUID()));
+  follow(log, from, sink, createAllConsumer(log, filter, from, sink));
+};
+
+type Consume = {
+  readonly onEvents: (events: readonly RecordedEvent[]) => Promise<void>;
+  /** Before any events: whether there is nothing to catch up with. */
+  readonly onStart: () => Promise<void>;
+};
+
+const createAllConsumer = (log: EventLog, filter: Filter, from: Position, sink: Sink): Consume => {
+  const { checkpointEvents, select } = filter;
+  let considered = 0;
+  let live = false;
+  let last = from;
+
+  /** Once, with a checkpoint: whoever filters knows then that everything before is behind. */
+  const caughtUp = async (): Promise<void> => {
+    if (live || sink.ended() || last < (await log.head())) return;
+    live = true;
+    if (checkpointEvents > 0 && last > 0) await sink.send(checkpointResponse(last));
+    await sink.send(caughtUpResponse);
+  };
+  return {
+    onStart: caughtUp,
+    onEvents: async (events) => {
+      const selected = new Set(select(events));
+      for (const event of events) {
+        if (sink.ended()) return;
+        last = event.position;
+        if (selected.has(event)) {
+          const waits = sink.send(eventResponse(event));
+          if (waits !== undefined) await waits;
+        }
+        if (checkpointEvents > 0 && ++considered % checkpointEvents === 0) await sink.send(checkpointResponse(last));
+      }
+      if (!live) await caughtUp();
+    },
+  };
+};
+
+/** Strictly after a revision; the stream need not exist yet. */
+export const subscribeToStream = async (log: EventLog, options: ReadOptions, sink: Sink): Promise<void> => {
+  const start = options.getStream();
+  const stream = nameOf(start?.getStreamIdentifier());
+  // The head first: what comes while the past is read is seen twice then, and told apart by its revision.
+  const head = await log.head();
+  let next: Revision = 0;
+  if (start?.hasRevision() === true) next = wholeNumber(start.getRevision()) + 1;
+  else if (start?.hasEnd() === true) next = ((await log.readStream(stream, -1, 1, "backwards"))[0]?.revision ?? -1) + 1;
+  await sink.send(confirmationResponse(randomUUID()));
+  for (let page = await log.readStream(stream, next, pageEvents); page.length > 0 && !sink.ended();) {
+    for (const event of page) {
+      if (sink.ended()) return;
+      await sink.send(eventResponse(event));
+      next = event.revision + 1;
+    }
+    page = await log.readStream(stream, next, pageEvents);
+  }
+  await sink.send(caughtUpResponse);
+  follow(log, head, sink, {
+    onStart: () => Promise.resolve(),
+    onEvents: async (events) => {
+      for (const event of events) {
+        if (sink.ended()) return;
+        if (event.stream !== stream || event.revision < next) continue;
+        next = event.revision + 1;
+        await sink.send(eventResponse(event));
+      }
+    },
+  });
+};
+
+/** Until the client or the log ends it. */
+const follow = (log: EventLog, from: Position, sink: Sink, { onStart, onEvents }: Consume): void => {
+  const fail = (error: unknown): void => {
+    sink.fail(callErrorOf(error));
+  };
+  onStart().then(() => {
+    if (sink.ended()) return;
+    const subscription = log.subscribe(from, { onEvents, onFailure: fail });
+    sink.onEnd(subscription.stop);
+  }, fail);
+};

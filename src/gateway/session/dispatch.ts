@@ -1,0 +1,112 @@
+import { byUser } from "../../domain/kernel/by.js";
+import { createAdmission } from "./connect-admission.js";
+import type { DispatcherDeps, Live } from "./dispatch-types.js";
+import { issued } from "../access/devices.js";
+import { gatewayLimits as bounds } from "../limits.js";
+import { createPerformer } from "./effects.js";
+import type { Claims, Connection } from "../ports.js";
+import { createFrameDecoder } from "../protocol/frames.js";
+import { opening, step } from "./session.js";
+import type { SessionInput } from "./session-types.js";
+import { createWaves } from "./write-barrier.js";
+import { createWork, defect } from "../access/work.js";
+
+/** Between sockets and the application. No method throws or rejects; those about an unknown connection do nothing. */
+export type Dispatcher = {
+  /**
+   * A socket has opened. `enter` is called once its device may come in: only then the hub knows the connection. Resolves
+   * when `connected` is on its outbox, or it was refused.
+   */
+  readonly opened: (
+    connection: Connection,
+    claims: Claims,
+    options: { readonly syncToken?: string; readonly enter?: () => void | Promise<void> },
+  ) => Promise<void>;
+  readonly text: (connection: Connection, text: string) => void;
+  readonly binary: (connection: Connection) => void;
+  readonly closed: (connection: Connection) => void;
+  /** Heartbeats and expiry, about once a second. */
+  readonly tick: () => void;
+  /** Writes what waits, then resolves when everything in flight has its outcome, at the latest after `drainMsMax`. */
+  readonly drain: () => Promise<void>;
+  /** Commands and queries in flight, of closed connections too. */
+  readonly pending: () => number;
+};
+
+export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
+  const decode = createFrameDecoder(deps.config.limits);
+  const lives = new Map<string, Live>();
+  const work = createWork(deps.logger, deps.ids);
+  const admit = createAdmission(deps);
+
+  const perform = createPerformer(deps, work, (live, input) => {
+    feed(live, input);
+  });
+  const feed = (live: Live, input: SessionInput): void => {
+    try {
+      const { state, effects } = step(live.config, live.state, input);
+      live.state = state;
+      for (const effect of effects) perform(live, effect);
+    } catch (error) {
+      defect(deps.logger, deps.ids, error, { connectionId: live.connection.connectionId, input: input.kind });
+    }
+  };
+  const times = () => ({ now: deps.clock(), at: deps.monotonic() });
+  const feedKnown = ({ connectionId }: Connection, input: SessionInput): void => {
+    const live = lives.get(connectionId);
+    if (live !== undefined) feed(live, input);
+  };
+
+  /** Nobody waits for it: what is not told now is told in a while, and a device that may not be here is sent away by others. */
+  const noteUse = (live: Live): void => {
+    live.usedAt = deps.monotonic();
+    const { connectionId, actor, deviceType, issuedAt } = live.connection;
+    const context = { commandId: deps.ids.uuid(), correlationId: connectionId, now: deps.clock(), by: byUser(actor) };
+    work.run(
+      () => deps.shared.deviceInUse({ deviceType, ...issued(issuedAt) }, context),
+      () => undefined,
+      { type: "use", connectionId, userId: actor.userId },
+    );
+  };
+
+  return {
+    opened: async (connection, claims, { syncToken, enter = () => undefined }) => {
+      const config = { actor: connection.actor, heartbeatIntervalMs: deps.config.heartbeatIntervalMs, decode };
+      const state = opening(claims.expiresAt, deps.monotonic());
+      const live: Live = { connection, config, state, writes: createWaves(), hasTyped: false };
+      lives.set(connection.connectionId, live);
+      const payload = await admit(connection, claims, enter);
+      if (payload === undefined) return;
+      live.usedAt = deps.monotonic();
+      feed(live, { kind: "connected", payload, ...times(), ...(syncToken === undefined ? {} : { syncToken }) });
+    },
+    text: (connection, text) => {
+      feedKnown(connection, { kind: "text", text, now: deps.clock(), receivedAt: deps.monotonic() });
+    },
+    binary: (connection) => {
+      feedKnown(connection, { kind: "binary" });
+    },
+    closed: (connection) => {
+      const live = lives.get(connection.connectionId);
+      if (live === undefined) return;
+      lives.delete(connection.connectionId);
+      clearTimeout(live.timer);
+      feed(live, { kind: "closed" });
+      // The log knows it to the day already.
+      if (live.usedAt !== undefined) deps.app.used(connection.actor);
+      if (live.hasTyped) deps.app.typing.gone(connection.actor);
+    },
+    tick: () => {
+      const now = times();
+      for (const live of lives.values()) {
+        feed(live, { kind: "tick", ...now });
+        if (live.usedAt !== undefined && now.at - live.usedAt >= bounds.usesMs) noteUse(live);
+      }
+    },
+    drain: () => {
+      for (const live of lives.values()) feed(live, { kind: "flush" });
+      return work.idle(bounds.drainMsMax);
+    },
+    pending: work.pending,
+  };
+};

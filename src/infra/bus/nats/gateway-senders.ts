@@ -1,0 +1,103 @@
+import { randomUUID } from "node:crypto";
+import type { Ask } from "./ask.js";
+import type { NatsBusLimits } from "./limits.js";
+import type { Living } from "./living.js";
+import { createOutlet, type Outlet } from "./gateway-sender.js";
+import type { Heartbeat, Subjects } from "./subjects.js";
+
+/** The outlets of all gateways that this sender has had anything for. */
+export type Outlets = {
+  readonly of: (gatewayId: string) => Outlet;
+  readonly known: () => readonly string[];
+  readonly heard: (heartbeat: Heartbeat) => void;
+  readonly queued: () => { readonly gateways: number; readonly frames: number; readonly bytes: number };
+  readonly stop: () => void;
+};
+
+export const createOutlets = (options: {
+  readonly greets?: boolean;
+  readonly senderId: string;
+  readonly subjects: Subjects;
+  readonly ask: Ask;
+  readonly living: Living;
+  readonly requestBytesMax: () => number;
+  readonly limits: NatsBusLimits;
+  readonly onProblem: (error: Error) => void;
+  readonly metrics: {
+    readonly delivered: (frames: number) => void;
+    readonly retried: () => void;
+    readonly gaveUp: (gatewayId: string, frames: number) => void;
+    readonly hole: () => void;
+  };
+}): Outlets => {
+  const { living, metrics, subjects } = options;
+  const outlets = new Map<string, { readonly outlet: Outlet; readonly madeAtMs: number }>();
+  const left = new Set<string>();
+  // A process that starts again under its name counts from 1 again, and must not be taken for repeating itself.
+  const start = randomUUID();
+  let made = 0;
+
+  const of = (gatewayId: string): Outlet => {
+    const known = outlets.get(gatewayId);
+    if (known !== undefined) return known.outlet;
+    made++;
+    const outlet = createOutlet({
+      ...options,
+      subject: subjects.deliver(gatewayId),
+      // One that is made again after it was forgotten counts from 1: to the gateway it is another sender.
+      sender: `${options.senderId}.${start}.${made}`,
+      living: () => living.has(gatewayId),
+      metrics: {
+        ...metrics,
+        gaveUp: (frames) => {
+          metrics.gaveUp(gatewayId, frames);
+        },
+      },
+    });
+    outlets.set(gatewayId, { outlet, madeAtMs: performance.now() });
+    return outlet;
+  };
+
+  /** Those that said goodbye, and those that nobody has heard for long; never one whose frames somebody waits for. */
+  const sweep = (): void => {
+    for (const [gatewayId, { outlet, madeAtMs }] of outlets) {
+      const silentMs = living.silentMs(gatewayId) ?? performance.now() - madeAtMs;
+      if (outlet.queued().frames > 0 || (!left.has(gatewayId) && silentMs <= options.limits.forgetMs)) continue;
+      outlet.stop();
+      outlets.delete(gatewayId);
+    }
+    left.clear();
+  };
+  const sweeping = setInterval(sweep, options.limits.livingMs);
+  sweeping.unref();
+
+  return {
+    of,
+    known: () => [...outlets.keys()],
+    heard: ({ gatewayId, state }) => {
+      if (state === "leaving") {
+        left.add(gatewayId);
+        return;
+      }
+      left.delete(gatewayId);
+      outlets.get(gatewayId)?.outlet.heard();
+      // A sender of ephemeral frames alone has no outlets, and nothing that could be missed.
+      if (options.greets ? !outlets.has(gatewayId) || state === "starting" : state === "starting" && made > 0)
+        of(gatewayId).greet();
+    },
+    queued: () => {
+      const queued = [...outlets.values()].map(({ outlet }) => outlet.queued()).filter(({ frames }) => frames > 0);
+      const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+      return {
+        gateways: queued.length,
+        frames: sum(queued.map(({ frames }) => frames)),
+        bytes: sum(queued.map(({ bytes }) => bytes)),
+      };
+    },
+    stop: () => {
+      clearInterval(sweeping);
+      for (const { outlet } of outlets.values()) outlet.stop();
+      outlets.clear();
+    },
+  };
+};

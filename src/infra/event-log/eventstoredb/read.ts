@@ -1,0 +1,197 @@
+/** Reads of streams and of `$all`. The client's read of `$all` knows no filter: pages are read until enough are ours. */
+import {
+  END,
+  START,
+  type AllStreamRecordedEvent,
+  type AllStreamResolvedEvent,
+  type Direction as StoreDirection,
+  type EventStoreDBClient,
+  type StreamingRead,
+} from "@eventstore/db-client";
+import { LogError, type Direction } from "../../../commands/ports.js";
+import type { Position, RecordedEvent, Revision, StreamName } from "../../../domain/kernel/stream.js";
+import { failureKind, unavailable } from "./errors.js";
+import { isOurs, positionOf, recordedEventOf, recordedPositionOf, recordsOf, storePositionOf } from "./events.js";
+
+export type Reader = {
+  /** See `EventLog`; all reject with LogError `UNAVAILABLE`. At the leader, which an election is waited for to give. */
+  readonly readStream: (
+    stream: StreamName,
+    from: Revision,
+    count: number,
+    direction?: Direction,
+  ) => Promise<readonly RecordedEvent[]>;
+  /** At any node: what it has not got yet comes later. */
+  readonly readAll: (
+    from: Position | undefined,
+    count: number,
+    direction?: Direction,
+  ) => Promise<readonly RecordedEvent[]>;
+  /** At the leader. */
+  readonly head: () => Promise<Position>;
+  /** See `EventStoreDbLog`. */
+  readonly end: () => Promise<Position>;
+};
+
+export type ReaderOptions = {
+  readonly client: EventStoreDBClient;
+  readonly target: string;
+  /** Ends reads under way: `UNAVAILABLE`. */
+  readonly closed: AbortSignal;
+  /** With the outcome of each read: whether the server answered. */
+  readonly onAnswer: (answered: boolean) => void;
+};
+
+/** A read that has brought nothing for this long has failed: the client itself would wait for ever. */
+const silenceMsMax = 10_000;
+/** A call that fails because the connection has just ended succeeds on the next one. */
+const attemptsMax = 3;
+/** And so long while nobody leads: an election takes a second or two, after a leader was killed up to three. */
+const leaderlessMsMax = 4_000;
+const retryDelayMsMax = 300;
+const pageEventsMin = 16;
+const pageEventsMax = 2048;
+
+export const createReader = (options: ReaderOptions): Reader => {
+  const { client, target, closed, onAnswer } = options;
+
+  const read = async <T>(
+    what: string,
+    open: () => StreamingRead<T>,
+    requiresLeader: boolean,
+  ): Promise<readonly T[]> => {
+    const until = performance.now() + (requiresLeader ? leaderlessMsMax : 0);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const events = await gather(open(), closed);
+        onAnswer(true);
+        return events;
+      } catch (error) {
+        const kind = failureKind(error);
+        onAnswer(kind !== "unreachable" && !(error instanceof LogError));
+        if (kind === "stream_not_found") return [];
+        const isLast = attempt >= attemptsMax && performance.now() > until;
+        if (kind !== "unreachable" || isLast || closed.aborted) throw unavailable(error, target, what);
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(100 * attempt, retryDelayMsMax)));
+      }
+    }
+  };
+  /** At most `maxCount` records of `$all`, whoever's: forwards from a position on, backwards strictly before it. */
+  const page = async (
+    from: Position | undefined,
+    maxCount: number,
+    direction: StoreDirection,
+    requiresLeader = false,
+  ): Promise<readonly AllStreamRecordedEvent[]> => {
+    const edge = direction === "forwards" ? START : END;
+    const fromPosition = from === undefined || (from === 0 && direction === "forwards") ? edge : storePositionOf(from);
+    return recordsOf(
+      await read<AllStreamResolvedEvent>(
+        "a read of the log",
+        () => client.readAll({ direction, fromPosition, maxCount, requiresLeader }, { highWaterMark: readAhead }),
+        requiresLeader,
+      ),
+    );
+  };
+  const readAll: Reader["readAll"] = async (from, count, direction = "forwards") => {
+    const ours: RecordedEvent[] = [];
+    if (count <= 0 || (direction === "backwards" && from === 0)) return ours;
+    let at = from;
+    // One more than asked for: forwards the first is the one at the position itself.
+    for (let size = clamp(count + 1); ; size = clamp(size * 2)) {
+      const records = await page(at, size, direction);
+      for (const record of records) {
+        if (!isOurs(record.streamId) || record.position.commit === BigInt(at ?? -1)) continue;
+        ours.push(recordedEventOf(record));
+        if (ours.length >= count) break;
+      }
+      const last = records.at(-1);
+      if (ours.length >= count || last === undefined || records.length < size) break;
+      at = Number(last.position.commit);
+    }
+    return ours;
+  };
+
+  /** Up to here it is known which event of ours is the last, so that what others write is looked at only once. */
+  let known: { readonly through: Position; readonly head: Position } = { through: 0, head: 0 };
+  const head = async (): Promise<Position> => {
+    const before = known;
+    let end: Position | undefined;
+    let at: Position | undefined;
+    for (let size = pageEventsMin; ; size = clamp(size * 2)) {
+      const records = await page(at, size, "backwards", true);
+      end ??= Number(records[0]?.position.commit ?? 0);
+      for (const record of records) {
+        if (isOurs(record.streamId)) return remember(end, recordedPositionOf(record));
+        // What lies below was looked at before; unless the log ends above that: then it is another log.
+        if (end >= before.through && Number(record.position.commit) <= before.through)
+          return remember(end, before.head);
+      }
+      const last = records.at(-1);
+      if (last === undefined || records.length < size) return remember(end, 0);
+      at = Number(last.position.commit);
+    }
+  };
+  const remember = (through: Position, position: Position): Position => {
+    known = { through, head: position };
+    return position;
+  };
+
+  const end = async (): Promise<Position> => {
+    const [last] = await page(undefined, 1, "backwards", true);
+    return positionOf(last?.position.commit ?? 0n);
+  };
+
+  return {
+    readAll,
+    head,
+    end,
+    readStream: async (stream, from, count, direction = "forwards") => {
+      if (count <= 0) return [];
+      const fromRevision = from >= 0 ? BigInt(from) : direction === "forwards" ? START : END;
+      const options = { direction, fromRevision, maxCount: count, requiresLeader: true } as const;
+      const open = () => client.readStream(stream, options, { highWaterMark: readAhead });
+      const resolved = await read(`a read of ${stream}`, open, true);
+      // Records of one stream carry their place in `$all` as well, though the client's type does not say so.
+      return recordsOf(resolved as readonly AllStreamResolvedEvent[]).map(recordedEventOf);
+    },
+  };
+};
+
+/** Events that the client may hold decoded ahead of us. */
+const readAhead = 128;
+
+const clamp = (size: number): number => Math.min(Math.max(size, pageEventsMin), pageEventsMax);
+
+/** Everything that a read gives. Whatever ends it early also ends the call on the server, which leaving the loop would not. */
+const gather = <T>(stream: StreamingRead<T>, closed: AbortSignal): Promise<readonly T[]> =>
+  new Promise((resolve, reject) => {
+    const events: T[] = [];
+    const finish = (error?: Error): void => {
+      clearTimeout(silence);
+      closed.removeEventListener("abort", onClosed);
+      if (error === undefined) {
+        resolve(events);
+        return;
+      }
+      reject(error);
+      // A call that was never opened cannot be cancelled: its failure is the one that is being reported.
+      stream.cancel().catch(() => undefined);
+    };
+    const onClosed = (): void => {
+      finish(new LogError("UNAVAILABLE", "the log is closed"));
+    };
+    const silence = setTimeout(() => {
+      finish(new LogError("UNAVAILABLE", `the event store has not answered within ${silenceMsMax} ms`));
+    }, silenceMsMax);
+    closed.addEventListener("abort", onClosed);
+    stream.on("data", (event: T) => {
+      silence.refresh();
+      events.push(event);
+    });
+    stream.on("end", () => {
+      finish();
+    });
+    stream.on("error", finish);
+    if (closed.aborted) onClosed();
+  });

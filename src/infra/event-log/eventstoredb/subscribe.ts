@@ -1,0 +1,175 @@
+/**
+ * Subscriptions to `$all`, supervised. The client's own end with the connection and stay ended; here each is opened
+ * again, after the last event whose batch the subscriber has resolved, until it is stopped. The server's checkpoints are
+ * not looked at: the client announces them ahead of the events that it still holds.
+ */
+import { asError } from "../../../domain/kernel/errors.js";
+import {
+  START,
+  streamNameFilter,
+  type AllStreamResolvedEvent,
+  type AllStreamSubscription,
+  type EventStoreDBClient,
+} from "@eventstore/db-client";
+import { LogError, type Subscriber, type Subscription } from "../../../commands/ports.js";
+import type { Position, RecordedEvent } from "../../../domain/kernel/stream.js";
+import { failureKind, unavailable } from "./errors.js";
+import { isOurs, ourPrefixes, recordedEventOf, recordsOf, storePositionOf } from "./events.js";
+
+export type FollowOptions = {
+  readonly client: EventStoreDBClient;
+  readonly target: string;
+  readonly head: () => Promise<Position>;
+  readonly onConnected: (connected: boolean) => void;
+  /** Each loss of the connection, before the next attempt. */
+  readonly onProblem: (error: Error) => void;
+};
+
+/** Events of one batch, and events that the client holds decoded ahead of it. */
+const batchEventsMax = 500;
+const readAhead = 256;
+const backoffMsMin = 100;
+const backoffMsMax = 5_000;
+/** A follower of the leader may lag behind a position for a moment; a position that stays beyond the end is another log's. */
+const beyondMax = 5;
+/** In windows of 32 events of others: how often the server reports where it is in what it filters out. */
+const checkpointInterval = 1_000;
+
+/** Starts following; see `EventLog.subscribe`. `"head"` is the head at some time after the call. */
+export const follow = (options: FollowOptions, from: Position | "head", subscriber: Subscriber): Subscription => {
+  const stopping = new AbortController();
+  supervise(options, from, subscriber, stopping.signal).catch((error: unknown) => {
+    if (!stopping.signal.aborted) subscriber.onFailure(asError(error));
+  });
+  return {
+    stop: () => {
+      stopping.abort();
+    },
+  };
+};
+
+/** Rejects with what no new attempt can mend: the subscriber's own error, a position of another log, a record that cannot be read. */
+const supervise = async (
+  options: FollowOptions,
+  from: Position | "head",
+  subscriber: Subscriber,
+  stopped: AbortSignal,
+): Promise<void> => {
+  const isStopped = (): boolean => stopped.aborted;
+  let position = from;
+  let failures = 0;
+  let beyond = 0;
+  while (!isStopped()) {
+    try {
+      const head = await options.head().catch(lost);
+      if (position === "head") position = head;
+      beyond = position > head ? beyond + 1 : 0;
+      if (position > head) lost(beyondTheEnd(position, head, options.target));
+      if (isStopped()) return;
+      const handOver = async (events: readonly RecordedEvent[]): Promise<void> => {
+        failures = 0;
+        await subscriber.onEvents(events);
+        position = events.at(-1)?.position ?? position;
+      };
+      await consume(options, position, handOver, stopped);
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+      if (beyond >= beyondMax || failureKind(error.reason) === "invalid_position") throw error.reason;
+      options.onConnected(false);
+      options.onProblem(unavailable(error.reason, options.target, "a subscription has to begin again"));
+      await pause(Math.min(backoffMsMin * 2 ** (beyond > 0 ? beyond : failures), backoffMsMax), stopped);
+      failures = Math.min(failures + 1, 16);
+    }
+  }
+};
+
+/** What a new attempt may mend; everything else that is thrown here comes from our side. */
+class Lost extends Error {
+  constructor(readonly reason: Error) {
+    super(reason.message);
+    this.name = "Lost";
+  }
+}
+
+const lost = (reason: unknown): never => {
+  throw new Lost(reason instanceof Error ? reason : new Error(String(reason)));
+};
+
+const beyondTheEnd = (position: Position, head: Position, target: string): LogError =>
+  new LogError(
+    "UNAVAILABLE",
+    `position ${position} is beyond the end (${head}) of the event store at ${target}: it belongs to another log`,
+  );
+
+/** Hands over until it is stopped. Throws `Lost` when the stream ends, the subscriber's errors and those of records that cannot be read as they are. */
+const consume = async (
+  { client, onConnected }: FollowOptions,
+  after: Position,
+  handOver: (events: readonly RecordedEvent[]) => Promise<void>,
+  stopped: AbortSignal,
+): Promise<void> => {
+  const filter = streamNameFilter({ prefixes: [...ourPrefixes], checkpointInterval });
+  const fromPosition = after === 0 ? START : storePositionOf(after);
+  const stream = client.subscribeToAll({ fromPosition, filter }, { highWaterMark: readAhead });
+  let ended: Error | undefined;
+  let wake = (): void => undefined;
+  const end = (error?: Error): void => {
+    ended ??= error ?? new Error("the server ended the subscription");
+    wake();
+  };
+  const onStop = (): void => {
+    wake();
+  };
+  stream.on("readable", () => {
+    wake();
+  });
+  stream.on("confirmation", () => {
+    onConnected(true);
+  });
+  // Stays attached: an error that comes after the end must find a listener too.
+  stream.on("error", end);
+  stream.on("end", () => {
+    end();
+  });
+  stopped.addEventListener("abort", onStop);
+  try {
+    while (!stopped.aborted) {
+      const events = take(stream);
+      if (events.length > 0) {
+        await handOver(events);
+      } else if (ended !== undefined) {
+        lost(ended);
+      } else {
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    }
+  } finally {
+    stopped.removeEventListener("abort", onStop);
+    // Leaving the loop alone would leave the call open on the server. It cannot be cancelled if it was never opened.
+    stream.unsubscribe().catch(() => undefined);
+  }
+};
+
+/** What can be read at once. Reading to the end of what there is makes the stream say when there is more. */
+const take = (stream: AllStreamSubscription): readonly RecordedEvent[] => {
+  const events: RecordedEvent[] = [];
+  while (events.length < batchEventsMax) {
+    const resolved = stream.read() as AllStreamResolvedEvent | null;
+    if (resolved === null) break;
+    for (const record of recordsOf([resolved])) if (isOurs(record.streamId)) events.push(recordedEventOf(record));
+  }
+  return events;
+};
+
+/** Between half and all of `ms`, less when it is stopped. */
+const pause = (ms: number, stopped: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      stopped.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms * (0.5 + Math.random() / 2));
+    stopped.addEventListener("abort", done);
+    if (stopped.aborted) done();
+  });

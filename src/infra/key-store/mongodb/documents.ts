@@ -1,0 +1,115 @@
+/** The collection `keys`: one document a key, which is never changed, only deleted. */
+import { randomBytes } from "node:crypto";
+import { Binary, MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db } from "mongodb";
+import { byBytes } from "../../engines/by-bytes.js";
+import { reachable } from "../../engines/mongodb.js";
+import { StoreUnavailable } from "../../../projections/ports.js";
+import { keyBytes, requireMasterKey, unwrap, wrap, WrongMasterKey } from "./wrapping.js";
+
+export type KeyDocument = {
+  readonly _id: string;
+  readonly wrapped: Binary;
+  readonly alg: "A256GCM";
+  readonly createdAt: Date;
+};
+export type Wrapped = ReadonlyMap<string, Uint8Array>;
+
+export type KeyDocuments = {
+  /** Those that exist, still wrapped. @throws StoreUnavailable */
+  readonly find: (ids: readonly string[]) => Promise<Wrapped>;
+  /** All of them; those that are new are on the disks of a majority. Whoever was first has made it. @throws StoreUnavailable */
+  readonly obtain: (ids: readonly string[]) => Promise<Wrapped>;
+};
+
+/** Longer than any healthy answer takes: who waits has a message to seal. */
+const answerWithinMs = 2_000;
+const racesMax = 5;
+const duplicateKey = 11_000;
+
+/** Reads and writes by majority: a key that a fail-over takes back has sealed events which nobody opens again. */
+const collectionOf = (db: Db): Collection<KeyDocument> =>
+  db.collection<KeyDocument>("keys", {
+    readPreference: "primary",
+    readConcern: { level: "majority" },
+    writeConcern: { w: "majority", journal: true },
+    timeoutMS: answerWithinMs,
+  });
+
+export const createKeyDocuments = (db: Db, masterKey: Buffer): KeyDocuments => {
+  const keys = collectionOf(db);
+  const find = (ids: readonly string[]): Promise<Wrapped> =>
+    reachable(async () => {
+      const found = await keys.find({ _id: { $in: [...ids] } }, { projection: { wrapped: 1 } }).toArray();
+      return new Map(found.map(({ _id, wrapped }) => [_id, wrapped.value()]));
+    });
+  const obtain = async (ids: readonly string[]): Promise<Wrapped> => {
+    // Mostly they are there already, and a read costs no disk.
+    let found = await find(ids);
+    for (let races = 0; found.size < ids.length; races += 1) {
+      if (races === racesMax) throw new StoreUnavailable("MongoDB: keys vanish as soon as they are made");
+      const missing = ids.filter((id) => !found.has(id));
+      const made = missing.map((id) => newKey(masterKey, id));
+      await reachable(() => insertAbsent(keys, made));
+      // Another process may have been first: what is stored counts, not what was made here.
+      found = new Map([...found, ...(await find(missing))]);
+    }
+    return found;
+  };
+  return { find, obtain };
+};
+
+const newKey = (masterKey: Buffer, id: string): KeyDocument => ({
+  _id: id,
+  wrapped: new Binary(wrap(masterKey, id, randomBytes(keyBytes))),
+  alg: "A256GCM",
+  createdAt: new Date(),
+});
+
+/**
+ * By `_id`, as every other process has them: two that make the same keys in other orders would wait for each other.
+ *
+ * An upsert that finds the document waits until a majority has it, which a refused insert would not: what is read
+ * afterwards by majority is there.
+ */
+const insertAbsent = async (keys: Collection<KeyDocument>, documents: readonly KeyDocument[]): Promise<void> => {
+  const operations = documents
+    .toSorted((a, b) => byBytes(a._id, b._id))
+    .map(({ _id, ...rest }): AnyBulkWriteOperation<KeyDocument> => {
+      return { updateOne: { filter: { _id }, update: { $setOnInsert: rest }, upsert: true } };
+    });
+  try {
+    await keys.bulkWrite(operations, { ordered: false });
+  } catch (error) {
+    // Two first upserts of one id at the same moment: the loser comes again and finds the winner's.
+    if (!isRace(error)) throw error;
+  }
+};
+
+const isRace = (error: unknown): boolean => {
+  if (!(error instanceof MongoBulkWriteError)) return false;
+  const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+  return errors.length > 0 && errors.every(({ code }) => code === duplicateKey);
+};
+
+/** No data key has this name: theirs begin with what they belong to. */
+const sentinelId = "#master-key";
+
+/**
+ * Checks at start that this is the master key of this database: a process with another one would read nothing, and
+ * would make keys that the others cannot open. The first process of a database leaves the mark.
+ *
+ * @throws WrongMasterKey when it is another one
+ * @throws StoreUnavailable when MongoDB cannot be asked
+ * @throws Error when it has not 32 bytes
+ */
+export const assertMasterKey = async (db: Db, masterKey: Buffer): Promise<void> => {
+  const documents = createKeyDocuments(db, requireMasterKey(masterKey));
+  if (!(await documents.find([sentinelId])).has(sentinelId)) {
+    // Keys without a mark: of a restore, perhaps. A mark made now must not declare the wrong one right.
+    const other = await reachable(() => collectionOf(db).findOne({}));
+    if (other !== null) unwrap(masterKey, other._id, other.wrapped.value());
+  }
+  const sentinel = (await documents.obtain([sentinelId])).get(sentinelId);
+  if (sentinel === undefined) throw new WrongMasterKey(sentinelId);
+  unwrap(masterKey, sentinelId, sentinel);
+};

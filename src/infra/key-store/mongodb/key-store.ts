@@ -1,0 +1,146 @@
+/**
+ * Data keys in MongoDB, wrapped with a master key. Accepting messages must not depend on MongoDB: a key that was known
+ * is answered while MongoDB is away. Erasing must not depend on luck: while MongoDB answers, every key in memory is
+ * looked for again and again, so that a destroyed one is gone within `cacheMs`.
+ */
+import type { Db } from "mongodb";
+import { LogError, type Clock, type KeyStore } from "../../../commands/ports.js";
+import { createBatches } from "../batches.js";
+import { createAgingKeys, type AgingKey } from "./cache.js";
+import { createKeyDocuments } from "./documents.js";
+import { createRefresher } from "./refresher.js";
+import { markOf, requireMasterKey, unwrap } from "./wrapping.js";
+
+export { assertMasterKey } from "./documents.js";
+
+/**
+ * `obtain` and `find` reject with LogError `UNAVAILABLE` when MongoDB cannot be asked and the key was not known, and
+ * when the master key is another one than the stored key was wrapped with; the message says which.
+ */
+export type MongoKeyStore = KeyStore & {
+  readonly figures: () => MongoKeyFigures;
+  /** Forgets the keys in memory; what is under way is answered first. The database stays open: it is the opener's. */
+  readonly close: () => Promise<void>;
+};
+
+export type MongoKeyFigures = {
+  readonly keysCached: number;
+  /** Answers from memory that are older than `cacheMs`, since MongoDB could not be asked. */
+  readonly staleAnswers: number;
+  /** The last question to MongoDB had no answer. */
+  readonly isAway: boolean;
+};
+
+export type MongoKeyStoreOptions = {
+  readonly db: Db;
+  /** 32 bytes. All processes have the same one: `assertMasterKey` checks it at start. */
+  readonly masterKey: Buffer;
+  /** How long a destroyed key may live on in this process while MongoDB answers, in milliseconds. */
+  readonly cacheMs?: number;
+  /** How long a known key is answered while MongoDB does not, in milliseconds. */
+  readonly staleMs?: number;
+  /** Keys kept in memory: 100,000 are about 40 MB. */
+  readonly cachedKeysMax?: number;
+  readonly clock?: Clock;
+  /** Told of each time that the keys in memory could not be looked for again. */
+  readonly onProblem?: (error: unknown) => void;
+};
+
+/** Different ids that may wait for their key. */
+const waitingMax = 10_000;
+
+/** Never set: an age by a clock that was ahead for a moment would keep a destroyed key for as long. */
+const monotonic: Clock = () => performance.now();
+
+/** @throws Error when the master key has not 32 bytes */
+export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore => {
+  const { db, cacheMs = 60_000, staleMs = 3_600_000, cachedKeysMax = 100_000, clock = monotonic, onProblem } = options;
+  const masterKey = requireMasterKey(options.masterKey);
+  const documents = createKeyDocuments(db, masterKey);
+  const keys = createAgingKeys(cachedKeysMax, clock);
+  let isAway = false;
+  let staleAnswers = 0;
+  let closing: Promise<void> | undefined;
+
+  /** Answers count from when they were asked for: a key may be destroyed while the answer is on its way. */
+  const noting =
+    <A>(call: (ids: readonly string[]) => Promise<A>) =>
+    async (ids: readonly string[]): Promise<{ readonly askedAt: number; readonly found: A }> => {
+      const askedAt = clock();
+      try {
+        const found = await call(ids);
+        isAway = false;
+        return { askedAt, found };
+      } catch (error) {
+        isAway = true;
+        throw error;
+      }
+    };
+  const [findNow, obtainNow] = [noting(documents.find), noting(documents.obtain)];
+  const finding = createBatches(async (ids) => dated(await findNow(ids)), waitingMax);
+  const obtaining = createBatches(async (ids) => dated(await obtainNow(ids)), waitingMax);
+  const refresher = createRefresher({ keys, find: findNow, clock, cacheMs, staleMs, onProblem });
+
+  const isFresh = ({ checkedAt }: AgingKey): boolean => clock() - checkedAt < cacheMs;
+  const stale = (entry: AgingKey | undefined): Buffer | undefined => {
+    if (entry === undefined || clock() - entry.checkedAt >= staleMs) return undefined;
+    staleAnswers += 1;
+    return entry.key;
+  };
+  const cached = (keyId: string): Buffer | undefined => {
+    const entry = keys.get(keyId);
+    if (entry === undefined || isFresh(entry)) return entry?.key;
+    // Nobody is to wait for a server that is known to be away; the refresher notices when it is back.
+    return isAway ? stale(entry) : undefined;
+  };
+  const asking = async (ask: typeof finding.ask, keyId: string): Promise<Buffer | undefined> => {
+    const known = cached(keyId);
+    if (known !== undefined) return known;
+    let answer: Dated | undefined;
+    try {
+      answer = await ask(keyId);
+    } catch (error) {
+      const fallback = stale(keys.get(keyId));
+      if (fallback !== undefined) return fallback;
+      throw unavailable(error);
+    }
+    if (answer === undefined) {
+      keys.drop(keyId);
+      return undefined;
+    }
+    const { wrapped, askedAt } = answer;
+    return keys.put(keyId, opened(masterKey, keyId, wrapped), markOf(wrapped), askedAt);
+  };
+  const close = async (): Promise<void> => {
+    await refresher.stop();
+    await Promise.all([finding.idle(), obtaining.idle()]);
+    keys.clear();
+  };
+  return {
+    cached,
+    find: (keyId) => asking(finding.ask, keyId),
+    obtain: async (keyId) => (await asking(obtaining.ask, keyId)) ?? fail(keyId),
+    figures: () => ({ keysCached: keys.size(), staleAnswers, isAway }),
+    close: () => (closing ??= close()),
+  };
+};
+
+type Dated = { readonly wrapped: Uint8Array; readonly askedAt: number };
+const dated = ({ askedAt, found }: { readonly askedAt: number; readonly found: ReadonlyMap<string, Uint8Array> }) =>
+  new Map([...found].map(([keyId, wrapped]): [string, Dated] => [keyId, { wrapped, askedAt }]));
+
+/** Nothing is handed out that the master key did not open: neither garbage nor what was known before. */
+const opened = (masterKey: Buffer, keyId: string, wrapped: Uint8Array): Buffer => {
+  try {
+    return unwrap(masterKey, keyId, wrapped);
+  } catch (error) {
+    throw unavailable(error);
+  }
+};
+
+const unavailable = (error: unknown): LogError =>
+  new LogError("UNAVAILABLE", error instanceof Error ? error.message : String(error), { cause: error });
+
+const fail = (keyId: string): never => {
+  throw new LogError("UNAVAILABLE", `no key came for ${keyId}`);
+};

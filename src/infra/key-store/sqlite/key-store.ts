@@ -1,0 +1,94 @@
+/**
+ * The embedded key store: SQLite in a worker thread, apart from the log, so that destroying a key destroys what it
+ * sealed. New keys that are asked for while a commit is in flight share the next commit.
+ */
+import { LogError, type KeyStore } from "../../../commands/ports.js";
+import { callWorker, workerUrl } from "../../engines/worker.js";
+import { createBatches } from "../batches.js";
+import { createKeyCache } from "./key-cache.js";
+import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./key-store.worker.js";
+
+/** `obtain` and `find` reject with LogError `UNAVAILABLE`: no key was handed out, and nothing was sealed with it. */
+export type SqliteKeyStore = KeyStore & {
+  /** Repeatable. What is under way is answered first. */
+  readonly close: () => Promise<void>;
+  /** Resolves when the store has stopped by itself: a commit left the file in doubt, or its thread died. Only a restart helps. */
+  readonly failed: Promise<Error>;
+};
+
+export type KeyStoreOptions = {
+  /** Keys kept in memory: 10,000 are about 2 MB, and a key serves a user for a month. */
+  readonly cachedKeysMax: number;
+  /** Different ids that may wait for their key. */
+  readonly waitingMax: number;
+  /** How long a new key waits for another connection's commit, a backup's or a tool's, before it is refused. */
+  readonly busyMsMax: number;
+};
+const optionsDefault: KeyStoreOptions = { cachedKeysMax: 10_000, waitingMax: 10_000, busyMsMax: 5_000 };
+
+/**
+ * Opens, or makes, the store in the file `path` (mode 600), whose directory exists.
+ * @throws (rejects) LogError `UNAVAILABLE` when it cannot be opened.
+ */
+export const openSqliteKeyStore = async (
+  path: string,
+  options: Partial<KeyStoreOptions> = {},
+): Promise<SqliteKeyStore> => {
+  const { cachedKeysMax, waitingMax, busyMsMax } = { ...optionsDefault, ...options };
+  const data: KeyWorkerData = { path, busyMsMax };
+  const worker = callWorker<KeyHandlers>(workerUrl(import.meta.url, "./key-store.worker.js"), data, {
+    name: "key-store",
+  });
+  const stopped = new Promise<Error>((resolve) => {
+    worker.onMessage((told) => {
+      resolve(new Error((told as KeysStopped).stopped));
+    });
+  });
+  const cache = createKeyCache(cachedKeysMax);
+  const obtaining = createBatches(async (ids) => {
+    const keys = await worker.call("obtain", ids);
+    return new Map(ids.flatMap((id, i) => (keys[i] === undefined ? [] : [[id, keys[i]] as const])));
+  }, waitingMax);
+  let closing: Promise<void> | undefined;
+
+  const find = async (keyId: string): Promise<Buffer | undefined> => {
+    const cached = cache.get(keyId);
+    if (cached !== undefined) return cached;
+    const found = await worker.call("find", keyId).catch(unavailable);
+    return found === undefined ? undefined : cache.put(keyId, bufferOf(found));
+  };
+  const close = async (): Promise<void> => {
+    await obtaining.idle();
+    try {
+      await worker.call("close").catch(unavailable);
+    } finally {
+      await worker.terminate();
+    }
+  };
+
+  // The first answer shows that the file could be opened.
+  await find("").catch(async (error: unknown) => {
+    await worker.terminate();
+    throw error;
+  });
+  return {
+    cached: cache.get,
+    obtain: async (keyId) => {
+      const cached = cache.get(keyId);
+      if (cached !== undefined) return cached;
+      const key = await obtaining.ask(keyId).catch(unavailable);
+      return key === undefined ? unavailable(`no key came for ${keyId}`) : cache.put(keyId, bufferOf(key));
+    },
+    find,
+    close: () => (closing ??= close()),
+    failed: Promise.race([worker.failed, stopped]),
+  };
+};
+
+/** A Buffer that crossed a thread is a Uint8Array. */
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+const unavailable = (error: unknown): never => {
+  const reason = error instanceof Error ? error.message : String(error);
+  throw new LogError("UNAVAILABLE", reason, { cause: error });
+};

@@ -1,0 +1,85 @@
+import type { Db } from "mongodb";
+import type { Position } from "../../../domain/kernel/stream.js";
+import type { Checkpoint, ViewStore } from "../../../projections/ports.js";
+import type { ViewChange } from "../../../projections/view-change.js";
+import { reachable } from "../../engines/mongodb.js";
+import {
+  checkpointsOf,
+  claimEpoch,
+  refuseViewsAhead,
+  smallestCheckpoint,
+  type Checkpoints,
+  type LogEnd,
+} from "./checkpoints.js";
+import { collectionsOf } from "./documents.js";
+import { createIndexes } from "./indexes.js";
+import { mongoReads } from "./reads.js";
+import { createWaiting, type Waiting } from "./waiting.js";
+import { changesWriter } from "./writer.js";
+
+/** The views in MongoDB, which any number of projectors write and any number of gateways read. */
+export type MongoViews = {
+  /** `apply` writes the changes, then raises the checkpoint of every partition. */
+  readonly store: ViewStore;
+  /** Writes changes without moving a checkpoint; resolves when a majority has them (mongodb-writer.ts: failures). */
+  readonly write: (changes: readonly ViewChange[]) => Promise<void>;
+  readonly checkpoints: Checkpoints;
+  /** What the queries wait with: true as soon as every partition is projected up to the position. */
+  readonly awaitCaughtUp: Waiting["awaitCaughtUp"];
+  readonly reached: Waiting["reached"];
+  /** The log's head when they were opened; 0 without a log. */
+  readonly opened: Position;
+  /** Whoever waits is answered false. The connection is its owner's to close. */
+  readonly close: () => Promise<void>;
+};
+
+export type MongoViewsOptions = {
+  readonly db: Db;
+  /** How many partitions projectors share the work in: the same in every process. */
+  readonly partitions?: number;
+  /** Of the log. Views that are empty take it; without it views are taken as they are. */
+  readonly epoch?: string;
+  /** Views that are ahead of it are refused; without it they are taken as they are. */
+  readonly log?: LogEnd;
+  /** Told of what is tried again: the server away for a moment, two first writers of one row. */
+  readonly onProblem?: (error: Error) => void;
+};
+
+/**
+ * Opens the views and makes the indexes that are missing.
+ *
+ * @throws ViewsOfAnotherLog, code VIEWS_UNUSABLE, when the views' epoch is not the one given
+ * @throws ViewsAheadOfLog, the same code, when a checkpoint of theirs or of delivery's is beyond the log's end
+ * @throws StoreUnavailable when MongoDB does not answer, and what the log rejects with
+ */
+export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoViews> => {
+  const { db, partitions = 1, epoch, log, onProblem = () => undefined } = options;
+  const checkpoints = checkpointsOf(db, partitions, onProblem);
+  if (epoch !== undefined) await claimEpoch(checkpoints, epoch);
+  if (log !== undefined) {
+    const delivery = checkpointsOf(db, partitions, onProblem, "delivery");
+    await refuseViewsAhead(db.databaseName, { views: checkpoints, delivery }, log);
+  }
+  await reachable(() => createIndexes(db));
+  const opened = (await log?.head()) ?? 0;
+  const write = changesWriter(db, onProblem);
+  const checkpoint = async (): Promise<Checkpoint | undefined> => smallestCheckpoint(await checkpoints.load());
+  const { awaitCaughtUp, reached, close } = createWaiting(checkpoint, onProblem);
+  const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
+  return {
+    store: {
+      apply: async (changes, projected) => {
+        await write(changes);
+        await checkpoints.raise(everyPartition, projected);
+      },
+      checkpoint,
+      reads: mongoReads(collectionsOf(db)),
+    },
+    write,
+    checkpoints,
+    awaitCaughtUp,
+    reached,
+    opened,
+    close,
+  };
+};

@@ -1,0 +1,82 @@
+import { asError } from "../../../domain/kernel/errors.js";
+import type { Position } from "../../../domain/kernel/stream.js";
+import type { Checkpoint } from "../../../projections/ports.js";
+import { createWaiters } from "../waiters.js";
+
+/** Those who wait until projectors in other processes have come to a position. */
+export type Waiting = {
+  /** True as soon as the views hold everything up to the position; false when the time is up, or too many wait. */
+  readonly awaitCaughtUp: (position: Position, timeoutMs: number) => Promise<boolean>;
+  /** How far the views were when they were asked last; -1 before that. */
+  readonly reached: () => Position;
+  /** Nobody waits any longer. Resolves when nothing is asked of the store any more. */
+  readonly close: () => Promise<void>;
+};
+
+/** A reader notices half of it late on average; for all readers of a process together it is one small read each time. */
+const pollMs = 15;
+/** While the store cannot be asked: its own time-outs come on top. */
+const pollFailedMs = 250;
+
+/** Asks for the checkpoint while somebody waits, for all of them at once, and not at all while nobody does. */
+export const createWaiting = (
+  checkpoint: () => Promise<Checkpoint | undefined>,
+  onProblem: (error: Error) => void,
+): Waiting => {
+  let newest: Position = -1;
+  const waiters = createWaiters(newest);
+  let waiting = 0;
+  let closed = false;
+  let polling: Promise<void> | undefined;
+  let rest: { readonly end: () => void } | undefined;
+
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      rest = {
+        end: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      };
+    });
+  const ask = async (): Promise<number> => {
+    try {
+      newest = Math.max(newest, (await checkpoint())?.position ?? -1);
+      waiters.reached(newest);
+      return pollMs;
+    } catch (error) {
+      onProblem(asError(error));
+      return pollFailedMs;
+    }
+  };
+  const poll = async (): Promise<void> => {
+    while (waiting > 0 && !closed) {
+      const ms = await ask();
+      // Those who have just been answered are no longer counted after this turn.
+      await pause(ms);
+    }
+    polling = undefined;
+  };
+
+  return {
+    awaitCaughtUp: async (position, timeoutMs) => {
+      if (position <= newest) return true;
+      waiting += 1;
+      if (!closed) polling ??= poll();
+      try {
+        return await waiters.wait(position, timeoutMs);
+      } finally {
+        waiting -= 1;
+        if (waiting === 0) rest?.end();
+      }
+    },
+    reached: () => newest,
+    close: async () => {
+      closed = true;
+      waiters.giveUp();
+      rest?.end();
+      await polling;
+    },
+  };
+};

@@ -1,0 +1,126 @@
+import Database from "better-sqlite3";
+import { StoreUnavailable, type Checkpoint, type ViewReads } from "../../../projections/ports.js";
+import { views } from "../../../projections/registry.js";
+import { foldChanges, type ViewChange, type ViewName } from "../../../projections/view-change.js";
+import { binderOf, schema, upsertOf } from "./schema.js";
+import type { Synchronous } from "./rows.js";
+import { sqliteReads } from "./reads.js";
+import { closeToOthers } from "../../engines/sqlite-file.js";
+import { keepWalSmall } from "../../engines/wal.js";
+
+/** The views in one SQLite file, synchronous: the core of the worker. One connection, which is the only writer. */
+export type SqliteViews = {
+  /** Folds the changes and writes them with the checkpoint in one transaction. */
+  readonly apply: (changes: readonly ViewChange[], checkpoint: Checkpoint) => void;
+  readonly checkpoint: () => Checkpoint | undefined;
+  readonly reads: Synchronous<ViewReads>;
+  readonly close: () => void;
+};
+
+/** The file cannot be used as it is. Views hold nothing of their own, so the way out is to delete it. */
+export class ViewsUnusable extends Error {
+  readonly code = "VIEWS_UNUSABLE";
+
+  /** `unless`: what to make sure of before anything is deleted, up to the word “delete”. */
+  constructor(path: string, reason: string, unless = "Delete") {
+    super(
+      `${path}: ${reason}. ${unless} ${path}, ${path}-wal and ${path}-shm: the views are built again from the log.`,
+    );
+    this.name = "ViewsUnusable";
+  }
+}
+
+/**
+ * Opens the file, mode 600, and makes the schema if it is new.
+ * @throws ViewsUnusable if another version of Parley made it, or it is damaged
+ * @throws StoreUnavailable while it cannot be opened, for a reason that may pass
+ */
+export const openSqliteViewsFile = (path: string): SqliteViews => {
+  closeToOthers(path);
+  const db = new Database(path);
+  try {
+    tune(db);
+    keepWalSmall(db, path);
+    prepareSchema(db, path);
+    return viewsOf(db);
+  } catch (error) {
+    db.close();
+    throw error instanceof Database.SqliteError ? cannotOpen(path, error) : error;
+  }
+};
+
+/** A lock, a full disk or a missing right is of its surroundings: to delete the file would mend none of them. */
+const cannotOpen = (path: string, error: InstanceType<typeof Database.SqliteError>): Error =>
+  /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
+    ? new ViewsUnusable(path, error.message)
+    : new StoreUnavailable(`${path} cannot be opened now: ${error.message}`, { cause: error });
+
+/** Reads are of a known form: what fails is the file, and that may pass. @throws StoreUnavailable for SQLite's errors */
+export const answering = <A>(read: () => A): A => {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError)) throw error;
+    throw new StoreUnavailable(`the views cannot be read: ${error.message}`, { cause: error });
+  }
+};
+
+/** A batch that meets a lock is tried again soon; reads of this thread wait behind it no longer than this. */
+const busyMsMax = 500;
+
+const tune = (db: Database.Database): void => {
+  db.pragma("page_size = 8192");
+  db.pragma("journal_mode = WAL");
+  // The log is durable and the checkpoint moves with the rows, so a lost commit is projected again. OFF would go
+  // further: after a power cut it may leave a damaged file, and views are allowed to lag but never to be wrong.
+  db.pragma("synchronous = NORMAL");
+  // 64 MiB: the heads of active conversations and the tails of the indexes stay in memory.
+  db.pragma("cache_size = -65536");
+  // 32 MiB between checkpoints of the WAL: each costs two fsyncs on this thread.
+  db.pragma("wal_autocheckpoint = 4096");
+  db.pragma("temp_store = MEMORY");
+  db.pragma(`busy_timeout = ${busyMsMax}`);
+};
+
+const prepareSchema = (db: Database.Database, path: string): void => {
+  const found = db
+    .prepare<[], string>("select sql from sqlite_schema where sql is not null order by rowid")
+    .pluck()
+    .all();
+  if (found.length === 0) db.exec(["begin", ...schema, "commit"].join(";"));
+  else if (found.join(";").toLowerCase() !== schema.join(";").toLowerCase())
+    throw new ViewsUnusable(path, "it was made by another version of Parley");
+};
+
+const viewsOf = (db: Database.Database): SqliteViews => {
+  const writers = new Map(
+    (Object.keys(views) as ViewName[]).map((view) => [
+      view,
+      { upsert: db.prepare(upsertOf(view)), bind: binderOf(view) },
+    ]),
+  );
+  const moveCheckpoint = db.prepare<[number, string]>(
+    "insert into checkpoint values (1, ?, ?) on conflict do update set position = excluded.position, epoch = excluded.epoch",
+  );
+  const readCheckpoint = db.prepare<[], Checkpoint>("select position, epoch from checkpoint");
+
+  const write = db.transaction((changes: readonly ViewChange[], checkpoint: Checkpoint) => {
+    for (const [view, rows] of foldChanges(changes)) {
+      const writer = writers.get(view);
+      if (writer === undefined) throw new Error(`no view ${view}`);
+      for (const row of rows) writer.upsert.run(writer.bind(row));
+    }
+    moveCheckpoint.run(checkpoint.position, checkpoint.epoch);
+  });
+
+  return {
+    apply: (changes, checkpoint) => {
+      write.immediate(changes, checkpoint);
+    },
+    checkpoint: () => readCheckpoint.get(),
+    reads: sqliteReads(db),
+    close: () => {
+      db.close();
+    },
+  };
+};

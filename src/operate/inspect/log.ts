@@ -1,0 +1,206 @@
+/** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
+import { ContentDamaged, openingWith } from "../../commands/sealing.js";
+import { catalogue } from "../../domain/catalogue.js";
+import { byOf, userIdOf } from "../../domain/kernel/by.js";
+import type { RecordedEvent } from "../../domain/kernel/stream.js";
+import type { SqliteLogReader } from "../../infra/event-log/sqlite/reader.js";
+import { openKeysOf, openLogOf } from "./stores.js";
+
+/**
+ * `data` and `meta` parsed; what is not JSON stays a text. `opened`: content in the clear, null when its key is gone.
+ * `damaged`: why the content does not open, though its key is there.
+ */
+export type ShownEvent = Pick<RecordedEvent, "position" | "stream" | "revision" | "id" | "type"> & {
+  readonly data: unknown;
+  readonly meta: unknown;
+  readonly opened?: unknown;
+  readonly damaged?: string;
+};
+
+/** All must hold, as far as they are given. `since`: epoch milliseconds, inclusive. `user`: whose command it was. */
+export type EventFilter = {
+  readonly stream?: string;
+  readonly type?: string;
+  readonly since?: number;
+  readonly user?: string;
+};
+export type EventPlace = { readonly position: number } | { readonly stream: string; readonly revision: number };
+
+export type LogInspection = {
+  readonly head: () => Promise<number>;
+  /** The newest `limit` events that pass, oldest first. */
+  readonly newest: (filter: EventFilter, limit: number) => Promise<readonly ShownEvent[]>;
+  /** Events from a position on, inclusive, that pass; ends at the head, or after `limit`. */
+  readonly from: (filter: EventFilter, position: number, limit: number) => AsyncGenerator<ShownEvent>;
+  /** Those after a position as they come; ends with the signal. Rejects when the log cannot be read any more. */
+  readonly follow: (filter: EventFilter, after: number, signal: AbortSignal) => AsyncGenerator<ShownEvent>;
+  /** The revision of a stream's last event; undefined for a stream that is not there. */
+  readonly lastRevision: (stream: string) => Promise<number | undefined>;
+  readonly at: (place: EventPlace) => Promise<ShownEvent | undefined>;
+  readonly close: () => void;
+};
+
+/** What Parley writes. Others could have appended more, where the log's port is writable. */
+export const eventTypes: readonly string[] = Object.keys(catalogue);
+
+/** Events of one read: a writer's checkpoint of the WAL waits for none that is longer than some milliseconds. */
+const pageEvents = 500;
+/** Nobody tells another process that the log has grown. */
+const pollMs = 200;
+
+/** @throws NotThere without a log, or (`open`) without keys. */
+export const openLogInspection = (dir: string, options: { readonly open: boolean }): LogInspection => {
+  const log = openLogOf(dir);
+  const keys = options.open ? openKeysOf(dir) : undefined;
+  const open = keys === undefined ? undefined : openingWith(keys);
+  const show = async (recorded: RecordedEvent): Promise<ShownEvent> => {
+    const { position, stream, revision, id, type } = recorded;
+    const data = parsed(recorded.data);
+    const shown = { position, stream, revision, id, type, data, meta: parsed(recorded.meta) };
+    if (open === undefined || !isSealedMessage(data)) return shown;
+    try {
+      const text = await open(data.messageId, data.content);
+      return { ...shown, opened: text === null ? null : parsed(text) };
+    } catch (error) {
+      // One damaged message must not end a walk through the log that looks for it.
+      if (!(error instanceof ContentDamaged)) throw error;
+      return { ...shown, damaged: error.message };
+    }
+  };
+  const from: LogInspection["from"] = async function* (filter, position, limit) {
+    let left = limit;
+    for await (const recorded of forwards(log, filter, position - 1)) {
+      if (left <= 0) return;
+      left -= 1;
+      yield await show(recorded);
+    }
+  };
+  return {
+    head: log.head,
+    newest: async (filter, limit) => {
+      const found: RecordedEvent[] = [];
+      for await (const recorded of backwards(log, filter)) {
+        if (found.length >= limit) break;
+        found.push(recorded);
+      }
+      return Promise.all(found.reverse().map(show));
+    },
+    from,
+    follow: async function* (filter, after, signal) {
+      let seen = after;
+      const ended = (): boolean => signal.aborted;
+      while (!ended()) {
+        const head = await log.head();
+        for await (const recorded of forwards(log, filter, seen)) {
+          if (ended()) return;
+          seen = recorded.position;
+          yield await show(recorded);
+        }
+        // What does not pass is not read again and again.
+        seen = Math.max(seen, head);
+        await pause(pollMs, signal);
+      }
+    },
+    lastRevision: async (stream) => (await log.readStream(stream, -1, 1, "backwards"))[0]?.revision,
+    at: async (place) => {
+      const [recorded] =
+        "position" in place
+          ? await log.readAll(place.position - 1, 1)
+          : await log.readStream(place.stream, place.revision, 1);
+      const here =
+        recorded !== undefined &&
+        ("position" in place ? recorded.position === place.position : recorded.revision === place.revision);
+      return here ? show(recorded) : undefined;
+    },
+    close: () => {
+      log.close();
+      keys?.close();
+    },
+  };
+};
+
+const passes = (filter: EventFilter, recorded: RecordedEvent): boolean => {
+  const { stream, type, since, user } = filter;
+  if (stream !== undefined && recorded.stream !== stream) return false;
+  if (type !== undefined && recorded.type !== type) return false;
+  if (since === undefined && user === undefined) return true;
+  const { at, by } = (parsed(recorded.meta) ?? {}) as { at?: unknown; by?: unknown };
+  if (since !== undefined && !(typeof at === "number" && at >= since)) return false;
+  if (user === undefined) return true;
+  const acting = byOf(by);
+  return acting !== undefined && userIdOf(acting) === user;
+};
+
+/** Pages of the whole log after a position, until a short one. Between pages other work of this process has its turn. */
+export async function* pagesOf(
+  log: Pick<SqliteLogReader, "readAll">,
+  after: number,
+): AsyncGenerator<readonly RecordedEvent[]> {
+  let position = after;
+  for (;;) {
+    const page = await log.readAll(position, pageEvents);
+    if (page.length > 0) yield page;
+    if (page.length < pageEvents) return;
+    position = page.at(-1)?.position ?? position;
+    await turn();
+  }
+}
+
+async function* forwards(log: SqliteLogReader, filter: EventFilter, after: number): AsyncGenerator<RecordedEvent> {
+  for await (const page of pagesOf(log, after))
+    for (const recorded of page) if (passes(filter, recorded)) yield recorded;
+}
+
+/** By the stream's index where there is a stream, else through the whole log. */
+async function* backwards(log: SqliteLogReader, filter: EventFilter): AsyncGenerator<RecordedEvent> {
+  const { stream } = filter;
+  let before: number | undefined;
+  for (;;) {
+    const page =
+      stream === undefined
+        ? await log.readAll(before, pageEvents, "backwards")
+        : await log.readStream(stream, before ?? -1, pageEvents, "backwards");
+    for (const recorded of page) if (passes(filter, recorded)) yield recorded;
+    const last = page.at(-1);
+    if (page.length < pageEvents || last === undefined) return;
+    // A position is exclusive, a revision inclusive; before revision 0 there is nothing.
+    before = stream === undefined ? last.position : last.revision - 1;
+    if (stream !== undefined && before < 0) return;
+    await turn();
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // a damaged event is shown as it is: that is what one wants to see
+  }
+};
+
+type SealedMessage = {
+  readonly messageId: string;
+  readonly content: { readonly alg: "A256GCM" | "none"; readonly keyId: string; readonly data: string };
+};
+
+/** Whatever event carries content: new types of events need no line here. */
+export const isSealedMessage = (data: unknown): data is SealedMessage => {
+  const { messageId, content } = (data ?? {}) as { messageId?: unknown; content?: Record<string, unknown> };
+  if (typeof messageId !== "string" || typeof content !== "object") return false;
+  const { alg, keyId, data: sealed } = content;
+  return (alg === "A256GCM" || alg === "none") && typeof keyId === "string" && typeof sealed === "string";
+};

@@ -1,0 +1,101 @@
+/**
+ * The files of a data directory, read from outside: no connection writes and every read is short, so that a running
+ * server is not held up and a stopped one's files stay as they are.
+ */
+import { existsSync } from "node:fs";
+import Database from "better-sqlite3";
+import type { KeyStore } from "../../commands/ports.js";
+import type { Checkpoint } from "../../projections/ports.js";
+import { openSqliteLogReader, type SqliteLogReader } from "../../infra/event-log/sqlite/reader.js";
+import { openToRead } from "../../infra/engines/sqlite-file.js";
+import { filesOf } from "../../profiles/data-directory.js";
+
+/** There is nothing here to look into; the message says what to do. */
+export class NotThere extends Error {
+  constructor(what: string, mend: string) {
+    super(`${what}. ${mend}`);
+    this.name = "NotThere";
+  }
+}
+
+/** How long a read waits for a lock that a writer holds for a moment. */
+const busyMsMax = 2_000;
+
+/** @throws NotThere without a log; Error when the file cannot be read as one. */
+export const openLogOf = (dir: string): SqliteLogReader => {
+  const { log } = filesOf(dir);
+  if (!existsSync(log))
+    throw new NotThere(
+      `There is no log in ${dir}`,
+      "Name the server's data directory with --data DIR (or PARLEY_DATA)",
+    );
+  try {
+    return openSqliteLogReader(log);
+  } catch (error) {
+    throw isDamaged(error)
+      ? new Error(`${log} is damaged: ${error.message}. Restore its backup`, { cause: error })
+      : error;
+  }
+};
+
+/** It is no file of SQLite's, or none of ours. */
+export const isDamaged = (error: unknown): error is Error =>
+  error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CORRUPT|ERROR$)/.test(error.code);
+
+/**
+ * Whether a server has the directory. Asked with a shared lock that is held for microseconds: taking the server's own
+ * kind could make one that starts at this moment believe that it has a rival.
+ */
+export const isLocked = (dir: string): boolean => {
+  const { lock } = filesOf(dir);
+  if (!existsSync(lock)) return false;
+  const db = new Database(lock, { readonly: true, fileMustExist: true, timeout: 0 });
+  try {
+    db.prepare("select count(*) from sqlite_schema").get();
+    return false;
+  } catch (error) {
+    if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY")) return true;
+    throw error;
+  } finally {
+    db.close();
+  }
+};
+
+/** How far the views' file has come; undefined when it was never written. @throws NotThere, and Error for another file. */
+export const readCheckpoint = (dir: string): Checkpoint | undefined => {
+  const { views } = filesOf(dir);
+  if (!existsSync(views))
+    throw new NotThere(`There are no views in ${dir}`, "Start Parley: it builds them from the log");
+  const db = openToRead(views, busyMsMax);
+  try {
+    return db.prepare<[], Checkpoint>("select position, epoch from checkpoint").get();
+  } finally {
+    db.close();
+  }
+};
+
+export type KeysReader = Pick<KeyStore, "cached" | "find"> & {
+  readonly count: () => number;
+  readonly close: () => void;
+};
+
+/** Keys are found, never made. @throws NotThere, and Error for a file that holds no keys. */
+export const openKeysOf = (dir: string): KeysReader => {
+  const { keys } = filesOf(dir);
+  if (!existsSync(keys))
+    throw new NotThere(
+      `There is no key file in ${dir}`,
+      "Sealed content cannot be opened without it: restore keys.db from its backup",
+    );
+  const db = openToRead(keys, busyMsMax);
+  const find = db.prepare<[string], Buffer>("select key from keys where id = ?").pluck();
+  const count = db.prepare<[], number>("select count(*) from keys where id not like '#%'").pluck();
+  return {
+    cached: (keyId) => find.get(keyId),
+    find: (keyId) => Promise.resolve(find.get(keyId)),
+    count: () => count.get() ?? 0,
+    close: () => {
+      db.close();
+    },
+  };
+};

@@ -1,0 +1,85 @@
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { makeDirectories } from "../infra/make-directories.js";
+import { closeToOthers } from "../infra/engines/sqlite-file.js";
+import { walBytes } from "../infra/engines/wal.js";
+
+/** The files of an embedded Parley. `views.db` and `snapshots.db` may be deleted: they are made again
+ * from the log. */
+export const filesOf = (dir: string) => ({
+  log: join(dir, "log.db"),
+  keys: join(dir, "keys.db"),
+  views: join(dir, "views.db"),
+  snapshots: join(dir, "snapshots.db"),
+  secret: join(dir, "token.secret"),
+  lock: join(dir, "parley.lock"),
+});
+
+/** Bytes of the write-ahead logs beside the files, by the files' names. */
+export const walsOf = ({ log, keys, views, snapshots }: ReturnType<typeof filesOf>) => ({
+  log: walBytes(log),
+  keys: walBytes(keys),
+  views: walBytes(views),
+  snapshots: walBytes(snapshots),
+});
+
+/** What is wrong when the log is gone (or empty) and what belongs to it is there: a log made anew would be without the past. */
+export const missingLogOf = (dir: string): string | undefined => {
+  const { log, keys, views, snapshots } = filesOf(dir);
+  if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0) return undefined;
+  const left = [views, keys, snapshots].filter((path) => existsSync(path));
+  if (left.length === 0) return undefined;
+  return `${log} is missing though ${left.join(", ")} ${left.length === 1 ? "is" : "are"} there: restore it from its backup. To begin anew without a past, empty the directory.`;
+};
+
+/** @throws Error that names the directory and what to do */
+const makeDirectory = (dir: string): void => {
+  try {
+    makeDirectories(dir);
+    if (!statSync(dir).isDirectory()) throw new Error("it is not a directory");
+    accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `The data directory ${dir} cannot be used: ${reason}. Name one that Parley may write with --data DIR.`,
+    );
+  }
+};
+
+const openLockFile = (dir: string): Database.Database => {
+  const path = filesOf(dir).lock;
+  closeToOthers(path);
+  return new Database(path, { timeout: 0 });
+};
+
+export class DirectoryInUse extends Error {
+  constructor(dir: string) {
+    super(`Another Parley is using ${dir}. Stop it, or give this one a directory of its own with --data DIR.`);
+    this.name = "DirectoryInUse";
+  }
+}
+
+/**
+ * Makes the directory and takes it for this process. The lock is the kernel's, on an open file: it goes with the
+ * process, however that ends, and leaves nothing to clean up.
+ *
+ * @throws DirectoryInUse, and Error for a directory that cannot be used
+ */
+export const lockDirectory = (dir: string): { readonly release: () => void } => {
+  makeDirectory(dir);
+  const lock = openLockFile(dir);
+  try {
+    lock.pragma("locking_mode = EXCLUSIVE");
+    lock.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    lock.close();
+    if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY")) throw new DirectoryInUse(dir);
+    throw error;
+  }
+  return {
+    release: () => {
+      lock.close();
+    },
+  };
+};

@@ -1,0 +1,275 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { homeOf, openEpoch, OtherHome } from "../commands/epoch.js";
+import { createCommands } from "../commands/execute.js";
+import { lookUpIn } from "../commands/look-up.js";
+import type { SnapshotStore } from "../commands/ports.js";
+import { goneWhenDamaged, sealingWith, type Sealing } from "../commands/sealing.js";
+import { createHub, type Hub } from "../gateway/connections/hub.js";
+import type { Application, Logger } from "../gateway/ports.js";
+import { createRemovals } from "../gateway/connections/removals.js";
+import { createShared } from "../gateway/access/shared.js";
+import { createSyncTeller } from "../gateway/connections/sync-teller.js";
+import { createUses } from "../gateway/access/uses.js";
+import { createTyping } from "../gateway/ephemeral/typing.js";
+import { createQueries } from "../projections/queries/create.js";
+import { loadOrCreateSecret, secretBytesAdvised } from "../infra/auth/secret.js";
+import { createLocalBus } from "../infra/bus/local.js";
+import type { Facade } from "../eventstore-server/server.js";
+import { openSqliteLog, type SqliteLog } from "../infra/event-log/sqlite/event-log.js";
+import { openSqliteKeyStore, type SqliteKeyStore } from "../infra/key-store/sqlite/key-store.js";
+import { isLoopback } from "../infra/loopback.js";
+import { createMemoryRateLimiter } from "../infra/rate-limiter/memory.js";
+import { openSqliteSnapshots } from "../infra/snapshot-store/sqlite/snapshot-store.js";
+import { createLogger, createTelemetry, type Telemetry } from "../infra/telemetry.js";
+import { damagedContent } from "./damaged-content.js";
+import { messageIndex } from "../infra/view-store/message-index.js";
+import { openSqliteViews, type SqliteViews } from "../infra/view-store/sqlite/view-store.js";
+import type { App } from "./app.js";
+import { closeAll, closedAfter, type Closers } from "./close-all.js";
+import type { Config } from "../settings/config.js";
+import { filesOf, lockDirectory, missingLogOf, walsOf } from "./data-directory.js";
+import { followUpsLostIn, startDelivering, type DeliveringWith } from "./delivering.js";
+import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
+import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
+import { acceptingReadiness, named } from "./readiness.js";
+import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
+import { warnOfStrayVariables } from "../settings/stray-variables.js";
+
+/**
+ * One process, one data directory, no server. What is opened later is closed first: the gateway, then delivery, views,
+ * keys and the log.
+ *
+ * @throws DirectoryInUse, LogError and whatever keeps a part from opening; what was opened is closed again.
+ */
+export const startEmbedded = async (config: Config, version: string): Promise<App> => {
+  const closers: Closers = [];
+  const close = () => closeAll(closers);
+  try {
+    return await open(config, version, closers, close);
+  } catch (error) {
+    throw await closedAfter(error, close);
+  }
+};
+
+const open = async (config: Config, version: string, closers: Closers, close: () => Promise<void>): Promise<App> => {
+  const { logger, stores, telemetry } = await openStores(config, version, closers);
+  const { log, keys, views, snapshots, epoch, secret } = stores;
+
+  const sealing = goneWhenDamaged(sealingWith(keys, stores.incarnation), damagedContent(logger, telemetry));
+  const commands = startWriting(config, stores, { sealing, logger });
+  closers.push(commands.snapshotsSaved);
+  const queries = createQueries({ source: log.patient, views, open: sealing.open, epoch, clock: Date.now });
+  const hub = createHub();
+  const bus = createLocalBus({
+    ...hub,
+    disconnect: (userId, deviceId) => {
+      shared.deviceRemoved(userId, deviceId);
+      removals.removed(userId, deviceId);
+    },
+  });
+  const uses = createUses(usersInMemoryMax);
+
+  const typing = createTyping({ bus });
+  const readiness = readinessOf(stores, () => live.problem());
+  const app: Application = {
+    commands,
+    queries,
+    typing,
+    lastUses: (userId) => {
+      const now = Date.now();
+      return new Map([...uses.of(userId), ...hub.devicesOf(userId).map((deviceId) => [deviceId, now] as const)]);
+    },
+    used: (device) => {
+      uses.used(device, Date.now());
+    },
+    epoch,
+    head: log.head,
+    readiness,
+  };
+  const shared = createShared(app);
+  const removals = createRemovals({
+    hub,
+    mayStay: mayStayBy(commands),
+    onUnanswered: (error) => {
+      logger.warn({ err: error }, "whether a device was removed cannot be said now; it is asked again");
+    },
+  });
+  closers.push(removals.stop);
+  const delivering = {
+    source: log.patient,
+    reads: views.store.reads,
+    bus,
+    queries,
+    sealing,
+    snapshots,
+    typing,
+    logger,
+    onFollowUpsLost: followUpsLostIn(telemetry),
+  };
+  const live = await deliverLive(delivering, hub, telemetry);
+  closers.push(live.stop);
+  const limiter = createMemoryRateLimiter();
+  const gateway = await serveClients({ config, app, shared, hub, limiter, secret, telemetry, logger });
+  closers.push(gateway.close, gateway.drain);
+  const facade = await serveLog(config, log, logger);
+  if (facade !== undefined) closers.push(facade.close);
+  let stopping: Promise<void> | undefined;
+  return {
+    url: gateway.url,
+    ...(facade === undefined ? {} : { eventStoreUrl: facade.url }),
+    stop: () => (stopping ??= close()),
+    failed: Promise.race([log.failed, keys.failed]),
+  };
+};
+
+/** Whose devices' last uses are known to the hour; some 300 bytes each. The log knows the others' to the day. */
+const usersInMemoryMax = 100_000;
+
+/** Live frames for as long as the process lives. What was under way when delivery ended by itself the devices get by a sync. */
+const deliverLive = (delivering: DeliveringWith, hub: Hub, telemetry: Telemetry): Promise<KeptDelivery> => {
+  const restarts = telemetry.counter(
+    "parley_delivery_restarts_total",
+    "Times that live delivery ended by itself and was started again; connections were told to sync.",
+  );
+  const tellToSync = createSyncTeller({
+    isConnected: (connection) => hub.connectionOf(connection.actor.userId, connection.actor.deviceId) === connection,
+    after: (ms, work) => void setTimeout(work, ms).unref(),
+  });
+  return keepDelivering({
+    head: delivering.source.head,
+    start: (resumed, onStopped) => startDelivering({ ...delivering, onStopped }, { resumed }),
+    onAgain: () => {
+      restarts(1);
+      tellToSync([...hub.connections()]);
+    },
+  });
+};
+
+/** The log for EventStoreDB's clients, where that is wanted. */
+const serveLog = async ({ eventStorePort }: Config, log: SqliteLog, logger: Logger): Promise<Facade | undefined> => {
+  if (eventStorePort === undefined) return undefined;
+  const { tls, ...options } = eventStorePort;
+  const onProblem = (error: Error): void => {
+    logger.error({ err: error }, "a call to the log's EventStoreDB port ended unexpectedly");
+  };
+  if (tls === undefined && !isLoopback(options.host))
+    logger.warn(
+      { host: options.host, fix: "Set PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT" },
+      "the log's EventStoreDB port speaks plain text beyond this machine: its token and what is read can be heard",
+    );
+  const pem = tls && { key: await readFile(tls.keyFile, "utf8"), cert: await readFile(tls.certFile, "utf8") };
+  const served = { ...log, ...log.patient };
+  const { startFacade } = await import("../eventstore-server/server.js");
+  return startFacade({ ...options, ...(pem === undefined ? {} : { tls: pem }), log: served, onProblem });
+};
+
+type Stores = {
+  readonly log: SqliteLog;
+  readonly keys: SqliteKeyStore;
+  readonly views: SqliteViews;
+  readonly snapshots: SnapshotStore;
+};
+
+/** The write side. Snapshots only shorten loads, so what goes wrong with them is said and nothing more. */
+const startWriting = (
+  { home, groupMembersMax: membersMax }: Config,
+  { log, views, snapshots }: Stores,
+  { sealing, logger }: { readonly sealing: Sealing; readonly logger: Logger },
+) => {
+  const lookUp = lookUpIn(messageIndex(views.store.reads), log);
+  const onSnapshotFailure = (error: Error): void => {
+    logger.warn({ err: error }, "a snapshot could not be read or saved; cold loads are longer");
+  };
+  return createCommands({
+    log,
+    patient: log.patient,
+    sealing,
+    ids,
+    home,
+    lookUp,
+    membersMax,
+    snapshots,
+    onSnapshotFailure,
+  });
+};
+
+const openStores = async (config: Config, version: string, closers: Closers) => {
+  const logger = createLogger(config.logLevel);
+  logger.info({ version, data: config.dataDir }, "Parley starts");
+  const files = filesOf(config.dataDir);
+  closers.push(lockDirectory(config.dataDir).release);
+  warnOfStrayVariables("embedded", logger);
+  const isSecretNew = process.env.PARLEY_TOKEN_SECRET === undefined && !existsSync(files.secret);
+  const secret = await loadOrCreateSecret(config.dataDir);
+  if (secret.length < secretBytesAdvised)
+    logger.warn({ bytes: secret.length }, `the token secret is short; take ${secretBytesAdvised} random bytes or more`);
+  const missing = missingLogOf(config.dataDir);
+  if (missing !== undefined) throw new Error(missing);
+  const log = await openSqliteLog(files.log);
+  closers.push(log.close);
+  if (isSecretNew && (await log.head()) > 0)
+    logger.warn(
+      { path: files.secret },
+      "the token secret was missing and was made anew, though the log is not new: no token of before is taken any more. If that is not meant, restore it from its backup",
+    );
+  await refuseWithoutKeys(files.keys, log);
+  const keys = await openSqliteKeyStore(files.keys);
+  closers.push(keys.close);
+  const incarnation = config.seal ? await incarnationFor(log, keys, logger) : undefined;
+  const epoch = await openEpoch(log, config.home, Date.now, ids);
+  const home = await homeOf(log);
+  if (home !== undefined && home !== config.home) throw new OtherHome(files.log, home, config.home);
+  const views = await openSqliteViews({ path: files.views, logPath: files.log, epoch }, (problem) => {
+    if (problem === undefined) logger.info({}, "the views go on");
+    else
+      logger.warn(
+        { reason: problem },
+        "the views cannot go on; they are tried again, and reads are refused until then",
+      );
+  });
+  closers.push(views.close);
+  wakeViews(log, views, logger);
+  const snapshots = openSqliteSnapshots(files.snapshots);
+  closers.push(snapshots.close);
+  const telemetry = createTelemetry(version);
+  observeViews(telemetry, views);
+  telemetry.gaugeBy("parley_wal_bytes", "Size of the write-ahead log beside each file.", "file", () => walsOf(files));
+  telemetry.observe({
+    logQueueDepth: () => log.stats().queueDepth,
+    logHead: () => log.stats().head,
+    projections: () => {
+      const position = views.checkpoint().position;
+      // Positions of this log are dense: their difference is a number of events.
+      return [{ name: "views", position, lagEvents: log.stats().head - position }];
+    },
+  });
+  return { logger, telemetry, stores: { log, keys, incarnation, views, snapshots, epoch, secret } };
+};
+
+/** The views read the log's file by themselves; they only have to be told that it has grown. */
+const wakeViews = (log: SqliteLog, views: SqliteViews, logger: Logger): void => {
+  log.subscribe("head", {
+    onEvents: (events) => {
+      const newest = events.at(-1);
+      if (newest !== undefined) views.wake(newest.position);
+    },
+    onFailure: () => undefined,
+  });
+  void views.failed.then((error) => {
+    logger.error({ err: error }, "the views have stopped; reads are refused, accepting and delivery go on");
+  });
+  void log.head().then(views.wake);
+};
+
+/** Who can accept is ready: that takes the log and the keys. */
+const readinessOf = (
+  { log, keys, views }: Pick<Stores, "log" | "keys" | "views">,
+  deliveryProblem: () => string | undefined,
+): Application["readiness"] => {
+  const accepting: Record<string, string> = {};
+  void log.failed.then((error) => (accepting.log = error.message));
+  void keys.failed.then((error) => (accepting.keys = error.message));
+  return () =>
+    Promise.resolve(acceptingReadiness(accepting, named({ views: views.problem(), delivery: deliveryProblem() })));
+};

@@ -1,0 +1,97 @@
+/** The views' thread of the embedded profile: reads the log's file, projects it and answers the reads. */
+import { workerData } from "node:worker_threads";
+import { startRunner, type Runner } from "../projections/runner.js";
+import { openSqliteLogReader, type SqliteLogReader } from "../infra/event-log/sqlite/reader.js";
+import { replayDecode } from "../infra/view-store/replay-decode.js";
+import type {
+  FromViews,
+  OpenedViews,
+  ToViews,
+  ViewsHandlers,
+  ViewsWorkerData,
+} from "../infra/view-store/sqlite/view-store.js";
+import {
+  answering,
+  openSqliteViewsFile,
+  ViewsUnusable,
+  type SqliteViews,
+} from "../infra/view-store/sqlite/views-file.js";
+import { serveWorker } from "../infra/engines/worker.js";
+
+type Opened = { readonly log: SqliteLogReader; readonly views: SqliteViews; readonly runner: Runner };
+
+const data = workerData as ViewsWorkerData;
+let opened: Opened | undefined;
+
+const started = (): Opened => {
+  if (opened === undefined) throw new Error("the views were not started");
+  return opened;
+};
+
+const start = async (): Promise<OpenedViews> => {
+  const log = openSqliteLogReader(data.logPath);
+  const views = openSqliteViewsFile(data.path);
+  try {
+    const { from, head } = await startingPoint(views, log);
+    const runner = startRunner({
+      source: log,
+      apply: views.apply,
+      decode: replayDecode,
+      from,
+      onCheckpoint: (checkpoint) => {
+        say({ checkpoint });
+      },
+      onProblem: (problem) => {
+        say({ problem: problem?.message ?? null });
+      },
+      onFailure: ({ error }) => {
+        say({ failure: error.message });
+      },
+    });
+    opened = { log, views, runner };
+    return { from, head };
+  } catch (error) {
+    views.close();
+    log.close();
+    throw error;
+  }
+};
+
+/** Positions of another log, or beyond this one's end, mean nothing here: such views are not this log's. */
+const startingPoint = async (views: SqliteViews, log: SqliteLogReader): Promise<OpenedViews> => {
+  const from = views.checkpoint() ?? { position: 0, epoch: data.epoch };
+  const unless = `${data.logPath} may be an old one or another's: look at it first. If it is the right one, delete`;
+  if (from.epoch !== data.epoch)
+    throw new ViewsUnusable(data.path, "it was made from another incarnation of the log", unless);
+  const head = await log.head();
+  if (from.position > head)
+    throw new ViewsUnusable(data.path, `it is at position ${from.position}, beyond the log's end at ${head}`, unless);
+  return { from, head };
+};
+
+const handlers: ViewsHandlers = {
+  start,
+  apply: (changes, checkpoint) => {
+    started().views.apply(changes, checkpoint);
+  },
+  checkpoint: () => started().views.checkpoint(),
+  read: (name, args) =>
+    answering(() => (started().views.reads[name] as (...args: readonly unknown[]) => unknown)(...args)),
+  stop: async () => {
+    const { runner, views, log } = started();
+    await runner.stop();
+    views.close();
+    log.close();
+  },
+};
+
+const { post } = serveWorker(handlers, (message) => {
+  const told = message as ToViews;
+  const { runner } = started();
+  if ("wake" in told) runner.wake();
+  else runner.hurry(told.hurry);
+});
+
+const say = (message: FromViews): void => {
+  post(message);
+};

@@ -1,0 +1,281 @@
+import { E, t } from "../domain/kernel/fp.js";
+import { userIdCodec } from "../domain/kernel/ids.js";
+import { limits } from "../domain/kernel/limits.js";
+import { isLoopback } from "../infra/loopback.js";
+import type { LogLevel } from "../infra/telemetry.js";
+
+/** Everything that can be set, from the command line or the environment; the command line wins. */
+export type Config = {
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly logLevel: LogLevel;
+  readonly heartbeatSeconds: number;
+  readonly seal: boolean;
+  /** The cell's name, with the characters of a user id, written into the first event of conversations and users. */
+  readonly home: string;
+  readonly allowedOrigins: readonly string[];
+  /** Members of one group. */
+  readonly groupMembersMax: number;
+  /** Messages of one user in a minute; 0: no limit. */
+  readonly messagesPerMinute: number;
+  /** Changes of one user by REST in a minute; 0: no limit. */
+  readonly changesPerMinute: number;
+  /** The log as EventStoreDB's clients read it; absent: not served. */
+  readonly eventStorePort?: EventStorePort;
+  /** An identity provider whose tokens are taken as well. */
+  readonly jwks?: { readonly url: string; readonly issuer?: string; readonly audience?: string };
+};
+
+export type EventStorePort = {
+  readonly host: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  readonly writable: boolean;
+  /** What every call has to bring; undefined on loopback only. */
+  readonly token?: string;
+  /** Files in PEM form. */
+  readonly tls?: { readonly keyFile: string; readonly certFile: string };
+};
+
+const number = (name: string, min: number, max: number, whole: boolean) => {
+  const is = (value: unknown): value is number =>
+    typeof value === "number" && value >= min && value <= max && (!whole || Number.isInteger(value));
+  const read = (value: unknown) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value);
+  return new t.Type<number, number, unknown>(
+    `a ${whole ? "whole " : ""}number from ${min} to ${max}`,
+    is,
+    (value, context) => {
+      const parsed = read(value);
+      return is(parsed) ? t.success(parsed) : t.failure(value, context, name);
+    },
+    t.identity,
+  );
+};
+
+const text = new t.Type<string, string, unknown>(
+  "a text that is not empty",
+  (value): value is string => typeof value === "string" && value !== "",
+  (value, context) => (typeof value === "string" && value !== "" ? t.success(value) : t.failure(value, context)),
+  t.identity,
+);
+
+/** Whoever reaches the port may guess as often as they like. */
+const eventStoreTokenCharsMin = 16;
+
+/** Setting → its codec, its environment variable, its default. The only list of settings. */
+const settings = {
+  host: { codec: text, variable: "PARLEY_HOST", otherwise: "127.0.0.1" },
+  port: { codec: number("port", 0, 65_535, true), variable: "PARLEY_PORT", otherwise: "8080" },
+  data: { codec: text, variable: "PARLEY_DATA", otherwise: "./data" },
+  logLevel: {
+    codec: t.keyof(
+      { silent: null, error: null, warn: null, info: null, debug: null },
+      "silent, error, warn, info or debug",
+    ),
+    variable: "PARLEY_LOG_LEVEL",
+    otherwise: "info",
+  },
+  heartbeat: { codec: number("heartbeat", 0.1, 3_600, false), variable: "PARLEY_HEARTBEAT", otherwise: "30" },
+  seal: { codec: t.keyof({ on: null, off: null }, "on or off"), variable: "PARLEY_SEAL", otherwise: "on" },
+  home: { codec: userIdCodec, variable: "PARLEY_HOME", otherwise: "main" },
+  groupMembersMax: {
+    codec: number("groupMembersMax", 2, 100_000, true),
+    variable: "PARLEY_GROUP_MEMBERS_MAX",
+    otherwise: String(limits.groupMembersMax),
+  },
+  messagesPerMinute: {
+    codec: number("messagesPerMinute", 0, 1_000_000, true),
+    variable: "PARLEY_MESSAGES_PER_MINUTE",
+    otherwise: "0",
+  },
+  // A hundred a second, a thousand at once: nobody does that by hand, a program that makes everybody's groups may, and a
+  // loop that has gone wild has a fiftieth of what one core accepts.
+  changesPerMinute: {
+    codec: number("changesPerMinute", 0, 1_000_000, true),
+    variable: "PARLEY_CHANGES_PER_MINUTE",
+    otherwise: "6000",
+  },
+  eventstorePort: {
+    codec: t.union([t.literal("off"), number("eventstorePort", 0, 65_535, true)], "a port from 0 to 65535, or off"),
+    variable: "PARLEY_EVENTSTORE_PORT",
+    otherwise: "off",
+  },
+  eventstoreHost: { codec: text, variable: "PARLEY_EVENTSTORE_HOST", otherwise: "127.0.0.1" },
+  eventstoreWritable: {
+    codec: t.keyof({ on: null, off: null }, "on or off"),
+    variable: "PARLEY_EVENTSTORE_WRITABLE",
+    otherwise: "off",
+  },
+} as const;
+
+/** What is set by the environment alone. */
+const unflagged = [
+  ...["PARLEY_PROFILE", "PARLEY_ALLOWED_ORIGINS", "PARLEY_TOKEN_SECRET"],
+  ...["PARLEY_JWKS_URL", "PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"],
+  ...["PARLEY_EVENTSTORE_TOKEN", "PARLEY_EVENTSTORE_TLS_KEY", "PARLEY_EVENTSTORE_TLS_CERT"],
+];
+export const embeddedVariables: readonly string[] = [
+  ...Object.values(settings).map(({ variable }) => variable),
+  ...unflagged,
+];
+
+export type Flags = Readonly<Partial<Record<keyof typeof settings, string>>>;
+
+export class BadConfig extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "BadConfig";
+  }
+}
+
+/** @throws BadConfig naming each setting that is wrong, where it came from and what it should be */
+export const readConfig = (flags: Flags, environment: Readonly<Record<string, string | undefined>>): Config => {
+  const problems: string[] = [];
+  const read = <A>(name: keyof typeof settings, codec: t.Type<A, unknown>): A | undefined => {
+    const { variable, otherwise } = settings[name];
+    const value = flags[name] ?? environment[variable] ?? otherwise;
+    const decoded = codec.decode(value);
+    if (E.isRight(decoded)) return decoded.right;
+    const source =
+      flags[name] === undefined ? variable : `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    problems.push(`${source} is ${JSON.stringify(value)}; it must be ${codec.name}`);
+    return undefined;
+  };
+  const host = read("host", settings.host.codec);
+  const port = read("port", settings.port.codec);
+  const dataDir = read("data", settings.data.codec);
+  const logLevel = read("logLevel", settings.logLevel.codec);
+  const heartbeatSeconds = read("heartbeat", settings.heartbeat.codec);
+  const seal = read("seal", settings.seal.codec);
+  const home = read("home", settings.home.codec);
+  const groupMembersMax = read("groupMembersMax", settings.groupMembersMax.codec);
+  const messagesPerMinute = read("messagesPerMinute", settings.messagesPerMinute.codec);
+  const changesPerMinute = read("changesPerMinute", settings.changesPerMinute.codec);
+  const eventStorePort = readEventStorePort(
+    {
+      host: read("eventstoreHost", settings.eventstoreHost.codec),
+      port: read("eventstorePort", settings.eventstorePort.codec),
+      writable: read("eventstoreWritable", settings.eventstoreWritable.codec),
+    },
+    environment,
+    problems,
+  );
+  const jwks = readJwks(environment, problems);
+  const allowedOrigins = readOrigins(environment, problems);
+  if (
+    !host ||
+    port === undefined ||
+    !dataDir ||
+    !logLevel ||
+    heartbeatSeconds === undefined ||
+    !seal ||
+    !home ||
+    !groupMembersMax ||
+    messagesPerMinute === undefined ||
+    changesPerMinute === undefined ||
+    problems.length > 0
+  )
+    throw new BadConfig(problems);
+  return {
+    host,
+    port,
+    dataDir,
+    logLevel,
+    heartbeatSeconds,
+    seal: seal === "on",
+    home,
+    groupMembersMax,
+    messagesPerMinute,
+    changesPerMinute,
+    ...(eventStorePort === undefined ? {} : { eventStorePort }),
+    ...(jwks === undefined ? {} : { jwks }),
+    allowedOrigins,
+  };
+};
+
+/** The token and the files of TLS by the environment alone: command lines are seen by everybody on the machine. */
+const readEventStorePort = (
+  read: {
+    readonly host: string | undefined;
+    readonly port: number | "off" | undefined;
+    readonly writable: "on" | "off" | undefined;
+  },
+  environment: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): EventStorePort | undefined => {
+  const { host, port, writable } = read;
+  if (host === undefined || port === undefined || port === "off") return undefined;
+  const { PARLEY_EVENTSTORE_TOKEN: token, PARLEY_EVENTSTORE_TLS_KEY: keyFile } = environment;
+  const certFile = environment.PARLEY_EVENTSTORE_TLS_CERT;
+  if (!keyFile !== !certFile)
+    problems.push("PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT belong together: set both or none");
+  const wanted: EventStorePort = {
+    host,
+    port,
+    writable: writable === "on",
+    ...(token ? { token } : {}),
+    ...(keyFile && certFile ? { tls: { keyFile, certFile } } : {}),
+  };
+  problems.push(...exposuresOf(wanted));
+  return wanted;
+};
+
+/** What would let strangers in; the token itself is never said. */
+const exposuresOf = ({ host, writable, token, tls }: EventStorePort): readonly string[] => {
+  const problems: string[] = [];
+  if (token !== undefined && token.length < eventStoreTokenCharsMin)
+    problems.push(
+      `PARLEY_EVENTSTORE_TOKEN must have at least ${eventStoreTokenCharsMin} characters (make it with: openssl rand -hex 24)`,
+    );
+  if (isLoopback(host)) return problems;
+  if (token === undefined)
+    problems.push(
+      `PARLEY_EVENTSTORE_TOKEN is missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, which is not loopback`,
+    );
+  if (writable && tls === undefined)
+    problems.push(
+      `PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT are missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, ` +
+        "which is not loopback, and who hears the token in plain text could write",
+    );
+  return problems;
+};
+
+const readOrigins = (
+  { PARLEY_ALLOWED_ORIGINS: text = "" }: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): readonly string[] => {
+  const origins = text.split(",").map((origin) => origin.trim());
+  const given = origins.filter((origin) => origin !== "");
+  for (const origin of given)
+    if (!isOrigin(origin))
+      problems.push(
+        `PARLEY_ALLOWED_ORIGINS has ${JSON.stringify(origin)}; an origin is like https://chat.example.org, as browsers send it: without a path or a slash at its end`,
+      );
+  return given;
+};
+
+/** As browsers send it. Of schemes that applications have for themselves (capacitor://localhost) URL knows no origin. */
+const isOrigin = (text: string): boolean => {
+  if (!URL.canParse(text)) return false;
+  const { origin } = new URL(text);
+  return origin === text || (origin === "null" && /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(text));
+};
+
+/** By the environment alone: an identity provider is not chosen from one start to the next. */
+const readJwks = (
+  environment: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): Config["jwks"] | undefined => {
+  const { PARLEY_JWKS_URL: url, PARLEY_JWT_ISSUER: issuer, PARLEY_JWT_AUDIENCE: audience } = environment;
+  if (url === undefined || url === "") {
+    if (issuer) problems.push("PARLEY_JWT_ISSUER needs PARLEY_JWKS_URL: nothing is checked by it alone");
+    if (audience) problems.push("PARLEY_JWT_AUDIENCE needs PARLEY_JWKS_URL: nothing is checked by it alone");
+    return undefined;
+  }
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  // Said without the value, which may hold a password. One with a password is never fetched, and quoted by what refuses it.
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.username + parsed.password !== "")
+    problems.push("PARLEY_JWKS_URL must be an http or https URL without a user and a password");
+  return { url, ...(issuer ? { issuer } : {}), ...(audience ? { audience } : {}) };
+};

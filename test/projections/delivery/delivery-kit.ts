@@ -1,0 +1,150 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach } from "vitest";
+import { openEpoch } from "../../../src/commands/epoch.js";
+import { createCommands } from "../../../src/commands/execute.js";
+import { lookUpIn } from "../../../src/commands/look-up.js";
+import { sealingWith } from "../../../src/commands/sealing.js";
+import { E, type Either } from "../../../src/domain/kernel/fp.js";
+import type { CommandContext } from "../../../src/domain/kernel/decider.js";
+import type { Actor } from "../../../src/domain/kernel/ids.js";
+import type { Rejection } from "../../../src/domain/rejections.js";
+import { createHub, type HubConnection } from "../../../src/gateway/connections/hub.js";
+import { createLocalBus } from "../../../src/infra/bus/local.js";
+import { openSqliteLog } from "../../../src/infra/event-log/sqlite/event-log.js";
+import { openSqliteKeyStore } from "../../../src/infra/key-store/sqlite/key-store.js";
+import { messageIndex } from "../../../src/infra/view-store/message-index.js";
+import { openSqliteViews } from "../../../src/infra/view-store/sqlite/view-store.js";
+import type { Frame } from "../../../src/projections/frames/frames.js";
+import { createQueries } from "../../../src/projections/queries/create.js";
+import type { Answer, SyncRequest, SyncResult } from "../../../src/projections/queries/queries.js";
+
+/** The whole read side on a real log, real keys and real views; connections are lists of what they were sent. */
+export type ReadSide = Awaited<ReturnType<typeof openReadSide>>;
+
+export const openReadSide = async () => {
+  const dir = mkdtempSync(join(tmpdir(), "parley-read-side-"));
+  const log = await openSqliteLog(join(dir, "log.db"));
+  const keys = await openSqliteKeyStore(join(dir, "keys.db"));
+  const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
+  const views = await openSqliteViews({ path: join(dir, "views.db"), logPath: join(dir, "log.db"), epoch });
+  log.subscribe("head", {
+    onEvents: (events) => {
+      views.wake(events.at(-1)?.position ?? 0);
+    },
+    onFailure: () => undefined,
+  });
+  views.wake(await log.head());
+  const sealing = sealingWith(keys, "test");
+  const lookUp = lookUpIn(messageIndex(views.store.reads), log);
+  const ids = { uuid: randomUUID };
+  const commands = createCommands({ log, sealing, ids, home: "main", lookUp, membersMax: 2_000 });
+  const queries = createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now });
+  const hub = createHub();
+  const bus = createLocalBus({
+    ...hub,
+    disconnect: (userId, deviceId) => hub.connectionOf(userId, deviceId)?.close(4401, "device removed"),
+  });
+  return {
+    log,
+    keys,
+    sealing,
+    epoch,
+    views,
+    commands,
+    queries,
+    hub,
+    bus,
+    dispose: async () => {
+      await views.close();
+      await log.close();
+      await keys.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+};
+
+/** A read side for each test of a file. @returns has it stopped before the read side goes */
+export const sideForEach = (use: (side: ReadSide) => void): ((...stops: (() => void)[]) => void) => {
+  const stops: (() => void)[] = [];
+  let side: ReadSide | undefined;
+  beforeEach(async () => {
+    side = await openReadSide();
+    use(side);
+  });
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) stop();
+    await side?.dispose();
+  });
+  return (...more) => void stops.push(...more);
+};
+
+/** As the gateway asks for it: of views that hold what the log holds. */
+export const syncOf = async ({ log, queries }: ReadSide, actor: Actor, request: SyncRequest): Answer<SyncResult> => {
+  const head = await log.head();
+  right(await queries.awaitCaughtUp(head));
+  return queries.sync(actor, request, head);
+};
+
+export type Received = HubConnection & {
+  /** Parsed, in order. */
+  readonly frames: Frame[];
+  readonly texts: string[];
+  readonly closed: number[];
+};
+
+/** A device that is connected, and keeps all that it is sent. */
+export const connect = (hub: ReadSide["hub"], userId: string, deviceId = "phone"): Received => {
+  const texts: string[] = [];
+  const frames: Frame[] = [];
+  const closed: number[] = [];
+  const connection: Received = {
+    connectionId: randomUUID(),
+    actor: { userId, deviceId },
+    deviceType: "web",
+    send: (frame) => {
+      const text = typeof frame === "string" ? frame : Buffer.from(frame).toString();
+      texts.push(text);
+      frames.push(JSON.parse(text) as Frame);
+    },
+    close: (code) => void closed.push(code),
+    frames,
+    texts,
+    closed,
+  };
+  hub.register(connection);
+  return connection;
+};
+
+export const by = (userId: string, deviceId = "phone"): CommandContext => {
+  const commandId = randomUUID();
+  return { commandId, correlationId: commandId, now: Date.now(), by: { kind: "user", userId, deviceId } };
+};
+
+export const right = <A>(answer: Either<Rejection, A>): A => {
+  if (E.isLeft(answer)) throw new Error(`${answer.left.code}: ${answer.left.message}`);
+  return answer.right;
+};
+
+export const textContent = (text: string) => ({
+  contentType: "text" as const,
+  content: JSON.stringify({ type: "text", text }),
+});
+
+type Commands = Pick<ReadSide, "commands">;
+
+export const startGroup = async ({ commands }: Commands, creator: string, others: readonly string[], all = false) => {
+  const settings = all ? { settings: { historyVisibility: "all" as const } } : {};
+  const started = await commands.startGroup({ name: "Friends", participantIds: others, ...settings }, by(creator));
+  return right(started).conversationId;
+};
+
+export const startDirect = async ({ commands }: Commands, a: string, b: string) =>
+  right(await commands.startDirect({ peerId: b }, by(a))).conversationId;
+
+export const send = async ({ commands }: Commands, conversationId: string, userId: string, text: string) =>
+  right(
+    await commands.sendMessage({ conversationId, clientMessageId: randomUUID(), ...textContent(text) }, by(userId)),
+  );

@@ -1,0 +1,122 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { MessageSent } from "../../../src/domain/conversation/conversation.events.js";
+import type { ReceiptsEvent } from "../../../src/domain/receipts/receipts.events.js";
+import { encodeMessage, frameOf, hidden, receiptFrames, type Shown } from "../../../src/projections/frames/frames.js";
+import { seed, withSeed } from "../../kit/seed.js";
+import { byUser, userIdOf, type By } from "../../../src/domain/kernel/by.js";
+
+const idChars = Array.from("ABCXYZabcxyz019_.:@-");
+const id = fc.string({ unit: fc.constantFrom(...idChars), minLength: 1, maxLength: 128 });
+const printable = fc.string({
+  unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)),
+  minLength: 1,
+  maxLength: 64,
+});
+const message: fc.Arbitrary<MessageSent> = fc.record(
+  {
+    type: fc.constant("MessageSent" as const),
+    id: fc.uuid(),
+    at: fc.nat(),
+    by: fc.record({ kind: fc.constant("user" as const), userId: id, deviceId: id }),
+    messageId: fc.uuid(),
+    sequence: fc.integer({ min: 1 }),
+    clientMessageId: printable,
+    contentType: fc.constant("text" as const),
+    content: fc.constant({ alg: "none" as const, keyId: "", data: "" }),
+    replyTo: fc.uuid(),
+    expiresAt: fc.nat(),
+  },
+  {
+    requiredKeys: ["type", "id", "at", "by", "messageId", "sequence", "clientMessageId", "contentType", "content"],
+  },
+);
+
+describe(`frames (seed ${seed})`, () => {
+  it("the text made without parsing says what the frame of the event says, to the sender and to others", () => {
+    fc.assert(
+      fc.property(message, fc.json(), fc.nat(), (event, json, pos) => {
+        const content = JSON.stringify({ type: "text", text: json });
+        const { own, others } = encodeMessage("g_one", event, pos, content);
+        const shown: Shown = { kind: "content", text: content };
+        const frame = (viewer: string) =>
+          JSON.parse(JSON.stringify(frameOf("g_one", event, pos, viewer, shown))) as unknown;
+        expect(JSON.parse(own)).toEqual(frame(userIdOf(event.by)));
+        expect(JSON.parse(others)).toEqual(frame(""));
+        expect(own).toContain(content);
+      }),
+      withSeed({ numRuns: 300 }),
+    );
+  });
+
+  const context = { id: "e", at: 7, by: byUser({ userId: "alice", deviceId: "phone" }) };
+  const about = { ...context, messageId: "m", sequence: 3 };
+  const frame = (event: Parameters<typeof frameOf>[1], shown: Shown) => frameOf("g", event, 5, "bob", shown);
+  const common = { conversationId: "g", messageId: "m", sequence: 3, pos: 5, timestamp: 7, by: "alice" };
+  const edited = {
+    type: "MessageEdited" as const,
+    ...about,
+    contentType: "text" as const,
+    content: { alg: "none" as const, keyId: "", data: "" },
+    digest: "",
+  };
+  const gone: Shown = { kind: "deleted", deletedAt: 99 };
+
+  it("of a message that is gone never have content and say since when", () => {
+    expect(frame(edited, gone)?.payload).toEqual({ ...common, editedAt: 7, deletedAt: 99 });
+    expect(frame({ type: "ReactionAdded", ...about, emoji: "x" }, gone)?.payload).toEqual({
+      ...common,
+      reaction: { emoji: "x", userId: "alice" },
+      deletedAt: 99,
+    });
+    expect(frame({ type: "MessageDeleted", ...about }, gone)?.payload).toEqual({ ...common, deletedAt: 7 });
+  });
+
+  it("of what the viewer may not see are the change without content and reaction", () => {
+    expect(frame(edited, hidden)?.payload).toEqual({ ...common, editedAt: 7 });
+    for (const type of ["ReactionAdded", "ReactionRemoved"] as const)
+      expect(frame({ type, ...about, emoji: "x" }, hidden)?.payload).toEqual(common);
+  });
+
+  it("name the user who acted, where there is one", () => {
+    const left = { type: "MemberLeft" as const, ...about, userId: "bob", leftAt: 1, memberCount: 1 };
+    const by = (who: By) => {
+      const { payload = {} } = frame({ ...left, by: who }, hidden) ?? {};
+      return Object.hasOwn(payload, "by") ? payload.by : "nobody";
+    };
+    expect(by({ kind: "bot", userId: "weather" })).toBe("weather");
+    expect(by({ kind: "app", keyId: "k", onBehalfOf: "alice" })).toBe("alice");
+    expect(by({ kind: "app", keyId: "k" })).toBe("nobody");
+    expect(by({ kind: "system" })).toBe("nobody");
+    expect(by({ kind: "operator", userId: "alice" })).toBe("nobody");
+  });
+
+  it("of a bot's message name no device", () => {
+    const fields = { messageId: "m", sequence: 3, clientMessageId: "c", contentType: "text" as const };
+    const by = { kind: "bot" as const, userId: "weather" };
+    const event: MessageSent = { type: "MessageSent", ...context, by, ...fields, content: edited.content };
+    const { own, others } = encodeMessage("g", event, 5, '{"type":"text","text":"rain"}');
+    const shown: Shown = { kind: "content", text: '{"type":"text","text":"rain"}' };
+    expect(JSON.parse(others)).toEqual(frame(event, shown));
+    expect(JSON.parse(own)).toEqual({
+      ...frame(event, shown),
+      payload: { ...frame(event, shown)?.payload, clientMessageId: "c" },
+    });
+    expect(frame(event, shown)?.payload).toMatchObject({ senderId: "weather" });
+    expect(frame(event, shown)?.payload).not.toHaveProperty("senderDeviceId");
+  });
+
+  it("receipts: private reads, and reads for a viewer who shows none, are deliveries or nothing", () => {
+    const receipts = (fields: object, seesReads: boolean) => {
+      const cursor = { userId: "bob", deviceId: "phone", at: 1, ...fields };
+      const event: ReceiptsEvent = { type: "ReceiptsAdvanced", ...context, conversationId: "d", cursors: [cursor] };
+      return receiptFrames(event, seesReads).map(({ frame: { payload } }) => [payload.deliveredUpTo, payload.readUpTo]);
+    };
+    expect(receipts({ deliveredUpTo: 4, readUpTo: 4 }, true)).toEqual([[4, 4]]);
+    expect(receipts({ readUpTo: 4 }, true)).toEqual([[undefined, 4]]);
+    expect(receipts({ deliveredUpTo: 4, readUpTo: 4, private: true }, true)).toEqual([[4, undefined]]);
+    expect(receipts({ readUpTo: 4, private: true }, true)).toEqual([]);
+    expect(receipts({ deliveredUpTo: 4, readUpTo: 4 }, false)).toEqual([[4, undefined]]);
+    expect(receipts({ readUpTo: 4 }, false)).toEqual([]);
+  });
+});

@@ -1,0 +1,97 @@
+/** What the settings of both profiles refuse, and that no secret is in what they say. */
+import { describe, expect, it } from "vitest";
+import { readConfig, type Flags } from "../../src/settings/config.js";
+import { strayVariables } from "../../src/settings/stray-variables.js";
+import { problemsIn } from "../kit/bad-config.js";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const problemsOf = (environment: Environment, flags: Flags = {}) => problemsIn(() => readConfig(flags, environment));
+
+describe("PARLEY_JWKS_URL", () => {
+  it.each([
+    "ftp://user:hidden@keys.example",
+    "user:hidden@keys.example",
+    "https://user:hidden@keys.example/jwks",
+    "https://hidden@keys.example/jwks",
+    "https://:hidden@[",
+  ])("is refused without its value: %s", (url) => {
+    const problems = problemsOf({ PARLEY_JWKS_URL: url });
+    expect(problems).toEqual([expect.stringMatching(/^PARLEY_JWKS_URL must be an http or https URL/)]);
+    expect(problems.join()).not.toContain("hidden");
+  });
+
+  it("is taken where it is one of http or https", () => {
+    const url = "https://keys.example/jwks?tenant=a";
+    expect(readConfig({}, { PARLEY_JWKS_URL: url }).jwks).toEqual({ url });
+  });
+});
+
+describe("the EventStoreDB port", () => {
+  const token = "hidden-of-16-char";
+  const served = { PARLEY_EVENTSTORE_PORT: "0" };
+  const open = { ...served, PARLEY_EVENTSTORE_HOST: "0.0.0.0" };
+  const tls = { PARLEY_EVENTSTORE_TLS_KEY: "key.pem", PARLEY_EVENTSTORE_TLS_CERT: "cert.pem" };
+  const writable = { PARLEY_EVENTSTORE_WRITABLE: "on" };
+
+  it("takes a token of 16 characters and none that is shorter, which it does not print", () => {
+    expect(problemsOf({ ...served, PARLEY_EVENTSTORE_TOKEN: "hidden-of-16-cha" })).toEqual([]);
+    const problems = problemsOf({ ...served, PARLEY_EVENTSTORE_TOKEN: "hidden-of-16-ch" });
+    expect(problems).toEqual([expect.stringMatching(/^PARLEY_EVENTSTORE_TOKEN must have at least 16 characters/)]);
+    expect(problems.join()).not.toContain("hidden");
+  });
+
+  it("needs a token beyond loopback, and TLS as well to be writable there", () => {
+    expect(problemsOf(open)).toEqual([expect.stringMatching(/^PARLEY_EVENTSTORE_TOKEN is missing/)]);
+    const withToken = { ...open, PARLEY_EVENTSTORE_TOKEN: token };
+    expect(problemsOf(withToken)).toEqual([]);
+    expect(problemsOf({ ...withToken, ...writable })).toEqual([
+      expect.stringMatching(/^PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT are missing/),
+    ]);
+    expect(problemsOf({ ...withToken, ...writable, ...tls })).toEqual([]);
+  });
+
+  it.each(["127.0.0.1", "127.8.8.8", "::1", "localhost"])("needs neither on %s", (host) => {
+    expect(problemsOf({ ...served, ...writable, PARLEY_EVENTSTORE_HOST: host })).toEqual([]);
+  });
+
+  it("that is off needs nothing", () => {
+    expect(problemsOf({ ...open, ...writable, PARLEY_EVENTSTORE_PORT: "off" })).toEqual([]);
+  });
+});
+
+describe("PARLEY_ALLOWED_ORIGINS", () => {
+  it.each(["foo", "https://a.example/", "https://a.example/app", "HTTPS://a.example", "*", "https://a.example:443"])(
+    "is refused with what no browser sends: %s",
+    (origin) => {
+      expect(problemsOf({ PARLEY_ALLOWED_ORIGINS: `https://b.example,${origin}` })).toEqual([
+        expect.stringContaining(`PARLEY_ALLOWED_ORIGINS has ${JSON.stringify(origin)}`),
+      ]);
+    },
+  );
+
+  it("takes origins of the web and of applications", () => {
+    const origins = ["https://a.example", "http://localhost:3000", "capacitor://localhost"];
+    expect(readConfig({}, { PARLEY_ALLOWED_ORIGINS: ` ${origins.join(" , ")},` }).allowedOrigins).toEqual(origins);
+  });
+});
+
+it.each(["PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"])("%s is refused without PARLEY_JWKS_URL", (variable) => {
+  expect(problemsOf({ [variable]: "a" })).toEqual([expect.stringContaining(`${variable} needs PARLEY_JWKS_URL`)]);
+  expect(problemsOf({ [variable]: "a", PARLEY_JWKS_URL: "https://keys.example" })).toEqual([]);
+});
+
+it("variables that change nothing are found: misspelt ones and those of the other profile", () => {
+  const environment = {
+    ...{ PARLEY_PORT: "1", PARLEY_HEARTBEET: "2", PARLEY_NATS_URL: "nats://h:1", PARLEY_REDIS_URL: "", PATH: "/bin" },
+    ...{ PARLEY_DATA: "/data", PARLEY_PROFILE: "embedded", PARLEY_EVENTSTORE_TOKEN: "t" },
+  };
+  expect(strayVariables("embedded", environment)).toEqual({
+    unknown: ["PARLEY_HEARTBEET"],
+    ofOther: ["PARLEY_NATS_URL"],
+  });
+  expect(strayVariables("distributed", environment)).toEqual({
+    unknown: ["PARLEY_HEARTBEET"],
+    ofOther: ["PARLEY_EVENTSTORE_TOKEN"],
+  });
+});
