@@ -1,28 +1,40 @@
-/** The arrows of docs/ARCHITECTURE.md. A layer owns the ports it calls; only the profiles see everything. */
+/**
+ * The arrows of docs/ARCHITECTURE.md. A layer owns the ports it calls; only the profiles see everything, and those who
+ * begin there: operators' commands and the command line.
+ */
 const layer = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
 
 /** Vendor package → the only paths that may import it. */
 const vendors = {
   "^fp-ts|^io-ts": "^src/domain/kernel/fp\\.ts$",
-  "^uWebSockets|uws-pack": "^(src/gateway/transport-uws|bench/)",
-  "^better-sqlite3": "^src/infra/|^bench/|^test/",
+  "^uWebSockets|uws-pack": "^(src/gateway/transport/|bench/)",
+  "^better-sqlite3": "^src/infra/|^src/profiles/data-directory\\.ts$|^src/operate/|^bench/|^test/",
   "^jose/": "^test/|^src/infra/auth/",
   "^jsonwebtoken/": "^src/infra/auth/",
   "^prom-client/": "^src/infra/telemetry",
   "^pino": "^src/infra/|^src/cli/",
   "^commander/": "^src/cli/",
   "^ws/": "^test/|^bench/",
-  "^@eventstore/|^@grpc/|^google-protobuf": "^src/infra/event-log/|^test/|^bench/",
-  "^mongodb": "^src/infra/(?!profiles)|^test/",
-  "^nats/": "^src/infra/(?!profiles)|^test/",
-  "^ioredis": "^src/infra/(?!profiles)|^test/",
-  "^minio": "^src/infra/(?!profiles)|^test/",
+  "^@eventstore/|^@grpc/|^google-protobuf": "^src/infra/event-log/eventstoredb/|^src/eventstore-server/|^test/|^bench/",
+  "^mongodb": "^src/infra/|^test/",
+  "^nats/": "^src/infra/|^test/",
+  "^ioredis": "^src/infra/|^test/",
+  "^minio": "^src/infra/|^test/",
   "^p-limit": "^src/commands/|^src/projections/delivery/bounded-reads\\.ts$",
 };
+
+/** What puts the layers together, and what is reached from outside: no layer below may know it. */
+const above = "eventstore-server|settings|profiles|operate|cli";
 
 module.exports = {
   forbidden: [
     layer("no-circular", {}, { circular: true }, "a cycle has no direction to read in"),
+    layer(
+      "lib",
+      { path: "^src/lib" },
+      { path: "^(src/(?!lib)|client|test|bench)" },
+      "lib → nothing: it is below all layers",
+    ),
     layer(
       "domain-is-pure",
       { path: "^src/domain" },
@@ -32,30 +44,94 @@ module.exports = {
     layer(
       "commands",
       { path: "^src/commands" },
-      { path: "^src/(projections|gateway|infra|cli)|^client" },
+      { path: `^src/(projections|reactions|gateway|infra|${above})|^client` },
       "commands → domain",
     ),
     layer(
       "projections",
       { path: "^src/projections" },
-      { path: "^src/(commands|gateway|infra|cli)|^client" },
+      { path: `^src/(commands|reactions|gateway|infra|${above})|^client` },
       "projections → domain",
+    ),
+    layer(
+      "delivery-without-queries",
+      { path: "^src/projections/delivery" },
+      { path: "^src/projections/queries" },
+      "what live delivery and queries both say is in frames",
+    ),
+    layer(
+      "queries-without-delivery",
+      { path: "^src/projections/queries" },
+      { path: "^src/projections/delivery" },
+      "what live delivery and queries both say is in frames",
+    ),
+    layer(
+      "reactions",
+      { path: "^src/reactions" },
+      { path: `^src/(projections/(?!ports)|commands/(?!commands)|gateway|infra|${above})|^client` },
+      "a reaction reads an event and issues a command: → domain, projections' ports, commands' face",
     ),
     layer(
       "gateway",
       { path: "^src/gateway" },
-      { path: "^src/(infra|cli)|^client" },
+      { path: `^src/(reactions|infra|${above})|^client` },
       "gateway → domain types, commands' and projections' public functions",
     ),
     layer(
+      "gateway-rooms-below",
+      { path: "^src/gateway/(access|connections|ephemeral|transport|protocol)/" },
+      { path: "^src/gateway/(session|rest|gateway)" },
+      "sessions, REST and the gateway are put together from the other rooms, which know nothing of them",
+    ),
+    layer(
+      "gateway-ephemeral",
+      { path: "^src/gateway/ephemeral/" },
+      { path: "^src/gateway/(access|connections|transport|protocol)/" },
+      "what is gone in a moment goes over the bus alone",
+    ),
+    layer(
       "infra-adapters",
-      { path: "^src/infra", pathNot: "^src/infra/profiles" },
+      { path: "^src/infra" },
       {
-        path: "^src/cli|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|runner|registry|queries|views)|^src/commands/(?!ports|blob-store)",
+        path: `^src/(reactions|${above})|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|runner|registry|queries|views)|^src/commands/(?!ports|blob-store)`,
       },
       "an adapter implements a port, it does not use its caller",
     ),
-    layer("cli", { path: "^src/cli" }, { path: "^src/(commands|projections|gateway)|^client" }, "cli → profiles"),
+    layer(
+      "eventstore-server",
+      { path: "^src/eventstore-server", pathNot: "^src/eventstore-server/process\\.ts$" },
+      {
+        path: "^src/(projections|reactions|gateway|settings|profiles|operate|cli)|^client|^src/commands/(?!ports)|^src/infra/(?!loopback)",
+      },
+      "an inbound server beside the gateway, which uses the log by its port",
+    ),
+    layer(
+      "eventstore-server-process",
+      { path: "^src/eventstore-server/process\\.ts$" },
+      { path: "^src/(?!eventstore-server|infra/event-log/sqlite)" },
+      "a process of its own: the server over the embedded log",
+    ),
+    layer(
+      "settings",
+      { path: "^src/settings" },
+      {
+        path: "^src/(commands|projections|reactions|gateway/(?!ports)|eventstore-server|profiles|operate|cli)|^client",
+      },
+      "settings → domain, and what in infra reads an address",
+    ),
+    layer(
+      "profiles",
+      { path: "^src/profiles" },
+      { path: "^src/(operate|cli)|^client" },
+      "profiles put all layers together",
+    ),
+    layer("operate", { path: "^src/operate" }, { path: "^src/(reactions|cli)|^client" }, "operators' work → profiles"),
+    layer(
+      "cli",
+      { path: "^src/cli" },
+      { path: "^src/(commands|projections|reactions|gateway|infra|eventstore-server)|^client" },
+      "cli → profiles, settings, operate",
+    ),
     layer(
       "client-stands-alone",
       { path: "^client" },

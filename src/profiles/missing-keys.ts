@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import type { EventLog, KeyStore } from "../commands/ports.js";
+import { isSealedMessage } from "../commands/sealed-message.js";
 import { freshIncarnation, incarnationOf } from "../commands/sealing.js";
 import type { RecordedEvent } from "../domain/kernel/stream.js";
 import type { Logger } from "../gateway/ports.js";
-import { isSealedMessage } from "../operate/inspect/log.js";
 
 type Log = Pick<EventLog, "readAll" | "head">;
 

@@ -6,7 +6,7 @@ import { isAway } from "../projections/ports.js";
 import { hostsOf } from "../infra/engines/address.js";
 import { tlsProblem } from "../infra/engines/tls-problem.js";
 import type { DistributedConfig } from "../settings/distributed.js";
-import { reasonOf } from "../operate/doctor/check.js";
+import { reasonOf } from "../lib/reason-of.js";
 import { isRefusal } from "../infra/engines/refusals.js";
 
 /** NATS and Redis may come later: a process goes on without them. */

@@ -11,7 +11,3 @@ export type Check = {
 
 /** 1 key, 2 keys. */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
-
-/** First line: the rest is for developers. */
-export const reasonOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";

@@ -1,5 +1,6 @@
 import { readConfig, BadConfig, type Config, type Flags } from "../../settings/config.js";
-import { reasonOf, type Check } from "./check.js";
+import { reasonOf } from "../../lib/reason-of.js";
+import type { Check } from "./check.js";
 import { checkDirectory, checkDisk, checkModes, checkSecret, checkWals } from "./files.js";
 import { checkStores } from "./stores.js";
 import { anyAudience, audienceFix } from "../../settings/any-audience.js";

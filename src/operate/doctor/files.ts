@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { loadOrCreateSecret, secretBytesAdvised } from "../../infra/auth/secret.js";
 import { walBytesKept } from "../../infra/engines/wal.js";
 import { filesOf, walsOf } from "../../profiles/data-directory.js";
-import { reasonOf, type Check } from "./check.js";
+import { reasonOf } from "../../lib/reason-of.js";
+import type { Check } from "./check.js";
 import { isLocked } from "../inspect/stores.js";
 
 export type DirectoryState = {

@@ -1,7 +1,8 @@
 import { inTime } from "../../infra/in-time.js";
 import { tlsProblem } from "../../infra/engines/tls-problem.js";
 import { closeAll, type Closers } from "../../profiles/close-all.js";
-import { reasonOf, type Check } from "./check.js";
+import { reasonOf } from "../../lib/reason-of.js";
+import type { Check } from "./check.js";
 import { isRefusal, isUnreadableFile } from "../../infra/engines/refusals.js";
 
 /** What was seen of one engine; without facts nothing that rests on them can be judged. */

@@ -1,14 +1,15 @@
 import { homeOf, newestEpoch } from "../../commands/epoch.js";
 import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
+import { isSealedMessage } from "../../commands/sealed-message.js";
 import { openingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../../infra/event-log/sqlite/reader.js";
 import { NewerFormat, NotReadableHere } from "../../infra/engines/sqlite-file.js";
 import { filesOf, missingLogOf } from "../../profiles/data-directory.js";
-import { counted, reasonOf, type Check } from "./check.js";
+import { reasonOf } from "../../lib/reason-of.js";
+import { counted, type Check } from "./check.js";
 import { openKeysOf, openLogOf } from "../inspect/stores.js";
 import { buildAgain, projectionStatuses, ViewsDamaged } from "../inspect/projections.js";
-import { isSealedMessage } from "../inspect/log.js";
 
 /** Newest events among which sealed content is looked for. */
 const sampleEventsMax = 2_000;

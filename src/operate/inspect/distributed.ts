@@ -13,7 +13,7 @@ import { holdersKey, ownersKey } from "../../infra/leases/redis/scripts.js";
 import { openMongo, type Mongo } from "../../infra/engines/mongodb.js";
 import { openRedis, type OpenedRedis } from "../../infra/engines/redis.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
-import { reasonOf } from "../doctor/check.js";
+import { reasonOf } from "../../lib/reason-of.js";
 import { closeQuietly, probeMsMax, within } from "../doctor/probe.js";
 import { cellPrefix, type Closers } from "../../profiles/engines.js";
 

@@ -1,4 +1,5 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
+import { isSealedMessage } from "../../commands/sealed-message.js";
 import { ContentDamaged, openingWith } from "../../commands/sealing.js";
 import { catalogue } from "../../domain/catalogue.js";
 import { byOf, userIdOf } from "../../domain/kernel/by.js";
@@ -190,17 +191,4 @@ const parsed = (text: string): unknown => {
   } catch {
     return text; // a damaged event is shown as it is: that is what one wants to see
   }
-};
-
-type SealedMessage = {
-  readonly messageId: string;
-  readonly content: { readonly alg: "A256GCM" | "none"; readonly keyId: string; readonly data: string };
-};
-
-/** Whatever event carries content: new types of events need no line here. */
-export const isSealedMessage = (data: unknown): data is SealedMessage => {
-  const { messageId, content } = (data ?? {}) as { messageId?: unknown; content?: Record<string, unknown> };
-  if (typeof messageId !== "string" || typeof content !== "object") return false;
-  const { alg, keyId, data: sealed } = content;
-  return (alg === "A256GCM" || alg === "none") && typeof keyId === "string" && typeof sealed === "string";
 };

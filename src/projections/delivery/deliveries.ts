@@ -1,18 +1,11 @@
 import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
-import type { AmendingEvent } from "../../domain/conversation/amendments.js";
-import type { ConversationEvent, MessageEdited, MessageSent } from "../../domain/conversation/conversation.events.js";
+import type { ConversationEvent, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 import type { UserEvent } from "../../domain/user/user.events.js";
 import type { Delivery } from "../ports.js";
+import { isAboutMessage } from "../frames/about-message.js";
 import { encodeMessage, frameOf, hidden, receiptFrames, type Frame, type Shown } from "../frames/frames.js";
 import { maySee, type Membership } from "./memberships.js";
-
-/** Events that carry content: the only ones for which something may have to be opened. */
-export type ContentEvent = MessageSent | MessageEdited;
-export const hasContent = (event: ConversationEvent): event is ContentEvent =>
-  event.type === "MessageSent" || event.type === "MessageEdited";
-
-export const isAboutMessage = (event: ConversationEvent): event is MessageSent | AmendingEvent => "messageId" in event;
 
 export type Change = {
   readonly conversationId: string;

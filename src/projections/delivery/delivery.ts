@@ -14,7 +14,6 @@ import { createProgress, type Progress } from "./progress.js";
 import type { ReceiptRollups } from "./receipt-rollups.js";
 import { createMemberships, type FindMembership, type Memberships } from "./memberships.js";
 import { createResolve, isReceipts } from "./resolve.js";
-import type { Typing } from "../../gateway/ephemeral/typing.js";
 
 export type DeliveryDependencies = {
   readonly source: EventSource;
@@ -26,7 +25,8 @@ export type DeliveryDependencies = {
   readonly findMembership?: FindMembership;
   readonly inboxUpdates: Pick<InboxUpdates, "readMoved">;
   readonly rollups: Pick<ReceiptRollups, "advanced">;
-  readonly typing: Pick<Typing, "left">;
+  /** The gateway's: a member who left is told of no typing more, and what they typed ends. */
+  readonly typing: { readonly left: (conversationId: string, userId: string) => void };
   /** An event that could not be delivered: it is passed over, and the devices heal by sync. */
   readonly onUndeliverable: (event: RecordedEvent, error: Error) => void;
   readonly onFailure: (error: Error) => void;

@@ -1,13 +1,13 @@
 import type { Position } from "../../domain/kernel/stream.js";
-import { E } from "../../domain/kernel/fp.js";
+import { E, type Either } from "../../domain/kernel/fp.js";
 import type { Bus, ViewReads } from "../ports.js";
-import type { Queries } from "../queries/queries.js";
 
 /** What is told after the views, since only they have its numbers: `inbox.update` and `receipt.rollup`. */
 export type FollowUpDependencies<Read extends keyof ViewReads> = {
   readonly bus: Bus;
   readonly reads: Pick<ViewReads, Read>;
-  readonly awaitCaughtUp: Queries["awaitCaughtUp"];
+  /** Resolves when the views hold everything up to the position, to a refusal when they do not in time. Never rejects. */
+  readonly awaitCaughtUp: (position: Position) => Promise<Either<unknown, undefined>>;
   readonly onFailure: (error: Error) => void;
   /** So many are not told: a device learns its numbers from the next change or from any sync. */
   readonly onLost: (count: number, reason: LostReason) => void;

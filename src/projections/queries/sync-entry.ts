@@ -2,7 +2,7 @@ import { decodeConversationEvent } from "../../domain/catalogue.js";
 import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MessageSent } from "../../domain/conversation/conversation.events.js";
 import { streamOf, type Position } from "../../domain/kernel/stream.js";
-import { hasContent, isAboutMessage } from "../delivery/deliveries.js";
+import { hasContent, isAboutMessage } from "../frames/about-message.js";
 import { frameOf, hidden, visible, type Frame, type Shown } from "../frames/frames.js";
 import type { EventSource, MembershipStep, MessageRow, OpenContent, SummaryRow, ViewReads } from "../ports.js";
 import { visibleIntervals } from "../views/visibility.js";
