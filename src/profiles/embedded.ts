@@ -34,6 +34,7 @@ import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness, named } from "./readiness.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
+import { viewsWorker } from "./views-worker.js";
 import { warnOfStrayVariables } from "../settings/stray-variables.js";
 
 /**
@@ -220,7 +221,7 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   const epoch = await openEpoch(log, config.home, Date.now, ids);
   const home = await homeOf(log);
   if (home !== undefined && home !== config.home) throw new OtherHome(files.log, home, config.home);
-  const views = await openSqliteViews({ path: files.views, logPath: files.log, epoch }, (problem) => {
+  const views = await openSqliteViews(viewsWorker, { path: files.views, logPath: files.log, epoch }, (problem) => {
     if (problem === undefined) logger.info({}, "the views go on");
     else
       logger.warn(

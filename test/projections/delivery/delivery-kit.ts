@@ -16,6 +16,7 @@ import { createLocalBus } from "../../../src/infra/bus/local.js";
 import { openSqliteLog } from "../../../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore } from "../../../src/infra/key-store/sqlite/key-store.js";
 import { messageIndex } from "../../../src/infra/view-store/message-index.js";
+import { viewsWorker } from "../../../src/profiles/views-worker.js";
 import { openSqliteViews } from "../../../src/infra/view-store/sqlite/view-store.js";
 import type { Frame } from "../../../src/projections/frames/frames.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
@@ -29,7 +30,7 @@ export const openReadSide = async () => {
   const log = await openSqliteLog(join(dir, "log.db"));
   const keys = await openSqliteKeyStore(join(dir, "keys.db"));
   const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
-  const views = await openSqliteViews({ path: join(dir, "views.db"), logPath: join(dir, "log.db"), epoch });
+  const views = await openSqliteViews(viewsWorker, { path: join(dir, "views.db"), logPath: join(dir, "log.db"), epoch });
   log.subscribe("head", {
     onEvents: (events) => {
       views.wake(events.at(-1)?.position ?? 0);

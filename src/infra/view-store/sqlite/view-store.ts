@@ -1,7 +1,7 @@
 import type { Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint, ViewReads, ViewStore } from "../../../projections/ports.js";
 import type { ViewChange } from "../../../projections/view-change.js";
-import { callWorker, WorkerError, workerUrl, type WorkerClient } from "../../engines/worker.js";
+import { callWorker, WorkerError, type WorkerClient } from "../../engines/worker.js";
 import { stillBuilding } from "../still-building.js";
 import { createWaiters } from "../waiters.js";
 
@@ -54,14 +54,15 @@ export type SqliteViews = {
  *
  * @throws VIEWS_UNUSABLE when the file belongs to another log, to another version of Parley, or is ahead of its log; the
  * message names what to delete. Views hold nothing that the log does not.
+ * @param workerFile the worker's compiled file: its caller puts it together, with what projects
  * @param onProblem told of each try that fails, and with undefined when they go on
  */
 export const openSqliteViews = async (
+  workerFile: URL,
   options: ViewsWorkerData,
   onProblem: (problem: string | undefined) => void = () => undefined,
 ): Promise<SqliteViews> => {
-  const url = workerUrl(import.meta.url, "../../../profiles/views.worker.js");
-  const worker = callWorker<ViewsHandlers>(url, options, { name: "parley-views" });
+  const worker = callWorker<ViewsHandlers>(workerFile, options, { name: "parley-views" });
   try {
     return viewsOf(worker, await worker.call("start"), onProblem);
   } catch (error) {
