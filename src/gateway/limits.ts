@@ -1,6 +1,6 @@
 /**
  * Every bound of what a session, a frame or a REST call may hold, with its reason. Bounds of events and groups are the
- * domain's (`domain/kernel/limits.ts`), those of sockets and outboxes stand in `outbox.ts` and `transport-uws.ts`.
+ * domain's (`domain/kernel/limits.ts`), those of sockets and outboxes stand in `outbox.ts` and `transport/transport.ts`.
  */
 export const gatewayLimits = {
   /** A text of 16 KiB whose every character is escaped (`\u00e9`) is 48 KiB; 1,000 sync cursors are 60 KiB. */

@@ -19,7 +19,7 @@ export type SharedClient = {
   readonly release: () => Promise<void>;
 };
 
-/** What `eventstoredb-append.ts` uses of the client beyond its public types; the version is pinned in package.json. */
+/** What `eventstoredb/append.ts` uses of the client beyond its public types; the version is pinned in package.json. */
 export type ClientInternals = {
   /** Opens a call on the channel in use; the client replaces the channel when the call fails for want of a server. */
   readonly GRPCStreamCreator: <C extends GrpcClient, S>(

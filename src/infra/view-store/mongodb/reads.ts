@@ -10,7 +10,7 @@ import { mongoSummaries } from "./summaries.js";
 
 /**
  * The port's reads. MongoDB gives no moment of several collections without transactions, and rows need none: they only
- * grow. A read asks for heads and members first, which are written last (mongodb-writer.ts); what it finds after that is
+ * grow. A read asks for heads and members first, which are written last (mongodb/writer.ts); what it finds after that is
  * as new or newer, and a newer row is one that the next read would show too. All reject with StoreUnavailable while
  * MongoDB is away.
  */

@@ -21,7 +21,7 @@ import { changesWriter } from "./writer.js";
 export type MongoViews = {
   /** `apply` writes the changes, then raises the checkpoint of every partition. */
   readonly store: ViewStore;
-  /** Writes changes without moving a checkpoint; resolves when a majority has them (mongodb-writer.ts: failures). */
+  /** Writes changes without moving a checkpoint; resolves when a majority has them (mongodb/writer.ts: failures). */
   readonly write: (changes: readonly ViewChange[]) => Promise<void>;
   readonly checkpoints: Checkpoints;
   /** What the queries wait with: true as soon as every partition is projected up to the position. */
