@@ -30,7 +30,11 @@ export const openReadSide = async () => {
   const log = await openSqliteLog(join(dir, "log.db"));
   const keys = await openSqliteKeyStore(join(dir, "keys.db"));
   const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
-  const views = await openSqliteViews(viewsWorker, { path: join(dir, "views.db"), logPath: join(dir, "log.db"), epoch });
+  const views = await openSqliteViews(viewsWorker, {
+    path: join(dir, "views.db"),
+    logPath: join(dir, "log.db"),
+    epoch,
+  });
   log.subscribe("head", {
     onEvents: (events) => {
       views.wake(events.at(-1)?.position ?? 0);
