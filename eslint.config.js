@@ -9,6 +9,8 @@ const filesThatUseTime = [
   // Kits: they wait for a state that nobody announces, and play servers and slow networks.
   "test/kit/**",
   "test/**/*-kit.ts",
+  // What makes pauses, by a clock that the test sets.
+  "test/lib/time.test.ts",
   // Load that goes on while servers are killed and paused at seeded moments, and engines that stay away for so long.
   "test/crash/{crash.test,outstanding.test,load}.ts",
   "test/stack/{faults.test,faults-jobs,rolling-restart.test,chaos-schedule,chaos-probes}.ts",

@@ -3,6 +3,7 @@ import type { Conversation } from "../domain/conversation/conversation.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { streamOf, type Revision } from "../domain/kernel/stream.js";
 import { conversationNotFound, formerMember, type Rejection } from "../domain/rejections.js";
+import { within } from "../lib/time.js";
 import { loadAggregate } from "./load.js";
 import type { EventLog } from "./ports.js";
 import { routes } from "./routes.js";
@@ -73,7 +74,8 @@ export const createAudience = (options: AudienceOptions): Audience => {
     if (already !== undefined) return already;
     if (underWay.size >= readsAtOnceMax) return Promise.resolve(undefined);
     // It keeps its place until it ends, also when nobody waits for it any more.
-    const answer = soon(read(id, peeked).finally(() => underWay.delete(id)));
+    const members = read(id, peeked).finally(() => underWay.delete(id));
+    const answer = within(members, waitMsMax, () => undefined);
     underWay.set(id, answer);
     return answer;
   };
@@ -152,15 +154,3 @@ const nobody: ReadonlySet<string> = new Set();
 
 const newest = (a: Kept | undefined, b: Kept | undefined): Kept | undefined =>
   a !== undefined && b !== undefined && b.revision < a.revision ? a : (b ?? a);
-
-const soon = async (members: Promise<Members>): Promise<Members | undefined> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, waitMsMax, undefined);
-  });
-  try {
-    return await Promise.race([members, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};

@@ -1,4 +1,4 @@
-import { asError } from "../domain/kernel/errors.js";
+import { asError } from "../lib/errors.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import { LogError } from "./ports.js";

@@ -1,4 +1,4 @@
-import { asError } from "../domain/kernel/errors.js";
+import { asError } from "../lib/errors.js";
 import type { Chunk, SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import type { StreamName } from "../domain/kernel/stream.js";
 import type { SnapshotHead, SnapshotStore } from "./ports.js";

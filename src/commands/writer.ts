@@ -1,4 +1,4 @@
-import { asError } from "../domain/kernel/errors.js";
+import { asError } from "../lib/errors.js";
 import { LRUCache } from "lru-cache";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { limits } from "../domain/kernel/limits.js";

@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { Server, ServerCredentials, status, type sendUnaryData } from "@grpc/grpc-js";
 import type { EventLog } from "../commands/ports.js";
+import { within } from "../lib/time.js";
 import { checkExposure, createCheck, type Check } from "./access.js";
 import { append } from "./append.js";
 import { batchAppend, type BatchCall } from "./batch.js";
@@ -103,13 +104,12 @@ const bind = (server: Server, { host, port, tls }: FacadeOptions): Promise<numbe
 
 const close = async (server: Server, calls: Calls): Promise<void> => {
   calls.end();
-  await new Promise<void>((resolve) => {
-    const late = setTimeout(resolve, closeMsMax);
+  const shutDown = new Promise<void>((resolve) => {
     server.tryShutdown(() => {
-      clearTimeout(late);
       resolve();
     });
   });
+  await within(shutDown, closeMsMax, () => undefined);
   server.forceShutdown();
 };
 

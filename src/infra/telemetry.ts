@@ -1,4 +1,4 @@
-import { inTime } from "./in-time.js";
+import { within } from "../lib/time.js";
 import { pino, stdTimeFunctions, type DestinationStream } from "pino";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { closeCodes, type GatewayMetrics, type Logger } from "../gateway/ports.js";
@@ -236,7 +236,7 @@ const readableMsMax = 2_000;
 /** Undefined when whoever knows it is away: an outage must not hide all other figures. */
 const readable = async <A>(value: A | Promise<A>): Promise<A | undefined> => {
   try {
-    return await inTime(Promise.resolve(value), readableMsMax, () => undefined);
+    return await within(Promise.resolve(value), readableMsMax, () => undefined);
   } catch {
     return undefined; // readiness and the engine's own metrics say what is wrong
   }

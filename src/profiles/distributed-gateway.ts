@@ -1,4 +1,4 @@
-import { inTime } from "../infra/in-time.js";
+import { within } from "../lib/time.js";
 import { createCommands } from "../commands/execute.js";
 import { lookUpIn } from "../commands/look-up.js";
 import { createHub, type Hub } from "../gateway/connections/hub.js";
@@ -66,7 +66,7 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   });
   closers.push(served.close);
   // Without NATS the gateway accepts and syncs all the same; frames come when it is there.
-  await inTime(served.ready, natsWaitMs, () => undefined);
+  await within(served.ready, natsWaitMs, () => undefined);
   telemetry.observe({
     logQueueDepth: app.pendingCommands,
     logHead: log.head,

@@ -1,4 +1,4 @@
-import { inTime } from "../infra/in-time.js";
+import { within } from "../lib/time.js";
 import { createLogger, createTelemetry } from "../infra/telemetry.js";
 import { closeMsMax, type App } from "./app.js";
 import type { DistributedConfig } from "../settings/distributed.js";
@@ -26,7 +26,7 @@ export const startDistributed = async (config: DistributedConfig, version: strin
   const close = (): Promise<void> => {
     const until = performance.now() + closeMsMax;
     const inItsTime = (closing: Promise<void>) =>
-      inTime(closing, Math.max(closeMsMin, until - performance.now()), () => undefined);
+      within(closing, Math.max(closeMsMin, until - performance.now()), () => undefined);
     return closeAll(closers, inItsTime);
   };
   try {

@@ -1,5 +1,5 @@
-import { inTime } from "../infra/in-time.js";
-import { asError } from "../domain/kernel/errors.js";
+import { within } from "../lib/time.js";
+import { asError } from "../lib/errors.js";
 import type { Application, Readiness } from "../gateway/ports.js";
 import type { Engines } from "./engines.js";
 
@@ -43,7 +43,7 @@ export const engineReadiness = ({ log, mongo, nats, redis }: Asked): Application
 };
 
 const problemOf = (answer: Promise<void>): Promise<string | undefined> =>
-  inTime(
+  within(
     answer.then(
       () => undefined,
       (error: unknown) => asError(error).message,

@@ -1,6 +1,6 @@
 /** How a process that starts waits for the engines that it cannot start without (docs/adr/0017). */
 import { setTimeout as pause } from "node:timers/promises";
-import { asError } from "../domain/kernel/errors.js";
+import { asError } from "../lib/errors.js";
 import type { Logger } from "../gateway/ports.js";
 import { isAway } from "../projections/ports.js";
 import { hostsOf } from "../infra/engines/address.js";

@@ -1,4 +1,4 @@
-import { asError } from "../domain/kernel/errors.js";
+import { asError } from "../lib/errors.js";
 import { isAway } from "./ports.js";
 
 const backoffMsMin = 50;

@@ -1,5 +1,6 @@
 import type { Either } from "../../domain/kernel/fp.js";
 import type { Position } from "../../domain/kernel/stream.js";
+import { within } from "../../lib/time.js";
 
 /**
  * Brings a read up to the log's head as long as the views keep up: what came to a device as a frame a moment ago is in its
@@ -19,20 +20,11 @@ export const createHeadWait = (
     const reached = head()
       .then(awaitCaughtUp)
       .catch(() => undefined);
-    let timer: NodeJS.Timeout | undefined;
-    const tooLong = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
-        lagging = true;
-        void reached.then(() => {
-          lagging = false;
-        });
-        resolve();
-      }, msMax);
+    await within(reached, msMax, () => {
+      lagging = true;
+      void reached.then(() => {
+        lagging = false;
+      });
     });
-    try {
-      await Promise.race([reached, tooLong]);
-    } finally {
-      clearTimeout(timer);
-    }
   };
 };

@@ -1,4 +1,4 @@
-import { asError } from "../../domain/kernel/errors.js";
+import { asError } from "../../lib/errors.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { Ids } from "../../commands/ports.js";
 import { isAway } from "../../projections/ports.js";

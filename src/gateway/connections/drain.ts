@@ -1,3 +1,4 @@
+import { pause, within } from "../../lib/time.js";
 import { askBack } from "./ask-back.js";
 import { gatewayLimits } from "../limits.js";
 import type { Connection } from "../ports.js";
@@ -27,11 +28,12 @@ const reconnectAfterMsMin = 500;
 const reconnectSpreadMsMin = 2000;
 
 /** Resolves when every socket was told and closed, and everything in flight is answered; after `drainMsMax` all the same. */
-export const drain = (options: DrainOptions): Promise<void> => within(gatewayLimits.drainMsMax, drained(options));
+export const drain = (options: DrainOptions): Promise<void> =>
+  within(drained(options), gatewayLimits.drainMsMax, () => undefined);
 
 const drained = async (options: DrainOptions): Promise<void> => {
   const settled = options.settle();
-  await within(settleFirstMsMax, settled);
+  await within(settled, settleFirstMsMax, () => undefined);
   await tellAll(options.connections(), options.random ?? Math.random);
   await Promise.all([settled, options.emptied()]);
 };
@@ -40,23 +42,10 @@ const tellAll = async (connections: readonly Drainable[], random: () => number):
   const spreadMs = Math.max(reconnectSpreadMsMin, (connections.length / reconnectsPerSecond) * 1000);
   const waveConnections = Math.max(waveConnectionsMin, Math.ceil(connections.length / wavesMax));
   for (let from = 0; from < connections.length; from += waveConnections) {
-    if (from > 0) await sleep(waveIntervalMs);
+    if (from > 0) await pause(waveIntervalMs);
     for (const connection of connections.slice(from, from + waveConnections)) {
       const reconnectAfterMs = Math.round(reconnectAfterMsMin + random() * spreadMs);
       askBack(connection, reconnectAfterMs);
     }
-  }
-};
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-/** Resolves when `work` does, or after `ms`. */
-const within = async (ms: number, work: Promise<unknown>): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  try {
-    await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
   }
 };

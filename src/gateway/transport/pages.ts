@@ -1,4 +1,5 @@
-import type { Application, HttpRequest, HttpResponse } from "../ports.js";
+import { within } from "../../lib/time.js";
+import type { Application, HttpRequest, HttpResponse, Readiness } from "../ports.js";
 import { errorResponse } from "./answer.js";
 
 export type PagesOptions = {
@@ -66,19 +67,9 @@ const readinessMsMax = 2000;
 
 const readyz = async ({ readiness, isDraining }: PagesOptions): Promise<HttpResponse> => {
   if (isDraining()) return json(503, { ready: false, problems: { gateway: "draining" } });
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<{ ready: false; problems: Record<string, string> }>((resolve) => {
-    timer = setTimeout(resolve, readinessMsMax, {
-      ready: false,
-      problems: { gateway: "a dependency does not answer" },
-    });
-  });
-  try {
-    const { ready, problems } = await Promise.race([readiness(), silence]);
-    return json(ready ? 200 : 503, { ready, problems });
-  } finally {
-    clearTimeout(timer);
-  }
+  const silence: Readiness = { ready: false, problems: { gateway: "a dependency does not answer" } };
+  const { ready, problems } = await within(readiness(), readinessMsMax, () => silence);
+  return json(ready ? 200 : 503, { ready, problems });
 };
 
 const json = (status: number, body: object): HttpResponse => ({ status, body: JSON.stringify(body) });

@@ -1,4 +1,4 @@
-import { asError } from "../../domain/kernel/errors.js";
+import { asError } from "../../lib/errors.js";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 
 export type JwksKeysOptions = {

@@ -1,5 +1,5 @@
-import { inTime } from "../in-time.js";
-import { asError } from "../../domain/kernel/errors.js";
+import { within } from "../../lib/time.js";
+import { asError } from "../../lib/errors.js";
 import { connect, Events, type ConnectionOptions, type NatsConnection, type Status, type Subscription } from "nats";
 import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
@@ -90,7 +90,7 @@ export const openNats = (options: NatsOptions): Nats => {
     connected: () => connected && closed === undefined,
     ping: async () => {
       if (current === undefined || !connected) throw new StoreUnavailable("NATS: not connected");
-      const answered = await within(current.flush(), answerMs);
+      const answered = await isDone(current.flush(), answerMs);
       if (!answered) throw new StoreUnavailable("NATS: no answer");
     },
     onReconnect: (listener) => {
@@ -180,13 +180,13 @@ const watch = (connection: NatsConnection, onStatus: (status: Status) => void, o
 const end = async (connection: Promise<NatsConnection>, connected: () => boolean): Promise<void> => {
   const opened = await connection.catch(() => undefined);
   if (opened === undefined) return;
-  if (connected()) await within(opened.drain(), answerMs);
+  if (connected()) await isDone(opened.drain(), answerMs);
   await opened.close();
 };
 
 /** Whether the work was done in that time; work that fails or is late is not waited for. */
-const within = (work: Promise<unknown>, ms: number): Promise<boolean> =>
-  inTime(
+const isDone = (work: Promise<unknown>, ms: number): Promise<boolean> =>
+  within(
     work.then(
       () => true,
       () => false,

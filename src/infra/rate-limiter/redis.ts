@@ -1,4 +1,4 @@
-import { asError } from "../../domain/kernel/errors.js";
+import { asError } from "../../lib/errors.js";
 import type { Redis } from "ioredis";
 import type { RateLimiter } from "../../gateway/ports.js";
 import { defineScript } from "../engines/redis.js";

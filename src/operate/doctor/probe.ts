@@ -1,4 +1,4 @@
-import { inTime } from "../../infra/in-time.js";
+import { within } from "../../lib/time.js";
 import { tlsProblem } from "../../infra/engines/tls-problem.js";
 import { closeAll, type Closers } from "../../profiles/close-all.js";
 import { reasonOf } from "../../lib/reason-of.js";
@@ -38,12 +38,6 @@ const mendOf = (error: unknown): keyof Mends => {
   if (isRefusal(error)) return "refused";
   return tlsProblem(error) !== undefined || isUnreadableFile(error) ? "tls" : "away";
 };
-
-/** @throws Error when the work has no result in that time; it is not ended by that. */
-export const within = <A>(work: Promise<A>, ms: number): Promise<A> =>
-  inTime(work, ms, (): never => {
-    throw new Error(`no answer within ${ms / 1_000} s`);
-  });
 
 /** Closes what was opened, the last first. What fails or is late is left to the end of the process. */
 export const closeQuietly = async (closers: Closers): Promise<void> => {

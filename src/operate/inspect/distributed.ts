@@ -14,7 +14,8 @@ import { openMongo, type Mongo } from "../../infra/engines/mongodb.js";
 import { openRedis, type OpenedRedis } from "../../infra/engines/redis.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
 import { reasonOf } from "../../lib/reason-of.js";
-import { closeQuietly, probeMsMax, within } from "../doctor/probe.js";
+import { within } from "../../lib/time.js";
+import { closeQuietly, probeMsMax } from "../doctor/probe.js";
 import { cellPrefix, type Closers } from "../../profiles/engines.js";
 
 export type DistributedStatus = {

@@ -1,4 +1,4 @@
-import { asError } from "../../domain/kernel/errors.js";
+import { asError } from "../../lib/errors.js";
 import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from "../../domain/catalogue.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";

@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import { asError } from "../../domain/kernel/errors.js";
+import { asError } from "../../lib/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Delivery, ReceiptCounts } from "../ports.js";
 import { atMost } from "./bounded-reads.js";

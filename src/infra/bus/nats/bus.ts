@@ -1,5 +1,5 @@
-import { inTime } from "../../in-time.js";
-import { asError } from "../../../domain/kernel/errors.js";
+import { within } from "../../../lib/time.js";
+import { asError } from "../../../lib/errors.js";
 import type { Bus, Delivery } from "../../../projections/ports.js";
 import type { Nats } from "../../engines/nats.js";
 import { createAsk } from "./ask.js";
@@ -182,7 +182,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
     },
     stop: async () => {
       stopped = true;
-      await inTime(Promise.allSettled(underWay), limits.stopMs, () => undefined);
+      await within(Promise.allSettled(underWay), limits.stopMs, () => undefined);
       outlets.stop();
       living.stop();
     },

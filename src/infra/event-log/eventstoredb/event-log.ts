@@ -2,7 +2,7 @@
  * The event log on EventStoreDB or KurrentDB. Positions are the store's commit positions: opaque, growing, not dense.
  * Streams that are not Parley's are not there.
  */
-import { inTime } from "../../in-time.js";
+import { within } from "../../../lib/time.js";
 import { setMaxListeners } from "node:events";
 import { StreamsService } from "@eventstore/db-client/generated/streams_grpc_pb.js";
 import { LogError, type EventLog, type Subscription } from "../../../commands/ports.js";
@@ -77,7 +77,7 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
 
   const ping = async (): Promise<void> => {
     try {
-      const features = await within(internals.capabilities, pingTimeoutMs);
+      const features = await within(internals.capabilities, pingTimeoutMs, silent);
       if (!features.supports(StreamsService.batchAppend))
         throw new LogError("UNAVAILABLE", `the event store at ${target} is read-only or older than 21.10`);
       await reader.readAll(undefined, 1, "backwards");
@@ -123,7 +123,6 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
   };
 };
 
-const within = <T>(answer: Promise<T>, ms: number): Promise<T> =>
-  inTime(answer, ms, (): never => {
-    throw new LogError("UNAVAILABLE", `the event store has not answered within ${ms} ms`);
-  });
+const silent = (): never => {
+  throw new LogError("UNAVAILABLE", `the event store has not answered within ${pingTimeoutMs} ms`);
+};

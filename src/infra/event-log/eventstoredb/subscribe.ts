@@ -3,7 +3,7 @@
  * again, after the last event whose batch the subscriber has resolved, until it is stopped. The server's checkpoints are
  * not looked at: the client announces them ahead of the events that it still holds.
  */
-import { asError } from "../../../domain/kernel/errors.js";
+import { asError } from "../../../lib/errors.js";
 import {
   START,
   streamNameFilter,

@@ -3,7 +3,7 @@
  * knows the position it has handed over, the feed knows the head, and whatever lies between is taken from memory if
  * memory holds the very next event, else read from the log.
  */
-import { asError } from "../../../domain/kernel/errors.js";
+import { asError } from "../../../lib/errors.js";
 import { LogError, type Subscriber, type Subscription } from "../../../commands/ports.js";
 import type { Position, RecordedEvent } from "../../../domain/kernel/stream.js";
 

@@ -1,4 +1,4 @@
-import { asError } from "../../../domain/kernel/errors.js";
+import { asError } from "../../../lib/errors.js";
 import type { Redis } from "ioredis";
 import type { ConnectionKey } from "../../../gateway/ports.js";
 import { answered, defineScript } from "../../engines/redis.js";

@@ -1,4 +1,4 @@
-import { asError } from "../../../domain/kernel/errors.js";
+import { asError } from "../../../lib/errors.js";
 import type { Position } from "../../../domain/kernel/stream.js";
 import type { MongoViews } from "./view-store.js";
 import { stillBuilding } from "../still-building.js";

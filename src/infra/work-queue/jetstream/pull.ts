@@ -1,5 +1,5 @@
 /** One pull: asks the consumer for one job and waits a while for it. */
-import { asError } from "../../../domain/kernel/errors.js";
+import { asError } from "../../../lib/errors.js";
 import { createInbox, type Msg, type Subscription } from "nats";
 import type { Link } from "./link.js";
 import { deliveryOf, type Delivery } from "./wire.js";
