@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Conversation } from "../domain/conversation/conversation.js";
+import type { Messages } from "../domain/conversation/messages.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { streamOf, type Revision } from "../domain/kernel/stream.js";
 import { conversationNotFound, formerMember, type Rejection } from "../domain/rejections.js";
@@ -30,7 +31,7 @@ export type AudienceOptions = {
   readonly peek: (conversationId: string) => Peeked<Conversation> | undefined;
   /** For whoever can wait, where the log has such reads. */
   readonly log: Pick<EventLog, "readStream">;
-  readonly snapshots: Pick<Snapshots<Conversation>, "find">;
+  readonly snapshots: Pick<Snapshots<Conversation, Messages>, "find">;
   /** Milliseconds; a clock that is never set back. */
   readonly now?: () => number;
 };

@@ -1,7 +1,7 @@
 import type { Conversation, ConversationCommand } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import type { Changed } from "./commands.js";
-import type { Settled } from "./transact.js";
+import type { Settled } from "./batch.js";
 import type { Writer } from "./writer.js";
 
 export type ConversationWriter = Writer<ConversationCommand, Conversation, ConversationEvent>;

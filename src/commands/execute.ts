@@ -9,10 +9,10 @@ import { conversationNotFound, formerMember, reject, type Rejection } from "../d
 import { deviceRemoved, isStillIn, preferencesOf, privacyOf, seenAtOf } from "../domain/user/user.js";
 import type { AdvanceReceipts, Commands, StartGroup } from "./commands.js";
 import { createAudience, othersIn } from "./audience.js";
-import { needsNoLookUp, prepareWith } from "./look-up.js";
+import { readingWith } from "./look-up.js";
 import { createMessageCommands } from "./messages.js";
 import type { EventLog, Ids, LookUpMessage, SnapshotStore } from "./ports.js";
-import { routes } from "./routes.js";
+import { routes, type Folded } from "./routes.js";
 import type { Sealing } from "./sealing.js";
 import { changed, type ConversationDone } from "./command-result.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
@@ -53,7 +53,7 @@ export type CommandSide = Commands & {
 /** The write side: every command on its aggregate's queue. */
 export const createCommands = (deps: CommandDependencies): CommandSide => {
   const { log, home, ids, membersMax, isShared = false } = deps;
-  const conversationRoute = { ...routes.conversation, prepare: prepareWith(deps.lookUp), isPrepared: needsNoLookUp };
+  const conversationRoute = { ...routes.conversation, reading: readingWith(deps.lookUp) };
   const bytesMax = { ...loadedBytes, ...deps.loadedBytesMax };
   const snapshots = {
     conversations: snapshotsOf(deps, conversationRoute.snapshot),
@@ -192,9 +192,9 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
   };
 };
 
-const snapshotsOf = <State>(deps: CommandDependencies, format: SnapshotFormat<State>) =>
+const snapshotsOf = <State, Index>(deps: CommandDependencies, format: SnapshotFormat<Folded<State, Index>>) =>
   deps.snapshots === undefined
-    ? noSnapshots<State>()
+    ? noSnapshots<State, Index>()
     : createSnapshots(deps.snapshots, format, deps.onSnapshotFailure ?? (() => undefined));
 
 type Start = Extract<ConversationCommand, { type: "StartConversation" }>;

@@ -10,37 +10,45 @@ const pageSize = 500;
  * everything. A log that was restored from a backup has other events, or none, where a snapshot of the lost ones ends.
  * @throws UnreadableEvent, LogError
  */
-export const loadAggregate = async <Command, State, Event>(
+export const loadAggregate = async <Command, State, Event, Index>(
   log: Pick<EventLog, "readStream">,
-  route: Route<Command, State, Event>,
+  route: Route<Command, State, Event, Index>,
   stream: StreamName,
-  snapshots: Pick<Snapshots<State>, "find">,
-): Promise<Loaded<State>> => {
+  snapshots: Pick<Snapshots<State, Index>, "find">,
+): Promise<Loaded<State, Index>> => {
   const snapshot = await snapshots.find(stream);
   if (snapshot === undefined) return catchUp(log, route, stream, unread(route));
   const [last] = await log.readStream(stream, snapshot.revision, 1);
   return catchUp(log, route, stream, last?.id === snapshot.eventId ? snapshot : unread(route));
 };
 
-const unread = <Command, State, Event>(route: Route<Command, State, Event>): Loaded<State> => ({
-  state: route.decider.initial(),
+const unread = <Command, State, Event, Index>({
+  decider,
+}: Route<Command, State, Event, Index>): Loaded<State, Index> => ({
+  state: decider.initial(),
+  index: decider.index.empty(),
   revision: noRevision,
   eventId: "",
   snapshotAt: noRevision,
 });
 
-/** Reads what the stream has beyond `from`. @throws UnreadableEvent, LogError */
-export const catchUp = async <Command, State, Event>(
+/** Reads what the stream has beyond `from`, whose index goes on in what it returns. @throws UnreadableEvent, LogError */
+export const catchUp = async <Command, State, Event, Index>(
   log: Pick<EventLog, "readStream">,
-  route: Route<Command, State, Event>,
+  { decider, decode }: Route<Command, State, Event, Index>,
   stream: StreamName,
-  from: Loaded<State>,
-): Promise<Loaded<State>> => {
+  from: Loaded<State, Index>,
+): Promise<Loaded<State, Index>> => {
+  const { index } = from;
   let { state, revision, eventId } = from;
   for (;;) {
     const page = await log.readStream(stream, revision + 1, pageSize);
-    for (const recorded of page) state = route.decider.evolve(state, route.decode(recorded));
-    revision += page.length;
+    for (const recorded of page) {
+      const event = decode(recorded);
+      revision += 1;
+      state = decider.evolve(state, event);
+      decider.index.fold(index, event, revision);
+    }
     eventId = page.at(-1)?.id ?? eventId;
     if (page.length < pageSize) return { ...from, state, revision, eventId };
   }

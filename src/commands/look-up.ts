@@ -1,11 +1,13 @@
 import { decodeConversationEvent } from "../domain/catalogue.js";
-import { knownFrom, reactionKey } from "../domain/conversation/amendments.js";
+import { reactionKey } from "../domain/conversation/amendments.js";
 import { lookUpsFor } from "../domain/conversation/message.decide.js";
+import { amendmentsKnownFrom, type Messages } from "../domain/conversation/messages.js";
 import type { Conversation, ConversationCommand, OldMessage } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import { userIdOf } from "../domain/kernel/by.js";
 import { streamOf, type Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
+import type { Folded, Reading } from "./routes.js";
 
 /**
  * What the view says, and what the stream says has happened since, where it has not come far enough. Accepting depends
@@ -19,20 +21,21 @@ export const lookUpIn =
     return coversTo >= from - 1 ? message : foldMessage(log, conversationId, messageId, message, coversTo + 1, from);
   };
 
-/** What `transact` runs before a command that names a message from before the window. */
-export const prepareWith =
+/** How the messages that a command names from before the window are read: see `Route.reading`. */
+export const readingWith =
   (lookUp: LookUpMessage) =>
-  (state: Conversation, command: ConversationCommand): Promise<ConversationCommand> | undefined => {
-    const ids = lookUpsFor(state, command);
+  (
+    { state, index }: Folded<Conversation, Messages>,
+    command: ConversationCommand,
+  ): Reading<ConversationCommand> | undefined => {
+    const ids = lookUpsFor(index, command);
     if (ids.length === 0 || state.situation === "absent") return undefined;
-    const { recent, amendments } = state;
-    return Promise.all(
-      ids.map(async (id) => [id, await lookUp(state.id, id, knownFrom(amendments, recent, id))] as const),
-    ).then((found) => ({ ...command, found: new Map([...(command.found ?? []), ...found]) }));
+    const find = async (id: string) => [id, await lookUp(state.id, id, amendmentsKnownFrom(index, id))] as const;
+    return async () => {
+      const found = await Promise.all(ids.map(find));
+      return { ...command, found: new Map([...(command.found ?? []), ...found]) };
+    };
   };
-
-export const needsNoLookUp = (state: Conversation, command: ConversationCommand): boolean =>
-  lookUpsFor(state, command).length === 0;
 
 const nothingFound = { coversTo: -1, message: null };
 

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import pLimit from "p-limit";
 import { decodeConversationEvent } from "../domain/catalogue.js";
-import { acceptedMessage } from "../domain/conversation/conversation.js";
 import type { ContentType } from "../domain/conversation/conversation.events.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
 import { E } from "../domain/kernel/fp.js";
@@ -66,11 +65,11 @@ const sendMessage = async (
   return E.right({ clientMessageId, messageId, conversationId, sequence, pos, timestamp: at, duplicate, position });
 };
 
-/** Where the message stands: the event that was just written says it, and of a repeat the state or what was looked up. */
-const acceptedAs = ({ events: [written], revision, state, command }: ConversationDone, messageId: string) => {
+/** Where the message stands: the event that was just written says it, and of a repeat what was found for it. */
+const acceptedAs = ({ events: [written], revision, command }: ConversationDone, messageId: string) => {
   if (written?.type === "MessageSent") return { sequence: written.sequence, pos: revision, at: written.at };
-  const accepted = acceptedMessage(state, messageId, command.found);
-  if (accepted === undefined) throw new Error(`accepted message ${messageId} is not in the state that accepted it`);
+  const accepted = command.found?.get(messageId);
+  if (!accepted) throw new Error(`message ${messageId} was accepted before, and is not to be found`);
   return accepted;
 };
 

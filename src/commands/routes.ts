@@ -5,10 +5,10 @@ import {
   type DomainEvent,
 } from "../domain/catalogue.js";
 import { conversation } from "../domain/conversation/conversation.decide.js";
-import { rewind, type Conversation, type ConversationCommand } from "../domain/conversation/conversation.js";
+import type { Conversation, ConversationCommand } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import { conversationSnapshot } from "../domain/conversation/conversation.snapshot.js";
-import { findRecent } from "../domain/conversation/recent.js";
+import { findMessage, type Messages } from "../domain/conversation/messages.js";
 import type { CommandContext, Decider } from "../domain/kernel/decider.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import { streamOf, type RecordedEvent, type Revision, type StreamName } from "../domain/kernel/stream.js";
@@ -21,31 +21,29 @@ import { userSnapshot } from "../domain/user/user.snapshot.js";
 import { weightOfConversation, weightOfReceipts, weightOfUser } from "./weights.js";
 
 /** Where an aggregate's commands go: its stream, its decider, and what its appends expect. */
-export type Route<Command, State, Event> = {
+export type Route<Command, State, Event, Index> = {
   readonly stream: (id: string) => StreamName;
-  readonly decider: Decider<Command, State, Event>;
+  readonly decider: Decider<Command, State, Event, Index>;
   readonly decode: (recorded: RecordedEvent) => Event;
   /** `any` only where all events commute: then nobody ever conflicts. */
   readonly expects: "revision" | "any";
-  /** Whether `command` can be decided on `state` without reading anything first. Missing: always. */
-  readonly isPrepared?: (state: State, command: Command) => boolean;
-  /** The command with what has to be read for it; undefined when nothing has to. */
-  readonly prepare?: (state: State, command: Command) => Promise<Command> | undefined;
-  /**
-   * The command that was accepted before, with what the state knows of that: later commands of the same batch may push
-   * it out of the state before the answer is made.
-   */
-  readonly remembering?: (state: State, command: Command) => Command;
+  /** What has to be read before the command can be decided; undefined when nothing has to. Missing: nothing ever has. */
+  readonly reading?: (folded: Folded<State, Index>, command: Command) => Reading<Command> | undefined;
+  /** The command that changes nothing, with what the index knows of that: later commands of its batch may push it out. */
+  readonly remembering?: (index: Index, command: Command) => Command;
   /** Bytes in memory, roughly. */
-  readonly weigh: (state: State) => number;
-  readonly snapshot: SnapshotFormat<State>;
-  /** Takes back from a state what was folded in beyond `revision` in place. */
-  readonly rewind?: (state: State, revision: Revision) => void;
+  readonly weigh: (folded: Folded<State, Index>) => number;
+  readonly snapshot: SnapshotFormat<Folded<State, Index>>;
 };
 
+/** Reads when it is called; answers the command with what was read. */
+export type Reading<Command> = () => Promise<Command>;
+
+/** `index`: what the decider reads beside the state, changed in place by the events that the log has accepted. */
+export type Folded<State, Index> = { readonly state: State; readonly index: Index };
+
 /** An aggregate as far as this process has read or written it. */
-export type Loaded<State> = {
-  readonly state: State;
+export type Loaded<State, Index> = Folded<State, Index> & {
   readonly revision: Revision;
   /** Of the event at `revision`; empty before the first. */
   readonly eventId: string;
@@ -57,38 +55,48 @@ export type Loaded<State> = {
 export type Routed = { readonly context: CommandContext };
 export type RoutedEvent = DomainEvent;
 
-const conversationRoute: Route<ConversationCommand, Conversation, ConversationEvent> = {
+/** Of an aggregate without an index. */
+const ofState = <State>({
+  version,
+  chunksOf,
+  stateOf,
+}: SnapshotFormat<State>): Route<never, State, never, undefined>["snapshot"] => ({
+  version,
+  chunksOf: ({ state }) => chunksOf(state),
+  stateOf: (chunks) => ({ state: stateOf(chunks), index: undefined }),
+});
+
+const conversationRoute: Route<ConversationCommand, Conversation, ConversationEvent, Messages> = {
   stream: streamOf.conversation,
   decider: conversation,
   decode: decodeConversationEvent,
   expects: "revision",
   weigh: weightOfConversation,
   snapshot: conversationSnapshot,
-  remembering: (state, command) => {
-    if (state.situation === "absent" || command.type !== "SendMessage") return command;
-    const message = findRecent(state.recent, command.messageId);
+  remembering: (messages, command) => {
+    if (command.type !== "SendMessage") return command;
+    const message = findMessage(messages, command.messageId);
     if (message === undefined) return command;
     return { ...command, found: new Map([[command.messageId, { ...message, deleted: false, reactions: [] }]]) };
   },
-  rewind,
 };
 
-const receiptsRoute: Route<AdvanceCursors, Receipts, ReceiptsEvent> = {
+const receiptsRoute: Route<AdvanceCursors, Receipts, ReceiptsEvent, undefined> = {
   stream: streamOf.receipts,
   decider: receipts,
   decode: decodeReceiptsEvent,
   expects: "any",
-  weigh: weightOfReceipts,
-  snapshot: receiptsSnapshot,
+  weigh: ({ state }) => weightOfReceipts(state),
+  snapshot: ofState(receiptsSnapshot),
 };
 
-const userRoute: Route<UserCommand, User, UserEvent> = {
+const userRoute: Route<UserCommand, User, UserEvent, undefined> = {
   stream: streamOf.user,
   decider: user,
   decode: decodeUserEvent,
   expects: "revision",
-  weigh: weightOfUser,
-  snapshot: userSnapshot,
+  weigh: ({ state }) => weightOfUser(state),
+  snapshot: ofState(userSnapshot),
 };
 
 /** The only list of aggregates. */

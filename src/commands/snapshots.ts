@@ -2,17 +2,17 @@ import { asError } from "../lib/errors.js";
 import type { Chunk, SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import type { StreamName } from "../domain/kernel/stream.js";
 import type { SnapshotHead, SnapshotStore } from "./ports.js";
-import type { Loaded } from "./routes.js";
+import type { Folded, Loaded } from "./routes.js";
 
 /**
  * Takes snapshots beside the commands, which never wait for one, and finds them again. Nothing here fails a command: a
  * snapshot that cannot be read or saved is reported, and means a longer fold.
  */
-export type Snapshots<State> = {
+export type Snapshots<State, Index> = {
   /** Where a fold may begin; undefined: at the start. */
-  readonly find: (stream: StreamName) => Promise<Loaded<State> | undefined>;
+  readonly find: (stream: StreamName) => Promise<Loaded<State, Index> | undefined>;
   /** Saves what has grown enough since the last snapshot. Returns what to go on with: it says when the last one was. */
-  readonly keep: (stream: StreamName, loaded: Loaded<State>) => Loaded<State>;
+  readonly keep: (stream: StreamName, loaded: Loaded<State, Index>) => Loaded<State, Index>;
   /** Resolves when nothing waits to be saved. */
   readonly idle: () => Promise<void>;
 };
@@ -24,11 +24,11 @@ const waitingMax = 64;
 
 type Waiting = { readonly stream: StreamName; readonly snapshot: SnapshotHead & { readonly chunks: readonly Chunk[] } };
 
-export const createSnapshots = <State>(
+export const createSnapshots = <State, Index>(
   store: SnapshotStore,
-  { version, chunksOf, stateOf }: SnapshotFormat<State>,
+  { version, chunksOf, stateOf }: SnapshotFormat<Folded<State, Index>>,
   onFailure: (error: Error) => void,
-): Snapshots<State> => {
+): Snapshots<State, Index> => {
   const waiting: Waiting[] = [];
   let saving: Promise<void> | undefined;
 
@@ -51,16 +51,16 @@ export const createSnapshots = <State>(
         const found = await store.load(stream, version);
         if (found === undefined) return undefined;
         const { revision, eventId, chunks } = found;
-        return { state: stateOf(chunks), revision, eventId, snapshotAt: revision };
+        return { ...stateOf(chunks), revision, eventId, snapshotAt: revision };
       } catch (error) {
         onFailure(asError(error));
         return undefined;
       }
     },
     keep: (stream, loaded) => {
-      const { state, revision, eventId, snapshotAt } = loaded;
+      const { revision, eventId, snapshotAt } = loaded;
       if (revision - snapshotAt < everyEvents || waiting.length >= waitingMax) return loaded;
-      waiting.push({ stream, snapshot: { version, revision, eventId, chunks: chunksOf(state) } });
+      waiting.push({ stream, snapshot: { version, revision, eventId, chunks: chunksOf(loaded) } });
       saving ??= saveAll();
       return { ...loaded, snapshotAt: revision };
     },
@@ -69,7 +69,7 @@ export const createSnapshots = <State>(
 };
 
 /** For aggregates that are always folded from the start. */
-export const noSnapshots = <State>(): Snapshots<State> => ({
+export const noSnapshots = <State, Index>(): Snapshots<State, Index> => ({
   find: () => Promise.resolve(undefined),
   keep: (_, loaded) => loaded,
   idle: () => Promise.resolve(),

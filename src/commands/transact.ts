@@ -1,34 +1,11 @@
-import { encodeEvent } from "../domain/catalogue.js";
-import { E, type Either } from "../domain/kernel/fp.js";
-import { limits } from "../domain/kernel/limits.js";
-import type { NewEvent, Position, Revision, StreamName } from "../domain/kernel/stream.js";
+import { E } from "../domain/kernel/fp.js";
+import type { Position, Revision, StreamName } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
+import { decideAll, startPosition, type Batch, type Job } from "./batch.js";
 import { catchUp } from "./load.js";
 import { LogError, type EventLog } from "./ports.js";
 import { refuse } from "./refuse.js";
-import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
-
-/** What became of one command: the state right after it, its events (none: nothing to change), and where they stand. */
-export type Settled<Command, State, Event> = {
-  /** As it was decided: with what was read for it. */
-  readonly command: Command;
-  readonly state: State;
-  readonly events: readonly Event[];
-  /** Revision of the command's last event, or of the state that made it needless. */
-  readonly revision: Revision;
-  /** Log position of the append; 0 when nothing was written. */
-  readonly position: Position;
-};
-
-/** A command waiting for its turn. `settle` is called exactly once, after its events are durable. */
-export type Job<Command, State, Event> = {
-  readonly command: Command;
-  /** On the monotonic clock. Those behind it came later. */
-  readonly arrivedAt: number;
-  readonly settle: (outcome: Either<Rejection, Settled<Command, State, Event>>) => void;
-  /** Instead of `settle`, for a defect. */
-  readonly fail: (error: Error) => void;
-};
+import type { Folded, Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 
 /** A command that others keep getting ahead of is tried again for so long from its arrival: shorter than clients wait. */
 const commandMsMax = 10_000;
@@ -46,21 +23,21 @@ const backoffMsMax = 20;
  * @returns the aggregate to go on with.
  * @throws LogError, and UnreadableEvent: nothing is settled then but what came too long ago, and the state is to be read again.
  */
-export const transact = async <Command extends Routed, State, Event extends RoutedEvent>(
+export const transact = async <Command extends Routed, State, Event extends RoutedEvent, Index>(
   log: EventLog,
-  route: Route<Command, State, Event>,
+  route: Route<Command, State, Event, Index>,
   stream: StreamName,
-  known: Loaded<State>,
+  known: Loaded<State, Index>,
   jobs: Job<Command, State, Event>[],
   /** Whether others append to the stream as well: an append tells when `known` was old, a refusal has to ask. */
   isShared = false,
-): Promise<Transacted<State>> => {
+): Promise<Transacted<State, Index>> => {
   let loaded = known;
   let mustAsk = isShared && route.expects === "revision";
   let conflicts = 0;
   while (jobs.length > 0) {
     // From scratch includes what is looked up: it was so for the window of then.
-    const prepared = await prepareFirst(route, loaded.state, jobs);
+    const prepared = await prepareFirst(route, loaded, jobs);
     if (prepared === undefined) continue;
     const batch = decideAll(route, loaded, prepared);
     if (batch.events.length === 0) {
@@ -75,21 +52,14 @@ export const transact = async <Command extends Routed, State, Event extends Rout
     }
     const expected = route.expects === "any" ? "any" : loaded.revision < 0 ? "no_stream" : loaded.revision;
     const append = () => log.append(stream, expected, batch.events);
-    const result = await untilDefinite(append, isShared ? arrivalOf(jobs) + leaderlessMsMax : 0).catch(
-      (error: unknown) => {
-        route.rewind?.(loaded.state, loaded.revision);
-        throw error;
-      },
-    );
+    const result = await untilDefinite(append, isShared ? arrivalOf(jobs) + leaderlessMsMax : 0);
     if (result.kind === "appended") {
       settleAll(batch, jobs, result.position);
-      const revision = loaded.revision + batch.events.length;
       // With `any` others may have written in between: their events are not in the state yet.
-      if (result.revision !== revision && route.expects === "any")
+      if (result.revision !== loaded.revision + batch.events.length && route.expects === "any")
         return { ...(await catchUp(log, route, stream, loaded)), conflicts };
-      return { ...loaded, state: batch.state, revision, eventId: batch.events.at(-1)?.id ?? loaded.eventId, conflicts };
+      return { ...accepted(route, loaded, batch), conflicts };
     }
-    route.rewind?.(loaded.state, loaded.revision);
     await backoff(conflicts++);
     loaded = await catchUpTo(result.actual, log, route, stream, loaded, arrivalOf(jobs) + commandMsMax);
     refuseLate(jobs);
@@ -97,8 +67,19 @@ export const transact = async <Command extends Routed, State, Event extends Rout
   return { ...loaded, conflicts };
 };
 
+/** Only now does the index change: what an append decided that was not taken has left no trace. */
+const accepted = <Command, State, Event, Index>(
+  { decider }: Route<Command, State, Event, Index>,
+  loaded: Loaded<State, Index>,
+  { events, decided, state }: Batch<Command, State, Event>,
+): Loaded<State, Index> => {
+  let { revision } = loaded;
+  for (const event of decided) decider.index.fold(loaded.index, event, (revision += 1));
+  return { ...loaded, state, revision, eventId: events.at(-1)?.id ?? loaded.eventId };
+};
+
 /** The aggregate to go on with, and how often others were first. */
-export type Transacted<State> = Loaded<State> & { readonly conflicts: number };
+export type Transacted<State, Index> = Loaded<State, Index> & { readonly conflicts: number };
 
 const arrivalOf = (jobs: readonly { readonly arrivedAt: number }[]): number => jobs[0]?.arrivedAt ?? 0;
 
@@ -106,14 +87,14 @@ const arrivalOf = (jobs: readonly { readonly arrivedAt: number }[]): number => j
  * A conflict says how far the stream is. A store that has not come so far where it is read is waited for: to decide on
  * less is to be refused again.
  */
-const catchUpTo = async <Command, State, Event>(
+const catchUpTo = async <Command, State, Event, Index>(
   actual: Revision,
   log: EventLog,
-  route: Route<Command, State, Event>,
+  route: Route<Command, State, Event, Index>,
   stream: StreamName,
-  from: Loaded<State>,
+  from: Loaded<State, Index>,
   until: number,
-): Promise<Loaded<State>> => {
+): Promise<Loaded<State, Index>> => {
   if (actual < from.revision)
     throw new LogError("UNAVAILABLE", `${stream} ends at ${actual}, and was read up to ${from.revision}: another log`);
   let loaded = from;
@@ -144,72 +125,25 @@ const overtaken: Rejection = {
  * read is no reason to refuse those that need none of it: undefined when the first is refused instead, and with it all
  * that would wait for the same.
  */
-const prepareFirst = async <Command, State, Event>(
-  { prepare, isPrepared }: Route<Command, State, Event>,
-  state: State,
+const prepareFirst = async <Command, State, Event, Index>(
+  { reading }: Route<Command, State, Event, Index>,
+  folded: Folded<State, Index>,
   jobs: Job<Command, State, Event>[],
 ): Promise<readonly Job<Command, State, Event>[] | undefined> => {
   const [first, ...others] = jobs;
-  const prepared = first === undefined ? undefined : prepare?.(state, first.command);
-  if (first === undefined || prepared === undefined) return jobs;
+  const read = first === undefined ? undefined : reading?.(folded, first.command);
+  if (first === undefined || read === undefined) return jobs;
   try {
-    return [{ ...first, command: await prepared }, ...others];
+    return [{ ...first, command: await read() }, ...others];
   } catch (error) {
     // A defect is of the one command.
     const waits = ({ command }: Job<Command, State, Event>) =>
-      error instanceof LogError && isPrepared?.(state, command) === false;
+      error instanceof LogError && reading?.(folded, command) !== undefined;
     jobs.splice(0, jobs.length, ...others.filter((job) => !waits(job)));
     for (const job of [first, ...others.filter(waits)]) refuse(job, error);
     return undefined;
   }
 };
-
-const startPosition: Position = 0;
-
-type Batch<Command, State, Event> = {
-  readonly outcomes: readonly Either<Rejection, Settled<Command, State, Event>>[];
-  readonly events: readonly NewEvent[];
-  readonly state: State;
-};
-
-const decideAll = <Command extends Routed, State, Event extends RoutedEvent>(
-  route: Route<Command, State, Event>,
-  { state: before, revision: from }: Loaded<State>,
-  jobs: readonly Job<Command, State, Event>[],
-): Batch<Command, State, Event> => {
-  const outcomes: Either<Rejection, Settled<Command, State, Event>>[] = [];
-  const events: NewEvent[] = [];
-  let state = before;
-  let bytes = 0;
-  for (const { command } of jobs) {
-    if (outcomes.length > 0 && route.isPrepared?.(state, command) === false) break;
-    const decision = route.decider.decide(state, command);
-    if (E.isLeft(decision)) {
-      outcomes.push(decision);
-      continue;
-    }
-    if (decision.right.length === 0) {
-      const known = route.remembering?.(state, command) ?? command;
-      outcomes.push(
-        E.right({ command: known, state, events: [], revision: from + events.length, position: startPosition }),
-      );
-      continue;
-    }
-    const encoded = decision.right.map((event) => encodeEvent(event, command.context));
-    bytes += encoded.reduce((sum, event) => sum + (event.data.length + event.meta.length) * utf8BytesPerUnitMax, 0);
-    // The first always goes: what one command makes is within the log's bound by the limits of the protocol.
-    if (events.length > 0 && bytes > limits.appendBytesMax) break;
-    for (const event of decision.right) state = route.decider.evolve(state, event);
-    events.push(...encoded);
-    outcomes.push(
-      E.right({ command, state, events: decision.right, revision: from + events.length, position: startPosition }),
-    );
-  }
-  return { outcomes, events, state };
-};
-
-/** A UTF-16 unit is at most three bytes of UTF-8. */
-const utf8BytesPerUnitMax = 3;
 
 const settleAll = <Command, State, Event>(
   batch: Batch<Command, State, Event>,

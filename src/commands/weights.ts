@@ -1,6 +1,7 @@
 import type { Amendments } from "../domain/conversation/amendments.js";
 import type { Conversation } from "../domain/conversation/conversation.js";
 import { olderBytes } from "../domain/conversation/evicted-ids.js";
+import type { Messages } from "../domain/conversation/messages.js";
 import type { Receipts } from "../domain/receipts/receipts.js";
 import type { User } from "../domain/user/user.js";
 
@@ -14,14 +15,14 @@ const bytes = {
   message: 400,
   amendment: 500,
   reaction: 200,
-  undo: 200,
   cursors: 400,
   device: 250,
 };
 
-export const weightOfConversation = (state: Conversation): number => {
+export const weightOfConversation = ({ state, index }: { state: Conversation; index: Messages }): number => {
   if (state.situation === "absent") return bytes.state;
-  const { members, former, recent, amendments } = state;
+  const { members, former } = state;
+  const { recent, amendments } = index;
   return (
     bytes.state +
     (members.size + former.size) * bytes.member +
@@ -31,8 +32,8 @@ export const weightOfConversation = (state: Conversation): number => {
   );
 };
 
-const weightOfAmendments = ({ byId, reactions, undo }: Amendments): number =>
-  byId.size * bytes.amendment + reactions * bytes.reaction + undo.length * bytes.undo;
+const weightOfAmendments = ({ byId, reactions }: Amendments): number =>
+  byId.size * bytes.amendment + reactions * bytes.reaction;
 
 export const weightOfReceipts = (state: Receipts): number => bytes.state + state.size * bytes.cursors;
 

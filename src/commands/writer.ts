@@ -5,12 +5,13 @@ import { limits } from "../domain/kernel/limits.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog } from "./ports.js";
+import type { Job, Settled } from "./batch.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 import { catchUp, loadAggregate } from "./load.js";
 import type { Snapshots } from "./snapshots.js";
 import { nextTurn, pauseBefore, type Turn } from "./turns.js";
 import { refuse } from "./refuse.js";
-import { transact, type Job, type Settled } from "./transact.js";
+import { transact } from "./transact.js";
 
 /**
  * One queue per stream: commands take effect in the order in which they came, and those that arrive while an append
@@ -53,24 +54,24 @@ type Inspection<State> = {
   readonly ageMsMax: number;
 };
 /** `knownAt`: when it last was what the log has, on the monotonic clock. `turn`: of its last append by this process. */
-type Known<State> = Loaded<State> & { readonly knownAt: number; readonly turn: Turn | undefined };
+type Known<State, Index> = Loaded<State, Index> & { readonly knownAt: number; readonly turn: Turn | undefined };
 
-export type WriterOptions<State> = {
-  readonly snapshots: Snapshots<State>;
+export type WriterOptions<State, Index> = {
+  readonly snapshots: Snapshots<State, Index>;
   /** Folded states that stay in memory, by what they weigh. */
   readonly loadedBytesMax: number;
   /** Other processes append to the same streams. */
   readonly isShared?: boolean;
 };
 
-export const createWriter = <Command extends Routed, State, Event extends RoutedEvent>(
+export const createWriter = <Command extends Routed, State, Event extends RoutedEvent, Index>(
   log: EventLog,
-  route: Route<Command, State, Event>,
-  { snapshots, loadedBytesMax, isShared = false }: WriterOptions<State>,
+  route: Route<Command, State, Event, Index>,
+  { snapshots, loadedBytesMax, isShared = false }: WriterOptions<State, Index>,
 ): Writer<Command, State, Event> => {
-  const loaded = new LRUCache<string, Known<State> & object>({
+  const loaded = new LRUCache<string, Known<State, Index> & object>({
     maxSize: loadedBytesMax,
-    sizeCalculation: ({ state }) => route.weigh(state),
+    sizeCalculation: route.weigh,
   });
   const queues = new Map<string, (Waiting<Command, State, Event> | Inspection<State>)[]>();
   const canBeOvertaken = isShared && route.expects === "revision";
@@ -119,14 +120,14 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     }
   };
 
-  const load = async (id: string): Promise<Loaded<State>> =>
+  const load = async (id: string): Promise<Loaded<State, Index>> =>
     loaded.get(id) ?? (await loadAggregate(log, route, route.stream(id), snapshots));
 
-  const isOlder = (known: Known<State>, ageMsMax: number): boolean =>
+  const isOlder = (known: Known<State, Index>, ageMsMax: number): boolean =>
     isShared && performance.now() - known.knownAt > ageMsMax;
 
   /** What does not exist is not kept: ids that somebody guesses must not drive out conversations that are in use. */
-  const remember = (id: string, next: Loaded<State>, turn: Turn | undefined): void => {
+  const remember = (id: string, next: Loaded<State, Index>, turn: Turn | undefined): void => {
     if (next.revision < 0) return;
     loaded.set(id, { ...snapshots.keep(route.stream(id), next), knownAt: performance.now(), turn });
   };

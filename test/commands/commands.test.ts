@@ -4,6 +4,7 @@ import { LogError, type EventLog } from "../../src/commands/ports.js";
 import { sealingWith } from "../../src/commands/sealing.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
+import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
@@ -79,6 +80,32 @@ describe("commands on a real log", () => {
     expect((await messages(conversationId)).map(({ sequence }) => sequence)).toEqual(
       Array.from({ length: 200 }, (_, i) => i + 1),
     );
+  });
+
+  it("a command knows what those before it in the same append have decided", async () => {
+    const commands = commandsOn(kit);
+    const conversationId = await startGroup(commands);
+    const alice = () => context("alice");
+    const message = { conversationId, clientMessageId: "m-1", ...textOf("Hello") };
+    const named = { conversationId, messageId: messageIdOf(conversationId, alice().by, "m-1") };
+    // The first is appended alone; what came meanwhile is the next append.
+    const all = [
+      commands.sendMessage({ ...message, clientMessageId: "m-0" }, alice()),
+      commands.sendMessage(message, alice()),
+      commands.sendMessage(message, alice()),
+      commands.sendMessage({ ...message, clientMessageId: "m-2", replyTo: named.messageId }, alice()),
+      commands.addReaction({ ...named, emoji: "👍" }, alice()),
+      commands.addReaction({ ...named, emoji: "👍" }, alice()),
+      commands.removeReaction({ ...named, emoji: "👍" }, alice()),
+      commands.addReaction({ ...named, emoji: "👍" }, alice()),
+      commands.deleteMessage(named, alice()),
+      commands.deleteMessage(named, alice()),
+      commands.addReaction({ ...named, emoji: "🎉" }, alice()),
+    ];
+    const answers = await Promise.all<Either<{ readonly code: string }, { readonly pos?: number }>>(all);
+    const places = answers.map((answer) => (E.isRight(answer) ? answer.right.pos : answer.left.code));
+    expect(places).toEqual([2, 3, 3, 4, 5, undefined, 6, 7, 8, undefined, "MESSAGE_NOT_FOUND"]);
+    expect((await messages(conversationId)).map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
   });
 
   it("repeats the identical append when its outcome is unknown", async () => {

@@ -171,8 +171,7 @@ describe(`a conversation of ${messages} messages`, () => {
   it("weighs what its estimate says, more or less, in memory", async () => {
     const load = () =>
       loadAggregate(kit.log, routes.conversation, streamOf.conversation(conversationId), noSnapshots());
-    const { state } = await load();
-    const weight = routes.conversation.weigh(state);
+    const weight = routes.conversation.weigh(await load());
     // 4 to 5 bytes for an older message, 400 for each of the newest thousand.
     expect(weight).toBeGreaterThan(messages * 4);
     expect(weight).toBeLessThan(1_100_000);

@@ -1,17 +1,16 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { lookUpIn, needsNoLookUp, prepareWith } from "../../src/commands/look-up.js";
+import { lookUpIn, readingWith } from "../../src/commands/look-up.js";
 import type { EventLog } from "../../src/commands/ports.js";
 import { routes } from "../../src/commands/routes.js";
 import { noSnapshots } from "../../src/commands/snapshots.js";
 import { createWriter, type Writer } from "../../src/commands/writer.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
-import { conversation } from "../../src/domain/conversation/conversation.decide.js";
 import type { Conversation, ConversationCommand } from "../../src/domain/conversation/conversation.js";
 import type { ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
-import { commands as histories, conversationId, fold } from "../kit/conversations.js";
+import { commands as histories, conversationId, decided } from "../kit/conversations.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, emptyIndex, openLogKit, type LogKit } from "../kit/log.js";
 import { randomFrom, type Random } from "../kit/random.js";
@@ -43,7 +42,7 @@ type ConversationWriter = Writer<ConversationCommand, Conversation, Conversation
 const writerOn = (log: EventLog): ConversationWriter =>
   createWriter(
     log,
-    { ...routes.conversation, prepare: prepareWith(lookUpIn(emptyIndex, log)), isPrepared: needsNoLookUp },
+    { ...routes.conversation, reading: readingWith(lookUpIn(emptyIndex, log)) },
     { snapshots: noSnapshots(), loadedBytesMax: 1_000_000, isShared: true },
   );
 
@@ -67,7 +66,7 @@ const isRightAtSomeMoment = (
   { command, answer, from, to }: Answered,
 ): boolean => {
   for (let count = from; count <= to; count += 1) {
-    const decision = conversation.decide(fold(history.slice(0, count)), command);
+    const decision = decided(history.slice(0, count), command);
     if (E.isLeft(answer)) {
       if (E.isLeft(decision) && decision.left.code === answer.left.code) return true;
     } else if (E.isRight(decision) && decision.right.length === 0) return true;
@@ -81,7 +80,7 @@ const expectWritten = (history: readonly ConversationEvent[], { command, answer 
   const from = revision + 1 - events.length;
   expect(history.slice(from, revision + 1)).toEqual(events);
   // Decided on exactly what is before it.
-  const decision = conversation.decide(fold(history.slice(0, from)), command);
+  const decision = decided(history.slice(0, from), command);
   expect(E.isRight(decision) && decision.right).toEqual(events);
 };
 

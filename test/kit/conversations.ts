@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { conversation } from "../../src/domain/conversation/conversation.decide.js";
-import { absent, type Conversation, type ConversationCommand } from "../../src/domain/conversation/conversation.js";
+import type { Conversation, ConversationCommand } from "../../src/domain/conversation/conversation.js";
 import { defaultSettings, type ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
 import { E } from "../../src/domain/kernel/fp.js";
 import { limits } from "../../src/domain/kernel/limits.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
-import { contextOf } from "./given.js";
+import type { Messages } from "../../src/domain/conversation/messages.js";
+import { contextOf, folded } from "./given.js";
 
 /** Random commands of a few users on one conversation, and the history that deciding them makes. */
 export const userIds = ["alice", "bob", "carol", "dave"] as const;
@@ -130,17 +131,37 @@ export const commands: fc.Arbitrary<readonly ConversationCommand[]> = fc
     ...rest.map(([by, command, now], index) => ({ ...command, context: contextOf(by, now, `c-${index}`) })),
   ]);
 
-export type Run = { readonly state: Conversation; readonly events: readonly ConversationEvent[] };
+export type Folded = { readonly state: Conversation; readonly index: Messages };
+export type Run = Folded & { readonly events: readonly ConversationEvent[] };
 
-/** Decides the commands one after another. A fresh state each time: states share their recent messages. */
-export const run = (all: readonly ConversationCommand[]): Run =>
-  all.reduce<Run>(
-    ({ state, events }, command) => {
-      const decision = conversation.decide(state, command);
-      const decided = E.isRight(decision) ? decision.right : [];
-      return { state: decided.reduce(conversation.evolve, state), events: [...events, ...decided] };
-    },
-    { state: absent, events: [] },
-  );
+/** Decides the commands one after another, each on what was accepted before it. */
+export const run = (all: readonly ConversationCommand[]): Run => {
+  const index = conversation.index.empty();
+  let state = conversation.initial();
+  const events: ConversationEvent[] = [];
+  for (const command of all) {
+    const decision = conversation.decide(state, command, index);
+    for (const event of E.isRight(decision) ? decision.right : []) {
+      state = conversation.evolve(state, event);
+      conversation.index.fold(index, event, events.length);
+      events.push(event);
+    }
+  }
+  return { state, index, events };
+};
 
-export const fold = (events: readonly ConversationEvent[]): Conversation => events.reduce(conversation.evolve, absent);
+export const fold = (events: readonly ConversationEvent[]): Folded => folded(conversation, events);
+
+/** Folds what comes after the first `revision` events: the state anew, the index in place. */
+export const foldOn = ({ state, index }: Folded, revision: number, events: readonly ConversationEvent[]): Folded => {
+  events.forEach((event, offset) => {
+    conversation.index.fold(index, event, revision + offset);
+  });
+  return { state: events.reduce(conversation.evolve, state), index };
+};
+
+/** What the commands say on that history: events, or a refusal. */
+export const decided = (events: readonly ConversationEvent[], command: ConversationCommand) => {
+  const { state, index } = fold(events);
+  return conversation.decide(state, command, index);
+};

@@ -11,14 +11,26 @@ export const contextOf = (userId: string, now = 1_000, commandId = "c-1", device
   by: { kind: "user", userId, deviceId },
 });
 
+/** What a stream folds to from its first event on. */
+export const folded = <Command, State, Event, Index>(
+  decider: Decider<Command, State, Event, Index>,
+  history: readonly Event[],
+): { readonly state: State; readonly index: Index } => {
+  const index = decider.index.empty();
+  history.forEach((event, revision) => {
+    decider.index.fold(index, event, revision);
+  });
+  return { state: history.reduce(decider.evolve, decider.initial()), index };
+};
+
 /** Given events, when a command, then events or a rejection. */
-export const given = <Command, State, Event extends { readonly type: string }>(
-  decider: Decider<Command, State, Event>,
+export const given = <Command, State, Event extends { readonly type: string }, Index>(
+  decider: Decider<Command, State, Event, Index>,
   history: readonly Event[] = [],
 ) => ({
   when: (command: Command) => {
-    const state = history.reduce(decider.evolve, decider.initial());
-    const decision = decider.decide(state, command);
+    const { state, index } = folded(decider, history);
+    const decision = decider.decide(state, command, index);
     return {
       /** The events have (at least) these fields, in this order, and there are no others. */
       then: (...events: readonly Partial<Event>[]): readonly Event[] => {

@@ -6,7 +6,7 @@ import type { Revision } from "../kernel/stream.js";
 import type { ConversationEvent } from "./conversation.events.js";
 import { findRecent, windowStart, type RecentMessages } from "./recent.js";
 
-/** What was done to a message since it was sent, as far as the state remembers it. */
+/** What was done to a message since it was sent, as far as it is remembered. */
 export type Amendment = {
   readonly deleted: boolean;
   /** Of the newest edit. */
@@ -25,10 +25,7 @@ export type Amendment = {
 /** `emoji`: as it was spelled by the first of those who are there. */
 export type Reaction = { readonly emoji: string; readonly users: Set<UserId> };
 
-/**
- * Changes to messages, old ones too, since the start of the state's window. Successive states share one instance, as
- * they share `RecentMessages`, and go back only through `rewindAmendments`.
- */
+/** Changes to messages, old ones too, since the start of the window of recent ones. Changed in place. */
 export type Amendments = {
   /** In the order of their newest changes. */
   readonly byId: Map<MessageId, Amendment>;
@@ -36,19 +33,9 @@ export type Amendments = {
   reactions: number;
   /** Changes of old messages up to here may be forgotten: there were too many. -1: none is. */
   forgottenTo: Revision;
-  /** Newest last. */
-  readonly undo: Undo[];
 };
 
-type Undo = {
-  readonly pos: Revision;
-  readonly messageId: MessageId;
-  readonly before: Amendment | undefined;
-  /** What was changed in place: whether it was there before. */
-  readonly reaction?: { readonly emoji: string; readonly userId: UserId; readonly wasThere: boolean };
-};
-
-export const noAmendments = (): Amendments => ({ byId: new Map(), reactions: 0, forgottenTo: -1, undo: [] });
+export const noAmendments = (): Amendments => ({ byId: new Map(), reactions: 0, forgottenTo: -1 });
 
 export const amendmentsFrom = (
   entries: readonly (readonly [MessageId, Amendment])[],
@@ -73,61 +60,36 @@ export const amend = (amendments: Amendments, event: AmendingEvent, pos: Revisio
   switch (event.type) {
     case "MessageEdited":
       put(amendments, messageId, { deleted, digest: event.digest, reactions, removedPos, pos }, sizeBefore);
-      amendments.undo.push({ pos, messageId, before });
       break;
     case "MessageDeleted":
       put(amendments, messageId, { ...untouched(), deleted: true, pos }, sizeBefore);
-      amendments.undo.push({ pos, messageId, before });
       break;
     case "ReactionAdded":
     case "ReactionRemoved": {
       const isAdded = event.type === "ReactionAdded";
-      const { emoji } = event;
-      const userId = userIdOf(event.by);
-      const wasThere = setReaction(reactions, emoji, userId, isAdded);
-      const changed = { deleted, digest, reactions, removedPos: isAdded ? removedPos : pos, pos };
-      put(amendments, messageId, changed, sizeBefore);
-      amendments.undo.push({ pos, messageId, before, reaction: { emoji, userId, wasThere } });
+      setReaction(reactions, event.emoji, userIdOf(event.by), isAdded);
+      const newest = isAdded ? removedPos : pos;
+      put(amendments, messageId, { deleted, digest, reactions, removedPos: newest, pos }, sizeBefore);
     }
   }
-  if (amendments.undo.length >= 2 * limits.commandsPerAppendMax)
-    amendments.undo.splice(0, amendments.undo.length - limits.commandsPerAppendMax);
   forget(amendments, recent);
 };
 
-/** Forgets what was folded in beyond `revision`: those events were decided and then not accepted. At most an append's. */
-export const rewindAmendments = (amendments: Amendments, revision: Revision): void => {
-  for (;;) {
-    const newest = amendments.undo.at(-1);
-    if (newest === undefined || newest.pos <= revision) return;
-    amendments.undo.pop();
-    const { messageId, before, reaction } = newest;
-    const now = amendments.byId.get(messageId);
-    const sizeNow = sizeOf(now);
-    if (reaction && now) setReaction(now.reactions, reaction.emoji, reaction.userId, reaction.wasThere);
-    if (before !== undefined) put(amendments, messageId, before, sizeNow);
-    else if (amendments.byId.delete(messageId)) amendments.reactions -= sizeNow;
-  }
-};
-
 /**
- * From which revision on the state knows every change of a message from before its window: what is looked up for it has
+ * From which revision on the index knows every change of a message from before its window: what is looked up for it has
  * to know all the others.
  */
 export const knownFrom = (amendments: Amendments, recent: RecentMessages, messageId: MessageId): Revision =>
   Math.max(windowStart(recent), amendments.forgottenTo + 1, (amendments.byId.get(messageId)?.removedPos ?? -1) + 1);
 
-/** Whether it was there. */
-const setReaction = (reactions: Amendment["reactions"], emoji: string, userId: UserId, isThere: boolean): boolean => {
+const setReaction = (reactions: Amendment["reactions"], emoji: string, userId: UserId, isThere: boolean): void => {
   const key = emojiKey(emoji);
   const users = reactions.get(key)?.users;
-  const wasThere = users?.has(userId) === true;
-  if (wasThere === isThere) return wasThere;
+  if ((users?.has(userId) === true) === isThere) return;
   if (users === undefined) reactions.set(key, { emoji, users: new Set([userId]) });
   else if (isThere) users.add(userId);
   else if (users.size > 1) users.delete(userId);
   else reactions.delete(key);
-  return wasThere;
 };
 
 /** @param sizeBefore reactions of what it takes the place of, before they were changed in place */

@@ -28,10 +28,11 @@ import {
 } from "./conversation.events.js";
 import type { Decision, With } from "./decision.js";
 import { decideAboutMessage } from "./message.decide.js";
+import { messagesIndex, type Messages } from "./messages.js";
 import { mayInGroup, type GroupAct } from "./permissions.js";
 
 /** Checks go visibility → known key → permission (PROTOCOL §2); shape was checked where the command was made. */
-export const decide = (state: Conversation, command: ConversationCommand): Decision => {
+export const decide = (state: Conversation, command: ConversationCommand, messages: Messages): Decision => {
   if (command.type === "StartConversation") return decideStart(state, command);
   if (state.situation === "absent" || !isOrWasMember(state, command.context.by.userId))
     return E.left(conversationNotFound);
@@ -49,14 +50,15 @@ export const decide = (state: Conversation, command: ConversationCommand): Decis
     case "DeleteMessage":
     case "AddReaction":
     case "RemoveReaction":
-      return decideAboutMessage(state, command);
+      return decideAboutMessage(state, command, messages);
   }
 };
 
-export const conversation: Decider<ConversationCommand, Conversation, ConversationEvent> = {
+export const conversation: Decider<ConversationCommand, Conversation, ConversationEvent, Messages> = {
   initial: () => absent,
   evolve,
   decide,
+  index: messagesIndex,
 };
 
 /** A repeat, or the other party of a direct conversation, finds it started: nothing to write. */

@@ -1,4 +1,3 @@
-import { userIdOf } from "../kernel/by.js";
 import type { CommandContext } from "../kernel/decider.js";
 import type { ConversationId, MessageId, UserId } from "../kernel/ids.js";
 import type { Sealed } from "../kernel/sealed.js";
@@ -11,8 +10,7 @@ import type {
   Role,
   Settings,
 } from "./conversation.events.js";
-import { amend, noAmendments, rewindAmendments, type Amendments } from "./amendments.js";
-import { findRecent, noRecent, remember, rewindRecent, type RecentMessage, type RecentMessages } from "./recent.js";
+import type { RecentMessage } from "./recent.js";
 
 // --- state ---------------------------------------------------------------------------------------------------------
 
@@ -41,10 +39,9 @@ export type Started = {
   readonly members: ReadonlyMap<UserId, Member>;
   /** Were members and are not now, and what they could see. */
   readonly former: ReadonlyMap<UserId, readonly Visible[]>;
-  readonly recent: RecentMessages;
-  readonly amendments: Amendments;
 };
 
+/** What its messages are decided on beside it: `Messages`. */
 export type Conversation = Absent | Started;
 
 export const absent: Absent = { situation: "absent", revision: noRevision };
@@ -94,7 +91,7 @@ export type React = {
   readonly emoji: string;
 };
 
-/** What commands about messages may name: messages older than the state's window come with them, looked up before. */
+/** What commands about messages may name: messages older than the window come with them, looked up before. */
 export type AboutMessages = SendMessage | EditMessage | DeleteMessage | React;
 export type ConversationCommand = (
   StartConversation | JoinMembers | RemoveMember | ChangeRole | ChangeSettings | AboutMessages
@@ -125,8 +122,6 @@ export const evolve = (state: Conversation, event: ConversationEvent): Conversat
       lastAt: event.at,
       members: new Map(),
       former: new Map(),
-      recent: noRecent(),
-      amendments: noAmendments(),
     };
   // A stream always begins with ConversationStarted: `decide` writes nothing to an absent conversation before it.
   if (state.situation === "absent") return state;
@@ -134,25 +129,17 @@ export const evolve = (state: Conversation, event: ConversationEvent): Conversat
   return evolveStarted({ ...state, revision: state.revision + 1, lastAt: event.at }, event);
 };
 
-/** Written out: copying ten fields twice by spread costs more than all else that is done for a message here. */
-const evolveSent = (state: Started, event: MessageSent): Started => {
-  const { id, profile, members, former, recent, amendments } = state;
-  const { messageId, sequence, contentType, at, by } = event;
-  const pos = state.revision + 1;
-  remember(recent, { messageId, sequence, pos, at, senderId: userIdOf(by), contentType });
-  return {
-    situation: "started",
-    id,
-    revision: pos,
-    profile,
-    lastSequence: sequence,
-    lastAt: at,
-    members,
-    former,
-    recent,
-    amendments,
-  };
-};
+/** Written out: copying all fields twice by spread costs more than all else that is done for a message here. */
+const evolveSent = ({ id, revision, profile, members, former }: Started, { sequence, at }: MessageSent): Started => ({
+  situation: "started",
+  id,
+  revision: revision + 1,
+  profile,
+  lastSequence: sequence,
+  lastAt: at,
+  members,
+  former,
+});
 
 const evolveStarted = (
   state: Started,
@@ -192,24 +179,6 @@ const evolveStarted = (
     case "MessageDeleted":
     case "ReactionAdded":
     case "ReactionRemoved":
-      amend(state.amendments, event, state.revision, state.recent);
       return state;
   }
 };
-
-/** Takes back from what successive states share whatever was folded in beyond `revision`. */
-export const rewind = (state: Conversation, revision: Revision): void => {
-  if (state.situation === "absent") return;
-  rewindRecent(state.recent, revision);
-  rewindAmendments(state.amendments, revision);
-};
-
-/** A message accepted now or earlier: remembered, or looked up for the command that names it. */
-export const acceptedMessage = (
-  state: Conversation,
-  messageId: MessageId,
-  found?: ConversationCommand["found"],
-): RecentMessage | undefined =>
-  state.situation === "absent"
-    ? undefined
-    : (findRecent(state.recent, messageId) ?? found?.get(messageId) ?? undefined);

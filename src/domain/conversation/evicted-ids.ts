@@ -6,7 +6,6 @@ import type { MessageId } from "../kernel/ids.js";
  * is looked up. Message ids are digests already, so their own hex digits serve as hashes.
  *
  * Some 4 bytes an id; a new id is taken for an old one about twice in a million for each block (16,384 ids).
- * Shared by successive states: a bit too many does no harm, since a hit is only a reason to look.
  */
 export type OlderIds = { readonly blocks: Block[] };
 

@@ -14,11 +14,7 @@ export type RecentMessage = {
   readonly contentType: ContentType;
 };
 
-/**
- * The newest messages by id, oldest evicted first. Successive states of a conversation share one instance, because
- * copying a thousand entries for each message would cost more than deciding it: whoever folds an event in uses the
- * returned state from then on, and goes back only through `rewind`.
- */
+/** The newest messages by id, oldest evicted first. Changed in place. */
 export type RecentMessages = {
   readonly byId: Map<MessageId, RecentMessage>;
   /** Ascending pos; those before `first` are evicted. */
@@ -41,11 +37,10 @@ export const recentFrom = (messages: readonly RecentMessage[], older: OlderIds):
   older,
 });
 
-export const remember = (recent: RecentMessages, message: RecentMessage): RecentMessages => {
+export const remember = (recent: RecentMessages, message: RecentMessage): void => {
   recent.byId.set(message.messageId, message);
   recent.order.push(message);
   if (recent.byId.size > limits.recentMessagesMax) evictOldest(recent);
-  return recent;
 };
 
 const evictOldest = (recent: RecentMessages): void => {
@@ -64,19 +59,9 @@ const evictOldest = (recent: RecentMessages): void => {
 export const mayBeOlderThanRecent = (recent: RecentMessages, messageId: MessageId): boolean =>
   mayBeOlder(recent.older, messageId);
 
-/** Where the window starts: every change from this revision on is in the state; 0 while nothing was evicted. */
+/** Where the window starts: every change from this revision on is in the index; 0 while nothing was evicted. */
 export const windowStart = ({ order, first, older }: RecentMessages): Revision =>
   older.blocks.length === 0 ? 0 : (order[first]?.pos ?? 0);
 
 export const findRecent = (recent: RecentMessages, messageId: MessageId): RecentMessage | undefined =>
   recent.byId.get(messageId);
-
-/** Forgets what was folded in beyond `revision`: those events were decided and then not accepted. */
-export const rewindRecent = (recent: RecentMessages, revision: Revision): void => {
-  for (;;) {
-    const newest = recent.order.at(-1);
-    if (newest === undefined || newest.pos <= revision || recent.order.length <= recent.first) return;
-    recent.order.pop();
-    recent.byId.delete(newest.messageId);
-  }
-};

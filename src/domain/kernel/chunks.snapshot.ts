@@ -11,9 +11,9 @@ export type Chunk = {
 };
 export type Chunks = ReadonlyMap<string, Uint8Array>;
 
-/** How the state of an aggregate becomes chunks and comes back. */
+/** How the state of an aggregate, with its index where it has one, becomes chunks and comes back. */
 export type SnapshotFormat<State> = {
-  /** Raised whenever `evolve` or the chunks change; a golden test says when. A snapshot of another version is not read. */
+  /** Raised whenever `evolve`, the index or the chunks change; a golden test says when. A snapshot of another version is not read. */
   readonly version: number;
   readonly chunksOf: (state: State) => readonly Chunk[];
   /** @throws Error when the chunks are not what `chunksOf` made */

@@ -27,6 +27,6 @@ export const limits = {
   recentMessagesMax: 1000,
   /** Messages whose changes a folded conversation knows: every recent one, and a thousand old ones at least. */
   amendedMessagesMax: 4000,
-  /** Commands that are decided and appended together: so many are taken back when the log does not take them. */
+  /** Commands that are decided and appended together: so many are decided again when the log does not take them. */
   commandsPerAppendMax: 256,
 } as const;

@@ -1,4 +1,4 @@
-import type { CommandContext, Decider } from "../kernel/decider.js";
+import { noIndex, type CommandContext, type Decider } from "../kernel/decider.js";
 import { E } from "../kernel/fp.js";
 import { uuidv5, type Actor, type UserId } from "../kernel/ids.js";
 import type { Cursor, ReceiptsEvent } from "./receipts.events.js";
@@ -28,6 +28,7 @@ export const cursorsOf = (state: Receipts, userId: UserId): UserCursors => state
 
 export const receipts: Decider<AdvanceCursors, Receipts, ReceiptsEvent> = {
   initial: () => new Map(),
+  index: noIndex,
 
   evolve: (state, event) => {
     const next = new Map(state);

@@ -1,4 +1,4 @@
-import type { CommandContext, Decider } from "../kernel/decider.js";
+import { noIndex, type CommandContext, type Decider } from "../kernel/decider.js";
 import { E, type Either } from "../kernel/fp.js";
 import type { ConversationId, DeviceId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
@@ -138,6 +138,7 @@ export const user: Decider<UserCommand, User, UserEvent> = {
   initial: () => ({ situation: "unseen" }),
   evolve,
   decide,
+  index: noIndex,
 };
 
 /** A device that is in use is written anew after a day, which is as exactly as the log knows when it was used. */

@@ -1,20 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { weightOfConversation } from "../../../src/commands/weights.js";
-import { knownFrom, reactionKey } from "../../../src/domain/conversation/amendments.js";
+import { reactionKey } from "../../../src/domain/conversation/amendments.js";
 import { conversation } from "../../../src/domain/conversation/conversation.decide.js";
-import {
-  rewind,
-  type Conversation,
-  type OldMessage,
-  type Started,
-} from "../../../src/domain/conversation/conversation.js";
+import type { Conversation, OldMessage } from "../../../src/domain/conversation/conversation.js";
 import type { ConversationEvent, MessageSent } from "../../../src/domain/conversation/conversation.events.js";
 import { conversationSnapshot } from "../../../src/domain/conversation/conversation.snapshot.js";
 import { lookUpsFor } from "../../../src/domain/conversation/message.decide.js";
+import { amendmentsKnownFrom, type Messages } from "../../../src/domain/conversation/messages.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { E } from "../../../src/domain/kernel/fp.js";
-import { fold, run, sendCommand, startCommand } from "../../kit/conversations.js";
+import { fold, foldOn, run, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf } from "../../kit/given.js";
 import { seed, withSeed } from "../../kit/seed.js";
 
@@ -30,10 +26,6 @@ const reacted = (type: "ReactionAdded" | "ReactionRemoved", sequence: number, em
   ...{ type, ...stamp, emoji, sequence },
   messageId: sent(sequence).messageId,
 });
-const started = (state: Conversation): Started => {
-  if (state.situation === "absent") throw new Error("absent");
-  return state;
-};
 
 /** So many messages that the first `old` are before the window. */
 const history = (old: number): readonly ConversationEvent[] => [
@@ -46,39 +38,39 @@ describe(`what is done to messages (seed ${seed})`, () => {
     ["recent", 6],
     ["old", 1],
   ])("leaves nothing behind when reactions of a %s message come and go", (_, sequence) => {
-    let state = fold(history(5));
-    const toggle = (index: number): void => {
+    let folded = fold(history(5));
+    const toggle = (at: number): void => {
       for (const type of ["ReactionAdded", "ReactionRemoved"] as const)
-        state = conversation.evolve(state, reacted(type, sequence, `e${index}`));
+        folded = foldOn(folded, folded.state.revision + 1, [reacted(type, sequence, `e${at}`)]);
     };
-    for (let index = 0; index < limits.commandsPerAppendMax; index += 1) toggle(index);
-    const { amendments } = started(state);
-    const weight = weightOfConversation(state);
-    for (let index = 0; index < 10_000; index += 1) toggle(index);
-    expect(started(state).amendments).toBe(amendments);
+    toggle(0);
+    const { amendments } = folded.index;
+    const weight = weightOfConversation(folded);
+    for (let index = 1; index < 10_000; index += 1) toggle(index);
     expect([amendments.byId.size, amendments.reactions]).toEqual([1, 0]);
     expect([...amendments.byId.values()].map(({ reactions }) => reactions.size)).toEqual([0]);
-    expect(weightOfConversation(state)).toBeLessThanOrEqual(weight + 100_000);
-    const stored = conversationSnapshot.chunksOf(state).find(({ name }) => name === "amendments/0");
+    expect(weightOfConversation(folded)).toBe(weight);
+    const stored = conversationSnapshot.chunksOf(folded).find(({ name }) => name === "amendments/0");
     expect(stored?.data().length).toBeLessThan(200);
   });
 
   it("is known of so many old messages, and of every recent one", () => {
     const old = 3 * limits.amendedMessagesMax;
-    let state = fold(history(old));
+    let folded = fold(history(old));
+    const { amendments, recent } = folded.index;
     const react = (sequence: number): void => {
-      state = conversation.evolve(state, reacted("ReactionAdded", sequence, "👍"));
+      folded = foldOn(folded, folded.state.revision + 1, [reacted("ReactionAdded", sequence, "👍")]);
     };
     for (let sequence = old + 1; sequence <= old + limits.recentMessagesMax; sequence += 1) react(sequence);
     for (let sequence = 1; sequence <= old; sequence += 1) {
       react(sequence);
-      expect(started(state).amendments.byId.size).toBeLessThanOrEqual(limits.amendedMessagesMax);
+      expect(amendments.byId.size).toBeLessThanOrEqual(limits.amendedMessagesMax);
     }
-    const { amendments, recent, revision } = started(state);
     expect([...amendments.byId.keys()].filter((id) => recent.byId.has(id))).toHaveLength(limits.recentMessagesMax);
     expect(amendments.reactions).toBe(amendments.byId.size);
     // What is looked up has to know what was forgotten here, and no more than that.
-    const from = knownFrom(amendments, recent, sent(1).messageId);
+    const { revision } = folded.state;
+    const from = amendmentsKnownFrom(folded.index, sent(1).messageId);
     expect(revision - from).toBeGreaterThan(1_000);
     const changedAt = revision - old;
     for (let sequence = 1; sequence <= old; sequence += 1)
@@ -90,13 +82,17 @@ describe(`what is done to messages (seed ${seed})`, () => {
       fc.property(steps, fc.nat(60), fc.nat(40), (all, cut, back) => {
         const events = all.reduce(next, history(3));
         const length = events.length - (cut % (all.length + 1));
-        const kept = events.slice(0, length);
-        const state = started(fold(kept));
-        expectRight(state, kept, back);
-        // And again where the rest was folded in and taken back.
-        events.slice(length).reduce(conversation.evolve, state);
-        rewind(state, state.revision);
-        expectRight(state, kept, back);
+        const { state, index } = fold(events.slice(0, length));
+        expectRight(state, index, events.slice(0, length), back);
+        // And again where an append with the rest was decided over it, and dropped; and with that in place.
+        const over = conversation.index.over(index);
+        const rest = events.slice(length);
+        rest.forEach((event, offset) => {
+          conversation.index.add(over, event, length + offset);
+        });
+        expectRight(state, index, events.slice(0, length), back);
+        const isRecent = (sequence: number): boolean => index.recent.byId.has(sent(sequence).messageId);
+        expectRight(rest.reduce(conversation.evolve, state), over, events, back, sequences.filter(isRecent));
       }),
       withSeed({ numRuns: 100 }),
     );
@@ -134,19 +130,25 @@ const reactionsTo = (events: readonly ConversationEvent[], sequence: number): Re
   return there;
 };
 
-const expectRight = (state: Started, events: readonly ConversationEvent[], back: number): void => {
-  for (const sequence of sequences) {
+const expectRight = (
+  state: Conversation,
+  index: Messages,
+  events: readonly ConversationEvent[],
+  back: number,
+  of: readonly number[] = sequences,
+): void => {
+  for (const sequence of of) {
     const { messageId } = sent(sequence);
     const react = { type: "AddReaction" as const, messageId, emoji: "", context: contextOf("alice") };
-    const from = knownFrom(state.amendments, state.recent, messageId);
-    const found = lookUpsFor(state, react).map((id): [string, OldMessage] => [
+    const from = amendmentsKnownFrom(index, messageId);
+    const found = lookUpsFor(index, react).map((id): [string, OldMessage] => [
       id,
       // As far as it has to know at least, and most often just about there.
       lookedUp(events.slice(0, Math.max(from, events.length - back)), sequence),
     ]);
     for (const emoji of emojis) {
       const decided = (["AddReaction", "RemoveReaction"] as const).map((type) => {
-        const decision = conversation.decide(state, { ...react, type, emoji, found: new Map(found) });
+        const decision = conversation.decide(state, { ...react, type, emoji, found: new Map(found) }, index);
         return E.isRight(decision) ? decision.right.length : decision.left.code;
       });
       expect({ sequence, emoji, decided }).toEqual({

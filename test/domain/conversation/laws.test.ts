@@ -1,22 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { conversation } from "../../../src/domain/conversation/conversation.decide.js";
-import { rewind } from "../../../src/domain/conversation/conversation.js";
 import { E } from "../../../src/domain/kernel/fp.js";
-import { commands, fold, run } from "../../kit/conversations.js";
+import { commands, decided, fold, run } from "../../kit/conversations.js";
 import { seed, withSeed } from "../../kit/seed.js";
 
 describe(`laws of a conversation (seed ${seed})`, () => {
-  it("decide is deterministic and leaves its state alone", () => {
+  it("decide is deterministic and leaves its state and index alone", () => {
     fc.assert(
       fc.property(commands, (all) => {
         const { events } = run(all);
         for (const command of all) {
-          const first = conversation.decide(fold(events), command);
-          const state = fold(events);
-          expect(conversation.decide(state, command)).toEqual(first);
-          expect(conversation.decide(state, command)).toEqual(first);
-          expect(state).toEqual(fold(events));
+          const first = decided(events, command);
+          const { state, index } = fold(events);
+          expect(conversation.decide(state, command, index)).toEqual(first);
+          expect(conversation.decide(state, command, index)).toEqual(first);
+          expect({ state, index }).toEqual(fold(events));
         }
       }),
       withSeed({ numRuns: 100 }),
@@ -28,10 +27,9 @@ describe(`laws of a conversation (seed ${seed})`, () => {
       fc.property(commands, (all) => {
         const { events, state } = run(all);
         for (const command of all) {
-          const first = conversation.decide(fold(events), command);
+          const first = decided(events, command);
           if (E.isLeft(first)) continue;
-          const after = first.right.reduce(conversation.evolve, fold(events));
-          const second = conversation.decide(after, command);
+          const second = decided([...events, ...first.right], command);
           // Who has left may not leave again: that is refused, and writes nothing either.
           expect(E.isRight(second) ? second.right : []).toEqual([]);
         }
@@ -74,14 +72,15 @@ describe(`laws of a conversation (seed ${seed})`, () => {
   it("pos and revision have no gap, and a state knows its newest", () => {
     fc.assert(
       fc.property(commands, (all) => {
-        const { events, state } = run(all);
+        const { events, state, index } = run(all);
         let folded = conversation.initial();
-        events.forEach((event, index) => {
+        events.forEach((event, revision) => {
           folded = conversation.evolve(folded, event);
-          expect(folded.revision).toBe(index);
+          expect(folded.revision).toBe(revision);
         });
         // Decided and folded one by one, or folded at once: the same.
         expect(folded).toEqual(state);
+        expect(fold(events)).toEqual({ state, index });
         expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
       }),
       withSeed({ numRuns: 100 }),
@@ -106,17 +105,54 @@ describe(`laws of a conversation (seed ${seed})`, () => {
     );
   });
 
-  it("rewinding forgets exactly what was folded in since", () => {
+  it("evolve makes the same of the same, and leaves every earlier state as it was", () => {
+    fc.assert(
+      fc.property(commands, (all) => {
+        const { events } = run(all);
+        const states = [frozen(conversation.initial())];
+        const copies = [structuredClone(states[0])];
+        for (const event of events) {
+          const before = states.at(-1) ?? conversation.initial();
+          const after = frozen(conversation.evolve(before, frozen(event)));
+          expect(conversation.evolve(before, event)).toEqual(after);
+          states.push(after);
+          copies.push(structuredClone(after));
+        }
+        expect(states).toEqual(copies);
+      }),
+      withSeed({ numRuns: 100 }),
+    );
+  });
+
+  it("decides over an append that is not accepted yet as after it, and leaves the index as if there were none", () => {
     fc.assert(
       fc.property(commands, fc.nat(), (all, cut) => {
         const { events } = run(all);
-        const at = 1 + (cut % events.length);
-        const before = fold(events.slice(0, at));
-        events.slice(at).reduce(conversation.evolve, before);
-        rewind(before, before.revision);
-        expect(before).toEqual(fold(events.slice(0, at)));
+        const at = cut % (events.length + 1);
+        const { state: before, index } = fold(events.slice(0, at));
+        const over = conversation.index.over(index);
+        const state = events.slice(at).reduce(conversation.evolve, before);
+        events.slice(at).forEach((event, offset) => {
+          conversation.index.add(over, event, at + offset);
+        });
+        for (const command of all) expect(conversation.decide(state, command, over)).toEqual(decided(events, command));
+        expect({ state: before, index }).toEqual(fold(events.slice(0, at)));
       }),
       withSeed({ numRuns: 100 }),
     );
   });
 });
+
+/** All of it, and Maps: a write in place throws. */
+const frozen = <A>(value: A): A => {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  if (value instanceof Map) {
+    for (const each of [...value.keys(), ...value.values()] as readonly unknown[]) frozen(each);
+    for (const write of ["set", "delete", "clear"]) Object.defineProperty(value, write, { value: refuseWrite });
+  }
+  for (const each of Object.values(value)) frozen(each);
+  return Object.freeze(value);
+};
+const refuseWrite = (): never => {
+  throw new Error("written in place");
+};

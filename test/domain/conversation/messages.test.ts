@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { knownFrom } from "../../../src/domain/conversation/amendments.js";
 import { conversation } from "../../../src/domain/conversation/conversation.decide.js";
-import type { ConversationCommand, OldMessage, Started } from "../../../src/domain/conversation/conversation.js";
+import type { ConversationCommand, OldMessage } from "../../../src/domain/conversation/conversation.js";
 import type { ConversationEvent } from "../../../src/domain/conversation/conversation.events.js";
 import { lookUpsFor } from "../../../src/domain/conversation/message.decide.js";
+import { amendmentsKnownFrom } from "../../../src/domain/conversation/messages.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { editCommand, fold, messageOf, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf, given } from "../../kit/given.js";
@@ -192,13 +192,13 @@ describe("messages from before the window", () => {
   });
 
   it("are looked up, others not", () => {
-    expect(lookUpsFor(fold(group), react("carol", m1))).toEqual([]);
-    expect(lookUpsFor(fold(long), react("carol", m1))).toEqual([m1]);
-    expect(lookUpsFor(fold(long), send("carol", "r", m1))).toEqual([m1]);
-    expect(lookUpsFor(fold(long), send("bob", "m1"))).toEqual([m1]);
-    expect(lookUpsFor(fold(long), { ...react("carol", m1), ...old() })).toEqual([]);
-    expect(lookUpsFor(fold(long), react("carol", messageOf("alice", "n0")))).toEqual([]);
-    expect(lookUpsFor(fold(long), react("carol", unknown))).toEqual([]);
+    expect(lookUpsFor(fold(group).index, react("carol", m1))).toEqual([]);
+    expect(lookUpsFor(fold(long).index, react("carol", m1))).toEqual([m1]);
+    expect(lookUpsFor(fold(long).index, send("carol", "r", m1))).toEqual([m1]);
+    expect(lookUpsFor(fold(long).index, send("bob", "m1"))).toEqual([m1]);
+    expect(lookUpsFor(fold(long).index, { ...react("carol", m1), ...old() })).toEqual([]);
+    expect(lookUpsFor(fold(long).index, react("carol", messageOf("alice", "n0")))).toEqual([]);
+    expect(lookUpsFor(fold(long).index, react("carol", unknown))).toEqual([]);
   });
 
   it("are decided on as they were found, with what the window has seen since", () => {
@@ -211,8 +211,8 @@ describe("messages from before the window", () => {
       .then();
     // A removal is not remembered: what is looked up after it has to know it.
     const removed = after(long, { ...react("carol", m1, "👍", false), ...reacted });
-    const { amendments, recent, revision } = fold(removed) as Started;
-    expect([knownFrom(amendments, recent, m1), knownFrom(amendments, recent, unknown)]).toEqual([revision + 1, 3]);
+    const { index } = fold(removed);
+    expect([m1, unknown].map((id) => amendmentsKnownFrom(index, id))).toEqual([removed.length, 3]);
     given(conversation, removed)
       .when({ ...react("carol", m1, "👍", false), ...old() })
       .then();

@@ -8,7 +8,7 @@ import {
 } from "../../../src/domain/conversation/conversation.events.js";
 import { E } from "../../../src/domain/kernel/fp.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
-import { editCommand, messageOf, sendCommand, startCommand } from "../../kit/conversations.js";
+import { decided, editCommand, messageOf, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf, given } from "../../kit/given.js";
 
 /** PROTOCOL §6, cell by cell, on the decider: who may do it with the default settings, and who with the other one. */
@@ -90,13 +90,10 @@ const cells = rows.flatMap((row) => roles.map((who) => ({ ...row, who, may: row.
 
 describe("the permission matrix", () => {
   it.each(cells)("$who may $act: $may ($settings)", ({ command, who, may, settings = {} }) => {
-    const state = history(settings).reduce(conversation.evolve, conversation.initial());
-    const decided = conversation.decide(state, {
-      ...command(who),
-      context: contextOf(who, 10, "act"),
-    });
-    if (may) expect(E.isRight(decided) && decided.right.length).toBeGreaterThan(0);
-    else expect(decided).toMatchObject({ left: { code: who === "stranger" ? "CONVERSATION_NOT_FOUND" : "FORBIDDEN" } });
+    const decision = decided(history(settings), { ...command(who), context: contextOf(who, 10, "act") });
+    if (may) expect(E.isRight(decision) && decision.right.length).toBeGreaterThan(0);
+    else
+      expect(decision).toMatchObject({ left: { code: who === "stranger" ? "CONVERSATION_NOT_FOUND" : "FORBIDDEN" } });
   });
 
   it("keeps an owner", () => {

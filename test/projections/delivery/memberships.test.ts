@@ -21,7 +21,7 @@ it(`a membership from the conversation's state is the one that delivery folds (s
     fc.assert(
       fc.property(commands, (all) => {
         const { events } = run(all);
-        const state = fold(events);
+        const { state } = fold(events);
         if (state.situation !== "started") return;
         expect(membershipOf(state)).toEqual(events.reduce(foldMembership, none));
         if (state.former.size > 0) seen.former += 1;
@@ -38,7 +38,7 @@ it("so is that of somebody who left and came back", () => {
   const events = logOf([send, joins, send, leaves, send, joins, send])
     .filter(({ stream }) => stream === streamOf.conversation("g_one"))
     .map(decodeConversationEvent);
-  const state = fold(events);
+  const { state } = fold(events);
   if (state.situation !== "started") throw new Error("it was not started");
   expect(membershipOf(state)).toEqual(events.reduce(foldMembership, none));
   expect(membershipOf(state).members.get("carol")).toEqual([

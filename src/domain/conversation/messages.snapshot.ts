@@ -1,0 +1,117 @@
+import { entriesOf, entryChunks, jsonChunk, jsonOf, type Chunk, type Chunks } from "../kernel/chunks.snapshot.js";
+import type { MessageId, UserId } from "../kernel/ids.js";
+import type { Revision } from "../kernel/stream.js";
+import { amendmentsFrom, type Amendment } from "./amendments.js";
+import { emojiKey } from "./emoji.js";
+import { messagesIndex, type Messages } from "./messages.js";
+import { olderChunks, olderFrom, type OlderCounts } from "./evicted-ids.js";
+import { recentFrom, recentMessages, type RecentMessage } from "./recent.js";
+
+/** Of the messages: runs of this many sequences are a chunk, which never changes once the run is full. */
+const sequencesPerChunk = 250;
+
+type Head = {
+  /** First of the window; undefined while there are no messages. */
+  readonly firstSequence?: number;
+  readonly older: OlderCounts;
+  readonly forgottenTo: Revision;
+};
+
+/**
+ * Some 150 bytes a message of the window, 4 bytes an older message. What later events change in place is copied here,
+ * before the first chunk is encoded.
+ */
+export const messagesChunks = ({ recent, amendments }: Messages): readonly Chunk[] => {
+  const messages = recentMessages(recent);
+  const [first] = messages;
+  const amended = new Map([...amendments.byId].map((entry) => [entry[0], tupleOfAmendment(entry)]));
+  const older = olderChunks(recent.older);
+  const head: Head = {
+    ...{ older: older.counts, forgottenTo: amendments.forgottenTo },
+    ...(first === undefined ? {} : { firstSequence: first.sequence }),
+  };
+  return [
+    jsonChunk("messages", () => head),
+    ...recentChunks(messages),
+    ...entryChunks("amendments", amended, ([, amendment]) => amendment),
+    ...older.chunks,
+  ];
+};
+
+/** @throws Error when the chunks are not what `messagesChunks` made */
+export const messagesFrom = (chunks: Chunks): Messages => {
+  if (chunks.size === 0) return messagesIndex.empty();
+  const { firstSequence = 1, older, forgottenTo } = jsonOf(chunks, "messages") as Head;
+  const messages: RecentMessage[] = [];
+  for (let run = runOf(firstSequence); chunks.has(`recent/${run}`); run += 1)
+    messages.push(...(jsonOf(chunks, `recent/${run}`) as RecentTuple[]).map(messageOf));
+  return {
+    recent: recentFrom(
+      messages.filter(({ sequence }) => sequence >= firstSequence),
+      olderFrom(chunks, older),
+    ),
+    amendments: amendmentsFrom(
+      entriesOf(chunks, "amendments").map((entry) => amendmentOf(entry as AmendmentTuple)),
+      forgottenTo,
+    ),
+    decided: undefined,
+  };
+};
+
+const runOf = (sequence: number): number => Math.floor((sequence - 1) / sequencesPerChunk);
+
+const recentChunks = (messages: readonly RecentMessage[]): readonly Chunk[] => {
+  const runs = new Map<number, RecentMessage[]>();
+  for (const message of messages) {
+    const run = runs.get(runOf(message.sequence));
+    if (run === undefined) runs.set(runOf(message.sequence), [message]);
+    else run.push(message);
+  }
+  return [...runs].map(([run, within]) =>
+    jsonChunk(`recent/${run}`, () => within.map(tupleOfMessage), within.length === sequencesPerChunk),
+  );
+};
+
+// Tuples, because the names of the fields would be most of what is stored.
+
+type RecentTuple = readonly [MessageId, number, number, number, UserId, RecentMessage["contentType"]];
+const tupleOfMessage = ({ messageId, sequence, pos, at, senderId, contentType }: RecentMessage): RecentTuple => [
+  messageId,
+  sequence,
+  pos,
+  at,
+  senderId,
+  contentType,
+];
+const messageOf = ([messageId, sequence, pos, at, senderId, contentType]: RecentTuple): RecentMessage => ({
+  messageId,
+  sequence,
+  pos,
+  at,
+  senderId,
+  contentType,
+});
+
+type AmendmentTuple = readonly [
+  MessageId,
+  boolean,
+  string | null,
+  readonly (readonly [string, readonly UserId[]])[],
+  Revision,
+  Revision,
+];
+const tupleOfAmendment = ([messageId, amendment]: readonly [MessageId, Amendment]): AmendmentTuple => [
+  messageId,
+  amendment.deleted,
+  amendment.digest ?? null,
+  [...amendment.reactions.values()].map(({ emoji, users }) => [emoji, [...users]]),
+  amendment.removedPos,
+  amendment.pos,
+];
+const amendmentOf = ([messageId, deleted, digest, reactions, removedPos, pos]: AmendmentTuple): [
+  MessageId,
+  Amendment,
+] => {
+  const there = new Map(reactions.map(([emoji, users]) => [emojiKey(emoji), { emoji, users: new Set(users) }]));
+  return [messageId, { deleted, digest: digest ?? undefined, reactions: there, removedPos, pos }];
+};
