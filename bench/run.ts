@@ -5,7 +5,7 @@ import type { BenchContext, Figures, Row, Scenario, Skipped } from "./scenario.j
 import { coldLoad } from "./scenarios/cold-load.js";
 import { distributed } from "./scenarios/distributed.js";
 import { distributedReads } from "./scenarios/distributed-reads.js";
-import { facade } from "./scenarios/facade.js";
+import { eventStoreServer } from "./scenarios/eventstore-server.js";
 import { group } from "./scenarios/group.js";
 import { hotGroup } from "./scenarios/hot-group.js";
 import { idleConnections } from "./scenarios/idle-connections.js";
@@ -25,7 +25,7 @@ const scenarios: readonly Scenario[] = [
   logAppend,
   projectionReplay,
   coldLoad,
-  facade,
+  eventStoreServer,
   distributed,
   distributedReads,
   selfCheck,

@@ -9,7 +9,7 @@ export const here = dirname(fileURLToPath(import.meta.url));
 export const repository = join(here, "..", "..");
 export const cache = process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "parley-servers");
 export const mongoLibraries = join(cache, "mongo", "lib");
-export const facade = join(repository, "dist", "src", "eventstore-server", "process.js");
+export const eventStoreServer = join(repository, "dist", "src", "eventstore-server", "process.js");
 
 const binary = (name) => join(cache, "bin", name);
 /** Administrators' programs are not on everybody's PATH. */
@@ -86,13 +86,13 @@ export const engines = {
     answers: answersMongo,
   },
   eventstore: {
-    title: "EventStoreDB: Parley's own gRPC facade (stand-in)",
+    title: "EventStoreDB: Parley's own gRPC server (stand-in)",
     standIn: true,
     variable: "PARLEY_EVENTSTORE_URL",
-    lacks: () => (existsSync(facade) ? undefined : `${facade} is not built: npm run build`),
+    lacks: () => (existsSync(eventStoreServer) ? undefined : `${eventStoreServer} is not built: npm run build`),
     command: (port, dir) => ({
       program: process.execPath,
-      args: [facade, "--data", dir, "--port", String(port), "--writable"],
+      args: [eventStoreServer, "--data", dir, "--port", String(port), "--writable"],
     }),
     url: (port) => `esdb://127.0.0.1:${port}?tls=false`,
     answers: speaksEventStore,

@@ -31,7 +31,7 @@ export type CommandDependencies = {
   /** Whether other processes append to this log as well. */
   readonly isShared?: boolean;
   /** The same log for reads that can wait. Omitted: `log`. */
-  readonly patient?: Pick<EventLog, "readStream">;
+  readonly background?: Pick<EventLog, "readStream">;
   /** Without it every cold load folds its whole stream. */
   readonly snapshots?: SnapshotStore;
   /** A snapshot could not be read or saved: no command fails for it. */
@@ -78,7 +78,7 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
 
   const audience = createAudience({
     peek: conversations.peek,
-    log: deps.patient ?? log,
+    log: deps.background ?? log,
     snapshots: snapshots.conversations,
   });
 

@@ -1,4 +1,4 @@
-/** What the facade refuses, in the words of EventStoreDB: its clients read the `exception` of the trailing metadata. */
+/** What the server refuses, in the words of EventStoreDB: its clients read the `exception` of the trailing metadata. */
 import { Metadata, status, type StatusObject } from "@grpc/grpc-js";
 import { LogError } from "../commands/ports.js";
 import { limits } from "../domain/kernel/limits.js";

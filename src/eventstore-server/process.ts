@@ -5,7 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { startFacade } from "./server.js";
+import { startEventStoreServer } from "./server.js";
 import { openSqliteLog } from "../infra/event-log/sqlite/event-log.js";
 
 const { values } = parseArgs({
@@ -27,7 +27,7 @@ process.on("SIGINT", stop);
 
 const token = process.env.PARLEY_EVENTSTORE_TOKEN;
 const log = await openSqliteLog(join(data, "log.db"));
-const facade = await startFacade({
+const server = await startEventStoreServer({
   log,
   host,
   port: Number(port),
@@ -37,13 +37,13 @@ const facade = await startFacade({
     process.stderr.write(`${error.stack ?? error.message}\n`);
   },
 });
-process.stdout.write(`${JSON.stringify({ event: "listening", url: facade.url })}\n`);
+process.stdout.write(`${JSON.stringify({ event: "listening", url: server.url })}\n`);
 
 void log.failed.then((error) => {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
 });
 await stopped;
-await facade.close();
+await server.close();
 await log.close();
 process.exit(0);

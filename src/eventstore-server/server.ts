@@ -25,7 +25,7 @@ import {
 import { read } from "./read.js";
 import { sinkOf, type ReadCall } from "./sink.js";
 
-export type FacadeOptions = {
+export type EventStoreServerOptions = {
   readonly log: EventLog;
   readonly host: string;
   /** 0 for a free one. */
@@ -40,7 +40,7 @@ export type FacadeOptions = {
   readonly onProblem: (error: Error) => void;
 };
 
-export type Facade = {
+export type EventStoreServer = {
   readonly port: number;
   /** esdb://HOST:PORT?tls=… */
   readonly url: string;
@@ -62,7 +62,7 @@ const serverVersion = "24.10.0";
  * @throws (rejects) Error for a host other than loopback without a token, or writable there without TLS, and when the
  * port cannot be had.
  */
-export const startFacade = async (options: FacadeOptions): Promise<Facade> => {
+export const startEventStoreServer = async (options: EventStoreServerOptions): Promise<EventStoreServer> => {
   const { host, port, token, tls } = options;
   checkExposure(options);
   const server = new Server({
@@ -83,7 +83,7 @@ export const startFacade = async (options: FacadeOptions): Promise<Facade> => {
   };
 };
 
-const bind = (server: Server, { host, port, tls }: FacadeOptions): Promise<number> =>
+const bind = (server: Server, { host, port, tls }: EventStoreServerOptions): Promise<number> =>
   new Promise((resolve, reject) => {
     const credentials =
       tls === undefined
@@ -138,7 +138,7 @@ const createCalls = (): Calls => {
   };
 };
 
-const addStreams = (server: Server, options: FacadeOptions, check: Check, calls: Calls): void => {
+const addStreams = (server: Server, options: EventStoreServerOptions, check: Check, calls: Calls): void => {
   const { log, onProblem } = options;
   const report = (error: unknown): CallError => {
     const problem = callErrorOf(error);

@@ -181,7 +181,7 @@ const transportOptions = ({
   },
   requestsMax: config.requestsMax ?? defaults.requestsMax,
   isAlwaysAnswered: isOperatorsPage,
-  admission: {
+  acceptRate: {
     concurrentMax: defaults.upgradesMax,
     perSecondMax: config.acceptsPerSecondMax ?? defaults.acceptsPerSecondMax,
     burstMax: config.acceptsBurstMax ?? defaults.acceptsBurstMax,

@@ -5,7 +5,8 @@ import { createHub, type Hub } from "../gateway/connections/hub.js";
 import type { Application, Logger } from "../gateway/ports.js";
 import { createRegistration, type Registration } from "../gateway/connections/registration.js";
 import { createRemovals, type Removals } from "../gateway/connections/removals.js";
-import { createShared, type Shared } from "../gateway/access/shared.js";
+import { createCatchUp } from "../gateway/access/catch-up.js";
+import { createDeviceAccess, type DeviceAccess } from "../gateway/access/device-access.js";
 import { createTyping } from "../gateway/ephemeral/typing.js";
 import { createQueries } from "../projections/queries/create.js";
 import { serveGateway } from "../infra/bus/nats/gateway.js";
@@ -45,16 +46,17 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   closers.push(views.stop);
   observeViews(telemetry, views);
   const app = createApplication({ ...parts, views }, closers, hub.devicesOf);
-  const shared = createShared(app);
+  const catchUp = createCatchUp(app);
+  const deviceAccess = createDeviceAccess(app, catchUp.wrote);
   const removals = createRemovals({ hub, mayStay: mayStayBy(app.commands), onUnanswered: parts.onLogFailure });
   closers.push(removals.stop);
-  const registration = registrationOf(parts, hub, removals, shared);
+  const registration = registrationOf(parts, hub, removals, deviceAccess);
   closers.push(registration.stop);
   const served = serveGateway({
     ...{ nats: engines.nats, cell: config.home, gatewayId: config.processId },
     onDeliver: hub.deliver,
     onDisconnect: (userId, deviceId) => {
-      shared.deviceRemoved(userId, deviceId);
+      deviceAccess.deviceRemoved(userId, deviceId);
       removals.removed(userId, deviceId);
     },
     onReplaced: registration.replaced,
@@ -79,7 +81,18 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   const limiter = limiterOf(parts);
   const secret = config.tokenSecret;
   await parts.freePort();
-  const gateway = await serveClients({ config, app, shared, hub, registration, limiter, secret, telemetry, logger });
+  const gateway = await serveClients({
+    config,
+    app,
+    catchUp,
+    deviceAccess,
+    hub,
+    registration,
+    limiter,
+    secret,
+    telemetry,
+    logger,
+  });
   closers.push(gateway.close, gateway.drain);
   return gateway.url;
 };
@@ -143,7 +156,7 @@ const registrationOf = (
   { engines, logger, telemetry, onRegistryFailure }: ProcessParts,
   hub: Hub,
   removals: Removals,
-  shared: Shared,
+  deviceAccess: DeviceAccess,
 ): Registration => {
   const missed = telemetry.counter(
     "parley_missed_frames_total",
@@ -157,7 +170,7 @@ const registrationOf = (
     removals,
     onMissed: (reason) => {
       missed(1, reason);
-      shared.removalsMissed();
+      deviceAccess.removalsMissed();
     },
     onRegistryFailure,
     logger,

@@ -8,14 +8,15 @@ import { goneWhenDamaged, sealingWith, type Sealing } from "../commands/sealing.
 import { createHub, type Hub } from "../gateway/connections/hub.js";
 import type { Application, Logger } from "../gateway/ports.js";
 import { createRemovals } from "../gateway/connections/removals.js";
-import { createShared } from "../gateway/access/shared.js";
+import { createCatchUp } from "../gateway/access/catch-up.js";
+import { createDeviceAccess } from "../gateway/access/device-access.js";
 import { createSyncTeller } from "../gateway/connections/sync-teller.js";
 import { createUses } from "../gateway/access/uses.js";
 import { createTyping } from "../gateway/ephemeral/typing.js";
 import { createQueries } from "../projections/queries/create.js";
 import { loadOrCreateSecret, secretBytesAdvised } from "../infra/auth/secret.js";
 import { createLocalBus } from "../infra/bus/local.js";
-import type { Facade } from "../eventstore-server/server.js";
+import type { EventStoreServer } from "../eventstore-server/server.js";
 import { openSqliteLog, type SqliteLog } from "../infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../infra/key-store/sqlite/key-store.js";
 import { isLoopback } from "../infra/loopback.js";
@@ -60,12 +61,12 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const sealing = goneWhenDamaged(sealingWith(keys, stores.incarnation), damagedContent(logger, telemetry));
   const commands = startWriting(config, stores, { sealing, logger });
   closers.push(commands.snapshotsSaved);
-  const queries = createQueries({ source: log.patient, views, open: sealing.open, epoch, clock: Date.now });
+  const queries = createQueries({ source: log.background, views, open: sealing.open, epoch, clock: Date.now });
   const hub = createHub();
   const bus = createLocalBus({
     ...hub,
     disconnect: (userId, deviceId) => {
-      shared.deviceRemoved(userId, deviceId);
+      deviceAccess.deviceRemoved(userId, deviceId);
       removals.removed(userId, deviceId);
     },
   });
@@ -88,7 +89,8 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
     head: log.head,
     readiness,
   };
-  const shared = createShared(app);
+  const catchUp = createCatchUp(app);
+  const deviceAccess = createDeviceAccess(app, catchUp.wrote);
   const removals = createRemovals({
     hub,
     mayStay: mayStayBy(commands),
@@ -98,7 +100,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   });
   closers.push(removals.stop);
   const delivering = {
-    source: log.patient,
+    source: log.background,
     reads: views.store.reads,
     bus,
     queries,
@@ -111,14 +113,14 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const live = await deliverLive(delivering, hub, telemetry);
   closers.push(live.stop);
   const limiter = createMemoryRateLimiter();
-  const gateway = await serveClients({ config, app, shared, hub, limiter, secret, telemetry, logger });
+  const gateway = await serveClients({ config, app, catchUp, deviceAccess, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
-  const facade = await serveLog(config, log, logger);
-  if (facade !== undefined) closers.push(facade.close);
+  const eventStoreServer = await serveLog(config, log, logger);
+  if (eventStoreServer !== undefined) closers.push(eventStoreServer.close);
   let stopping: Promise<void> | undefined;
   return {
     url: gateway.url,
-    ...(facade === undefined ? {} : { eventStoreUrl: facade.url }),
+    ...(eventStoreServer === undefined ? {} : { eventStoreUrl: eventStoreServer.url }),
     stop: () => (stopping ??= close()),
     failed: Promise.race([log.failed, keys.failed]),
   };
@@ -148,7 +150,11 @@ const deliverLive = (delivering: DeliveringWith, hub: Hub, telemetry: Telemetry)
 };
 
 /** The log for EventStoreDB's clients, where that is wanted. */
-const serveLog = async ({ eventStorePort }: Config, log: SqliteLog, logger: Logger): Promise<Facade | undefined> => {
+const serveLog = async (
+  { eventStorePort }: Config,
+  log: SqliteLog,
+  logger: Logger,
+): Promise<EventStoreServer | undefined> => {
   if (eventStorePort === undefined) return undefined;
   const { tls, ...options } = eventStorePort;
   const onProblem = (error: Error): void => {
@@ -160,9 +166,9 @@ const serveLog = async ({ eventStorePort }: Config, log: SqliteLog, logger: Logg
       "the log's EventStoreDB port speaks plain text beyond this machine: its token and what is read can be heard",
     );
   const pem = tls && { key: await readFile(tls.keyFile, "utf8"), cert: await readFile(tls.certFile, "utf8") };
-  const served = { ...log, ...log.patient };
-  const { startFacade } = await import("../eventstore-server/server.js");
-  return startFacade({ ...options, ...(pem === undefined ? {} : { tls: pem }), log: served, onProblem });
+  const served = { ...log, ...log.background };
+  const { startEventStoreServer } = await import("../eventstore-server/server.js");
+  return startEventStoreServer({ ...options, ...(pem === undefined ? {} : { tls: pem }), log: served, onProblem });
 };
 
 type Stores = {
@@ -184,7 +190,7 @@ const startWriting = (
   };
   return createCommands({
     log,
-    patient: log.patient,
+    background: log.background,
     sealing,
     ids,
     home,

@@ -50,7 +50,7 @@ export const keepDelivering = async ({
       if (stopped) return;
       endings = timers.now() - begunAt > calmMs ? 1 : endings + 1;
       beginLater(error, () => {
-        // Its lanes, too: what waits there would come after what the next one sends.
+        // Its backlog, too: what waits there would come after what the next one sends.
         delivery.stop();
         return delivery.position();
       });

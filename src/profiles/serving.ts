@@ -3,14 +3,15 @@ import type { Commands } from "../commands/commands.js";
 import { limits } from "../domain/kernel/limits.js";
 import { createDispatcher } from "../gateway/session/dispatch.js";
 import { startGateway, type Gateway } from "../gateway/gateway.js";
-import { issued } from "../gateway/access/devices.js";
+import { issued } from "../gateway/access/device-access.js";
 import type { Hub, HubConnection } from "../gateway/connections/hub.js";
 import { gatewayLimits } from "../gateway/limits.js";
 import { createChangeRate, createMessageRate } from "../gateway/access/message-rate.js";
 import type { Application, Logger, RateLimiter } from "../gateway/ports.js";
 import type { Registration } from "../gateway/connections/registration.js";
 import { createRest } from "../gateway/rest/rest.js";
-import type { Shared } from "../gateway/access/shared.js";
+import type { CatchUp } from "../gateway/access/catch-up.js";
+import type { DeviceAccess } from "../gateway/access/device-access.js";
 import { createAuthenticator, type AuthenticatorOptions } from "../infra/auth/authenticator.js";
 import type { Telemetry } from "../infra/telemetry.js";
 import { anyAudience, audienceFix } from "../settings/any-audience.js";
@@ -22,7 +23,8 @@ const sizes = { maxMessageBytes: limits.messageBytesMax, maxFrameBytes: gatewayL
 export type ServingWith = {
   readonly config: Omit<Config, "dataDir" | "eventStorePort">;
   readonly app: Application;
-  readonly shared: Shared;
+  readonly catchUp: CatchUp;
+  readonly deviceAccess: DeviceAccess;
   readonly hub: Hub;
   readonly registration?: Registration;
   readonly limiter: RateLimiter;
@@ -51,10 +53,10 @@ export const observeViews = (
 
 /** Sockets and REST in front of an application. @throws when the port is taken */
 export const serveClients = (deps: ServingWith): Promise<Gateway> => {
-  const { config, app, hub, registration, secret, telemetry, logger, shared } = deps;
+  const { config, app, hub, registration, secret, telemetry, logger, catchUp, deviceAccess } = deps;
   const { authenticate, check } = createAuthenticator({ secret, ...jwksOf(config, logger) });
   const { metrics, metricsText, version } = telemetry;
-  const common = { app, authenticate, metrics, logger, clock: Date.now, ids, shared };
+  const common = { app, authenticate, metrics, logger, clock: Date.now, ids, catchUp, deviceAccess };
   const { messagesPerMinute, changesPerMinute } = config;
   const messageRate = messagesPerMinute > 0 ? createMessageRate(deps.limiter, messagesPerMinute) : undefined;
   const changeRate = changesPerMinute > 0 ? createChangeRate(deps.limiter, changesPerMinute) : undefined;

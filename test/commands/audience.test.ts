@@ -82,13 +82,13 @@ it("typing waits behind no command, and no command behind typing: not where an a
     ...kit.log,
     append: (...asked) => held.then(() => kit.log.append(...asked)),
   };
-  const patient: Pick<EventLog, "readStream"> = {
+  const background: Pick<EventLog, "readStream"> = {
     readStream: () => {
       reads += 1;
       return new Promise(() => undefined);
     },
   };
-  const commands = commandsOn(kit, log, { patient, isShared: true });
+  const commands = commandsOn(kit, log, { background, isShared: true });
   const text = { contentType: "text" as const, content: '{"type":"text","text":"Hello"}' };
   const send = (key: string) =>
     commands.sendMessage({ conversationId: id, clientMessageId: key, ...text }, context("alice"));

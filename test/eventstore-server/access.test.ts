@@ -9,9 +9,9 @@ import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { newEvents } from "../contract/event-log.contract.js";
-import { startFacade } from "../../src/eventstore-server/server.js";
+import { startEventStoreServer } from "../../src/eventstore-server/server.js";
 import { shared, streams } from "../../src/eventstore-server/proto.js";
-import { collect, killStarted, openFacade, startFacadeProcess, startProcess } from "./server-kit.js";
+import { collect, killStarted, openEventStoreServer, startEventStoreProcess, startProcess } from "./server-kit.js";
 
 const event = () => jsonEvent({ type: "Type", data: {} });
 const token = "a-token-of-some-length";
@@ -51,31 +51,31 @@ const basic = (user: string, password: string): string =>
 
 describe("a token", () => {
   it("is needed by every read: as any user's password or as a Bearer token", async () => {
-    const facade = await openFacade({ token });
-    await facade.log.append("a", "any", newEvents(1));
-    expect(await readWith(facade.port)).toBe(status.UNAUTHENTICATED);
+    const server = await openEventStoreServer({ token });
+    await server.log.append("a", "any", newEvents(1));
+    expect(await readWith(server.port)).toBe(status.UNAUTHENTICATED);
     for (const wrong of [basic("a", "wrong"), basic(token, ""), `Bearer ${token}x`, "Bearer", token, "Basic %%%"])
-      expect(await readWith(facade.port, wrong)).toBe(status.UNAUTHENTICATED);
+      expect(await readWith(server.port, wrong)).toBe(status.UNAUTHENTICATED);
     for (const right of [basic("admin", token), `bearer ${token}`])
-      expect(await readWith(facade.port, right)).toBe(status.OK);
-    await facade.close();
+      expect(await readWith(server.port, right)).toBe(status.OK);
+    await server.close();
   });
 
   it("is needed for any host but loopback, and the refusal says so", async () => {
-    const facade = await openFacade();
-    const options = { log: facade.log, port: 0, writable: false, onProblem: () => undefined };
+    const server = await openEventStoreServer();
+    const options = { log: server.log, port: 0, writable: false, onProblem: () => undefined };
     for (const host of ["0.0.0.0", "::", "example.org"])
-      await expect(startFacade({ ...options, host })).rejects.toThrow(/PARLEY_EVENTSTORE_TOKEN/);
-    await (await startFacade({ ...options, host: "0.0.0.0", token })).close();
-    await facade.close();
+      await expect(startEventStoreServer({ ...options, host })).rejects.toThrow(/PARLEY_EVENTSTORE_TOKEN/);
+    await (await startEventStoreServer({ ...options, host: "0.0.0.0", token })).close();
+    await server.close();
   });
 
   it("is not enough to write from another host in plain text", async () => {
-    const facade = await openFacade();
-    const options = { log: facade.log, port: 0, writable: true, token, onProblem: () => undefined };
-    await expect(startFacade({ ...options, host: "0.0.0.0" })).rejects.toThrow(/PARLEY_EVENTSTORE_TLS_KEY/);
-    await (await startFacade({ ...options, host: "127.0.0.1" })).close();
-    await facade.close();
+    const server = await openEventStoreServer();
+    const options = { log: server.log, port: 0, writable: true, token, onProblem: () => undefined };
+    await expect(startEventStoreServer({ ...options, host: "0.0.0.0" })).rejects.toThrow(/PARLEY_EVENTSTORE_TLS_KEY/);
+    await (await startEventStoreServer({ ...options, host: "127.0.0.1" })).close();
+    await server.close();
   });
 
   it("is sent by the official client over TLS, right and wrong", async () => {
@@ -84,63 +84,63 @@ describe("a token", () => {
     const made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", keyFile, "-out", certFile];
     execFileSync("openssl", [...made, ...subject], { stdio: "ignore" });
     const tls = { key: readFileSync(keyFile, "utf8"), cert: readFileSync(certFile, "utf8") };
-    const facade = await openFacade({ token, tls });
+    const server = await openEventStoreServer({ token, tls });
     const clientOf = (password: string) =>
-      EventStoreDBClient.connectionString(`esdb://admin:${password}@127.0.0.1:${facade.port}?tlsCAFile=${certFile}`);
+      EventStoreDBClient.connectionString(`esdb://admin:${password}@127.0.0.1:${server.port}?tlsCAFile=${certFile}`);
     const [right, wrong] = [clientOf(token), clientOf("wrong")];
     await right.appendToStream("a", event());
     expect(await collect(right.readAll())).toHaveLength(1);
     await expect(collect(wrong.readAll())).rejects.toMatchObject({ type: "access-denied" });
     await right.dispose();
     await wrong.dispose();
-    await facade.close();
+    await server.close();
   });
 });
 
 it("is for reading only unless it is said otherwise", async () => {
-  const facade = await openFacade({ writable: false });
-  await facade.log.append("a", "any", newEvents(2));
-  const client = EventStoreDBClient.connectionString(facade.url);
+  const server = await openEventStoreServer({ writable: false });
+  await server.log.append("a", "any", newEvents(2));
+  const client = EventStoreDBClient.connectionString(server.url);
   const denied = { type: "access-denied", message: expect.stringContaining("only Parley writes") as string };
   await expect(client.appendToStream("a", event())).rejects.toMatchObject(denied);
   const unary = { credentials: { username: "a", password: "b" } };
   await expect(client.appendToStream("a", event(), unary)).rejects.toMatchObject(denied);
   expect(await collect(client.readStream("a"))).toHaveLength(2);
   await client.dispose();
-  await facade.close();
+  await server.close();
 });
 
 it("is for reading only as a process of its own, too", async () => {
-  const facade = await startFacadeProcess(dir, 0, []);
-  const client = EventStoreDBClient.connectionString(facade.url);
+  const server = await startEventStoreProcess(dir, 0, []);
+  const client = EventStoreDBClient.connectionString(server.url);
   await expect(client.appendToStream("a", event())).rejects.toMatchObject({ type: "access-denied" });
   await client.dispose();
-  facade.process.kill("SIGTERM");
-  await facade.exited;
+  server.process.kill("SIGTERM");
+  await server.exited;
 });
 
 it("tells subscribers at its end to connect again", async () => {
-  const facade = await openFacade();
-  const client = EventStoreDBClient.connectionString(facade.url);
+  const server = await openEventStoreServer();
+  const client = EventStoreDBClient.connectionString(server.url);
   const subscription = client.subscribeToAll();
   const caughtUp = new Promise<void>((resolve) => subscription.once("caughtUp", resolve));
   const failure = new Promise<unknown>((resolve) => subscription.once("error", resolve));
   subscription.resume();
   await caughtUp;
-  await facade.close();
+  await server.close();
   expect(await failure).toMatchObject({ type: "unavailable" });
   await client.dispose();
 });
 
 it("has after kill -9 and a start on the same port all that was acknowledged, for the same client", async () => {
-  const first = await startFacadeProcess(dir);
+  const first = await startEventStoreProcess(dir);
   const client = EventStoreDBClient.connectionString(first.url);
   const stream = `conversation-${randomUUID()}`;
   const events = Array.from({ length: 50 }, event);
   for (const one of events) await client.appendToStream(stream, one);
   first.process.kill("SIGKILL");
   await first.exited;
-  const again = await startFacadeProcess(dir, Number(new URL(first.url).port));
+  const again = await startEventStoreProcess(dir, Number(new URL(first.url).port));
   // The first call finds the broken connection, the next makes a new one (a bug of the client).
   const read = async (): Promise<readonly unknown[]> => {
     for (;;) {

@@ -1,23 +1,23 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { FacadeOptions } from "../../src/eventstore-server/server.js";
-import { startFacade } from "../../src/eventstore-server/server.js";
+import type { EventStoreServerOptions } from "../../src/eventstore-server/server.js";
+import { startEventStoreServer } from "../../src/eventstore-server/server.js";
 import { openLogKit } from "../kit/log.js";
 
 /** A log of its own and its gRPC port in this process, writable unless it is said otherwise. */
-export const openFacade = async (options: Partial<FacadeOptions> = {}) => {
+export const openEventStoreServer = async (options: Partial<EventStoreServerOptions> = {}) => {
   const kit = await openLogKit();
   const problems: Error[] = [];
   const defaults = { log: kit.log, host: "127.0.0.1", port: 0, writable: true };
-  const facade = await startFacade({ ...defaults, ...options, onProblem: (error) => problems.push(error) });
+  const server = await startEventStoreServer({ ...defaults, ...options, onProblem: (error) => problems.push(error) });
   return {
     log: kit.log,
-    url: facade.url,
-    port: facade.port,
+    url: server.url,
+    port: server.port,
     problems,
     close: async () => {
-      await facade.close();
+      await server.close();
       await kit.dispose();
     },
   };
@@ -52,17 +52,17 @@ export const startProcess = (script: string, args: readonly string[]): Promise<S
     });
   });
 
-export type FacadeProcess = Started & { readonly url: string };
+export type EventStoreProcess = Started & { readonly url: string };
 
 /** The log and its gRPC port alone, as the test stack runs them; `flags` in place of what makes it writable. */
-export const startFacadeProcess = async (
+export const startEventStoreProcess = async (
   data: string,
   port = 0,
   flags: readonly string[] = ["--writable"],
-): Promise<FacadeProcess> => {
+): Promise<EventStoreProcess> => {
   const args = ["--data", data, "--port", String(port), ...flags];
-  const facade = await startProcess("eventstore-server/process.js", args);
-  return { ...facade, url: (facade.said as { url: string }).url };
+  const server = await startProcess("eventstore-server/process.js", args);
+  return { ...server, url: (server.said as { url: string }).url };
 };
 
 export const collect = async <T>(events: AsyncIterable<T>, count = Number.POSITIVE_INFINITY): Promise<T[]> => {

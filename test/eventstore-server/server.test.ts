@@ -16,19 +16,19 @@ import {
 } from "@eventstore/db-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newEvents } from "../contract/event-log.contract.js";
-import { collect, openFacade } from "./server-kit.js";
+import { collect, openEventStoreServer } from "./server-kit.js";
 
-let facade: Awaited<ReturnType<typeof openFacade>>;
+let server: Awaited<ReturnType<typeof openEventStoreServer>>;
 let client: EventStoreDBClient;
 
 beforeAll(async () => {
-  facade = await openFacade();
-  client = EventStoreDBClient.connectionString(facade.url);
+  server = await openEventStoreServer();
+  client = EventStoreDBClient.connectionString(server.url);
 });
 afterAll(async () => {
   await client.dispose();
-  await facade.close();
-  expect(facade.problems).toEqual([]);
+  await server.close();
+  expect(server.problems).toEqual([]);
 });
 
 const newStream = (prefix = "test"): string => `${prefix}-${randomUUID()}`;
@@ -64,7 +64,7 @@ describe.each([
     ).rejects.toMatchObject({ type: "wrong-expected-version", actualVersion: "no_stream" });
     const first = await client.appendToStream(stream, someEvents(2), { ...how, expectedRevision: "no_stream" });
     expect(first).toMatchObject({ success: true, nextExpectedRevision: 1n });
-    expect(first.position?.commit).toBe(BigInt(await facade.log.head()));
+    expect(first.position?.commit).toBe(BigInt(await server.log.head()));
     for (const expectedRevision of [1n, "any", "stream_exists"] as const)
       await client.appendToStream(stream, event(), { ...how, expectedRevision });
     for (const expectedRevision of [0n, 9n, "no_stream"] as const)
@@ -73,7 +73,7 @@ describe.each([
         expectedVersion: expectedRevision,
         actualVersion: 4n,
       });
-    expect(await facade.log.readStream(stream, 0, 10)).toHaveLength(5);
+    expect(await server.log.readStream(stream, 0, 10)).toHaveLength(5);
   });
 
   it("answers a repeated append as it did the first time and writes nothing", async () => {
@@ -84,8 +84,8 @@ describe.each([
     await client.appendToStream(stream, event(), how);
     expect(await client.appendToStream(stream, events, { ...how, expectedRevision: "no_stream" })).toEqual(first);
     expect(await client.appendToStream(loose, events, how)).toEqual(others);
-    expect(await facade.log.readStream(stream, 0, 10)).toHaveLength(4);
-    expect(await facade.log.readStream(loose, 0, 10)).toHaveLength(3);
+    expect(await server.log.readStream(stream, 0, 10)).toHaveLength(4);
+    expect(await server.log.readStream(loose, 0, 10)).toHaveLength(3);
   });
 
   it("checks the expectation of an append without events and writes nothing", async () => {
@@ -166,7 +166,7 @@ describe("reading", () => {
     await client.appendToStream(newStream(), someEvents(5));
     const all = await collect(client.readAll());
     const positions = all.map(({ event: e }) => Number(e?.position.commit));
-    expect(positions).toEqual(Array.from({ length: await facade.log.head() }, (_, index) => index + 1));
+    expect(positions).toEqual(Array.from({ length: await server.log.head() }, (_, index) => index + 1));
     const third = positionOf(all[2]?.event);
     const ids = async (options: Parameters<typeof client.readAll>[0]) =>
       (await collect(client.readAll(options))).map(({ event: e }) => e?.id);
@@ -231,7 +231,7 @@ describe("subscriptions", () => {
     const checkpoints: number[] = [];
     const from = await client.appendToStream(newStream(), event());
     const start = Number(from.position?.commit);
-    for (let batch = 0; batch < 5; batch++) await facade.log.append(newStream("noise"), "any", newEvents(7));
+    for (let batch = 0; batch < 5; batch++) await server.log.append(newStream("noise"), "any", newEvents(7));
     const filter = streamNameFilter({
       prefixes: [`${category}-`],
       maxSearchWindow: 5,
@@ -260,7 +260,7 @@ describe("subscriptions", () => {
   it("wait for a slow consumer: 10,000 events, all of them, in order, and others are served meanwhile", async () => {
     const category = `slow${randomUUID()}`;
     const stream = newStream(category);
-    for (let batch = 0; batch < 20; batch++) await facade.log.append(stream, "any", newEvents(500));
+    for (let batch = 0; batch < 20; batch++) await server.log.append(stream, "any", newEvents(500));
     const subscription = client.subscribeToAll({ filter: streamNameFilter({ prefixes: [`${category}-`] }) });
     const revisions: number[] = [];
     for await (const { event: e } of subscription) {
@@ -282,7 +282,7 @@ it("says clearly what it has not", async () => {
 });
 
 it("is found by gossip", async () => {
-  const discovering = EventStoreDBClient.connectionString(`esdb+discover://127.0.0.1:${facade.port}?tls=false`);
+  const discovering = EventStoreDBClient.connectionString(`esdb+discover://127.0.0.1:${server.port}?tls=false`);
   expect(await collect(discovering.readAll({ maxCount: 1 }))).toHaveLength(1);
   await discovering.dispose();
 });

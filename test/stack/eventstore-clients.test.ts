@@ -5,7 +5,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startFacadeProcess, type FacadeProcess } from "../eventstore-server/server-kit.js";
+import { startEventStoreProcess, type EventStoreProcess } from "../eventstore-server/server-kit.js";
 
 const scripts = fileURLToPath(new URL("./clients/", import.meta.url));
 const cache = process.env.PARLEY_SERVERS_CACHE ?? join(homedir(), ".cache", "parley-servers");
@@ -20,13 +20,13 @@ const lacks = (path: string): boolean => {
 };
 
 const dir = mkdtempSync(join(tmpdir(), "parley-clients-"));
-let facade: FacadeProcess;
+let server: EventStoreProcess;
 beforeAll(async () => {
-  facade = await startFacadeProcess(dir);
+  server = await startEventStoreProcess(dir);
 });
 afterAll(async () => {
-  facade.process.kill("SIGTERM");
-  await facade.exited;
+  server.process.kill("SIGTERM");
+  await server.exited;
   rmSync(dir, { recursive: true, force: true });
 });
 
@@ -43,11 +43,11 @@ const seen = { events: 3, filtered: 3 };
 
 describe("official clients", () => {
   it.skipIf(lacks(python)).each(["esdbclient", "kurrentdbclient"])("Python: %s", async (client) => {
-    expect(await run(python, ["client.py", client, facade.url])).toMatchObject({ client, ...seen });
+    expect(await run(python, ["client.py", client, server.url])).toMatchObject({ client, ...seen });
   });
 
   it.skipIf(lacks(jars))("Java: db-client-java", async () => {
-    const args = ["-cp", join(jars, "*"), "EventStoreClient.java", facade.url];
+    const args = ["-cp", join(jars, "*"), "EventStoreClient.java", server.url];
     expect(await run("java", args)).toMatchObject({ client: "db-client-java", ...seen });
   });
 });

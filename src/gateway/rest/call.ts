@@ -5,11 +5,12 @@ import type { Application } from "../ports.js";
 import { isObject, type Fields } from "../protocol/codecs.js";
 import type { Failure } from "../protocol/codes.js";
 import { failureOf, malformed } from "../protocol/details.js";
-import type { Shared } from "../access/shared.js";
+import type { CatchUp } from "../access/catch-up.js";
+import type { DeviceAccess } from "../access/device-access.js";
 import { paramsOf, type ParamsOf } from "./path.js";
 
 /** What routes use. */
-export type RestContext = { readonly app: Application; readonly shared: Shared };
+export type RestContext = { readonly app: Application; readonly catchUp: CatchUp; readonly deviceAccess: DeviceAccess };
 
 /** An authenticated request for a known route, before the route's codecs have seen it. */
 export type Incoming = {

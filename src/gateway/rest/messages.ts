@@ -24,6 +24,6 @@ export const messageRoutes = [
     path: "/sync",
     body: syncCodec,
     waits: true,
-    run: ({ shared, actor, body }) => shared.sync(actor, body),
+    run: ({ catchUp, actor, body }) => catchUp.sync(actor, body),
   }),
 ] as const;

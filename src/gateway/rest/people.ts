@@ -36,10 +36,10 @@ export const peopleRoutes = [
   removing({
     method: "DELETE",
     path: "/me/devices/{deviceId}",
-    run: async ({ app, shared, actor, path, context }) => {
+    run: async ({ app, deviceAccess, actor, path, context }) => {
       const outcome = await app.commands.removeDevice(path, context);
       // The log's follower says so too, but the device's token must not pass once this is answered.
-      if (E.isRight(outcome)) shared.deviceRemoved(actor.userId, path.deviceId);
+      if (E.isRight(outcome)) deviceAccess.deviceRemoved(actor.userId, path.deviceId);
       return outcome;
     },
   }),

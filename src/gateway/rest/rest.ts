@@ -15,8 +15,9 @@ import { gatewayLimits as bounds } from "../limits.js";
 import type { UserRate } from "../access/message-rate.js";
 import type { ErrorCode, Failure } from "../protocol/codes.js";
 import { malformed } from "../protocol/details.js";
-import { issued } from "../access/devices.js";
-import type { Shared } from "../access/shared.js";
+import { issued } from "../access/device-access.js";
+import type { CatchUp } from "../access/catch-up.js";
+import type { DeviceAccess } from "../access/device-access.js";
 import { defect } from "../access/work.js";
 import { noContent, refusal } from "./answers.js";
 import type { Incoming } from "./call.js";
@@ -26,7 +27,8 @@ import type { Route } from "./route.js";
 export type RestDeps = {
   readonly app: Application;
   /** The dispatcher's too. */
-  readonly shared: Shared;
+  readonly catchUp: CatchUp;
+  readonly deviceAccess: DeviceAccess;
   readonly authenticate: Authenticator;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
@@ -82,16 +84,16 @@ const refused = (failure: Failure, { authorization }: HttpRequest, label: string
 };
 
 const handle = async (
-  { app, shared, logger, ids }: RestDeps,
+  { app, catchUp, deviceAccess, logger, ids }: RestDeps,
   route: Route,
   incoming: Incoming,
   { issuedAt }: Claims,
   label: string,
 ): Promise<Either<Failure, HttpResponse>> => {
   try {
-    const registered = await shared.deviceCalled(issued(issuedAt), incoming.context);
+    const registered = await deviceAccess.deviceCalled(issued(issuedAt), incoming.context);
     if (E.isLeft(registered)) return registered;
-    return await route.run({ app, shared }, incoming);
+    return await route.run({ app, catchUp, deviceAccess }, incoming);
   } catch (error) {
     return E.left(defect(logger, ids, error, { type: label, userId: incoming.actor.userId }));
   }

@@ -97,7 +97,7 @@ const written = async <C extends Caller, W extends Written>(
   const outcome = await command(call);
   if (E.isLeft(outcome)) return outcome;
   const { position } = outcome.right;
-  if (position !== undefined) call.shared.wrote(call.actor.userId, position);
+  if (position !== undefined) call.catchUp.wrote(call.actor.userId, position);
   return answer(outcome.right);
 };
 

@@ -7,10 +7,10 @@ import type { Caller } from "./call.js";
 
 /** Reads when the views hold what the caller's answered requests have written; a 503 where they take too long. */
 export const ownWritesVisible = async <A>(
-  { shared, actor }: Caller,
+  { catchUp, actor }: Caller,
   read: () => Promise<Either<Failure, A>>,
 ): Promise<Either<Failure, A>> => {
-  const caughtUp = await shared.ownWritesVisible(actor);
+  const caughtUp = await catchUp.ownWritesVisible(actor);
   return E.isLeft(caughtUp) ? caughtUp : read();
 };
 
@@ -20,8 +20,8 @@ export const ownWritesVisible = async <A>(
  */
 export const asItWasLeft = async (
   state: Conversation,
-  { shared, actor }: Caller,
+  { catchUp, actor }: Caller,
 ): Promise<Either<Failure, ConversationView>> => {
-  await shared.ownWritesVisible(actor);
+  await catchUp.ownWritesVisible(actor);
   return viewOfState(state, actor.userId);
 };

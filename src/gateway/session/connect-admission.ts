@@ -6,7 +6,7 @@ import type { DispatcherDeps } from "./dispatch-types.js";
 import type { Claims, Connection } from "../ports.js";
 import { closeCodes, type Failure } from "../protocol/codes.js";
 import { errorFrame } from "./session.js";
-import { issued } from "../access/devices.js";
+import { issued } from "../access/device-access.js";
 import { defect } from "../access/work.js";
 
 /**
@@ -18,7 +18,7 @@ import { defect } from "../access/work.js";
  * `error`, then `server.draining` with a jittered delay, and is closed with 1012: it comes back by itself, as after a
  * restart. When the device may not come in (removed, suspended) it is closed with 4401: only a new token helps. Never rejects.
  */
-export const createAdmission = ({ app, shared, metrics, clock, ids, logger, config }: DispatcherDeps) => {
+export const createConnectAdmission = ({ app, deviceAccess, metrics, clock, ids, logger, config }: DispatcherDeps) => {
   const register = async (
     connection: Connection,
     { issuedAt }: Claims,
@@ -27,16 +27,16 @@ export const createAdmission = ({ app, shared, metrics, clock, ids, logger, conf
     const { connectionId, actor, deviceType } = connection;
     const ask = () => {
       const context = { commandId: ids.uuid(), correlationId: connectionId, now: clock(), by: byUser(actor) };
-      return shared.deviceConnected({ deviceType, ...issued(issuedAt) }, context);
+      return deviceAccess.deviceConnected({ deviceType, ...issued(issuedAt) }, context);
     };
     try {
-      const removalsBefore = shared.removalsTold();
+      const removalsBefore = deviceAccess.removalsTold();
       const registered = await ask();
       if (E.isLeft(registered)) return registered.left;
       await enter();
       // From now on a removal finds the connection. One that was told before found none, and may be later in the log than
       // the answer.
-      const again = shared.removalsTold() === removalsBefore ? registered : await ask();
+      const again = deviceAccess.removalsTold() === removalsBefore ? registered : await ask();
       if (E.isLeft(again)) return again.left;
       await app.head();
       return undefined;

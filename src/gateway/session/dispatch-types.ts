@@ -3,12 +3,14 @@ import type { SizeLimits } from "../limits.js";
 import type { MessageRate } from "../access/message-rate.js";
 import type { Application, Authenticator, Connection, GatewayMetrics, Logger } from "../ports.js";
 import type { SessionConfig, SessionInput, SessionState } from "./session-types.js";
-import type { Shared } from "../access/shared.js";
-import type { Waves } from "./write-barrier.js";
+import type { CatchUp } from "../access/catch-up.js";
+import type { DeviceAccess } from "../access/device-access.js";
+import type { WriteBarrier } from "./write-barrier.js";
 
 export type DispatcherDeps = {
   readonly app: Application;
-  readonly shared: Shared;
+  readonly catchUp: CatchUp;
+  readonly deviceAccess: DeviceAccess;
   readonly authenticate: Authenticator;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
@@ -32,7 +34,7 @@ export type Live = {
   readonly config: SessionConfig;
   state: SessionState;
   /** The writes in flight: what a `sync` of this connection waits for. */
-  readonly writes: Waves;
+  readonly writes: WriteBarrier;
   /** Where messages are limited: when everything sent before has been let in or refused, so that its order stays. */
   letIn?: Promise<unknown>;
   timer?: NodeJS.Timeout;

@@ -1,14 +1,14 @@
 import { byUser } from "../../domain/kernel/by.js";
-import { createAdmission } from "./connect-admission.js";
+import { createConnectAdmission } from "./connect-admission.js";
 import type { DispatcherDeps, Live } from "./dispatch-types.js";
-import { issued } from "../access/devices.js";
+import { issued } from "../access/device-access.js";
 import { gatewayLimits as bounds } from "../limits.js";
-import { createPerformer } from "./effects.js";
+import { createEffectRunner } from "./effects.js";
 import type { Claims, Connection } from "../ports.js";
 import { createFrameDecoder } from "../protocol/frames.js";
 import { opening, step } from "./session.js";
 import type { SessionInput } from "./session-types.js";
-import { createWaves } from "./write-barrier.js";
+import { createWriteBarrier } from "./write-barrier.js";
 import { createWork, defect } from "../access/work.js";
 
 /** Between sockets and the application. No method throws or rejects; those about an unknown connection do nothing. */
@@ -37,16 +37,16 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
   const decode = createFrameDecoder(deps.config.limits);
   const lives = new Map<string, Live>();
   const work = createWork(deps.logger, deps.ids);
-  const admit = createAdmission(deps);
+  const admit = createConnectAdmission(deps);
 
-  const perform = createPerformer(deps, work, (live, input) => {
+  const runEffect = createEffectRunner(deps, work, (live, input) => {
     feed(live, input);
   });
   const feed = (live: Live, input: SessionInput): void => {
     try {
       const { state, effects } = step(live.config, live.state, input);
       live.state = state;
-      for (const effect of effects) perform(live, effect);
+      for (const effect of effects) runEffect(live, effect);
     } catch (error) {
       defect(deps.logger, deps.ids, error, { connectionId: live.connection.connectionId, input: input.kind });
     }
@@ -63,7 +63,7 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
     const { connectionId, actor, deviceType, issuedAt } = live.connection;
     const context = { commandId: deps.ids.uuid(), correlationId: connectionId, now: deps.clock(), by: byUser(actor) };
     work.run(
-      () => deps.shared.deviceInUse({ deviceType, ...issued(issuedAt) }, context),
+      () => deps.deviceAccess.deviceInUse({ deviceType, ...issued(issuedAt) }, context),
       () => undefined,
       { type: "use", connectionId, userId: actor.userId },
     );
@@ -73,7 +73,7 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
     opened: async (connection, claims, { syncToken, enter = () => undefined }) => {
       const config = { actor: connection.actor, heartbeatIntervalMs: deps.config.heartbeatIntervalMs, decode };
       const state = opening(claims.expiresAt, deps.monotonic());
-      const live: Live = { connection, config, state, writes: createWaves(), hasTyped: false };
+      const live: Live = { connection, config, state, writes: createWriteBarrier(), hasTyped: false };
       lives.set(connection.connectionId, live);
       const payload = await admit(connection, claims, enter);
       if (payload === undefined) return;

@@ -3,7 +3,7 @@ import { E, type Either } from "../../domain/kernel/fp.js";
 import type { CommandContext } from "../../domain/kernel/decider.js";
 import type { Changed, Commands, MessageAccepted, Outcome } from "../../commands/commands.js";
 import type { Actor } from "../../domain/kernel/ids.js";
-import { issued } from "../access/devices.js";
+import { issued } from "../access/device-access.js";
 import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
 import type { Claims, TokenRefusal } from "../ports.js";
 import { closeCodes, type Failure } from "../protocol/codes.js";
@@ -15,8 +15,8 @@ import type { Work } from "../access/work.js";
 type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
 
 /** Does what the machine wants done, and feeds it what came of it. */
-export const createPerformer = (
-  { app, shared, authenticate, metrics, clock, ids, messageRate, monotonic }: DispatcherDeps,
+export const createEffectRunner = (
+  { app, catchUp, deviceAccess, authenticate, metrics, clock, ids, messageRate, monotonic }: DispatcherDeps,
   work: Work,
   feed: Feed,
 ): ((live: Live, effect: SessionEffect) => void) => {
@@ -34,10 +34,10 @@ export const createPerformer = (
     command: (context: CommandContext) => Promise<Either<Failure, A>>,
     done: (outcome: Either<Failure, A>) => void,
   ): void => {
-    const wave = live.writes.begin();
+    const begun = live.writes.begin();
     const settled = (outcome: Either<Failure, A>): void => {
-      live.writes.end(wave);
-      if (E.isRight(outcome)) shared.wrote(live.connection.actor.userId, outcome.right.position);
+      live.writes.end(begun);
+      if (E.isRight(outcome)) catchUp.wrote(live.connection.actor.userId, outcome.right.position);
       done(outcome);
     };
     const task = () => command(contextOf(live));
@@ -100,7 +100,7 @@ export const createPerformer = (
 
   const sync = (live: Live, { request, body }: Of<"sync">): void => {
     work.run(
-      () => live.writes.barrier().then(() => shared.sync(live.connection.actor, body)),
+      () => live.writes.barrier().then(() => catchUp.sync(live.connection.actor, body)),
       (outcome) => {
         const answer = E.map((payload: object): ServerFrame => ({ type: "sync.result", payload }))(outcome);
         feed(live, { kind: "answered", request, answer });
@@ -116,7 +116,7 @@ export const createPerformer = (
       // Another's token needs no look at one's own device: the machine refuses it.
       if (E.isLeft(result) || !isOf(connection.actor, result.right)) return E.right(result);
       const { issuedAt } = result.right;
-      const allowed = await shared.deviceCalled(issued(issuedAt), contextOf(live));
+      const allowed = await deviceAccess.deviceCalled(issued(issuedAt), contextOf(live));
       if (E.isLeft(allowed)) return allowed;
       connection.issuedAt = issuedAt;
       return E.right(result);

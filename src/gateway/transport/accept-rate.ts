@@ -2,7 +2,7 @@
  * Who may come in now. After an outage every client returns at once; each costs a signature check and a registration,
  * so only so many are let in a second and at once, and the rest is told when to come back.
  */
-export type Admission = {
+export type AcceptRate = {
   /** False: answer 503. True: `leave` must follow, once. */
   readonly enter: () => boolean;
   readonly leave: () => void;
@@ -10,7 +10,7 @@ export type Admission = {
   readonly retryAfterSeconds: () => number;
 };
 
-export type AdmissionOptions = {
+export type AcceptRateOptions = {
   /** Upgrades whose token is being checked. */
   readonly concurrentMax: number;
   readonly perSecondMax: number;
@@ -23,7 +23,7 @@ export type AdmissionOptions = {
 
 const retryAfterSecondsMax = 10;
 
-export const createAdmission = (options: AdmissionOptions): Admission => {
+export const createAcceptRate = (options: AcceptRateOptions): AcceptRate => {
   const now = options.now ?? (() => performance.now());
   const random = options.random ?? Math.random;
   let concurrent = 0;

@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import type { GatewayMetrics, HttpRequest, HttpResponse, Logger } from "../ports.js";
 import type { Pipe } from "../connections/outbox.js";
 import { cannotListen } from "./cannot-listen.js";
-import { createAdmission, type AdmissionOptions } from "./accept-rate.js";
+import { createAcceptRate, type AcceptRateOptions } from "./accept-rate.js";
 import type { BodyLimits } from "./body.js";
 import type { Origins } from "./cors.js";
 import { createHttpHandler } from "./http.js";
@@ -18,7 +18,7 @@ export type TransportOptions<S> = {
   readonly maxFrameBytes: number;
   readonly body: BodyLimits;
   readonly requestsMax: number;
-  readonly admission: AdmissionOptions;
+  readonly acceptRate: AcceptRateOptions;
   readonly authenticate: UpgradeAuthenticator;
   readonly http: (request: HttpRequest) => Promise<HttpResponse>;
   /** Requests that need none of the `requestsMax` places. */
@@ -140,7 +140,7 @@ const behaviourOf = <S>(
   isOpen: () => boolean,
 ): NativeBehaviour<SocketData<S>> => {
   const { sockets, logger, metrics, authenticate, origins } = options;
-  const admission = createAdmission(options.admission);
+  const acceptRate = createAcceptRate(options.acceptRate);
   // An exception that leaves a callback ends the process: none does. The socket it concerns is cut.
   const guarded = (socket: { close: () => void }, work: () => void) => {
     try {
@@ -158,7 +158,7 @@ const behaviourOf = <S>(
     idleTimeout: idleTimeoutSeconds,
     sendPingsAutomatically: true,
     upgrade: createUpgradeHandler(
-      { authenticate, origins, admission, isOpen, metrics, logger },
+      { authenticate, origins, acceptRate, isOpen, metrics, logger },
       (accepted): SocketData<S> => ({ accepted }),
     ),
     open: (socket) => {

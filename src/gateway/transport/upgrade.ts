@@ -1,7 +1,7 @@
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { DeviceType } from "../../domain/user/user.events.js";
 import type { Authenticator, Claims, GatewayMetrics, HttpResponse, Logger, TokenRefusal } from "../ports.js";
-import type { Admission } from "./accept-rate.js";
+import type { AcceptRate } from "./accept-rate.js";
 import { createAnswering, errorResponse, type Answering } from "./answer.js";
 import { isOriginAllowed, type Origins } from "./cors.js";
 import { ambiguous, upgradeAmbiguityOf } from "./grammar.js";
@@ -23,7 +23,7 @@ export type UpgradeAuthenticator = (token: string) => Either<TokenRefusal, Claim
 export type UpgradeOptions = {
   readonly authenticate: UpgradeAuthenticator;
   readonly origins: Origins;
-  readonly admission: Admission;
+  readonly acceptRate: AcceptRate;
   readonly isOpen: () => boolean;
   readonly metrics: Pick<GatewayMetrics, "authenticationFailed">;
   readonly logger: Logger;
@@ -44,8 +44,8 @@ export const createUpgradeHandler =
         answering.answer(ambiguous(ambiguity), true);
       } else if (!isOriginAllowed(options.origins, asked.origin)) {
         answering.answer(errorResponse(403, "FORBIDDEN", "This origin may not connect."), true);
-      } else if (!options.isOpen() || !options.admission.enter()) {
-        answering.answer(unavailable(options.admission), true);
+      } else if (!options.isOpen() || !options.acceptRate.enter()) {
+        answering.answer(unavailable(options.acceptRate), true);
       } else {
         authenticate(options, asked, answering, (claims) => {
           const data = userData({ claims, deviceType: asked.deviceType, syncToken: asked.syncToken });
@@ -70,7 +70,7 @@ const authenticate = (options: UpgradeOptions, asked: Asked, answering: Answerin
       failed(error);
     }
   };
-  const leave = options.admission.leave;
+  const leave = options.acceptRate.leave;
   try {
     const outcome = asked.token === undefined ? noToken : options.authenticate(asked.token);
     if (outcome instanceof Promise) {
@@ -98,7 +98,7 @@ const concludeUpgrade = (
   if (E.isLeft(outcome)) {
     answering.answer(refusalOf(options, outcome.left), true);
   } else if (!options.isOpen()) {
-    answering.answer(unavailable(options.admission), true);
+    answering.answer(unavailable(options.acceptRate), true);
   } else {
     answering.upgrade(() => {
       upgrade(outcome.right);
@@ -106,8 +106,8 @@ const concludeUpgrade = (
   }
 };
 
-const refusalOf = ({ metrics, admission }: UpgradeOptions, { code, message }: TokenRefusal): HttpResponse => {
-  if (code === "UNAVAILABLE") return errorResponse(503, code, message, admission.retryAfterSeconds());
+const refusalOf = ({ metrics, acceptRate }: UpgradeOptions, { code, message }: TokenRefusal): HttpResponse => {
+  if (code === "UNAVAILABLE") return errorResponse(503, code, message, acceptRate.retryAfterSeconds());
   metrics.authenticationFailed("upgrade");
   return errorResponse(401, code, message);
 };
@@ -144,7 +144,7 @@ const tokenOf = (authorization: string, protocols: readonly string[], query: URL
 
 const deviceTypeOf = (value: string | null): DeviceType => (value === "mobile" || value === "desktop" ? value : "web");
 
-const unavailable = (admission: Admission) =>
-  errorResponse(503, "UNAVAILABLE", "Not now; try again later.", admission.retryAfterSeconds());
+const unavailable = (acceptRate: AcceptRate) =>
+  errorResponse(503, "UNAVAILABLE", "Not now; try again later.", acceptRate.retryAfterSeconds());
 
 const internal = errorResponse(500, "INTERNAL", "Something is wrong with the server; it has been logged.");

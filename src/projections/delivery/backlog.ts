@@ -1,9 +1,9 @@
 import { streamId, type RecordedEvent } from "../../domain/kernel/stream.js";
 
-/** Conversations of which something has to be read first: each waits on a lane of its own and holds up nobody else. */
-export type Lanes = {
+/** Conversations of which something has to be read first: each waits in a line of its own and holds up nobody else. */
+export type Backlog = {
   readonly isOpen: (recorded: RecordedEvent) => boolean;
-  /** At the end of its conversation's lane. */
+  /** At the end of its conversation's line. */
   readonly wait: (recorded: RecordedEvent) => void;
   /** Undefined while there is room; else resolves when there is again. */
   readonly room: () => Promise<void> | undefined;
@@ -12,40 +12,40 @@ export type Lanes = {
 /** Events that wait, over all conversations; beyond it the log is not read on. */
 const waitingMax = 10_000;
 
-/** `startLane` makes what works on one lane's events, one after another; it never rejects. */
-export const createLanes = (
-  startLane: (conversationId: string) => (recorded: RecordedEvent) => Promise<void>,
+/** `startLine` makes what works on one line's events, one after another; it never rejects. */
+export const createBacklog = (
+  startLine: (conversationId: string) => (recorded: RecordedEvent) => Promise<void>,
   waitingEventsMax = waitingMax,
-): Lanes => {
-  const lanes = new Map<string, RecordedEvent[]>();
+): Backlog => {
+  const lines = new Map<string, RecordedEvent[]>();
   let waiting = 0;
   let resume: (() => void) | undefined;
 
-  const run = async (id: string, lane: RecordedEvent[]): Promise<void> => {
-    const work = startLane(id);
-    for (let recorded = lane[0]; recorded !== undefined; recorded = lane[0]) {
+  const run = async (id: string, line: RecordedEvent[]): Promise<void> => {
+    const work = startLine(id);
+    for (let recorded = line[0]; recorded !== undefined; recorded = line[0]) {
       await work(recorded);
-      lane.shift();
+      line.shift();
       waiting -= 1;
       if (waiting < waitingEventsMax) resume?.();
     }
-    lanes.delete(id);
+    lines.delete(id);
   };
 
   return {
-    isOpen: ({ stream }) => lanes.has(streamId(stream)),
+    isOpen: ({ stream }) => lines.has(streamId(stream)),
     wait: (recorded) => {
       waiting += 1;
       const id = streamId(recorded.stream);
-      const open = lanes.get(id);
+      const open = lines.get(id);
       if (open !== undefined) {
         open.push(recorded);
         return;
       }
-      const lane = [recorded];
-      lanes.set(id, lane);
-      // After this turn's deliveries: a lane must not overtake them.
-      queueMicrotask(() => void run(id, lane));
+      const line = [recorded];
+      lines.set(id, line);
+      // After this turn's deliveries: a line must not overtake them.
+      queueMicrotask(() => void run(id, line));
     },
     room: () => (waiting < waitingEventsMax ? undefined : new Promise((resolve) => (resume = resolve))),
   };

@@ -8,7 +8,7 @@ import { readingAtMost } from "./bounded-reads.js";
 import { deletionsAfter, deletionsIn, type Deletions } from "./deletions.js";
 import { userDeliveries } from "./deliveries.js";
 import type { InboxUpdates } from "./inbox-updates.js";
-import { createLanes } from "./backlog.js";
+import { createBacklog } from "./backlog.js";
 import { createReadPrivacy, type ReadPrivacy } from "./read-privacy.js";
 import { createProgress, type Progress } from "./progress.js";
 import type { ReceiptRollups } from "./receipt-rollups.js";
@@ -59,7 +59,7 @@ const pagesAtOnceMax = 32;
 const underWayMax = 2_000;
 
 export type DeliveryProjector = {
-  /** Of the last event that was looked at; what waits on lanes is not delivered yet. */
+  /** Of the last event that was looked at; what waits in the backlog is not delivered yet. */
   readonly position: () => Position;
   /** Nothing is delivered any more, what waits neither. */
   readonly stop: () => void;
@@ -67,7 +67,7 @@ export type DeliveryProjector = {
 
 /**
  * Follows the log from its head and hands each change's frames to the bus, in `pos` order for each conversation. What
- * is in memory is delivered in the same turn; a conversation that has to be read first waits on a lane of its own and
+ * is in memory is delivered in the same turn; a conversation that has to be read first waits in a line of its own and
  * holds up nobody else.
  */
 export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => {
@@ -94,7 +94,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
     deps.onUndeliverable(recorded, asError(error));
   };
 
-  const lanes = createLanes((conversationId) => {
+  const backlog = createBacklog((conversationId) => {
     const deletedAfter = deletionsAfter(source, conversationId);
     return async (recorded) => {
       // What waits at the end is left to whoever goes on: it would come after what that one sends.
@@ -109,7 +109,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
       } catch (error) {
         failed(recorded, error);
       }
-      // The next event is not kept waiting for this one's answers: the bus keeps the order of the calls, and a lane that
+      // The next event is not kept waiting for this one's answers: the bus keeps the order of the calls, and a line that
       // is late would not catch up if each of its events took a round trip to every gateway.
       void Promise.resolve(delivered).then(() => progress?.end(recorded.position));
     };
@@ -142,7 +142,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   };
 
   const onEvents = (events: readonly RecordedEvent[]): void | Promise<void> => {
-    // What was given up on a lane would be missing before these.
+    // What was given up in a line would be missing before these.
     if (stopped) return;
     const ready: Delivery[] = [];
     const deleted = deletionsIn(events);
@@ -152,17 +152,17 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
       position = recorded.position;
       if (recorded.stream.startsWith("user-")) ready.push(...ofUser(recorded));
       if (!isConversations(recorded) || share?.isMine(recorded) === false) continue;
-      const waits = lanes.isOpen(recorded) || position <= behindTo || share?.isLate(recorded) === true;
+      const waits = backlog.isOpen(recorded) || position <= behindTo || share?.isLate(recorded) === true;
       const now = waits ? undefined : attempt(recorded, deleted);
       if (now === undefined) {
         progress?.begin(recorded.position);
-        lanes.wait(recorded);
+        backlog.wait(recorded);
       } else ready.push(...now);
     }
-    // In process the outboxes take frames at once; a lane's events are of other conversations, so order is kept.
+    // In process the outboxes take frames at once; a line's events are of other conversations, so order is kept.
     const delivered = bus.deliver(ready);
     if (progress !== undefined) settle(progress, first, position, delivered);
-    const room = lanes.room();
+    const room = backlog.room();
     if (room === undefined) return progress?.room();
     return room.then(async () => {
       behindTo = await whileAway(source.head, isStopped);
@@ -181,7 +181,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
 
 /**
  * A batch is done when its frames are: a bus whose answer takes time never rejects. Its first position is under way from
- * the start, lest a lane that is quicker than the bus ends what lies between.
+ * the start, lest a line that is quicker than the bus ends what lies between.
  */
 const settle = (progress: Progress, first: Position, last: Position, delivered: void | Promise<void>): void => {
   progress.begin(last);

@@ -3,7 +3,7 @@ import { E, type Either } from "../../../src/domain/kernel/fp.js";
 import { reject, type Rejection } from "../../../src/domain/rejections.js";
 import { gatewayLimits as bounds } from "../../../src/gateway/limits.js";
 import type { Application } from "../../../src/gateway/ports.js";
-import { createShared } from "../../../src/gateway/access/shared.js";
+import { createCatchUp } from "../../../src/gateway/access/catch-up.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import type { EventSource, ViewStore } from "../../../src/projections/ports.js";
 import type { SyncResult } from "../../../src/projections/queries/queries.js";
@@ -51,14 +51,14 @@ const createStanding = () => {
       await settled();
     },
   };
-  return { app, shared: createShared(app), waiting, reading, views };
+  return { app, catchUp: createCatchUp(app), waiting, reading, views };
 };
 
 describe("a sync", () => {
   it("waits for the views without a place: however many wait, all are answered as soon as one", async () => {
-    const { shared, waiting, views } = createStanding();
+    const { catchUp, waiting, views } = createStanding();
     const count = bounds.catchUpsAtOnceMax * 4;
-    const answers = Array.from({ length: count }, (_, index) => shared.sync(phoneOf(`user${index}`), {}));
+    const answers = Array.from({ length: count }, (_, index) => catchUp.sync(phoneOf(`user${index}`), {}));
     await settled();
     expect(waiting).toHaveLength(count);
     await views.giveUp();
@@ -79,19 +79,19 @@ describe("a sync", () => {
       ...{ source, views: { store, awaitCaughtUp, reached: () => 10, opened: 0, problem: () => undefined } },
       ...{ open: () => Promise.resolve(null), epoch: "epoch-1", clock: () => 1 },
     });
-    const shared = createShared({ ...createApp().app, head: source.head, queries });
-    expect(E.isRight(await shared.sync(phoneOf("alice"), {}))).toBe(true);
+    const catchUp = createCatchUp({ ...createApp().app, head: source.head, queries });
+    expect(E.isRight(await catchUp.sync(phoneOf("alice"), {}))).toBe(true);
     expect(waits).toEqual([10]);
     expect(head).toBe(11);
   });
 
   it("of another has its turn next, however many one user has waiting", async () => {
-    const { shared, reading, views } = createStanding();
-    const mallory = Array.from({ length: bounds.catchUpsOfUserMax }, () => shared.sync(phoneOf("mallory"), {}));
+    const { catchUp, reading, views } = createStanding();
+    const mallory = Array.from({ length: bounds.catchUpsOfUserMax }, () => catchUp.sync(phoneOf("mallory"), {}));
     await views.catchUp();
     expect(reading).toHaveLength(bounds.catchUpsAtOnceMax);
-    const alice = shared.sync(phoneOf("alice"), {});
-    const bob = shared.sync(phoneOf("bob"), {});
+    const alice = catchUp.sync(phoneOf("alice"), {});
+    const bob = catchUp.sync(phoneOf("bob"), {});
     await views.catchUp();
     for (const [index, { end }] of reading.entries()) if (index < 3) end();
     await settled();
@@ -105,14 +105,14 @@ describe("a sync", () => {
   });
 
   it("of one who has too many at once is refused with a time to come back, and nobody else's is", async () => {
-    const { shared, waiting } = createStanding();
+    const { catchUp, waiting } = createStanding();
     const count = bounds.catchUpsOfUserMax;
-    for (let index = 0; index < count; index++) void shared.sync(phoneOf("mallory"), {});
+    for (let index = 0; index < count; index++) void catchUp.sync(phoneOf("mallory"), {});
     for (let index = 0; index < bounds.catchUpsWaitingMax; index++)
-      expect(await shared.sync({ userId: "mallory", deviceId: `d${index % 5}` }, {})).toMatchObject({
+      expect(await catchUp.sync({ userId: "mallory", deviceId: `d${index % 5}` }, {})).toMatchObject({
         left: { code: "UNAVAILABLE", retryAfter: expect.any(Number) as number },
       });
-    void shared.sync(phoneOf("alice"), {});
+    void catchUp.sync(phoneOf("alice"), {});
     await settled();
     expect(waiting).toHaveLength(count + 1);
   });
@@ -132,16 +132,16 @@ it("a wait that fails beside a page that is tried fails this sync, and not the p
       return undefined;
     },
   };
-  await expect(createShared({ ...app, queries }).sync(phoneOf("alice"), {})).rejects.toThrow("cannot be asked");
+  await expect(createCatchUp({ ...app, queries }).sync(phoneOf("alice"), {})).rejects.toThrow("cannot be asked");
   expect(unheard).not.toHaveBeenCalled();
 });
 
 describe("a read of one's own writes", () => {
   it("waits for them and for the head at the same time: once, not twice", async () => {
     const { app, waiting, views } = createStanding();
-    const shared = createShared({ ...app, head: () => Promise.resolve(20) });
-    shared.wrote("alice", 10);
-    const visible = shared.ownWritesVisible(phoneOf("alice"));
+    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(20) });
+    catchUp.wrote("alice", 10);
+    const visible = catchUp.ownWritesVisible(phoneOf("alice"));
     await settled();
     expect(waiting.map(({ position }) => position)).toEqual([10, 20]);
     await views.catchUp();
@@ -150,13 +150,13 @@ describe("a read of one's own writes", () => {
 
   it("is answered though the head is not reached, and refused when they are not", async () => {
     const { app, waiting } = createStanding();
-    const shared = createShared({ ...app, head: () => Promise.resolve(20) });
-    shared.wrote("alice", 10);
+    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(20) });
+    catchUp.wrote("alice", 10);
     const ends = (position: number, answer: Either<Rejection, undefined>) => {
       waiting.find((one) => one.position === position)?.end(answer);
     };
     const read = async (own: Either<Rejection, undefined>) => {
-      const visible = shared.ownWritesVisible(phoneOf("alice"));
+      const visible = catchUp.ownWritesVisible(phoneOf("alice"));
       await settled();
       ends(10, own);
       ends(20, behind);
@@ -173,10 +173,10 @@ describe("a read of one's own writes", () => {
     onTestFinished(() => {
       vi.useRealTimers();
     });
-    const shared = createShared({ ...app, head: () => Promise.resolve(20) });
+    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(20) });
     /** The own writes are there: none. */
     const read = async () => {
-      const visible = shared.ownWritesVisible(phoneOf("alice"));
+      const visible = catchUp.ownWritesVisible(phoneOf("alice"));
       await settled();
       for (const one of waiting) if (one.position === 0) one.end(E.right(undefined));
       return visible;
@@ -210,8 +210,8 @@ describe("a read of one's own writes", () => {
       return new Promise<number>((_resolve, reject) => (fail = reject));
     };
     const queries = { ...app.queries, awaitCaughtUp: () => Promise.resolve(E.right(undefined)) };
-    const shared = createShared({ ...app, queries, head });
-    const read = () => shared.ownWritesVisible(phoneOf("alice"));
+    const catchUp = createCatchUp({ ...app, queries, head });
+    const read = () => catchUp.ownWritesVisible(phoneOf("alice"));
     const first = read();
     vi.advanceTimersByTime(bounds.headWaitMsMax);
     expect(await first).toEqual(E.right(undefined));

@@ -36,7 +36,7 @@ const removeAt = async (kit: ReturnType<typeof createGatewayKit>, now: number) =
   const context = () => ({ commandId: randomUUID(), correlationId: "c", now, by });
   await kit.app.commands.registerDevice({}, context());
   await kit.app.commands.removeDevice({ deviceId: "phone" }, context());
-  kit.shared.deviceRemoved("alice", "phone");
+  kit.deviceAccess.deviceRemoved("alice", "phone");
 };
 
 it("a device is in use when it comes, every half hour that it stays, and when it goes", async () => {

@@ -252,7 +252,7 @@ describe("a device that is removed", () => {
     const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
     const context = { commandId: "c", correlationId: "c", now: kit.now(), by };
     await kit.app.commands.removeDevice({ deviceId: "laptop" }, context);
-    kit.shared.deviceRemoved("alice", "laptop");
+    kit.deviceAccess.deviceRemoved("alice", "laptop");
     expect((await ask("GET", "/me", { as: "alice/laptop/5" })).status).toBe(401);
   });
 
@@ -262,7 +262,7 @@ describe("a device that is removed", () => {
     const release = kit.holdCommands();
     const first = ask("GET", "/users/alice");
     await expect.poll(registrations).toBe(1);
-    kit.shared.deviceRemoved("alice", "phone");
+    kit.deviceAccess.deviceRemoved("alice", "phone");
     release();
     await first;
     for (let n = 0; n < 3; n++) await ask("GET", "/users/alice");

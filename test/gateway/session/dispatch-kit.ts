@@ -12,7 +12,8 @@ import { createDispatcher } from "../../../src/gateway/session/dispatch.js";
 import type { MessageRate, UserRate } from "../../../src/gateway/access/message-rate.js";
 import type { Application, Claims, Connection, GatewayMetrics, TokenRefusal } from "../../../src/gateway/ports.js";
 import { createRest } from "../../../src/gateway/rest/rest.js";
-import { createShared } from "../../../src/gateway/access/shared.js";
+import { createCatchUp } from "../../../src/gateway/access/catch-up.js";
+import { createDeviceAccess } from "../../../src/gateway/access/device-access.js";
 import { messageIndex } from "../../../src/infra/view-store/message-index.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import { openStoresHere } from "../../kit/stores-here.js";
@@ -170,10 +171,12 @@ export const createGatewayKit = (
   };
   let now = 1_000_000;
   let uptime = 1_000;
+  const catchUp = createCatchUp(app.app);
   const deps = {
     ...limits,
     app: app.app,
-    shared: createShared(app.app),
+    catchUp,
+    deviceAccess: createDeviceAccess(app.app, catchUp.wrote),
     /** `user/device` is a good token, also with `/` and when it was issued. */
     authenticate: (token: string) => {
       if (token === "broken") return Promise.reject(new Error("secret of the authenticator"));
@@ -196,7 +199,7 @@ export const createGatewayKit = (
     ...app,
     metrics,
     logged,
-    shared: deps.shared,
+    deviceAccess: deps.deviceAccess,
     dispatcher: createDispatcher(deps),
     rest: createRest(deps),
     now: () => now,

@@ -8,7 +8,7 @@ import { createHub } from "../../../src/gateway/connections/hub.js";
 import { createMessageRate } from "../../../src/gateway/access/message-rate.js";
 import type { RateLimiter } from "../../../src/gateway/ports.js";
 import { createReadYourWrites } from "../../../src/gateway/access/read-your-writes.js";
-import { createWaves } from "../../../src/gateway/session/write-barrier.js";
+import { createWriteBarrier } from "../../../src/gateway/session/write-barrier.js";
 import { foreignFrames } from "../../kit/malformed.js";
 import { settled } from "../../kit/turns.js";
 import { createConnection, createGatewayKit, createApp } from "./dispatch-kit.js";
@@ -139,7 +139,7 @@ describe("opening", () => {
         by: byUser({ userId: "alice", deviceId: "phone" }),
       };
       await kit.app.commands.removeDevice({ deviceId }, context);
-      kit.shared.deviceRemoved("alice", deviceId);
+      kit.deviceAccess.deviceRemoved("alice", deviceId);
       hub.connectionOf("alice", deviceId)?.close(4401, "device removed");
     };
     told = () => remove("lost");
@@ -148,7 +148,7 @@ describe("opening", () => {
     const back = await open("lost", 51);
     expect([back.closes, back.types()]).toEqual([[], ["connected"]]);
     told = () => {
-      kit.shared.removalsMissed();
+      kit.deviceAccess.removalsMissed();
       return Promise.resolve();
     };
     expect((await open("laptop", 1)).closes).toEqual([]);
@@ -523,22 +523,22 @@ describe("the parts", () => {
   });
 
   it("a barrier waits for what began before it alone", async () => {
-    const waves = createWaves();
+    const writes = createWriteBarrier();
     const seen: string[] = [];
-    const first = waves.begin();
-    void waves.barrier().then(() => seen.push("one"));
-    const second = waves.begin();
-    void waves.barrier().then(() => seen.push("two"));
-    waves.end(second);
+    const first = writes.begin();
+    void writes.barrier().then(() => seen.push("one"));
+    const second = writes.begin();
+    void writes.barrier().then(() => seen.push("two"));
+    writes.end(second);
     await settled();
     expect(seen).toEqual([]);
-    waves.end(first);
+    writes.end(first);
     await settled();
     expect(seen).toEqual(["one", "two"]);
-    const later = waves.begin();
-    void waves.barrier().then(() => seen.push("three"));
-    waves.end(later);
-    await waves.barrier();
+    const later = writes.begin();
+    void writes.barrier().then(() => seen.push("three"));
+    writes.end(later);
+    await writes.barrier();
     expect(seen).toContain("three");
   });
 });

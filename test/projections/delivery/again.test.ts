@@ -79,7 +79,7 @@ it("that has ended by itself is started again: what came meanwhile arrives, with
   expect(undeliverable).toEqual([]);
 });
 
-it("leaves nothing behind on its lanes that would come after what the next one sends", async () => {
+it("leaves nothing behind in its backlog that would come after what the next one sends", async () => {
   let openGate: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => (openGate = resolve));
   const opening = { times: 0 };

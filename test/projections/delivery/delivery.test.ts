@@ -45,7 +45,7 @@ const ofType = (device: Received, type: string) => device.frames.filter((frame) 
 const payloads = (device: Received, type: string) => ofType(device, type).map(({ payload }) => payload);
 const posOf = (device: Received): readonly unknown[] =>
   device.frames.filter(({ payload }) => "pos" in payload).map(({ payload }) => payload.pos);
-/** Everything appended so far has been seen by delivery, and lanes have had time to empty: a last change has arrived. */
+/** Everything appended so far has been seen by delivery, and its backlog has had time to empty: a last change has arrived. */
 const arrived = (device: Received, pos: number) =>
   eventually(() => posOf(device).includes(pos), `${device.actor.userId} at pos ${pos}`);
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../src/domain/catalogue.js";
 import { E } from "../../../src/domain/kernel/fp.js";
-import { createShared } from "../../../src/gateway/access/shared.js";
+import { createCatchUp } from "../../../src/gateway/access/catch-up.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import type { SyncRequest, SyncResult } from "../../../src/projections/queries/queries.js";
 import { project } from "../../../src/projections/registry.js";
@@ -82,11 +82,11 @@ describe("a device that is behind, beside views that never reach the head", () =
   });
 
   it("gets every page that is full, through the gateway and at once; the last one waits for the head", async () => {
-    const shared = createShared({ ...createApp().app, head: side.log.head, queries: behind.queries });
+    const catchUp = createCatchUp({ ...createApp().app, head: side.log.head, queries: behind.queries });
     const cursors = (pos: number) => ({ cursors: { [conversationId]: pos }, only: true, limit: 100 });
-    const first = right(await shared.sync(bob, cursors(-1)));
+    const first = right(await catchUp.sync(bob, cursors(-1)));
     expect(posIn(first)).toEqual([[100, 100, true]]);
-    expect(posIn(right(await shared.sync(bob, cursors(100))))).toEqual([[100, 200, true]]);
+    expect(posIn(right(await catchUp.sync(bob, cursors(100))))).toEqual([[100, 200, true]]);
     // 31 more are known, which is no full page: what the views lack belongs to it.
     expect(await ahead(behind, cursors(200))).toBeUndefined();
     expect(await ahead(behind, { cursors: { [conversationId]: 200 }, only: true, limit: 30 })).toMatchObject({

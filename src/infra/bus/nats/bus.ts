@@ -6,7 +6,7 @@ import { createAsk } from "./ask.js";
 import { countThatFits, encodeGone, encodeRequest, requestOverheadBytes, type EncodedItem } from "./codec.js";
 import { natsBusLimits, type NatsBusLimits } from "./limits.js";
 import { listenForGateways } from "./living.js";
-import { createOutlets } from "./gateway-senders.js";
+import { createGatewaySenders } from "./gateway-senders.js";
 import { createLossyPublish } from "./publish.js";
 import { routeTo, type GatewaysOf } from "./route.js";
 import { encodeSmall, subjectsOf, type Replaced } from "./subjects.js";
@@ -70,11 +70,18 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
     limits,
     onProblem,
     onHeartbeat: (heartbeat) => {
-      outlets.heard(heartbeat);
+      gatewaySenders.heard(heartbeat);
     },
   });
-  const outlets = createOutlets({ ...options, limits, subjects, ask, living, requestBytesMax: itemsBytesMax });
-  const everywhere = () => [...new Set([...living.gateways(), ...outlets.known()])];
+  const gatewaySenders = createGatewaySenders({
+    ...options,
+    limits,
+    subjects,
+    ask,
+    living,
+    requestBytesMax: itemsBytesMax,
+  });
+  const everywhere = () => [...new Set([...living.gateways(), ...gatewaySenders.known()])];
 
   const underWay = new Set<Promise<void>>();
   let lookupBytes = 0;
@@ -104,7 +111,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
       to,
       itemsBytesMax(),
     );
-    return Promise.all([...counted].map(([gatewayId, items]) => outlets.of(gatewayId).push(items)));
+    return Promise.all([...counted].map(([gatewayId, items]) => gatewaySenders.of(gatewayId).push(items)));
   };
 
   const tracked = (work: Promise<void>): Promise<void> => {
@@ -113,7 +120,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
   };
 
   const leaveHoles = (): void => {
-    for (const gatewayId of everywhere()) outlets.of(gatewayId).leaveHole();
+    for (const gatewayId of everywhere()) gatewaySenders.of(gatewayId).leaveHole();
   };
 
   /** Puts something into the queues when all calls before have, and waits for the answers. */
@@ -168,7 +175,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
     disconnect: (userId, deviceId) => {
       const item = encodeGone(userId, deviceId);
       const told = inTurn(() => {
-        const answers = everywhere().map((gatewayId) => outlets.of(gatewayId).push([item]));
+        const answers = everywhere().map((gatewayId) => gatewaySenders.of(gatewayId).push([item]));
         return Promise.resolve({ answered: Promise.all(answers) });
       });
       disconnects = tracked(Promise.all([disconnects, told]).then(() => undefined));
@@ -177,13 +184,13 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
       publish(subjects.replaced(gatewayId), encodeSmall({ connectionId, userId, deviceId }));
     },
     queued: () => {
-      const queued = outlets.queued();
+      const queued = gatewaySenders.queued();
       return { ...queued, bytes: queued.bytes + lookupBytes };
     },
     stop: async () => {
       stopped = true;
       await within(Promise.allSettled(underWay), limits.stopMs, () => undefined);
-      outlets.stop();
+      gatewaySenders.stop();
       living.stop();
     },
   };

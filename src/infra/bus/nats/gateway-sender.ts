@@ -7,7 +7,7 @@ import type { NatsBusLimits } from "./limits.js";
  * What waits for one gateway: one request is under way, all that comes meanwhile is the next. Whatever is lost leaves a
  * hole in the count, which the gateway sees with the next request that it takes; one is sent for the hole's sake.
  */
-export type Outlet = {
+export type GatewaySender = {
   /** Resolves when the gateway has taken all of these, or they were given up; never after `stop`, unless taken. */
   readonly push: (items: readonly EncodedItem[]) => Promise<void>;
   /** Something for this gateway was lost elsewhere. */
@@ -22,9 +22,9 @@ export type Outlet = {
   readonly stop: () => void;
 };
 
-export type OutletOptions = {
+export type GatewaySenderOptions = {
   readonly subject: string;
-  /** Unique among all outlets that ever were: counting starts at 1. */
+  /** Unique among all senders that ever were: counting starts at 1. */
   readonly sender: string;
   readonly ask: Ask;
   /** Of one request, now. */
@@ -44,7 +44,7 @@ export type OutletOptions = {
 type Entry = { readonly item: EncodedItem; readonly settle: (() => void) | undefined };
 type Outcome = "taken" | "refused" | "given up";
 
-export const createOutlet = (options: OutletOptions): Outlet => {
+export const createGatewaySender = (options: GatewaySenderOptions): GatewaySender => {
   const { subject, sender, ask, limits, metrics } = options;
   let queue: Entry[] = [];
   let bytes = 0;

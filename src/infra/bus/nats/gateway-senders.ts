@@ -2,19 +2,19 @@ import { randomUUID } from "node:crypto";
 import type { Ask } from "./ask.js";
 import type { NatsBusLimits } from "./limits.js";
 import type { Living } from "./living.js";
-import { createOutlet, type Outlet } from "./gateway-sender.js";
+import { createGatewaySender, type GatewaySender } from "./gateway-sender.js";
 import type { Heartbeat, Subjects } from "./subjects.js";
 
-/** The outlets of all gateways that this sender has had anything for. */
-export type Outlets = {
-  readonly of: (gatewayId: string) => Outlet;
+/** One for each gateway that this process has had anything for. */
+export type GatewaySenders = {
+  readonly of: (gatewayId: string) => GatewaySender;
   readonly known: () => readonly string[];
   readonly heard: (heartbeat: Heartbeat) => void;
   readonly queued: () => { readonly gateways: number; readonly frames: number; readonly bytes: number };
   readonly stop: () => void;
 };
 
-export const createOutlets = (options: {
+export const createGatewaySenders = (options: {
   readonly greets?: boolean;
   readonly senderId: string;
   readonly subjects: Subjects;
@@ -29,19 +29,19 @@ export const createOutlets = (options: {
     readonly gaveUp: (gatewayId: string, frames: number) => void;
     readonly hole: () => void;
   };
-}): Outlets => {
+}): GatewaySenders => {
   const { living, metrics, subjects } = options;
-  const outlets = new Map<string, { readonly outlet: Outlet; readonly madeAtMs: number }>();
+  const gatewaySenders = new Map<string, { readonly gatewaySender: GatewaySender; readonly madeAtMs: number }>();
   const left = new Set<string>();
   // A process that starts again under its name counts from 1 again, and must not be taken for repeating itself.
   const start = randomUUID();
   let made = 0;
 
-  const of = (gatewayId: string): Outlet => {
-    const known = outlets.get(gatewayId);
-    if (known !== undefined) return known.outlet;
+  const of = (gatewayId: string): GatewaySender => {
+    const known = gatewaySenders.get(gatewayId);
+    if (known !== undefined) return known.gatewaySender;
     made++;
-    const outlet = createOutlet({
+    const gatewaySender = createGatewaySender({
       ...options,
       subject: subjects.deliver(gatewayId),
       // One that is made again after it was forgotten counts from 1: to the gateway it is another sender.
@@ -54,17 +54,17 @@ export const createOutlets = (options: {
         },
       },
     });
-    outlets.set(gatewayId, { outlet, madeAtMs: performance.now() });
-    return outlet;
+    gatewaySenders.set(gatewayId, { gatewaySender, madeAtMs: performance.now() });
+    return gatewaySender;
   };
 
   /** Those that said goodbye, and those that nobody has heard for long; never one whose frames somebody waits for. */
   const sweep = (): void => {
-    for (const [gatewayId, { outlet, madeAtMs }] of outlets) {
+    for (const [gatewayId, { gatewaySender, madeAtMs }] of gatewaySenders) {
       const silentMs = living.silentMs(gatewayId) ?? performance.now() - madeAtMs;
-      if (outlet.queued().frames > 0 || (!left.has(gatewayId) && silentMs <= options.limits.forgetMs)) continue;
-      outlet.stop();
-      outlets.delete(gatewayId);
+      if (gatewaySender.queued().frames > 0 || (!left.has(gatewayId) && silentMs <= options.limits.forgetMs)) continue;
+      gatewaySender.stop();
+      gatewaySenders.delete(gatewayId);
     }
     left.clear();
   };
@@ -73,20 +73,22 @@ export const createOutlets = (options: {
 
   return {
     of,
-    known: () => [...outlets.keys()],
+    known: () => [...gatewaySenders.keys()],
     heard: ({ gatewayId, state }) => {
       if (state === "leaving") {
         left.add(gatewayId);
         return;
       }
       left.delete(gatewayId);
-      outlets.get(gatewayId)?.outlet.heard();
-      // A sender of ephemeral frames alone has no outlets, and nothing that could be missed.
-      if (options.greets ? !outlets.has(gatewayId) || state === "starting" : state === "starting" && made > 0)
+      gatewaySenders.get(gatewayId)?.gatewaySender.heard();
+      // A sender of ephemeral frames alone has none, and nothing that could be missed.
+      if (options.greets ? !gatewaySenders.has(gatewayId) || state === "starting" : state === "starting" && made > 0)
         of(gatewayId).greet();
     },
     queued: () => {
-      const queued = [...outlets.values()].map(({ outlet }) => outlet.queued()).filter(({ frames }) => frames > 0);
+      const queued = [...gatewaySenders.values()]
+        .map(({ gatewaySender }) => gatewaySender.queued())
+        .filter(({ frames }) => frames > 0);
       const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
       return {
         gateways: queued.length,
@@ -96,8 +98,8 @@ export const createOutlets = (options: {
     },
     stop: () => {
       clearInterval(sweeping);
-      for (const { outlet } of outlets.values()) outlet.stop();
-      outlets.clear();
+      for (const { gatewaySender } of gatewaySenders.values()) gatewaySender.stop();
+      gatewaySenders.clear();
     },
   };
 };

@@ -14,7 +14,7 @@ import type { FromLog, LogWorkerData, ReadRequest, ResultCells, ToLog } from "./
 
 export type SqliteLog = EventLog & {
   /** The same log for whoever can wait, which is everybody but the commands: their reads have places of their own and go first. */
-  readonly patient: Pick<EventLog, "readStream" | "readAll" | "subscribe" | "head">;
+  readonly background: Pick<EventLog, "readStream" | "readAll" | "subscribe" | "head">;
   /** Refuses new appends (`UNAVAILABLE`), makes those that wait durable, ends subscriptions without a word. Repeatable. */
   readonly close: () => Promise<void>;
   readonly stats: () => LogStats;
@@ -64,7 +64,9 @@ const createLog = (worker: Worker, start: Position, bounds: QueueBounds): Sqlite
   };
   const queue = createAppendQueue(bounds, send);
   const reads = createReadQueue(send);
-  const feed = createFeed(start, (from, count) => reads.patiently({ all: true, from, count, direction: "forwards" }));
+  const feed = createFeed(start, (from, count) =>
+    reads.inBackground({ all: true, from, count, direction: "forwards" }),
+  );
   const counters = { commits: 0, eventsAppended: 0 };
   const exited = new Promise<void>((resolve) => worker.once("exit", resolve));
   let reportFailure: (error: LogError) => void;
@@ -133,7 +135,7 @@ const createLog = (worker: Worker, start: Position, bounds: QueueBounds): Sqlite
     append: queue.append,
     ...readingWith(reads.first),
     ...following,
-    patient: { ...readingWith(reads.patiently), ...following },
+    background: { ...readingWith(reads.inBackground), ...following },
     close: () => (closing ??= close()),
     stats: () => {
       const { events, bytes } = queue.depth();

@@ -10,7 +10,7 @@ export type ReadQueue = {
   /** For commands, whose answers somebody waits for. @throws (rejects) LogError `UNAVAILABLE` when no place is left */
   readonly first: Read;
   /** For everybody else: delivery, queries, subscriptions, auditors. @throws like `first` */
-  readonly patiently: Read;
+  readonly inBackground: Read;
   /** The answer to the oldest request that was sent. */
   readonly settle: (answer: readonly RecordedEvent[] | Error) => void;
   readonly fail: (error: Error) => void;
@@ -19,7 +19,7 @@ export type ReadQueue = {
 type Read = (request: ReadRequest) => Promise<readonly RecordedEvent[]>;
 type PendingRead = {
   readonly request: ReadRequest;
-  readonly isPatient: boolean;
+  readonly isBackground: boolean;
   readonly resolve: (events: readonly RecordedEvent[]) => void;
   readonly reject: (error: Error) => void;
 };
@@ -27,39 +27,40 @@ type PendingRead = {
 /** Pages of each kind that may wait to be read. */
 const readsMax = 1000;
 /** Enough for the thread to find the next when it has answered one; a command waits for no more than these. */
-const patientSentMax = 8;
+const backgroundSentMax = 8;
 
 export const createReadQueue = (send: (message: ToLog) => void): ReadQueue => {
   const sent: PendingRead[] = [];
   const waiting: PendingRead[] = [];
-  let patientSent = 0;
+  let backgroundSent = 0;
   let ended: Error | undefined;
 
   const sendNow = (read: PendingRead): void => {
-    if (read.isPatient) patientSent += 1;
+    if (read.isBackground) backgroundSent += 1;
     sent.push(read);
     send({ kind: "read", request: read.request });
   };
-  const hasPlace = (isPatient: boolean): boolean =>
-    isPatient ? waiting.length < readsMax : sent.length - patientSent < readsMax;
+  const hasPlace = (isBackground: boolean): boolean =>
+    isBackground ? waiting.length < readsMax : sent.length - backgroundSent < readsMax;
   const ask =
-    (isPatient: boolean): Read =>
+    (isBackground: boolean): Read =>
     (request) =>
       new Promise((resolve, reject) => {
-        const read = { request, isPatient, resolve, reject };
+        const read = { request, isBackground, resolve, reject };
         if (ended !== undefined) reject(ended);
-        else if (!hasPlace(isPatient)) reject(new LogError("UNAVAILABLE", `${readsMax} reads of the log are waiting`));
-        else if (isPatient && patientSent >= patientSentMax) waiting.push(read);
+        else if (!hasPlace(isBackground))
+          reject(new LogError("UNAVAILABLE", `${readsMax} reads of the log are waiting`));
+        else if (isBackground && backgroundSent >= backgroundSentMax) waiting.push(read);
         else sendNow(read);
       });
 
   return {
     first: ask(false),
-    patiently: ask(true),
+    inBackground: ask(true),
     settle: (answer) => {
       const oldest = sent.shift();
-      if (oldest?.isPatient === true) {
-        patientSent -= 1;
+      if (oldest?.isBackground === true) {
+        backgroundSent -= 1;
         const next = waiting.shift();
         if (next !== undefined) sendNow(next);
       }

@@ -6,20 +6,20 @@ import { openEventStoreDb } from "../../../../src/infra/event-log/eventstoredb/e
 import { eventLogContract } from "../../../contract/event-log.contract.js";
 import { silentToRepetitions } from "../../../kit/event-store.js";
 import { openLogKit } from "../../../kit/log.js";
-import { startFacade } from "../../../../src/eventstore-server/server.js";
+import { startEventStoreServer } from "../../../../src/eventstore-server/server.js";
 
 eventLogContract(
   "EventStoreDB that is silent to repetitions",
   async () => {
     const kit = await openLogKit();
-    const facade = await startFacade({
+    const server = await startEventStoreServer({
       log: silentToRepetitions(kit.log),
       host: "127.0.0.1",
       port: 0,
       writable: true,
       onProblem: () => undefined,
     });
-    const open = () => openEventStoreDb({ url: facade.url });
+    const open = () => openEventStoreDb({ url: server.url });
     let log = open();
     const reopen = async () => {
       await log.close();
@@ -27,7 +27,7 @@ eventLogContract(
     };
     const close = async () => {
       await log.close();
-      await facade.close();
+      await server.close();
       await kit.dispose();
     };
     return { log, reopen, close };

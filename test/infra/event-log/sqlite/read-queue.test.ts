@@ -13,15 +13,15 @@ const setUp = () => {
     sent,
     queue,
     first: (name: string) => queue.first(request(name)),
-    patiently: (name: string) => queue.patiently(request(name)),
+    inBackground: (name: string) => queue.inBackground(request(name)),
   };
 };
 
 it("sends a command's read before those that can wait, but for the few that were sent already", async () => {
-  const { sent, queue, first, patiently } = setUp();
+  const { sent, queue, first, inBackground } = setUp();
   const answered: string[] = [];
   const done = Promise.all([
-    ...Array.from({ length: 20 }, (_, index) => patiently(`p${index}`).then(() => answered.push(`p${index}`))),
+    ...Array.from({ length: 20 }, (_, index) => inBackground(`p${index}`).then(() => answered.push(`p${index}`))),
     first("command").then(() => answered.push("command")),
   ]);
   expect(sent).toEqual(["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "command"]);
@@ -32,24 +32,24 @@ it("sends a command's read before those that can wait, but for the few that were
 });
 
 it("has places for commands when all others are taken, and for the others when all of those are", async () => {
-  const { queue, first, patiently } = setUp();
+  const { queue, first, inBackground } = setUp();
   const refused: string[] = [];
   const ask = (read: typeof first, count: number, name: string) =>
     Array.from({ length: count }, () => read(name).catch(() => refused.push(name)));
-  const patient = ask(patiently, 1_009, "patient");
+  const background = ask(inBackground, 1_009, "background");
   const commands = ask(first, 1_001, "command");
   await Promise.resolve();
-  expect(refused.toSorted()).toEqual(["command", "patient"]);
+  expect(refused.toSorted()).toEqual(["background", "command"]);
   for (let index = 0; index < 2_008; index += 1) queue.settle([]);
-  await Promise.all([...patient, ...commands]);
+  await Promise.all([...background, ...commands]);
   expect(refused).toHaveLength(2);
 });
 
 it("rejects what was sent, what waits and what comes later once the log has ended", async () => {
-  const { queue, first, patiently } = setUp();
-  const reads = [first("command"), ...Array.from({ length: 10 }, () => patiently("patient"))];
+  const { queue, first, inBackground } = setUp();
+  const reads = [first("command"), ...Array.from({ length: 10 }, () => inBackground("background"))];
   const error = new Error("closed");
   queue.fail(error);
-  const ended = await Promise.allSettled([...reads, first("late"), patiently("late")]);
+  const ended = await Promise.allSettled([...reads, first("late"), inBackground("late")]);
   expect(ended).toEqual(Array.from({ length: 13 }, () => ({ status: "rejected", reason: error })));
 });

@@ -3,7 +3,7 @@ import type { BenchContext } from "../scenario.js";
 import { startChild } from "./child.js";
 import { withoutSettings } from "./parley.js";
 
-export type FacadeServer = {
+export type EventStoreServer = {
   readonly pid: number;
   /** `esdb://127.0.0.1:PORT?tls=false`. */
   readonly url: string;
@@ -15,16 +15,16 @@ const scripts = {
   /** As shipped: answers are written into buffers by hand. */
   prebuilt: [fileURLToPath(new URL("../../src/eventstore-server/process.js", import.meta.url)), "--writable"],
   /** For comparison: the generated code serialises the same answers. */
-  jspb: [fileURLToPath(new URL("../log/facade-jspb-process.js", import.meta.url))],
+  jspb: [fileURLToPath(new URL("../log/eventstore-jspb-process.js", import.meta.url))],
 } as const;
 const startMsMax = 20_000;
 
 /** The embedded log of `directory` behind its gRPC port, alone in a process on the server's core. */
-export const startFacadeServer = async (
+export const startEventStoreServer = async (
   context: BenchContext,
   encoding: keyof typeof scripts,
   directory: string,
-): Promise<FacadeServer> => {
+): Promise<EventStoreServer> => {
   const child = startChild({
     name: `the log's gRPC port (${encoding})`,
     command: [...scripts[encoding], "--data", directory],

@@ -10,7 +10,7 @@ import { seedLog } from "../log/seed.js";
 import { row, scaled, type BenchContext, type Figures, type Row, type Scenario } from "../scenario.js";
 import { startChild } from "../server/child.js";
 import { busyFigures, sampleCpu } from "../server/cpu.js";
-import { startFacadeServer, type FacadeServer } from "../server/facade.js";
+import { startEventStoreServer, type EventStoreServer } from "../server/eventstore-server.js";
 
 const conversations = 100;
 const messagesEach = 200;
@@ -20,11 +20,11 @@ const adapterPageEvents = 2_000;
 const warmUpMs = 2_000;
 
 /** The embedded log through its EventStoreDB port: what other processes and official clients get of it. */
-export const facade: Scenario = {
-  name: "facade",
+export const eventStoreServer: Scenario = {
+  name: "eventstore-server",
   summary: `the log's EventStoreDB port: reads of $all, prebuilt answers and jspb's; appends, ${inFlight} in flight`,
   run: async (context) => {
-    const directory = mkdtempSync(join(context.dataRoot, "parley-bench-facade-"));
+    const directory = mkdtempSync(join(context.dataRoot, "parley-bench-eventstore-"));
     try {
       return [...(await measureReads(context, join(directory, "read"))), await measureAppends(context, directory)];
     } finally {
@@ -39,7 +39,7 @@ const measureReads = async (context: BenchContext, directory: string): Promise<r
   const { events } = await seedLog(directory, { conversations: scaled(context, conversations), messagesEach });
   const half = String(context.seconds / 2);
   const before = await printedBy(context, "the log's reader", ["../log/read-process.js", directory, half]);
-  const raw = (server: FacadeServer) => readRaw(context, server, events);
+  const raw = (server: EventStoreServer) => readRaw(context, server, events);
   const [prebuilt, adapter] = await withServer(context, "prebuilt", directory, async (server) => [
     await raw(server),
     await readByAdapter(context, server, events),
@@ -58,13 +58,13 @@ const withServer = async <A>(
   context: BenchContext,
   encoding: "prebuilt" | "jspb",
   directory: string,
-  use: (server: FacadeServer) => Promise<A>,
+  use: (server: EventStoreServer) => Promise<A>,
 ): Promise<A> => {
-  const server = await startFacadeServer(context, encoding, directory);
+  const server = await startEventStoreServer(context, encoding, directory);
   return use(server).finally(server.stop);
 };
 
-const readRaw = async (context: BenchContext, server: FacadeServer, expected: number): Promise<Figures> => {
+const readRaw = async (context: BenchContext, server: EventStoreServer, expected: number): Promise<Figures> => {
   const reader = openRawReader(server.url);
   let bytesPerEvent = 0;
   try {
@@ -79,7 +79,7 @@ const readRaw = async (context: BenchContext, server: FacadeServer, expected: nu
   }
 };
 
-const readByAdapter = async (context: BenchContext, server: FacadeServer, expected: number): Promise<Figures> => {
+const readByAdapter = async (context: BenchContext, server: EventStoreServer, expected: number): Promise<Figures> => {
   const log = openEventStoreDb({ url: server.url });
   const readWhole = async (): Promise<number> => {
     let events = 0;
@@ -128,10 +128,10 @@ const measureAppends = async (context: BenchContext, directory: string): Promise
   return row({ variant: `append by the adapter, ${inFlight} in flight`, figures, floorIs, floor });
 };
 
-const appendByAdapter = async ({ seconds }: BenchContext, { pid, url }: FacadeServer): Promise<Figures> => {
+const appendByAdapter = async ({ seconds }: BenchContext, { pid, url }: EventStoreServer): Promise<Figures> => {
   const log = openEventStoreDb({ url });
   try {
-    const loop = createAppendLoop(log, "facade", inFlight);
+    const loop = createAppendLoop(log, "eventstore-server", inFlight);
     await loop.run(warmUpMs, createLatency());
     const latency = createLatency();
     const before = sampleCpu([pid]);

@@ -8,8 +8,11 @@ import type { DeviceType } from "../../domain/user/user.events.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import type { Application } from "../ports.js";
 
-/** Which devices may come in, as far as this gateway has asked, and when they are in use. */
-export type Devices = {
+/**
+ * Which devices may come in, as far as this gateway has asked, and when they are in use. One per gateway, for sockets and
+ * REST together.
+ */
+export type DeviceAccess = {
   /** A socket has come: registers user and device, with the type that the client gave. */
   readonly deviceConnected: (
     device: Issued & { readonly deviceType: DeviceType },
@@ -50,7 +53,10 @@ type Known = {
   readonly usedAt: number;
 };
 
-export const createDevices = (app: Application, wrote: (userId: string, position: Position) => void): Devices => {
+export const createDeviceAccess = (
+  app: Application,
+  wrote: (userId: string, position: Position) => void,
+): DeviceAccess => {
   /** Oldest sighting first. To forget one costs a look-up when it calls again. */
   const known = new Map<string, Known>();
   let removals = 0;

@@ -3,15 +3,14 @@ import type { Actor } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Rejection } from "../../domain/rejections.js";
 import type { Answer, SyncRequest, SyncResult } from "../../projections/queries/queries.js";
-import { createDevices, type Devices } from "./devices.js";
 import { createGate, createQuota } from "./gate.js";
 import { createHeadWait } from "./head-wait.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import type { Application } from "../ports.js";
 import { createReadYourWrites } from "./read-your-writes.js";
 
-/** What sockets and REST have in common: one per gateway, given to `createDispatcher` and to `createRest`. */
-export type Shared = Devices & {
+/** Reads that see what they have to see. One per gateway, for sockets and REST together. */
+export type CatchUp = {
   /** To be called with the position of every answered write, before its answer leaves. */
   readonly wrote: (userId: string, position: Position) => void;
   /** Resolves when the views hold this user's answered writes. */
@@ -20,7 +19,7 @@ export type Shared = Devices & {
   readonly sync: (actor: Actor, body: SyncRequest) => Answer<SyncResult>;
 };
 
-export const createShared = (app: Application): Shared => {
+export const createCatchUp = (app: Application): CatchUp => {
   const writes = createReadYourWrites(bounds.writersRememberedMax);
   const catchUps = createGate(bounds.catchUpsAtOnceMax, bounds.catchUpsWaitingMax);
   const catchUpsOfUser = createQuota(bounds.catchUpsOfUserMax);
@@ -53,7 +52,6 @@ export const createShared = (app: Application): Shared => {
       });
       return answer ?? E.left(crowded());
     },
-    ...createDevices(app, writes.wrote),
   };
 };
 

@@ -5,7 +5,7 @@ import type { CommandContext } from "../../../src/domain/kernel/decider.js";
 import { E } from "../../../src/domain/kernel/fp.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { streamOf } from "../../../src/domain/kernel/stream.js";
-import { createDevices } from "../../../src/gateway/access/devices.js";
+import { createDeviceAccess } from "../../../src/gateway/access/device-access.js";
 import { gatewayLimits as bounds } from "../../../src/gateway/limits.js";
 import { createUses } from "../../../src/gateway/access/uses.js";
 import { commandsOn, openLogKit, type LogKit } from "../../kit/log.js";
@@ -40,7 +40,7 @@ const start = () => {
       uses.used(device, now);
     },
   };
-  const devices = createDevices(app, () => undefined);
+  const devices = createDeviceAccess(app, () => undefined);
   const by = (deviceId: string): CommandContext => {
     const commandId = randomUUID();
     return { commandId, correlationId: commandId, now, by: { kind: "user", userId: "alice", deviceId } };

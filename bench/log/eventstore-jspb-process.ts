@@ -9,10 +9,10 @@ import { responseOf, type Response } from "./jspb-response.js";
 /**
  * What the log's gRPC port would cost without its prebuilt buffers: `Streams.Read` of $all from its start, answered with
  * messages that the generated code serialises, over the same log, pages and flow control.
- * `facade-jspb-process.js --data DIR`; prints one JSON line when it listens, and ends on SIGTERM.
+ * `eventstore-jspb-process.js --data DIR`; prints one JSON line when it listens, and ends on SIGTERM.
  */
 const { data } = parseArgs({ options: { data: { type: "string" } } }).values;
-if (data === undefined) throw new Error("facade-jspb-process.js --data DIR");
+if (data === undefined) throw new Error("eventstore-jspb-process.js --data DIR");
 
 const log = await openSqliteLog(join(data, "log.db"));
 
