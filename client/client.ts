@@ -9,6 +9,14 @@ import { settingsOf, type ClientOptions, type Settings } from "./options.js";
 import type { Ack, Connected, Content, MessageAck } from "./protocol.js";
 import { createRest, tokenWith, type Rest } from "./rest.js";
 
+/** `mentions`: at most 50 user ids; the server leaves out those who are no members. */
+export type SendOptions = {
+  readonly clientMessageId?: string;
+  readonly replyTo?: string;
+  readonly mentions?: readonly string[];
+  readonly forwarded?: true;
+};
+
 /**
  * A device's view of its user's conversations. It connects, catches up, heals gaps and sends again by itself; the state
  * is in `conversations`, what happens in the events. REST calls are on it as well; those here that share a name with one
@@ -30,7 +38,7 @@ export type Client = Rest & {
   readonly send: (
     conversationId: string,
     content: Content,
-    options?: { clientMessageId?: string; replyTo?: string } & CallOptions,
+    options?: SendOptions & CallOptions,
   ) => { readonly clientMessageId: string; readonly accepted: Promise<MessageAck> };
   /** Removes a refused message from `pending`. */
   readonly discard: (conversationId: string, clientMessageId: string) => void;
@@ -88,6 +96,15 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
+/** `signal` is no part of a message, and what is undefined is not there. */
+function askedOf({ replyTo, mentions, forwarded }: SendOptions): Omit<SendOptions, "clientMessageId"> {
+  return {
+    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(mentions === undefined ? {} : { mentions }),
+    ...(forwarded === undefined ? {} : { forwarded }),
+  };
+}
+
 type Sending = Pick<Client, "send" | "discard" | "markDelivered" | "markRead">;
 
 /** What is kept and repeated until the server has it. */
@@ -95,8 +112,8 @@ function sendingOf({ platform }: Settings, { account, outbox, receipts }: Engine
   return {
     send: (conversationId, content, more = {}) => {
       const clientMessageId = more.clientMessageId ?? platform.uuid();
-      const replyTo = more.replyTo === undefined ? {} : { replyTo: more.replyTo };
-      const accepted = abortable(outbox.send({ conversationId, clientMessageId, content, ...replyTo }), more);
+      const message = { conversationId, clientMessageId, content, ...askedOf(more) };
+      const accepted = abortable(outbox.send(message), more);
       // As without a signal: not looking at the promise must not end the process.
       accepted.catch(() => undefined);
       return { clientMessageId, accepted };

@@ -51,6 +51,8 @@ export type PendingMessage = {
   readonly clientMessageId: string;
   readonly content: Content;
   readonly replyTo?: string;
+  readonly mentions?: readonly string[];
+  readonly forwarded?: true;
   readonly status:
     | { readonly kind: "waiting" }
     | { readonly kind: "sent" }

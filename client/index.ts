@@ -1,6 +1,6 @@
 /** The public entry: nothing here depends on Node. `client/node.js` and `client/browser.js` have the platforms. */
 export type { CallOptions } from "./abort.js";
-export { createClient, type Client } from "./client.js";
+export { createClient, type Client, type SendOptions } from "./client.js";
 export { type ClientOptions } from "./options.js";
 export { type ClientEvents } from "./events.js";
 export { type ConnectionState } from "./connection.js";

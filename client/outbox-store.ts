@@ -6,6 +6,8 @@ export type StoredMessage = {
   readonly clientMessageId: string;
   readonly content: Content;
   readonly replyTo?: string;
+  readonly mentions?: readonly string[];
+  readonly forwarded?: true;
 };
 
 /**

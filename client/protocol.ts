@@ -90,6 +90,9 @@ export type NewMessage = {
   readonly timestamp: number;
   readonly expiresAt?: number;
   readonly replyTo?: string;
+  /** Members whom the message names. */
+  readonly mentions?: readonly string[];
+  readonly forwarded?: true;
   readonly editedAt?: number;
   readonly deletedAt?: number;
 };

@@ -111,6 +111,9 @@ export type SendMessage = {
   /** JSON text of the content as it will be sealed and sent. */
   readonly content: string;
   readonly replyTo?: string;
+  /** User ids; those who are no members are left out. */
+  readonly mentions?: readonly string[];
+  readonly forwarded?: true;
 };
 
 export type MessageName = { readonly conversationId: string; readonly messageId: string };

@@ -45,11 +45,11 @@ const sendMessage = async (
   sent: SendMessage,
   context: CommandContext,
 ): Outcome<MessageAccepted> => {
-  const { conversationId, clientMessageId, contentType, content, replyTo } = sent;
+  const { conversationId, clientMessageId, contentType, content } = sent;
   const messageId = messageIdOf(conversationId, context.by, clientMessageId);
   const commandOf = (sealed: Sealed) => {
     const command = { type: "SendMessage" as const, messageId, clientMessageId, contentType, content: sealed, context };
-    return replyTo === undefined ? command : { ...command, replyTo };
+    return isPlain(sent) ? command : { ...command, ...moreOf(sent) };
   };
   const sealed = seal(deps.sealing, messageId, contentType, content, context);
   const command = sealed instanceof Promise ? sealed.then(commandOf) : commandOf(sealed);
@@ -64,6 +64,15 @@ const sendMessage = async (
   }
   return E.right({ clientMessageId, messageId, conversationId, sequence, pos, timestamp: at, duplicate, position });
 };
+
+const isPlain = ({ replyTo, mentions, forwarded }: SendMessage): boolean =>
+  replyTo === undefined && mentions === undefined && forwarded === undefined;
+
+const moreOf = ({ replyTo, mentions, forwarded }: SendMessage) => ({
+  ...(replyTo === undefined ? {} : { replyTo }),
+  ...(mentions === undefined ? {} : { mentions }),
+  ...(forwarded === undefined ? {} : { forwarded }),
+});
 
 /** Where the message stands: the event that was just written says it, and of a repeat what was found for it. */
 const acceptedAs = ({ events: [written], revision, command }: ConversationDone, messageId: string) => {

@@ -9,6 +9,7 @@ import {
   messageDeletedCodec,
   messageEditedCodec,
   messageSentCodec,
+  messageSentCodec1,
   reactionCodec,
   settingsChangedCodec,
   type ConversationEvent,
@@ -31,6 +32,9 @@ export type EventType = DomainEvent["type"];
 /** One stored version of a type: how it is checked, and how it becomes the next version. The newest has no `upcast`. */
 type StoredVersion = { readonly codec: t.Mixed; readonly upcast?: (data: never) => unknown };
 
+/** Of a version that only gained fields which may be missing: it is a version all the same, so that whoever does not know them refuses. */
+const unchanged = <A>(data: A): A => data;
+
 /** The only list of all events. Versions ascend from 1; a stored version is never removed. */
 export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...StoredVersion[]]>> = {
   ConversationStarted: [{ codec: conversationStartedCodec }],
@@ -38,7 +42,7 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   MemberLeft: [{ codec: memberLeftCodec }],
   MemberRoleChanged: [{ codec: memberRoleChangedCodec }],
   SettingsChanged: [{ codec: settingsChangedCodec }],
-  MessageSent: [{ codec: messageSentCodec }],
+  MessageSent: [{ codec: messageSentCodec1, upcast: unchanged }, { codec: messageSentCodec }],
   MessageEdited: [{ codec: messageEditedCodec }],
   MessageDeleted: [{ codec: messageDeletedCodec }],
   ReactionAdded: [{ codec: reactionCodec }],
@@ -76,8 +80,20 @@ export const encodeEvent = (event: DomainEvent, causation: Causation): NewEvent 
  */
 const dataOf = (event: DomainEvent): object => {
   if (event.type === "MessageSent") {
-    const { messageId, sequence, clientMessageId, contentType, content, replyTo, expiresAt } = event;
-    return { messageId, sequence, clientMessageId, contentType, content, replyTo, expiresAt };
+    const { messageId, sequence, clientMessageId, contentType, content } = event;
+    const { replyTo, expiresAt, mentions, forwarded, origin } = event;
+    return {
+      messageId,
+      sequence,
+      clientMessageId,
+      contentType,
+      content,
+      replyTo,
+      expiresAt,
+      mentions,
+      forwarded,
+      origin,
+    };
   }
   return { ...event, type: undefined, id: undefined, at: undefined, by: undefined };
 };
@@ -124,6 +140,8 @@ const parse = <A>(recorded: RecordedEvent, codec: t.Type<A>, text: string): A =>
   } catch {
     throw new UnreadableEvent(recorded, "not JSON");
   }
+  // Decoding builds a path of contexts and a copy for each field: only what is not plainly so is worth it.
+  if (codec.is(json)) return json;
   const decoded = codec.decode(json);
   if (E.isLeft(decoded))
     throw new UnreadableEvent(

@@ -185,6 +185,9 @@ export type MessageRow = {
   readonly pos: number;
   readonly at: number;
   readonly replyTo: string | null;
+  /** Empty where nobody is named. */
+  readonly mentions: readonly string[];
+  readonly forwarded: boolean;
   readonly expiresAt: number | null;
   /** Null when it was deleted, expired or erased. */
   readonly content: Sealed | null;

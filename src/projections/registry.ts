@@ -88,6 +88,9 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
       pos: "integer",
       at: "integer",
       replyTo: "text",
+      /** User ids, as JSON text. */
+      mentions: "text",
+      forwarded: "boolean",
       expiresAt: "integer",
       /** `idKeyOf` the message: what a store finds it by. */
       idKey: "integer",

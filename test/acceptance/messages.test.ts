@@ -168,6 +168,28 @@ describe.skipIf(isNowhere)("messages after they were sent", () => {
     expect(outcomeOf(await react(bob, ":e7:"))).toBe("ok");
   });
 
+  it("mentions of members and forwarding are told live, by sync and by history, and are no part of the key", async () => {
+    const mentions = ["bob", "nobody", "bob"];
+    const ack = await say(phone, direct, "look, Bob", { mentions, forwarded: true });
+    const { messageId, pos } = ack;
+    const told = { messageId, mentions: ["bob"], forwarded: true };
+    for (const device of everyone())
+      expect((await device.frame("message.new", { messageId })).payload).toMatchObject(told);
+    expect((await entryOf(bob, direct, (pos as number) - 1)).changes).toMatchObject([{ payload: told }]);
+    expect(await rowOf(bob, direct, messageId)).toMatchObject(told);
+    const again = { conversationId: direct, clientMessageId: ack.clientMessageId, content: text("look, Bob") };
+    expect((await phone.ask("message.send", { ...again, mentions: ["alice"] })).payload).toEqual({
+      ...ack,
+      duplicate: true,
+    });
+    const plain = await say(phone, direct, "nobody is meant", { mentions: ["nobody"] });
+    const { payload } = await bob.frame("message.new", { messageId: plain.messageId });
+    for (const shown of [payload, await rowOf(bob, direct, plain.messageId)]) {
+      expect(shown).not.toHaveProperty("mentions");
+      expect(shown).not.toHaveProperty("forwarded");
+    }
+  });
+
   it("replies name what they reply to, or are refused", async () => {
     const { messageId } = await say(bob, direct, "a question");
     const reply = await say(phone, direct, "an answer", { replyTo: messageId });

@@ -325,6 +325,22 @@ describe("sending", () => {
     expect(await storage.load()).toEqual([]);
   });
 
+  test("keeps who is mentioned and that it was forwarded, until the frame says it", async () => {
+    const storage = memoryOutboxStore();
+    const before = testClient(server.url, { storage });
+    const more = { replyTo: "r", mentions: ["bob"], forwarded: true as const };
+    before.send(id, text("a"), { clientMessageId: "k1", ...more, signal: new AbortController().signal });
+    expect(before.conversations.get(id)?.pending).toMatchObject([{ clientMessageId: "k1", ...more }]);
+    before.close();
+    const after = await connect({ storage });
+    await until(after, () => texts(after, id).length === 1);
+    const sent = server.received.filter(({ type }) => type === "message.send");
+    expect(sent.map(({ payload }) => payload)).toEqual([
+      { conversationId: id, clientMessageId: "k1", content: text("a"), ...more },
+    ]);
+    expect(after.conversations.get(id)?.messages).toMatchObject([{ mentions: ["bob"], forwarded: true }]);
+  });
+
   test("refuses what no frame takes without losing the connection", async () => {
     const client = await connect();
     await expect(client.send(id, text("x".repeat(70_000))).accepted).rejects.toMatchObject({ code: "TOO_LARGE" });

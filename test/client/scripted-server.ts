@@ -186,6 +186,8 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
       const { payload: message } = say(String(conversationId), me.userId, text, {
         clientMessageId,
         senderDeviceId: me.deviceId,
+        ...(payload.mentions === undefined ? {} : { mentions: payload.mentions as string[] }),
+        ...(payload.forwarded === true ? { forwarded: true } : {}),
       });
       acks.set(key, { body: { ...message, clientMessageId }, content: JSON.stringify(content) });
     }

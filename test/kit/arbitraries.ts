@@ -230,7 +230,8 @@ const send = (write: Write, state: Naive, by: User, reply: boolean): void => {
     clientMessageId,
     contentType: "text" as const,
     content: textOf(`${by} ${clientMessageId}`),
-    ...(reply ? { replyTo: messageId } : {}),
+    ...(reply ? { replyTo: messageId, mentions: [...state.present].slice(0, 2) } : {}),
+    ...(state.lastSequence % 4 === 0 ? { forwarded: true as const } : {}),
   };
   write(streamOf.conversation(state.id), by, event, messageId);
 };

@@ -82,9 +82,10 @@ const body = (by: string): fc.Arbitrary<WithoutContext> =>
     ),
     wished(
       6,
-      fc
-        .tuple(key, fc.option(someMessage, { nil: undefined, freq: 3 }))
-        .map(([id, replyTo]) => ({ ...sendCommand(by, id), ...(replyTo === undefined ? {} : { replyTo }) })),
+      fc.tuple(key, fc.option(someMessage, { nil: undefined, freq: 3 })).map(([id, replyTo]) => ({
+        ...sendCommand(by, id),
+        ...(replyTo === undefined ? {} : { replyTo, mentions: ["alice", "bob", "nobody"], forwarded: true as const }),
+      })),
     ),
     wished(
       3,

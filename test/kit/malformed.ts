@@ -19,6 +19,7 @@ export const reading = (payload: unknown) => ({ type: "message.read", payload })
 const syncing = (payload: unknown) => ({ type: "sync", payload });
 const meta4k = "an object of at most 4096 bytes of JSON and 256 levels";
 const bytes16k = "an object of at most 16384 bytes of JSON";
+const idForm = "1-128 characters of A-Z a-z 0-9 _ . : @ + | -, neither . nor ..";
 const kinds = 'one of "text", "location", "encrypted"';
 const at = (latitude: unknown, longitude: unknown) => content({ type: "location", latitude, longitude });
 
@@ -118,6 +119,16 @@ export const malformedFrames: readonly MalformedFrame[] = [
   ],
   ["a reply to no UUID", text({ replyTo: "x" }), "INVALID_MESSAGE", ["replyTo"], "a message id (UUID)"],
   ["null as replyTo", text({ replyTo: null }), "INVALID_MESSAGE", ["replyTo"], "a message id (UUID)"],
+  ["a mention of nobody", text({ mentions: ["bob", ""] }), "INVALID_MESSAGE", ["mentions.1"], idForm],
+  ["a name as mentions", text({ mentions: "bob" }), "INVALID_MESSAGE", ["mentions"], "a list of at most 50 user ids"],
+  [
+    "51 mentions",
+    text({ mentions: Array.from({ length: 51 }, (_, index) => `u${index}`) }),
+    "TOO_LARGE",
+    ["mentions"],
+    "a list of at most 50 user ids",
+  ],
+  ["a message forwarded not", text({ forwarded: false }), "INVALID_MESSAGE", ["forwarded"], "true, or no such field"],
   ["no content", content(undefined), "INVALID_MESSAGE", ["content"], bytes16k],
   ["text as content", content("hi"), "INVALID_MESSAGE", ["content"], bytes16k],
   ["content without type", content({ text: "hi" }), "INVALID_MESSAGE", ["content.type"], kinds],
@@ -423,7 +434,6 @@ export const malformedFrames: readonly MalformedFrame[] = [
 const many = (count: number) => Array.from({ length: count }, (_, n) => `u${n}`);
 const group = (over: object) => ({ name: "n", participantIds: [], ...over });
 const direct = (...participantIds: unknown[]) => ({ type: "direct", participantIds });
-const idForm = "1-128 characters of A-Z a-z 0-9 _ . : @ + | -, neither . nor ..";
 const roles = 'one of "owner", "admin", "member"';
 const rank = "an integer of at least 1, or null";
 const time = "an integer of at least 0, or null";

@@ -84,16 +84,34 @@ export const settingsChangedCodec = t.type({
   }),
 });
 
-export const messageSentCodec = t.intersection([
-  t.type({
+const messageSentFields = {
+  required: {
     messageId: t.string,
     sequence: t.number,
     clientMessageId: t.string,
     contentType: contentTypeCodec,
     /** The JSON text, sealed as the message's id. */
     content: sealedCodec,
+  },
+  optional: { replyTo: t.string, expiresAt: t.number },
+};
+/** Before a message could name members, be forwarded or come from elsewhere. */
+export const messageSentCodec1 = t.intersection([
+  t.type(messageSentFields.required),
+  t.partial(messageSentFields.optional),
+]);
+/**
+ * `mentions`: members when it was sent, each once; never empty. `origin`: of imported history, where it was said first:
+ * `id` is the message's in `source`, `at` the time of sending there.
+ */
+export const messageSentCodec = t.intersection([
+  t.type(messageSentFields.required),
+  t.partial({
+    ...messageSentFields.optional,
+    mentions: t.readonlyArray(t.string),
+    forwarded: t.literal(true),
+    origin: t.type({ source: t.string, id: t.string, at: t.number }),
   }),
-  t.partial({ replyTo: t.string, expiresAt: t.number }),
 ]);
 
 /**

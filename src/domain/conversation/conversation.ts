@@ -76,6 +76,9 @@ export type SendMessage = {
   readonly contentType: ContentType;
   readonly content: Sealed;
   readonly replyTo?: MessageId;
+  /** Anybody's ids: those who are no members are left out. */
+  readonly mentions?: readonly UserId[];
+  readonly forwarded?: true;
 };
 export type EditMessage = {
   readonly type: "EditMessage";

@@ -62,8 +62,22 @@ const decideSend = (state: Started, command: With<SendMessage>, messages: Messag
   if (replyTo !== undefined && !visibleMessage(state, command, replyTo, messages)) return E.left(replyNotFound);
   const stamp = stamping(command.context, state.lastAt)();
   const sent = { messageId, sequence: state.lastSequence + 1, clientMessageId, contentType, content };
-  return E.right([{ type: "MessageSent", ...stamp, ...sent, ...(replyTo === undefined ? {} : { replyTo }) }]);
+  const reply = replyTo === undefined ? {} : { replyTo };
+  return E.right([
+    { type: "MessageSent", ...stamp, ...sent, ...reply, ...mentionsOf(state, command), ...forwardedOf(command) },
+  ]);
 };
+
+const nothing = {};
+
+/** Members alone, each once. */
+const mentionsOf = ({ members }: Started, { mentions }: SendMessage) => {
+  if (mentions === undefined) return nothing;
+  const present = [...new Set(mentions)].filter((userId) => members.has(userId));
+  return present.length === 0 ? nothing : { mentions: present };
+};
+
+const forwardedOf = ({ forwarded }: SendMessage) => (forwarded === undefined ? nothing : { forwarded });
 
 const decideEdit = (state: Started, command: With<EditMessage>, messages: Messages): Decision => {
   const { messageId, contentType, content, digest, context } = command;

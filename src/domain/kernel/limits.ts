@@ -21,6 +21,8 @@ export const limits = {
   /** `content` as UTF-8 JSON. */
   messageBytesMax: 16 * 1024,
   metadataBytesMax: 4 * 1024,
+  /** Members that one message names: more is everybody, and what each costs is a notification. */
+  mentionsMax: 50,
   groupNameCharsMax: 100,
   groupDescriptionCharsMax: 512,
   /** Newest idempotency keys that a folded conversation keeps: a retry is seconds old, not thousands of messages. */

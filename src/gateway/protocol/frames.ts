@@ -1,5 +1,6 @@
 import { E, type t } from "../../domain/kernel/fp.js";
-import { clientMessageIdCodec, isClientMessageId, messageIdCodec } from "../../domain/kernel/ids.js";
+import { clientMessageIdCodec, isClientMessageId, messageIdCodec, userIdCodec } from "../../domain/kernel/ids.js";
+import { limits } from "../../domain/kernel/limits.js";
 import type { EditMessage, MessageName, SendMessage } from "../../commands/commands.js";
 import type { SyncRequest } from "../../projections/queries/queries.js";
 import { gatewayLimits, type SizeLimits } from "../limits.js";
@@ -57,16 +58,21 @@ const receipts = decoder("an object", (value, context) => {
 
 /** Written out, since it runs for every message: spreads of these objects cost 2 µs. */
 const toMessage = (decoded: t.TypeOf<ReturnType<typeof messageCodec>>): SendMessage => {
-  const { conversationId, clientMessageId, replyTo } = decoded;
+  const { conversationId, clientMessageId, replyTo, mentions, forwarded } = decoded;
   const { contentType, content } = decoded.content;
-  return replyTo === undefined
-    ? { conversationId, clientMessageId, contentType, content }
-    : { conversationId, clientMessageId, contentType, content, replyTo };
+  const message: Writable<SendMessage> = { conversationId, clientMessageId, contentType, content };
+  if (replyTo !== undefined) message.replyTo = replyTo;
+  if (mentions !== undefined) message.mentions = mentions;
+  if (forwarded !== undefined) message.forwarded = forwarded;
+  return message;
 };
+type Writable<A> = { -readonly [Field in keyof A]: A[Field] };
+const mentions = list("user ids", userIdCodec, 0, limits.mentionsMax);
+const onlyTrue = checked("true, or no such field", (value): value is true => value === true);
 const messageCodec = (bytesMax: number) =>
   shape(
     { conversationId: conversationName, clientMessageId: clientMessageIdCodec, content: contentCodec(bytesMax) },
-    { replyTo: messageIdCodec, expiresIn: notYet("messages that expire") },
+    { replyTo: messageIdCodec, mentions, forwarded: onlyTrue, expiresIn: notYet("messages that expire") },
   );
 
 const editCodec = (bytesMax: number) =>

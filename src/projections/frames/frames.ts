@@ -110,6 +110,8 @@ const messagePayload = (conversationId: string, event: MessageSent, pos: number,
   timestamp: event.at,
   ...(event.expiresAt === undefined ? {} : { expiresAt: event.expiresAt }),
   ...(event.replyTo === undefined ? {} : { replyTo: event.replyTo }),
+  ...(event.mentions === undefined ? {} : { mentions: event.mentions }),
+  ...(event.forwarded === undefined ? {} : { forwarded: event.forwarded }),
   ...(shown.kind === "deleted" ? { deletedAt: shown.deletedAt } : {}),
 });
 
@@ -124,13 +126,15 @@ const senderOf = ({ by }: MessageSent) => {
  * parsing the content: the one frame that is made for every message. Ids need no escaping, by their patterns.
  */
 export const encodeMessage = (conversationId: string, event: MessageSent, pos: number, content: string) => {
-  const { messageId, sequence, by, expiresAt, replyTo } = event;
+  const { messageId, sequence, by, expiresAt, replyTo, mentions } = event;
   const deviceId = deviceIdOf(by);
   const device = deviceId === undefined ? "" : `,"senderDeviceId":"${deviceId}"`;
   const head = `{"type":"message.new","payload":{"messageId":"${messageId}","conversationId":"${conversationId}","sequence":${sequence},"pos":${pos},"senderId":"${userIdOf(by)}"${device}`;
   const expiry = expiresAt === undefined ? "" : `,"expiresAt":${expiresAt}`;
   const reply = replyTo === undefined ? "" : `,"replyTo":"${replyTo}"`;
-  const tail = `,"content":${content},"timestamp":${event.at}${expiry}${reply}}}`;
+  const named = mentions === undefined ? "" : `,"mentions":${JSON.stringify(mentions)}`;
+  const forwarded = event.forwarded === undefined ? "" : ',"forwarded":true';
+  const tail = `,"content":${content},"timestamp":${event.at}${expiry}${reply}${named}${forwarded}}}`;
   return { own: `${head},"clientMessageId":${JSON.stringify(event.clientMessageId)}${tail}`, others: head + tail };
 };
 

@@ -88,6 +88,8 @@ const messageView = async (row: MessageRow, viewerId: string, open: OpenContent)
     timestamp: row.at,
     ...(row.expiresAt === null ? {} : { expiresAt: row.expiresAt }),
     ...(row.replyTo === null ? {} : { replyTo: row.replyTo }),
+    ...(row.mentions.length === 0 ? {} : { mentions: row.mentions }),
+    ...(row.forwarded ? { forwarded: true } : {}),
     ...(row.reactions.length === 0 || text === null ? {} : { reactions: row.reactions }),
     updatedPos: row.updatedPos,
   };

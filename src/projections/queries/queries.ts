@@ -105,6 +105,8 @@ export type MessageView = {
   readonly timestamp: number;
   readonly expiresAt?: number;
   readonly replyTo?: string;
+  readonly mentions?: readonly string[];
+  readonly forwarded?: true;
   readonly editedAt?: number;
   readonly deletedAt?: number;
   readonly reactions?: readonly {

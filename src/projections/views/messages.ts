@@ -57,6 +57,8 @@ const sent = (event: MessageSent, place: EventPlace): readonly ViewChange[] => {
     pos: place.revision,
     at: event.at,
     replyTo: event.replyTo ?? null,
+    mentions: event.mentions === undefined ? null : JSON.stringify(event.mentions),
+    forwarded: event.forwarded ?? null,
     expiresAt: event.expiresAt ?? null,
     idKey: idKeyOf(event.messageId, place.position),
   };

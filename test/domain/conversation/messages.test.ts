@@ -38,6 +38,31 @@ const direct = after(
 const m1 = messageOf("bob", "m1");
 const unknown = messageOf("bob", "never sent");
 
+describe("sending", () => {
+  const send = (more: object) => by("alice", { ...sendCommand("alice", "m9"), ...more });
+  const sent = (more: object) => {
+    const [event] = given(conversation, group).when(send(more)).events();
+    if (event?.type !== "MessageSent") throw new Error("nothing was sent");
+    return event;
+  };
+
+  it("names present members alone, each once", () => {
+    const mentions = ["bob", "nobody", "carol", "bob", "alice"];
+    expect(sent({ mentions }).mentions).toEqual(["bob", "carol", "alice"]);
+    const without = after(group, leave("carol"));
+    given(conversation, without)
+      .when(send({ mentions }))
+      .then({ type: "MessageSent", mentions: ["bob", "alice"] });
+    for (const nobody of [[], ["nobody"]]) expect(sent({ mentions: nobody })).not.toHaveProperty("mentions");
+    expect(sent({})).not.toHaveProperty("mentions");
+  });
+
+  it("says that a message is forwarded, and of none that it is not", () => {
+    expect(sent({ forwarded: true }).forwarded).toBe(true);
+    expect(sent({})).not.toHaveProperty("forwarded");
+  });
+});
+
 describe("editing", () => {
   it("is of one's own messages", () => {
     given(conversation, group)

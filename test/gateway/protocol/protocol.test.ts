@@ -64,6 +64,9 @@ describe("a good frame", () => {
 
       senderId: "bob",
       replyTo: "00000000-0000-5000-8000-000000000000",
+      mentions: ["bob", "carol"],
+      forwarded: true,
+      origin: { source: "elsewhere", id: "1", at: 1 },
     });
     expect(decode(JSON.stringify({ ...frame, id: "r", more: 1 }))).toEqual({
       kind: "request",
@@ -75,6 +78,8 @@ describe("a good frame", () => {
           contentType: "text",
           content: '{"type":"text","text":"a","metadata":{"kept":[1,{"deep":null}]}}',
           replyTo: "00000000-0000-5000-8000-000000000000",
+          mentions: ["bob", "carol"],
+          forwarded: true,
         },
       },
     });

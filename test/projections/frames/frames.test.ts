@@ -26,6 +26,8 @@ const message: fc.Arbitrary<MessageSent> = fc.record(
     content: fc.constant({ alg: "none" as const, keyId: "", data: "" }),
     replyTo: fc.uuid(),
     expiresAt: fc.nat(),
+    mentions: fc.array(id, { minLength: 1, maxLength: 3 }),
+    forwarded: fc.constant(true as const),
   },
   {
     requiredKeys: ["type", "id", "at", "by", "messageId", "sequence", "clientMessageId", "contentType", "content"],

@@ -72,6 +72,9 @@ export type MessageDocument = {
   readonly pos: number;
   readonly at: number;
   readonly replyTo: string | null;
+  /** JSON text. Missing in what was written before there were mentions and forwarded messages. */
+  readonly mentions?: string | null;
+  readonly forwarded?: true | null;
   readonly expiresAt: number | null;
   readonly updatedPos?: number;
   /** JSON text. */

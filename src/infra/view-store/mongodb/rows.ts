@@ -62,6 +62,8 @@ export const messageOf = (found: MessageDocument, reactions: MessageRow["reactio
     pos: found.pos,
     at: found.at,
     replyTo: found.replyTo,
+    mentions: typeof found.mentions === "string" ? (JSON.parse(found.mentions) as readonly string[]) : [],
+    forwarded: found.forwarded === true,
     expiresAt: found.expiresAt,
     content: content === null ? null : (JSON.parse(content) as Sealed),
     deletedAt,

@@ -27,13 +27,19 @@ export type StoredStep = Omit<MembershipStep, "joined"> & { readonly joined: 0 |
 export const stepColumns = "pos, joined, sequence, at";
 export const stepOf = (stored: StoredStep): MembershipStep => ({ ...stored, joined: stored.joined === 1 });
 
-export type StoredMessage = Omit<MessageRow, "content" | "reactions"> & { readonly content: string | null };
+export type StoredMessage = Omit<MessageRow, "content" | "reactions" | "mentions" | "forwarded"> & {
+  readonly content: string | null;
+  readonly mentions: string | null;
+  readonly forwarded: 1 | null;
+};
 export const messageColumns =
-  "conversationId, sequence, messageId, senderId, senderDeviceId, clientMessageId, contentType, pos, at, replyTo, expiresAt, content, editedAt, editDigest, deletedAt, updatedPos";
+  "conversationId, sequence, messageId, senderId, senderDeviceId, clientMessageId, contentType, pos, at, replyTo, mentions, forwarded, expiresAt, content, editedAt, editDigest, deletedAt, updatedPos";
 /** A deleted message has lost its reactions with its content. */
 export const messageOf = (stored: StoredMessage, reactions: MessageRow["reactions"]): MessageRow => ({
   ...stored,
   content: stored.content === null ? null : (JSON.parse(stored.content) as Sealed),
+  mentions: stored.mentions === null ? [] : (JSON.parse(stored.mentions) as readonly string[]),
+  forwarded: stored.forwarded === 1,
   reactions: stored.deletedAt === null ? reactions : [],
 });
 
