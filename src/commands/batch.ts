@@ -6,7 +6,7 @@ import type { Rejection } from "../domain/rejections.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 
 /** What became of one command: the state right after it, its events (none: nothing to change), and where they stand. */
-export type Settled<Command, State, Event> = {
+export type CommandResult<Command, State, Event> = {
   /** As it was decided: with what was read for it. */
   readonly command: Command;
   readonly state: State;
@@ -22,7 +22,7 @@ export type Job<Command, State, Event> = {
   readonly command: Command;
   /** On the monotonic clock. Those behind it came later. */
   readonly arrivedAt: number;
-  readonly settle: (outcome: Either<Rejection, Settled<Command, State, Event>>) => void;
+  readonly settle: (outcome: Either<Rejection, CommandResult<Command, State, Event>>) => void;
   /** Instead of `settle`, for a defect. */
   readonly fail: (error: Error) => void;
 };
@@ -30,7 +30,7 @@ export type Job<Command, State, Event> = {
 export const startPosition: Position = 0;
 
 export type Batch<Command, State, Event> = {
-  readonly outcomes: readonly Either<Rejection, Settled<Command, State, Event>>[];
+  readonly outcomes: readonly Either<Rejection, CommandResult<Command, State, Event>>[];
   /** Of all commands, and the same encoded. */
   readonly decided: readonly Event[];
   readonly events: readonly NewEvent[];
@@ -46,7 +46,7 @@ export const decideAll = <Command extends Routed, State, Event extends RoutedEve
   loaded: Loaded<State, Index>,
   jobs: readonly Job<Command, State, Event>[],
 ): Batch<Command, State, Event> => {
-  const outcomes: Either<Rejection, Settled<Command, State, Event>>[] = [];
+  const outcomes: Either<Rejection, CommandResult<Command, State, Event>>[] = [];
   const decided: Event[] = [];
   const events: NewEvent[] = [];
   const index = decider.index.over(loaded.index);

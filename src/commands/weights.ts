@@ -1,6 +1,6 @@
 import type { Amendments } from "../domain/conversation/amendments.js";
 import type { Conversation } from "../domain/conversation/conversation.js";
-import { olderBytes } from "../domain/conversation/evicted-ids.js";
+import { evictedBytes } from "../domain/conversation/evicted-ids.js";
 import type { Messages } from "../domain/conversation/messages.js";
 import type { Receipts } from "../domain/receipts/receipts.js";
 import type { User } from "../domain/user/user.js";
@@ -27,7 +27,7 @@ export const weightOfConversation = ({ state, index }: { state: Conversation; in
     bytes.state +
     (members.size + former.size) * bytes.member +
     recent.byId.size * bytes.message +
-    olderBytes(recent.older) +
+    evictedBytes(recent.evicted) +
     weightOfAmendments(amendments)
   );
 };

@@ -5,7 +5,7 @@ import { limits } from "../domain/kernel/limits.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog } from "./ports.js";
-import type { Job, Settled } from "./batch.js";
+import type { CommandResult, Job } from "./batch.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 import { catchUp, loadAggregate } from "./load.js";
 import type { Snapshots } from "./snapshots.js";
@@ -25,7 +25,7 @@ export type Writer<Command, State, Event> = {
   readonly submit: (
     id: string,
     command: Command | Promise<Command>,
-  ) => Promise<Either<Rejection, Settled<Command, State, Event>>>;
+  ) => Promise<Either<Rejection, CommandResult<Command, State, Event>>>;
   /**
    * The state as this process last knew it: read from the log when it is not in memory. Waits for what was submitted.
    * Where others append as well it is at most `ageMsMax` old. Rejects with LogError where it cannot be read.

@@ -7,7 +7,7 @@ import type { MessageId } from "../kernel/ids.js";
  *
  * Some 4 bytes an id; a new id is taken for an old one about twice in a million for each block (16,384 ids).
  */
-export type OlderIds = { readonly blocks: Block[] };
+export type EvictedIds = { readonly blocks: Block[] };
 
 type Block = { readonly bits: Uint8Array; count: number };
 
@@ -16,14 +16,14 @@ const hashes = 10;
 const firstBlockIds = 1_024;
 const blockIdsMax = 16_384;
 
-export const noOlderIds = (): OlderIds => ({ blocks: [] });
+export const noEvictedIds = (): EvictedIds => ({ blocks: [] });
 
-export const addOlder = (older: OlderIds, messageId: MessageId): void => {
-  let block = older.blocks.at(-1);
+export const addEvicted = (evicted: EvictedIds, messageId: MessageId): void => {
+  let block = evicted.blocks.at(-1);
   if (block === undefined || block.count >= idsOf(block)) {
     const ids = Math.min(blockIdsMax, block === undefined ? firstBlockIds : idsOf(block) * 2);
     block = { bits: new Uint8Array((ids * bitsPerId) / 8), count: 0 };
-    older.blocks.push(block);
+    evicted.blocks.push(block);
   }
   const { bits } = block;
   forEachBit(bits, messageId, (byte, mask) => {
@@ -33,16 +33,18 @@ export const addOlder = (older: OlderIds, messageId: MessageId): void => {
   block.count += 1;
 };
 
-export const mayBeOlder = (older: OlderIds, messageId: MessageId): boolean =>
-  older.blocks.some(({ bits }) => forEachBit(bits, messageId, (byte, mask) => ((bits[byte] ?? 0) & mask) !== 0));
+export const mayBeEvicted = (evicted: EvictedIds, messageId: MessageId): boolean =>
+  evicted.blocks.some(({ bits }) => forEachBit(bits, messageId, (byte, mask) => ((bits[byte] ?? 0) & mask) !== 0));
 
 /** Ids of each block. */
-export type OlderCounts = readonly number[];
+export type EvictedCounts = readonly number[];
 
 /** A full block never changes again; the last one is copied, since later events set bits in it. */
-export const olderChunks = (older: OlderIds): { readonly chunks: readonly Chunk[]; readonly counts: OlderCounts } => ({
-  counts: older.blocks.map(({ count }) => count),
-  chunks: older.blocks.map((block, index) => {
+export const evictedChunks = (
+  evicted: EvictedIds,
+): { readonly chunks: readonly Chunk[]; readonly counts: EvictedCounts } => ({
+  counts: evicted.blocks.map(({ count }) => count),
+  chunks: evicted.blocks.map((block, index) => {
     const fixed = block.count >= idsOf(block);
     const bits = fixed ? block.bits : block.bits.slice();
     return { name: `older/${index}`, fixed, data: () => bits };
@@ -50,7 +52,7 @@ export const olderChunks = (older: OlderIds): { readonly chunks: readonly Chunk[
 });
 
 /** @throws Error when a block is missing */
-export const olderFrom = (chunks: Chunks, counts: OlderCounts): OlderIds => ({
+export const evictedFrom = (chunks: Chunks, counts: EvictedCounts): EvictedIds => ({
   blocks: counts.map((count, index) => {
     const bits = chunks.get(`older/${index}`);
     if (bits === undefined) throw new Error(`the snapshot has no chunk older/${index}`);
@@ -60,7 +62,8 @@ export const olderFrom = (chunks: Chunks, counts: OlderCounts): OlderIds => ({
 });
 
 /** Bytes in memory. */
-export const olderBytes = (older: OlderIds): number => older.blocks.reduce((sum, { bits }) => sum + bits.length, 0);
+export const evictedBytes = (evicted: EvictedIds): number =>
+  evicted.blocks.reduce((sum, { bits }) => sum + bits.length, 0);
 
 const idsOf = ({ bits }: Block): number => (bits.length * 8) / bitsPerId;
 

@@ -16,7 +16,7 @@ import type {
   Started,
 } from "./conversation.js";
 import { emojiKey } from "./emoji.js";
-import { amendmentsOf, findMessage, mayBeOlder, type Messages } from "./messages.js";
+import { amendmentsOf, findMessage, mayBeEvicted, type Messages } from "./messages.js";
 import { mayInGroup } from "./permissions.js";
 import type { RecentMessage } from "./recent.js";
 import type { Decision, With } from "./decision.js";
@@ -32,7 +32,7 @@ export const lookUpsFor = (messages: Messages, command: ConversationCommand): re
     ...(command.type === "SendMessage" && command.replyTo !== undefined ? [command.replyTo] : []),
   ];
   return named.filter(
-    (id) => !findMessage(messages, id) && mayBeOlder(messages, id) && command.found?.has(id) !== true,
+    (id) => !findMessage(messages, id) && mayBeEvicted(messages, id) && command.found?.has(id) !== true,
   );
 };
 

@@ -4,7 +4,7 @@ import type { Revision } from "../kernel/stream.js";
 import { amendmentsFrom, type Amendment } from "./amendments.js";
 import { emojiKey } from "./emoji.js";
 import { messagesIndex, type Messages } from "./messages.js";
-import { olderChunks, olderFrom, type OlderCounts } from "./evicted-ids.js";
+import { evictedChunks, evictedFrom, type EvictedCounts } from "./evicted-ids.js";
 import { recentFrom, recentMessages, type RecentMessage } from "./recent.js";
 
 /** Of the messages: runs of this many sequences are a chunk, which never changes once the run is full. */
@@ -13,7 +13,7 @@ const sequencesPerChunk = 250;
 type Head = {
   /** First of the window; undefined while there are no messages. */
   readonly firstSequence?: number;
-  readonly older: OlderCounts;
+  readonly older: EvictedCounts;
   readonly forgottenTo: Revision;
 };
 
@@ -25,16 +25,16 @@ export const messagesChunks = ({ recent, amendments }: Messages): readonly Chunk
   const messages = recentMessages(recent);
   const [first] = messages;
   const amended = new Map([...amendments.byId].map((entry) => [entry[0], tupleOfAmendment(entry)]));
-  const older = olderChunks(recent.older);
+  const evicted = evictedChunks(recent.evicted);
   const head: Head = {
-    ...{ older: older.counts, forgottenTo: amendments.forgottenTo },
+    ...{ older: evicted.counts, forgottenTo: amendments.forgottenTo },
     ...(first === undefined ? {} : { firstSequence: first.sequence }),
   };
   return [
     jsonChunk("messages", () => head),
     ...recentChunks(messages),
     ...entryChunks("amendments", amended, ([, amendment]) => amendment),
-    ...older.chunks,
+    ...evicted.chunks,
   ];
 };
 
@@ -48,7 +48,7 @@ export const messagesFrom = (chunks: Chunks): Messages => {
   return {
     recent: recentFrom(
       messages.filter(({ sequence }) => sequence >= firstSequence),
-      olderFrom(chunks, older),
+      evictedFrom(chunks, older),
     ),
     amendments: amendmentsFrom(
       entriesOf(chunks, "amendments").map((entry) => amendmentOf(entry as AmendmentTuple)),

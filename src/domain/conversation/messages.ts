@@ -55,7 +55,7 @@ export const findMessage = ({ recent, decided }: Messages, messageId: MessageId)
   findRecent(recent, messageId) ?? decided?.sent.get(messageId);
 
 /** Whether a message that `findMessage` does not know may exist: it has to be looked up then. */
-export const mayBeOlder = ({ recent }: Messages, messageId: MessageId): boolean =>
+export const mayBeEvicted = ({ recent }: Messages, messageId: MessageId): boolean =>
   mayBeOlderThanRecent(recent, messageId);
 
 /** From which revision on all that was done to a message is known here: what is looked up for it has to know the rest. */

@@ -2,7 +2,7 @@ import { limits } from "../kernel/limits.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
 import type { Revision } from "../kernel/stream.js";
 import type { ContentType } from "./conversation.events.js";
-import { addOlder, mayBeOlder, noOlderIds, type OlderIds } from "./evicted-ids.js";
+import { addEvicted, mayBeEvicted, noEvictedIds, type EvictedIds } from "./evicted-ids.js";
 
 /** What a conversation remembers of one of its newest messages: the answer to a retry. */
 export type RecentMessage = {
@@ -21,20 +21,20 @@ export type RecentMessages = {
   order: RecentMessage[];
   first: number;
   /** Ids of the evicted ones. */
-  readonly older: OlderIds;
+  readonly evicted: EvictedIds;
 };
 
-export const noRecent = (): RecentMessages => ({ byId: new Map(), order: [], first: 0, older: noOlderIds() });
+export const noRecent = (): RecentMessages => ({ byId: new Map(), order: [], first: 0, evicted: noEvictedIds() });
 
 /** The window, oldest first: a copy, which later events leave alone. */
 export const recentMessages = ({ order, first }: RecentMessages): readonly RecentMessage[] => order.slice(first);
 
 /** @param messages ascending */
-export const recentFrom = (messages: readonly RecentMessage[], older: OlderIds): RecentMessages => ({
+export const recentFrom = (messages: readonly RecentMessage[], evicted: EvictedIds): RecentMessages => ({
   byId: new Map(messages.map((message) => [message.messageId, message])),
   order: [...messages],
   first: 0,
-  older,
+  evicted,
 });
 
 export const remember = (recent: RecentMessages, message: RecentMessage): void => {
@@ -47,7 +47,7 @@ const evictOldest = (recent: RecentMessages): void => {
   const oldest = recent.order[recent.first];
   if (oldest === undefined) return;
   recent.byId.delete(oldest.messageId);
-  addOlder(recent.older, oldest.messageId);
+  addEvicted(recent.evicted, oldest.messageId);
   recent.first += 1;
   if (recent.first >= limits.recentMessagesMax) {
     recent.order = recent.order.slice(recent.first);
@@ -57,11 +57,11 @@ const evictOldest = (recent: RecentMessages): void => {
 
 /** Whether the message may exist although it is not among the recent ones. */
 export const mayBeOlderThanRecent = (recent: RecentMessages, messageId: MessageId): boolean =>
-  mayBeOlder(recent.older, messageId);
+  mayBeEvicted(recent.evicted, messageId);
 
 /** Where the window starts: every change from this revision on is in the index; 0 while nothing was evicted. */
-export const windowStart = ({ order, first, older }: RecentMessages): Revision =>
-  older.blocks.length === 0 ? 0 : (order[first]?.pos ?? 0);
+export const windowStart = ({ order, first, evicted }: RecentMessages): Revision =>
+  evicted.blocks.length === 0 ? 0 : (order[first]?.pos ?? 0);
 
 export const findRecent = (recent: RecentMessages, messageId: MessageId): RecentMessage | undefined =>
   recent.byId.get(messageId);

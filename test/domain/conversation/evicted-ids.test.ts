@@ -1,25 +1,25 @@
 import { describe, expect, it } from "vitest";
-import { addOlder, mayBeOlder, noOlderIds, olderBytes } from "../../../src/domain/conversation/evicted-ids.js";
+import { addEvicted, mayBeEvicted, noEvictedIds, evictedBytes } from "../../../src/domain/conversation/evicted-ids.js";
 import { messageOf } from "../../kit/conversations.js";
 
-describe("the filter of older ids", () => {
+describe("the filter of evicted ids", () => {
   const ids = 100_000;
-  const older = noOlderIds();
-  for (let i = 0; i < ids; i++) addOlder(older, messageOf("alice", `m${i}`));
+  const evicted = noEvictedIds();
+  for (let i = 0; i < ids; i++) addEvicted(evicted, messageOf("alice", `m${i}`));
 
   it("knows the ids that were added", () => {
-    for (let i = 0; i < ids; i += 7) expect(mayBeOlder(older, messageOf("alice", `m${i}`))).toBe(true);
+    for (let i = 0; i < ids; i += 7) expect(mayBeEvicted(evicted, messageOf("alice", `m${i}`))).toBe(true);
   });
 
   it("takes a new id for an old one less than once in ten thousand", () => {
     const probes = 100_000;
     let hits = 0;
-    for (let i = 0; i < probes; i++) if (mayBeOlder(older, messageOf("bob", `n${i}`))) hits += 1;
+    for (let i = 0; i < probes; i++) if (mayBeEvicted(evicted, messageOf("bob", `n${i}`))) hits += 1;
     expect(hits / probes).toBeLessThan(1 / 10_000);
   });
 
   it("is some four bytes an id", () => {
-    expect(olderBytes(older) / ids).toBeGreaterThan(3.9);
-    expect(olderBytes(older) / ids).toBeLessThan(5);
+    expect(evictedBytes(evicted) / ids).toBeGreaterThan(3.9);
+    expect(evictedBytes(evicted) / ids).toBeLessThan(5);
   });
 });
