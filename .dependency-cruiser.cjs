@@ -74,8 +74,8 @@ module.exports = {
     layer(
       "gateway",
       { path: "^src/gateway" },
-      { path: `^src/(reactions|infra|${above})|^client` },
-      "gateway → domain types, commands' and projections' public functions",
+      { path: `^src/(reactions|infra|${above})|^client/(?!contract/)` },
+      "gateway → domain types, commands' and projections' public functions, the contract that the client library reads",
     ),
     layer(
       "gateway-rooms-below",
@@ -135,8 +135,14 @@ module.exports = {
     layer(
       "client-stands-alone",
       { path: "^client" },
-      { path: "^(src|test|bench)" },
+      { path: "^(src|test|bench)|^node_modules" },
       "the client is for strangers: it has only the protocol",
+    ),
+    layer(
+      "contract",
+      { path: "^client/contract" },
+      { pathNot: "^client/contract" },
+      "tables alone: both sides read them",
     ),
     ...Object.entries(vendors).map(([vendor, owner]) =>
       layer(

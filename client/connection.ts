@@ -1,5 +1,6 @@
 import { ceilingMs, fullJitterMs, type Backoff } from "./backoff.js";
-import { ParleyError, asParleyError, millisecondsOf } from "./errors.js";
+import { adviceOf, type Advice } from "./contract/codes.js";
+import { ParleyError, asParleyError, millisecondsOf, type ErrorCode } from "./errors.js";
 import { connectedFrom, parseFrame, type Connected, type DeviceType, type Frame } from "./protocol.js";
 import type { Platform, Socket } from "./platform.js";
 import { tokenFrom, type TokenSource } from "./token.js";
@@ -126,11 +127,12 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   const onSocketClosed = async (code: number, reason: string, token: string, mine: number): Promise<void> => {
     if (mine !== generation) return;
-    const cause = causeOf(code, reason);
+    const then = adviceOf(code);
+    const cause = causeOf(then, code, reason);
     // These are said to sockets that are open; `connected` need not have come yet.
-    if (code === 4409) close(cause);
-    else if (code === 4401) refuseToken(cause);
-    else if (code === 4429) askedDelayMs = retryAfterMs;
+    if (then === "stay") close(cause);
+    else if (then === "newToken") refuseToken(cause);
+    else if (then === "retryAfter") askedDelayMs = retryAfterMs;
     else if (!isUp(state)) {
       failedUpgrades += 1;
       if (failedUpgrades >= failedUpgradesBeforeProbe) await learnWhy(token, mine);
@@ -244,21 +246,19 @@ export function createConnection(options: ConnectionOptions): Connection {
 
 const isUp = (state: ConnectionState): boolean => state.kind === "syncing" || state.kind === "online";
 
-function causeOf(code: number, reason: string): ParleyError {
-  const said = `the connection closed: ${code} ${reason}`;
-  switch (code) {
-    case 4401:
-      return new ParleyError("UNAUTHORIZED", said);
-    case 4409:
-      return new ParleyError("REPLACED", "this device has connected elsewhere");
-    case 4429:
-      return new ParleyError("RATE_LIMITED", said);
-    case 4400:
-    case 4413:
-      return new ParleyError("PROTOCOL", said);
-    default:
-      return new ParleyError("DISCONNECTED", said);
-  }
+const codeFor: Readonly<Record<Advice, ErrorCode>> = {
+  fix: "PROTOCOL",
+  newToken: "UNAUTHORIZED",
+  jitter: "DISCONNECTED",
+  stay: "REPLACED",
+  retryAfter: "RATE_LIMITED",
+  sync: "DISCONNECTED",
+  reconnectAfter: "DISCONNECTED",
+};
+
+function causeOf(then: Advice, code: number, reason: string): ParleyError {
+  const said = then === "stay" ? "this device has connected elsewhere" : `the connection closed: ${code} ${reason}`;
+  return new ParleyError(codeFor[then], said);
 }
 
 function socketUrl({ url, deviceType }: ConnectionOptions): string {

@@ -1,7 +1,9 @@
 /**
- * The wire as docs/PROTOCOL.md v1 has it: types alone, with the one place where JSON becomes one of them. Times are Unix
- * milliseconds. Fields that a server adds later are kept and passed on untouched.
+ * The wire as PROTOCOL v1 has it: types of what frames and answers carry (their names stand in `contract/`), with the one
+ * place where JSON becomes one of them. Times are Unix milliseconds. Fields that a server adds later are kept and passed
+ * on untouched.
  */
+import { kindOf, type ServerFrameOf } from "./contract/frames.js";
 
 export type Role = "owner" | "admin" | "member";
 export type DeviceType = "mobile" | "web" | "desktop";
@@ -17,6 +19,7 @@ export type MediaContent = {
   readonly height?: number;
   readonly duration?: number;
   readonly blurhash?: string;
+  readonly waveform?: readonly number[];
 };
 export type LocationContent = {
   readonly type: "location";
@@ -93,11 +96,24 @@ export type NewMessage = {
   /** Members whom the message names. */
   readonly mentions?: readonly string[];
   readonly forwarded?: true;
-  readonly editedAt?: number;
+  readonly media?: MediaState;
   readonly deletedAt?: number;
 };
+/** Of a file, as known when the frame was made. `waveform`: numbers from 0 to 255. */
+export type MediaState = {
+  readonly state: "processing" | "ready" | "quarantined" | "gone";
+  readonly width?: number;
+  readonly height?: number;
+  readonly duration?: number;
+  readonly blurhash?: string;
+  readonly waveform?: readonly number[];
+};
 /** A message with what has happened to it up to `updatedPos`. */
-export type Message = NewMessage & { readonly reactions?: readonly Reaction[]; readonly updatedPos: number };
+export type Message = NewMessage & {
+  readonly editedAt?: number;
+  readonly reactions?: readonly Reaction[];
+  readonly updatedPos: number;
+};
 
 export type MessageAck = {
   readonly clientMessageId: string;
@@ -117,7 +133,7 @@ export function isMessageAck(frame: Frame): boolean {
 }
 export type Ack = { readonly conversationId?: string; readonly pos?: number };
 
-type Change<Type extends string, Payload> = {
+type Change<Type extends ServerFrameOf<"change">, Payload> = {
   readonly type: Type;
   readonly payload: Payload & { readonly pos: number; readonly timestamp: number };
 };
@@ -264,25 +280,9 @@ export function parseFrame(data: unknown): Frame | undefined {
   return { type, ...(typeof id === "string" ? { id } : {}), payload: isRecord(payload) ? payload : {} };
 }
 
-const changeTypes: ReadonlySet<string> = new Set<ChangeFrame["type"]>([
-  "message.new",
-  "message.updated",
-  "message.expired",
-  "conversation.created",
-  "conversation.updated",
-  "member.joined",
-  "member.left",
-  "member.role",
-]);
-const signalTypes: ReadonlySet<string> = new Set<SignalFrame["type"]>([
-  "receipt.update",
-  "receipt.rollup",
-  "inbox.update",
-]);
-
 /** The server is trusted for the shape of what it names; without these two fields there is nothing to order by. */
 export function isChange(frame: Frame): frame is Frame & ChangeFrame {
-  if (!changeTypes.has(frame.type) || !Number.isSafeInteger(frame.payload.pos)) return false;
+  if (kindOf(frame.type) !== "change" || !Number.isSafeInteger(frame.payload.pos)) return false;
   const { conversation, conversationId } = frame.payload;
   return frame.type === "conversation.created"
     ? isRecord(conversation) && typeof conversation.conversationId === "string"
@@ -290,7 +290,7 @@ export function isChange(frame: Frame): frame is Frame & ChangeFrame {
 }
 
 export function isSignal(frame: Frame): frame is Frame & SignalFrame {
-  return signalTypes.has(frame.type) && typeof frame.payload.conversationId === "string";
+  return kindOf(frame.type) === "state" && typeof frame.payload.conversationId === "string";
 }
 
 export const conversationOf = (frame: ChangeFrame): string =>

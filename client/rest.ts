@@ -1,6 +1,8 @@
 import { abortable, abortedBy, inTime, type CallOptions } from "./abort.js";
 import { ParleyError, asParleyError, codeOfStatus, errorFrom } from "./errors.js";
+import type { Method } from "./contract/routes.js";
 import { jsonOf } from "./json.js";
+import { addressOf, type Address } from "./path.js";
 import { isRecord, type Conversation, type Message, type Role, type Settings, type Summary } from "./protocol.js";
 import type { HttpRequest, Platform } from "./platform.js";
 import { tokenFrom, type TokenSource } from "./token.js";
@@ -52,12 +54,7 @@ export type Rest = {
   readonly me: (options?: CallOptions) => Promise<Profile>;
   readonly user: (userId: string, options?: CallOptions) => Promise<PublicUser>;
   /** Any other call: `path` below /api/v1, such as `/me/devices`. Undefined for an answer without a body. */
-  readonly call: (
-    method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
-    path: string,
-    body?: object,
-    options?: CallOptions,
-  ) => Promise<unknown>;
+  readonly call: (method: Method, path: string, body?: object, options?: CallOptions) => Promise<unknown>;
 };
 
 export type RestOptions = {
@@ -128,7 +125,7 @@ export function probeWith(options: Omit<RestOptions, "token">): (token: string) 
   const call = createCall(options);
   return async (token) => {
     try {
-      await call(token, "GET", "/me");
+      await call(token, ...addressOf("GET /me", {}));
       return undefined;
     } catch (thrown) {
       const error = asParleyError(thrown, "DISCONNECTED", "GET /me");
@@ -155,41 +152,35 @@ export function createRest(options: RestOptions): Rest {
   const call: Rest["call"] = (method, path, body, { signal } = {}) =>
     abortable(attempt(method, path, body, signal), { signal });
   // The server's answers have the documented shapes; what is checked is that there is one.
-  const get = async <A>(path: string, more?: CallOptions): Promise<A> =>
-    answered(await call("GET", path, undefined, more)) as A;
-  const post = async <A>(path: string, body: object, more?: CallOptions): Promise<A> =>
-    answered(await call("POST", path, body, more)) as A;
+  const ask = async <A>([method, path]: Address, more?: CallOptions, body?: object): Promise<A> =>
+    answered(await call(method, path, body, more)) as A;
 
   return {
     call,
-    createDirect: (userId, more) => post("/conversations", { type: "direct", participantIds: [userId] }, more),
-    createGroup: (group, more) => post("/groups", group, more),
-    conversation: (conversationId, more) => get(conversationPath(conversationId), more),
-    inbox: (page = {}, more = {}) => get(`/conversations${queryOf(page)}`, more),
+    createDirect: (userId, more) =>
+      ask(addressOf("POST /conversations", {}), more, { type: "direct", participantIds: [userId] }),
+    createGroup: (group, more) => ask(addressOf("POST /groups", {}), more, group),
+    conversation: (conversationId, more) =>
+      ask(addressOf("GET /conversations/{conversationId}", { conversationId }), more),
+    inbox: (page = {}, more = {}) => ask(addressOf("GET /conversations", {}, page), more),
     members: (conversationId, page = {}, more = {}) =>
-      get(`${conversationPath(conversationId)}/members${queryOf(page)}`, more),
+      ask(addressOf("GET /conversations/{conversationId}/members", { conversationId }, page), more),
     addMembers: (conversationId, userIds, more) =>
-      post(`${conversationPath(conversationId)}/members`, { userIds }, more),
+      ask(addressOf("POST /conversations/{conversationId}/members", { conversationId }), more, { userIds }),
     removeMember: async (conversationId, userId, more) => {
-      const path = `${conversationPath(conversationId)}/members/${encodeURIComponent(userId)}`;
-      await call("DELETE", path, undefined, more);
+      const named = { conversationId, userId };
+      const [method, path] = addressOf("DELETE /conversations/{conversationId}/members/{userId}", named);
+      await call(method, path, undefined, more);
     },
     history: async (conversationId, page = {}, more = {}) => {
-      const answer = await get<HistoryPage>(`${conversationPath(conversationId)}/messages${queryOf(page)}`, more);
+      const address = addressOf("GET /conversations/{conversationId}/messages", { conversationId }, page);
+      const answer = await ask<HistoryPage>(address, more);
       if (!Array.isArray(answer.messages)) throw new ParleyError("PROTOCOL", "the answer has no messages");
       return answer;
     },
-    me: (more) => get("/me", more),
-    user: (userId, more) => get(`/users/${encodeURIComponent(userId)}`, more),
+    me: (more) => ask(addressOf("GET /me", {}), more),
+    user: (userId, more) => ask(addressOf("GET /users/{userId}", { userId }), more),
   };
-}
-
-const conversationPath = (conversationId: string): string => `/conversations/${encodeURIComponent(conversationId)}`;
-
-function queryOf(parameters: Readonly<Record<string, string | number | boolean | undefined>>): string {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
-  return query.size === 0 ? "" : `?${query.toString()}`;
 }
 
 function answered(body: unknown): unknown {

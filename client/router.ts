@@ -1,5 +1,6 @@
 import type { Account } from "./account.js";
 import type { Emitter } from "./emitter.js";
+import { kindOf } from "./contract/frames.js";
 import { errorFrom } from "./errors.js";
 import type { ClientEvents } from "./events.js";
 import type { Outbox } from "./outbox.js";
@@ -33,34 +34,30 @@ export function routeFrame(to: Route, frame: Frame): void {
   routeOther(to, frame);
 }
 
-/** Frames of no conversation. A server may be newer than this list: what it does not name is passed on. */
+/** Frames of no conversation. A server may be newer than this library: what it does not know is passed on. */
 function routeOther(to: Route, frame: Frame): void {
-  switch (frame.type) {
-    case "message.ack":
-      // For an attempt that was given up as too slow: it settles the message just as well.
-      if (isMessageAck(frame)) to.outbox.onAck(frame.payload as MessageAck);
-      return;
-    case "sync.required": {
-      const { conversationId } = frame.payload;
-      to.sync.require(typeof conversationId === "string" ? conversationId : undefined);
-      return;
-    }
-    case "error":
-      to.emitter.emit("error", errorFrom(frame.payload, "the server reported an error"));
-      return;
-    case "typing.update":
-    case "presence.update":
-    case "device.updated":
-    case "media.updated":
+  switch (kindOf(frame.type)) {
+    case "signal":
       to.emitter.emit("signal", frame);
       return;
-    case "server.draining": // the connection has read its delay
-    case "ack": // late answers to requests that were given up
-    case "heartbeat.ack":
-    case "sync.result":
-    case "presence.bulk":
+    case "answer":
+      // Late, to a request that was given up as too slow. It settles a message just as well.
+      if (isMessageAck(frame)) to.outbox.onAck(frame.payload as MessageAck);
       return;
-    default:
+    case "connection":
+      aboutConnection(to, frame);
+      return;
+    case "change":
+    case "state":
+    case undefined:
       to.emitter.emit("unknown", frame);
   }
+}
+
+/** `connected` and the delay of `server.draining` have been read by the connection. */
+function aboutConnection(to: Route, frame: Frame): void {
+  if (frame.type === "error") to.emitter.emit("error", errorFrom(frame.payload, "the server reported an error"));
+  if (frame.type !== "sync.required") return;
+  const { conversationId } = frame.payload;
+  to.sync.require(typeof conversationId === "string" ? conversationId : undefined);
 }

@@ -2,6 +2,7 @@ import { WebSocket } from "ws";
 import { createClient, type Client, type ClientOptions, type ConversationState } from "../../client/index.js";
 import { nodePlatform } from "../../client/node.js";
 import type { Door } from "./server.js";
+import { heldToProtocol } from "./held-to-protocol.js";
 
 /** A device of a user on the client library, connected. */
 export const connectDevice = async (
@@ -12,7 +13,7 @@ export const connectDevice = async (
 ): Promise<Client> => {
   const client = createClient({
     url: server.url(`${userId}/${deviceId}`),
-    platform: nodePlatform(WebSocket),
+    platform: heldToProtocol(nodePlatform(WebSocket)),
     token: () => server.token(userId, deviceId),
     backoff: { delayMsBase: 50, delayMsMax: 500 },
     ...options,

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { WebSocket } from "ws";
 import { eventually } from "./device.js";
+import { holdToProtocol } from "./held-to-protocol.js";
 import { isDistributed } from "./place.js";
 import type { Door } from "./server.js";
 import { settled } from "./turns.js";
@@ -97,6 +98,7 @@ export const wireDevice = async (
     socket.once("open", () => raw.on("data", (data: Buffer) => chunks.push(data.toString("latin1"))));
   });
   socket.on("message", (data: Buffer) => {
+    holdToProtocol(data);
     const frame = JSON.parse(data.toString()) as Frame;
     frames.push(frame);
     if (frame.id !== undefined) waiting.get(frame.id)?.(frame);

@@ -1,4 +1,5 @@
 import type { HubConnection } from "./hub.js";
+import type { ServerFrame } from "../protocol/server-frames.js";
 
 /** Those that are told to sync come back at this rate, like those that reconnect after a drain. */
 const syncsPerSecond = 500;
@@ -30,4 +31,4 @@ export const createSyncTeller = ({ isConnected, after, random = Math.random }: S
   };
 };
 
-const syncRequired = JSON.stringify({ type: "sync.required", payload: {} });
+const syncRequired = JSON.stringify({ type: "sync.required", payload: {} } satisfies ServerFrame);

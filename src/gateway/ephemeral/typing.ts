@@ -1,3 +1,4 @@
+import type { ServerFrameType } from "../../../client/contract/frames.js";
 import type { Actor } from "../../domain/kernel/ids.js";
 import type { Bus } from "../../projections/ports.js";
 
@@ -54,8 +55,11 @@ export const createTyping = (options: TypingOptions): Typing => {
   let dueAt = Infinity;
 
   const tell = (conversationId: string, userId: string, isTyping: boolean, recipients: readonly string[]): void => {
-    const frame = JSON.stringify({ type: "typing.update", payload: { conversationId, userId, isTyping } });
-    void bus.deliver([{ recipients, frame, ephemeral: true }]);
+    const frame: { readonly type: ServerFrameType; readonly payload: object } = {
+      type: "typing.update",
+      payload: { conversationId, userId, isTyping },
+    };
+    void bus.deliver([{ recipients, frame: JSON.stringify(frame), ephemeral: true }]);
   };
 
   const show = (key: string, user: User): void => {

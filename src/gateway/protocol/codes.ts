@@ -1,41 +1,13 @@
+import { errorCodes as codesOfAll, type ErrorCodeOfServer } from "../../../client/contract/codes.js";
 import { gatewayLimits } from "../limits.js";
-import type { FieldProblem, RejectionCode } from "../../domain/rejections.js";
+import type { FieldProblem } from "../../domain/rejections.js";
+import type { Built } from "./not-built.js";
 
-/**
- * Every code on the wire: PROTOCOL §8's errors with their HTTP status, §3's close codes with what a client does next.
- * `retry`: the same request, unchanged and with the same key, may succeed later; its error always says when.
- */
-export const errorCodes = {
-  INVALID_MESSAGE: { status: 400, retry: false },
-  UNAUTHORIZED: { status: 401, retry: false },
-  FORBIDDEN: { status: 403, retry: false },
-  CONVERSATION_NOT_FOUND: { status: 404, retry: false },
-  MESSAGE_NOT_FOUND: { status: 404, retry: false },
-  USER_NOT_FOUND: { status: 404, retry: false },
-  NOT_FOUND: { status: 404, retry: false },
-  METHOD_NOT_ALLOWED: { status: 405, retry: false },
-  CONFLICT: { status: 409, retry: false },
-  DUPLICATE_MESSAGE: { status: 409, retry: false },
-  TOO_LARGE: { status: 413, retry: false },
-  RATE_LIMITED: { status: 429, retry: true },
-  INTERNAL: { status: 500, retry: false },
-  UNAVAILABLE: { status: 503, retry: true },
-} as const satisfies Record<RejectionCode | (string & {}), { status: number; retry: boolean }>;
+export { closeCodes, type CloseReason } from "../../../client/contract/codes.js";
 
-export type ErrorCode = keyof typeof errorCodes;
-
-export const closeCodes = {
-  protocolViolation: { code: 4400, reason: "protocol violation", reconnect: "after a fix" },
-  tokenExpired: { code: 4401, reason: "token expired", reconnect: "with a new token" },
-  heartbeatLost: { code: 4408, reason: "heartbeat lost", reconnect: "with jitter" },
-  replaced: { code: 4409, reason: "replaced by a newer connection of this device", reconnect: "never by itself" },
-  frameTooLarge: { code: 4413, reason: "frame too large", reconnect: "after a fix" },
-  flooding: { code: 4429, reason: "flooding", reconnect: "after retryAfter" },
-  slowConsumer: { code: 4508, reason: "slow consumer", reconnect: "then sync" },
-  draining: { code: 1012, reason: "draining", reconnect: "after reconnectAfterMs" },
-} as const;
-
-export type CloseReason = keyof typeof closeCodes;
+/** Those that this server answers with. The table is the client library's, too. */
+export type ErrorCode = Built<ErrorCodeOfServer>;
+export const errorCodes: Readonly<Record<ErrorCode, { readonly status: number; readonly retry: boolean }>> = codesOfAll;
 
 /** A refusal of any kind: what a command's `Rejection` is, with the codes that only the gateway gives. */
 export type Failure = {

@@ -5,10 +5,12 @@ import type { EditMessage, MessageName, SendMessage } from "../../commands/comma
 import type { SyncRequest } from "../../projections/queries/queries.js";
 import { gatewayLimits, type SizeLimits } from "../limits.js";
 import { boolean, checked, decoder, integer, isObject, list, notYet, shape, text } from "./codecs.js";
+import type { ClientFrameType } from "../../../client/contract/frames.js";
 import type { Failure } from "./codes.js";
 import { contentCodec } from "./content.js";
 import { failureOf, malformed } from "./details.js";
 import { emojiCodec } from "./emoji.js";
+import type { Built } from "./not-built.js";
 import { syncCodec } from "./sync-body.js";
 
 /** What a client may ask on a socket, checked and without what it had no business to say. */
@@ -26,7 +28,8 @@ export type ChangeRequest =
   | { readonly type: "message.delete"; readonly message: MessageName }
   | { readonly type: "reaction.add" | "reaction.remove"; readonly reaction: MessageName & { readonly emoji: string } };
 export type TypingRequest = { readonly type: "typing.start" | "typing.stop"; readonly conversationId: string };
-export type RequestType = ClientRequest["type"];
+/** What this server takes of the protocol's frames: each has a reader, and no other has. */
+export type RequestType = Built<ClientFrameType>;
 export type ReceiptCursor = { readonly conversationId: string; readonly upToSequence: number };
 
 /** What an answer is addressed by: each only if the request had it in a valid form. */

@@ -1,5 +1,6 @@
 import { nameIn, segmentsOf } from "./path.js";
-import type { Method, Route } from "./route.js";
+import type { Method } from "../../../client/contract/routes.js";
+import type { Route } from "./route.js";
 import { routes } from "./routes.js";
 
 export const prefix = "/api/v1";

@@ -1,3 +1,4 @@
+import type { Method } from "../../../client/contract/routes.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Started } from "../../commands/commands.js";
@@ -7,8 +8,6 @@ import type { Fields } from "../protocol/codecs.js";
 import { json, noContent } from "./answers.js";
 import { callOf, type Call, type Caller, type Incoming, type Input, type RestContext } from "./call.js";
 import { asItWasLeft, ownWritesVisible } from "./visible.js";
-
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** A call of PROTOCOL §6 as data: what a document of the interface would say of it, and what does it. */
 export type Route<M extends Method = Method, Path extends string = string> = {

@@ -5,6 +5,7 @@ import { gatewayLimits as bounds } from "../limits.js";
 import type { DispatcherDeps } from "./dispatch-types.js";
 import type { Claims, Connection } from "../ports.js";
 import { closeCodes, type Failure } from "../protocol/codes.js";
+import type { ConnectedPayload } from "../protocol/server-frames.js";
 import { errorFrame } from "./session.js";
 import { issued } from "../access/device-access.js";
 import { defect } from "../access/work.js";
@@ -49,7 +50,7 @@ export const createConnectAdmission = ({ app, deviceAccess, metrics, clock, ids,
     connection: Connection,
     claims: Claims,
     enter: () => void | Promise<void>,
-  ): Promise<object | undefined> => {
+  ): Promise<ConnectedPayload | undefined> => {
     const failure = await register(connection, claims, enter);
     if (failure !== undefined) {
       if (failure.code === "UNAUTHORIZED") metrics.authenticationFailed("upgrade");

@@ -5,11 +5,13 @@ import type { Changed, Commands, MessageAccepted, Outcome } from "../../commands
 import type { Actor } from "../../domain/kernel/ids.js";
 import { issued } from "../access/device-access.js";
 import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
+import type { SyncResult } from "../../projections/queries/queries.js";
 import type { Claims, TokenRefusal } from "../ports.js";
 import { closeCodes, type Failure } from "../protocol/codes.js";
 import type { MessageRate } from "../access/message-rate.js";
 import type { ChangeRequest } from "../protocol/frames.js";
-import type { Request, ServerFrame, SessionEffect, SessionInput } from "./session-types.js";
+import type { ServerFrame } from "../protocol/server-frames.js";
+import type { Request, SessionEffect, SessionInput } from "./session-types.js";
 import type { Work } from "../access/work.js";
 
 type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
@@ -102,7 +104,7 @@ export const createEffectRunner = (
     work.run(
       () => live.writes.barrier().then(() => catchUp.sync(live.connection.actor, body)),
       (outcome) => {
-        const answer = E.map((payload: object): ServerFrame => ({ type: "sync.result", payload }))(outcome);
+        const answer = E.map((payload: SyncResult): ServerFrame => ({ type: "sync.result", payload }))(outcome);
         feed(live, { kind: "answered", request, answer });
       },
       labels(live, request.type),

@@ -5,6 +5,7 @@ import type { SyncRequest } from "../../projections/queries/queries.js";
 import type { Claims, TokenRefusal } from "../ports.js";
 import type { CloseReason, ErrorCode, Failure } from "../protocol/codes.js";
 import type { Address, ChangeRequest, DecodedFrame, RequestType, TypingRequest } from "../protocol/frames.js";
+import type { ConnectedPayload, ServerFrame } from "../protocol/server-frames.js";
 import type { Batch, Receipts } from "./receipts.js";
 
 /**
@@ -44,7 +45,7 @@ export type Request = {
 export type SessionInput =
   | {
       readonly kind: "connected";
-      readonly payload: object;
+      readonly payload: ConnectedPayload;
       readonly syncToken?: string;
       readonly now: number;
       readonly at: number;
@@ -59,8 +60,6 @@ export type SessionInput =
   /** Whatever waits is written now: the server drains. */
   | { readonly kind: "flush" }
   | { readonly kind: "closed" };
-
-export type ServerFrame = { readonly type: string; readonly id?: string; readonly payload: object };
 
 export type SessionEffect =
   /** `connected`: everything else that is said to the connection comes after it. */

@@ -2,6 +2,7 @@ import { E } from "../../domain/kernel/fp.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import { withRetryAfter, type CloseReason, type Failure } from "../protocol/codes.js";
 import type { ClientRequest, DecodedFrame, ReceiptCursor } from "../protocol/frames.js";
+import type { ServerFrame } from "../protocol/server-frames.js";
 import {
   addReceipts,
   advanceOf,
@@ -15,7 +16,6 @@ import {
 } from "./receipts.js";
 import type {
   Request,
-  ServerFrame,
   SessionConfig,
   SessionEffect,
   SessionInput,
@@ -137,7 +137,7 @@ const accept = (before: SessionState, asked: ClientRequest, request: Request, no
       return { ...flushed, effects: [...flushed.effects, { kind: "sync", request, body: asked.body }] };
     }
     case "heartbeat":
-      return answered(state, request, E.right(framed("heartbeat.ack", undefined, { serverTime: now })));
+      return answered(state, request, E.right({ type: "heartbeat.ack", payload: { serverTime: now } }));
     case "auth.refresh":
       return { state, effects: [{ kind: "authenticate", request, token: asked.token }] };
   }
@@ -160,7 +160,7 @@ const onReceipt = (
   cursors: readonly ReceiptCursor[],
   request: Request,
 ): SessionStep => {
-  if (cursors.length === 0) return answered(state, request, E.right(framed("ack", undefined, {})));
+  if (cursors.length === 0) return answered(state, request, E.right(emptyAck));
   const [receipts, full] = takeOverfull(addReceipts(state.receipts, kind, cursors, request));
   const effects: SessionEffect[] = full.map(writing);
   if (receipts.waiting.size === 0 || state.receiptsTimer === "running")
@@ -187,7 +187,7 @@ const onReceiptsSettled = (state: SessionState, batch: Batch<Request>, failure: 
     const { conversationId } = request.address;
     const done = failed
       ? answered(next, { ...request, address: { ...request.address, ...pick(failed) } }, E.left(failed.failure))
-      : answered(next, request, E.right(framed("ack", undefined, conversationId ? { conversationId } : {})));
+      : answered(next, request, E.right(conversationId ? { type: "ack", payload: { conversationId } } : emptyAck));
     next = done.state;
     effects.push(...done.effects);
   }
@@ -227,8 +227,7 @@ const slowedDown = (
 /** None for an `ack` that nobody asked for. */
 const answerFrame = (answer: E.Either<Failure, ServerFrame>, address: Request["address"]): ServerFrame | undefined => {
   if (E.isLeft(answer)) return errorFrame(answer.left, address);
-  const { type, payload } = answer.right;
-  return type === "ack" && address.id === undefined ? undefined : framed(type, address.id, payload);
+  return answer.right.type === "ack" && address.id === undefined ? undefined : addressed(answer.right, address.id);
 };
 
 const refusal = ({ address, ...frame }: DecodedFrame, failure: Failure): SessionEffect => ({
@@ -239,10 +238,13 @@ const refusal = ({ address, ...frame }: DecodedFrame, failure: Failure): Session
 });
 
 export const errorFrame = (failure: Failure, { id, ...ids }: DecodedFrame["address"]): ServerFrame =>
-  framed("error", id, { ...withRetryAfter(failure), ...ids });
+  addressed({ type: "error", payload: { ...withRetryAfter(failure), ...ids } }, id);
 
-const framed = (type: string, id: string | undefined, payload: object): ServerFrame =>
-  id === undefined ? { type, payload } : { type, id, payload };
+/** The types have no word for the same frame with an id. */
+const addressed = ({ type, payload }: ServerFrame, id: string | undefined): ServerFrame =>
+  (id === undefined ? { type, payload } : { type, id, payload }) as ServerFrame;
+
+const emptyAck: ServerFrame = { type: "ack", payload: {} };
 
 type Tick = Extract<SessionInput, { kind: "tick" }>;
 
@@ -267,7 +269,7 @@ const onConnected = (config: SessionConfig, before: SessionState, { payload, syn
   if (before.phase !== "connecting") return nothing(before);
   const { waiting } = before;
   let state: SessionState = { ...before, phase: "open", waiting: [], charsInFlight: 0 };
-  const effects: SessionEffect[] = [{ kind: "greet", frame: framed("connected", undefined, payload) }];
+  const effects: SessionEffect[] = [{ kind: "greet", frame: { type: "connected", payload } }];
   const apply = (next: SessionStep): void => {
     state = next.state;
     effects.push(...next.effects);
@@ -286,7 +288,7 @@ const onAuthenticated = ({ actor }: SessionConfig, state: SessionState, { reques
   if (E.isLeft(result)) return answered(state, request, result);
   const claims = result.right;
   return claims.userId === actor.userId && claims.deviceId === actor.deviceId
-    ? answered({ ...state, expiresAt: claims.expiresAt }, request, E.right(framed("ack", undefined, {})))
+    ? answered({ ...state, expiresAt: claims.expiresAt }, request, E.right(emptyAck))
     : answered(state, request, E.left(anothers));
 };
 

@@ -4,6 +4,7 @@ import type { Delivery } from "../ports.js";
 import { unreadOf } from "../frames/unread.js";
 import { atMost } from "./bounded-reads.js";
 import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";
+import type { Frame } from "../frames/frames.js";
 
 /** A user's read cursor moved on one device: the user's other devices learn the new count. */
 export type ReadMoved = {
@@ -83,7 +84,7 @@ const sendTo = async (
     if (!row.member.present) continue;
     const { conversationId } = row.conversation;
     const payload = { conversationId, readUpTo: row.member.readUpTo, unread: unreadOf(row) };
-    frames.set(conversationId, JSON.stringify({ type: "inbox.update", payload }));
+    frames.set(conversationId, JSON.stringify({ type: "inbox.update", payload } satisfies Frame));
   }
   const deliveries = moves.flatMap(({ conversationId, deviceId }): readonly Delivery[] => {
     const frame = frames.get(conversationId);

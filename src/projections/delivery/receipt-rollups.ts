@@ -3,6 +3,7 @@ import { asError } from "../../lib/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Delivery, ReceiptCounts } from "../ports.js";
 import { atMost } from "./bounded-reads.js";
+import type { Frame } from "../frames/frames.js";
 import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";
 
 /** Cursors moved in a group: its newest messages' counts may have changed. */
@@ -110,5 +111,5 @@ const rollUp = async (
 const frameOf = (conversationId: string, count: ReceiptCounts, timestamp: number): string => {
   const { sequence, messageId, delivered, read, of } = count;
   const payload = { conversationId, sequence, messageId, delivered, read, of, timestamp };
-  return JSON.stringify({ type: "receipt.rollup", payload });
+  return JSON.stringify({ type: "receipt.rollup", payload } satisfies Frame);
 };

@@ -3,8 +3,22 @@ import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MemberJoined, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 
+/** The types of all frames that projections make. */
+export type FrameType =
+  | "message.new"
+  | "message.updated"
+  | "conversation.created"
+  | "conversation.updated"
+  | "member.joined"
+  | "member.left"
+  | "member.role"
+  | "receipt.update"
+  | "receipt.rollup"
+  | "inbox.update"
+  | "device.updated";
+
 /** A server → client frame (PROTOCOL §5). */
-export type Frame = { readonly type: string; readonly payload: Readonly<Record<string, unknown>> };
+export type Frame = { readonly type: FrameType; readonly payload: Readonly<Record<string, unknown>> };
 
 /**
  * What may be shown of the message that a change is about: its content's JSON text; or that it is gone, and since when;

@@ -6,12 +6,8 @@ import { gatewayLimits as bounds } from "../../../src/gateway/limits.js";
 import { createFrameDecoder } from "../../../src/gateway/protocol/frames.js";
 import type { Failure } from "../../../src/gateway/protocol/codes.js";
 import { opening, step } from "../../../src/gateway/session/session.js";
-import type {
-  ServerFrame,
-  SessionEffect,
-  SessionInput,
-  SessionState,
-} from "../../../src/gateway/session/session-types.js";
+import type { ConnectedPayload, ServerFrame } from "../../../src/gateway/protocol/server-frames.js";
+import type { SessionEffect, SessionInput, SessionState } from "../../../src/gateway/session/session-types.js";
 import { withSeed } from "../../kit/seed.js";
 
 /**
@@ -26,6 +22,18 @@ const config = {
   heartbeatIntervalMs,
   decode: createFrameDecoder({ maxMessageBytes: 1024, maxFrameBytes: 65536 }),
 };
+const times = { serverTime: 0, heartbeatInterval: heartbeatIntervalMs };
+const greeting: ConnectedPayload = { connectionId: "c", ...actor, epoch: "e", ...times, limits: {} };
+const place = { conversationId: "g_a", sequence: 1, pos: 1 };
+const accepted = { clientMessageId: "m", messageId: "m", ...place, timestamp: 0, duplicate: false };
+const synced = { epoch: "e", reset: false, conversations: [], newConversations: [], left: [], serverTime: 0 };
+const answers: Readonly<Record<"sync" | "message" | "change" | "typing", ServerFrame>> = {
+  sync: { type: "sync.result", payload: synced },
+  message: { type: "message.ack", payload: accepted },
+  change: { type: "ack", payload: {} },
+  typing: { type: "ack", payload: {} },
+};
+
 type Open = Extract<SessionEffect, { kind: "message" | "change" | "typing" | "receipts" | "sync" | "authenticate" }>;
 
 const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
@@ -71,9 +79,8 @@ const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
       case "typing":
       case "message":
       case "sync": {
-        const types = { sync: "sync.result", message: "message.ack", change: "ack", typing: "ack" };
-        const frame = { type: types[effect.kind], payload: {} };
-        return { kind: "answered", request: effect.request, answer: refuseWith ? E.left(refuseWith) : E.right(frame) };
+        const answer = refuseWith ? E.left(refuseWith) : E.right(answers[effect.kind]);
+        return { kind: "answered", request: effect.request, answer };
       }
     }
   };
@@ -112,7 +119,7 @@ const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
     advances: () => effects.flatMap(({ effect }) => (effect.kind === "receipts" ? [effect.advance] : [])),
     answersTo: (id: string) => frames.filter((frame) => frame.id === id),
   };
-  if (connected) feed({ kind: "connected", payload: {}, now, at: now });
+  if (connected) feed({ kind: "connected", payload: greeting, now, at: now });
   return world;
 };
 
@@ -237,10 +244,10 @@ describe("a session, whatever is sent and whenever it is answered", () => {
       fc.property(fc.integer({ min: 1, max: 60 }), fc.nat(60), (count, waitFor) => {
         const world = createWorld({ connected: false });
         for (let n = 0; n < count; n++) {
-          if (n === waitFor) world.feed({ kind: "connected", payload: {}, now: 0, at: 0 });
+          if (n === waitFor) world.feed({ kind: "connected", payload: greeting, now: 0, at: 0 });
           world.text(send(`r${n}`, `k${n}`));
         }
-        world.feed({ kind: "connected", payload: {}, now: 0, at: 0 });
+        world.feed({ kind: "connected", payload: greeting, now: 0, at: 0 });
         const called = world.open.flatMap((effect) =>
           effect.kind === "message" ? [effect.message.clientMessageId] : [],
         );
@@ -358,11 +365,11 @@ describe("the life of a connection", () => {
     world.text({ type: "heartbeat", id: "h", payload: {} });
     world.text(send("a"));
     expect(world.effects).toEqual([]);
-    world.feed({ kind: "connected", payload: { epoch: "e" }, syncToken: "st", now: 7, at: 7 });
+    world.feed({ kind: "connected", payload: greeting, syncToken: "st", now: 7, at: 7 });
     expect(world.frames.map(({ type }) => type)).toEqual(["connected", "heartbeat.ack"]);
     expect(world.open).toMatchObject([{ kind: "sync", body: { token: "st" } }, { kind: "message" }]);
     world.settleAll();
-    expect(world.frames[2]).toEqual({ type: "sync.result", payload: {} });
+    expect(world.frames[2]).toEqual(answers.sync);
   });
 });
 
@@ -393,7 +400,7 @@ describe("bounds", () => {
     for (let n = 0; n < bounds.framesBeforeConnectedMax; n++) world.text(send(`r${n}`));
     world.text(send("over"));
     expect(world.frames).toMatchObject([{ type: "error", id: "over", payload: { code: "UNAVAILABLE" } }]);
-    world.feed({ kind: "connected", payload: {}, now: 0, at: 0 });
+    world.feed({ kind: "connected", payload: greeting, now: 0, at: 0 });
     expect(world.open).toHaveLength(bounds.framesBeforeConnectedMax);
   });
 

@@ -1,8 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { serverFrames } from "../../../client/contract/frames.js";
 import type { MessageSent } from "../../../src/domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../../src/domain/receipts/receipts.events.js";
-import { encodeMessage, frameOf, hidden, receiptFrames, type Shown } from "../../../src/projections/frames/frames.js";
+import { notBuilt } from "../../../src/gateway/protocol/not-built.js";
+import {
+  encodeMessage,
+  frameOf,
+  hidden,
+  receiptFrames,
+  visible,
+  type Frame,
+  type FrameType,
+  type Shown,
+} from "../../../src/projections/frames/frames.js";
 import { seed, withSeed } from "../../kit/seed.js";
 import { byUser, userIdOf, type By } from "../../../src/domain/kernel/by.js";
 
@@ -51,6 +62,14 @@ describe(`frames (seed ${seed})`, () => {
     );
   });
 
+  const namesIn = (frames: readonly (Frame | undefined)[]): readonly string[] =>
+    [...new Set(frames.flatMap((frame) => Object.keys(frame?.payload ?? {})))].toSorted();
+  /** Of the contract's table, less what is not built. */
+  const tableOf = (type: FrameType): readonly string[] =>
+    Object.keys(serverFrames[type].payload)
+      .filter((field) => !notBuilt.some((name) => name === `${type} ${field}`))
+      .toSorted();
+
   const context = { id: "e", at: 7, by: byUser({ userId: "alice", deviceId: "phone" }) };
   const about = { ...context, messageId: "m", sequence: 3 };
   const frame = (event: Parameters<typeof frameOf>[1], shown: Shown) => frameOf("g", event, 5, "bob", shown);
@@ -63,6 +82,34 @@ describe(`frames (seed ${seed})`, () => {
     digest: "",
   };
   const gone: Shown = { kind: "deleted", deletedAt: 99 };
+
+  it("have all types and fields that the protocol has and the server makes, and no other", () => {
+    const whole: Required<MessageSent> = {
+      ...{ type: "MessageSent", ...about, clientMessageId: "c", contentType: "text", content: edited.content },
+      ...{ replyTo: "m", expiresAt: 8, mentions: ["bob"], forwarded: true },
+      origin: { source: "s", id: "o", at: 1 },
+    };
+    const sent = [{ kind: "content", text: "{}" } as const, gone].map((shown) =>
+      frameOf("g", whole, 5, "alice", shown),
+    );
+    expect(namesIn(sent)).toEqual(tableOf("message.new"));
+    const reacted = { type: "ReactionAdded", ...about, emoji: "x" } as const;
+    const changed = [
+      frame(edited, { kind: "content", text: "{}" }),
+      frame({ type: "MessageDeleted", ...about }, gone),
+      frame(reacted, visible),
+    ];
+    expect(namesIn(changed)).toEqual(tableOf("message.updated"));
+    const made: Readonly<Record<FrameType, true>> = {
+      ...{ "message.new": true, "message.updated": true },
+      ...{ "conversation.created": true, "conversation.updated": true },
+      ...{ "member.joined": true, "member.left": true, "member.role": true },
+      ...{ "receipt.update": true, "receipt.rollup": true, "inbox.update": true },
+      "device.updated": true,
+    };
+    expect(Object.keys(serverFrames)).toEqual(expect.arrayContaining(Object.keys(made)));
+    expect(Object.keys(made)).toEqual(expect.not.arrayContaining([...notBuilt]));
+  });
 
   it("of a message that is gone never have content and say since when", () => {
     expect(frame(edited, gone)?.payload).toEqual({ ...common, editedAt: 7, deletedAt: 99 });
