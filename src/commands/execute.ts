@@ -14,6 +14,7 @@ import { createMessageCommands } from "./messages.js";
 import type { EventLog, Ids, LookUpMessage, SnapshotStore } from "./ports.js";
 import { routes, type Folded } from "./routes.js";
 import type { Sealing } from "./sealing.js";
+import { sealDisplayName, sealTexts } from "./texts.js";
 import { changed, type ConversationDone } from "./command-result.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import { createSnapshots, noSnapshots } from "./snapshots.js";
@@ -52,7 +53,7 @@ export type CommandSide = Commands & {
 
 /** The write side: every command on its aggregate's queue. */
 export const createCommands = (deps: CommandDependencies): CommandSide => {
-  const { log, home, ids, membersMax, isShared = false } = deps;
+  const { log, sealing, home, ids, membersMax, isShared = false } = deps;
   const conversationRoute = { ...routes.conversation, reading: readingWith(deps.lookUp) };
   const bytesMax = { ...loadedBytes, ...deps.loadedBytesMax };
   const snapshots = {
@@ -82,8 +83,8 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     snapshots: snapshots.conversations,
   });
 
-  const start = async (id: string, command: Omit<Start, "type" | "context">, context: CommandContext) => {
-    const settled = await conversations.submit(id, { type: "StartConversation", ...command, context });
+  const start = async (id: string, command: Start | Promise<Start>) => {
+    const settled = await conversations.submit(id, command);
     if (E.isLeft(settled)) return settled;
     const { state, events } = settled.right;
     const created = events.length > 0;
@@ -123,8 +124,16 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
 
     removeDevice: (command, context) => users.submit(context.by.userId, { type: "RemoveDevice", ...command, context }),
 
-    changeProfile: (command, context) =>
-      users.submit(context.by.userId, { type: "ChangeProfile", ...command, context }),
+    changeProfile: ({ displayName, ...changes }, context) => {
+      const { userId } = context.by;
+      const command = { type: "ChangeProfile" as const, ...changes, context };
+      if (displayName === undefined) return users.submit(userId, command);
+      const sealed = sealDisplayName(sealing, userId, displayName);
+      return users.submit(
+        userId,
+        sealed.then((ready) => ({ ...command, displayName: ready })),
+      );
+    },
 
     changePreferences: async ({ conversationId, ...changes }, context) => {
       // Seldom, and written: nobody who was removed elsewhere a moment ago.
@@ -142,14 +151,21 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       const id = directConversationId(context.by.userId, peerId);
       const members = [context.by.userId, peerId].map((userId) => ({ userId, role: "member" as const }));
       const profile = { kind: "direct" as const, settings: defaultSettings };
-      return start(id, { conversationId: id, home, profile, members, membersMax: members.length }, context);
+      const who = { members, membersMax: members.length };
+      return start(id, { type: "StartConversation", conversationId: id, home, profile, ...who, context });
     },
 
     startGroup: (command, context) => {
       const { clientRequestId } = command;
       const named = clientRequestId === undefined ? { random: ids.uuid() } : { clientRequestId };
       const id = groupConversationId(context.by.userId, named);
-      return start(id, { conversationId: id, home, membersMax, ...groupOf(command, context.by.userId) }, context);
+      const { profile, members } = groupOf(command, context.by.userId);
+      const started = { type: "StartConversation" as const, conversationId: id, home, members, membersMax, context };
+      const texts = sealTexts(sealing, id, command);
+      return start(
+        id,
+        texts.then((sealed) => ({ ...started, profile: { ...profile, ...sealed } })),
+      );
     },
 
     addMembers: async ({ conversationId, userIds }, context) => {
@@ -168,10 +184,20 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     changeRole: ({ conversationId, userId, role }, context) =>
       change(conversationId, { type: "ChangeRole", userId, role, context }),
 
-    changeSettings: async ({ conversationId, ...changes }, context) =>
-      E.map((done: ConversationDone) => ({ ...changed(done), state: done.state }))(
-        await conversations.submit(conversationId, { type: "ChangeSettings", changes, context }),
-      ),
+    changeSettings: async ({ conversationId, ...changes }, context) => {
+      // No key is made in the name of what is no conversation, or none of the caller's.
+      const present = await accepted(conversationId, (state) => presentMember(state, context));
+      if (E.isLeft(present)) return present;
+      const sealed = sealTexts(sealing, conversationId, changes);
+      const command = sealed.then((texts) => ({
+        type: "ChangeSettings" as const,
+        changes: { ...texts, ...(changes.settings === undefined ? {} : { settings: changes.settings }) },
+        context,
+      }));
+      return E.map((done: ConversationDone) => ({ ...changed(done), state: done.state }))(
+        await conversations.submit(conversationId, command),
+      );
+    },
 
     othersIn: (conversationId, { by }) => othersIn(audience, conversationId, by.userId),
 
@@ -201,15 +227,10 @@ type Start = Extract<ConversationCommand, { type: "StartConversation" }>;
 type Present = Extract<Conversation, { situation: "started" }>;
 
 const groupOf = (command: StartGroup, creator: string) => {
-  const { name, description, participantIds, settings } = command;
+  const { participantIds, settings } = command;
   const others = [...new Set(participantIds)].filter((userId) => userId !== creator);
   return {
-    profile: {
-      kind: "group" as const,
-      name,
-      ...(description === undefined ? {} : { description }),
-      settings: { ...defaultSettings, ...settings },
-    },
+    profile: { kind: "group" as const, settings: { ...defaultSettings, ...settings } },
     members: [
       { userId: creator, role: "owner" as const },
       ...others.map((userId) => ({ userId, role: "member" as const })),

@@ -3,7 +3,9 @@ import { E, t } from "./kernel/fp.js";
 import type { NewEvent, RecordedEvent } from "./kernel/stream.js";
 import {
   conversationStartedCodec,
+  conversationStartedCodec1,
   memberJoinedCodec,
+  memberJoinedCodec1,
   memberLeftCodec,
   memberRoleChangedCodec,
   messageDeletedCodec,
@@ -12,6 +14,9 @@ import {
   messageSentCodec1,
   reactionCodec,
   settingsChangedCodec,
+  settingsChangedCodec1,
+  upcastChanges,
+  upcastProfile,
   type ConversationEvent,
 } from "./conversation/conversation.events.js";
 import { receiptsAdvancedCodec, type ReceiptsEvent } from "./receipts/receipts.events.js";
@@ -21,6 +26,8 @@ import {
   preferencesChangedCodec,
   profileChangedCodec,
   profileChangedCodec1,
+  profileChangedCodec2,
+  upcastDisplayName,
   userRegisteredCodec,
   type UserEvent,
 } from "./user/user.events.js";
@@ -37,11 +44,14 @@ const unchanged = <A>(data: A): A => data;
 
 /** The only list of all events. Versions ascend from 1; a stored version is never removed. */
 export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...StoredVersion[]]>> = {
-  ConversationStarted: [{ codec: conversationStartedCodec }],
-  MemberJoined: [{ codec: memberJoinedCodec }],
+  ConversationStarted: [
+    { codec: conversationStartedCodec1, upcast: upcastProfile },
+    { codec: conversationStartedCodec },
+  ],
+  MemberJoined: [{ codec: memberJoinedCodec1, upcast: upcastProfile }, { codec: memberJoinedCodec }],
   MemberLeft: [{ codec: memberLeftCodec }],
   MemberRoleChanged: [{ codec: memberRoleChangedCodec }],
-  SettingsChanged: [{ codec: settingsChangedCodec }],
+  SettingsChanged: [{ codec: settingsChangedCodec1, upcast: upcastChanges }, { codec: settingsChangedCodec }],
   MessageSent: [{ codec: messageSentCodec1, upcast: unchanged }, { codec: messageSentCodec }],
   MessageEdited: [{ codec: messageEditedCodec }],
   MessageDeleted: [{ codec: messageDeletedCodec }],
@@ -51,7 +61,11 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   UserRegistered: [{ codec: userRegisteredCodec }],
   DeviceRegistered: [{ codec: deviceRegisteredCodec }],
   DeviceRemoved: [{ codec: deviceRemovedCodec }],
-  ProfileChanged: [{ codec: profileChangedCodec1 }, { codec: profileChangedCodec }],
+  ProfileChanged: [
+    { codec: profileChangedCodec1 },
+    { codec: profileChangedCodec2, upcast: upcastDisplayName },
+    { codec: profileChangedCodec },
+  ],
   PreferencesChanged: [{ codec: preferencesChangedCodec }],
   LogStarted: [{ codec: logStartedCodec }],
 };

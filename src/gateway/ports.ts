@@ -4,6 +4,7 @@ import type { DeviceType } from "../domain/user/user.events.js";
 import type { Position } from "../domain/kernel/stream.js";
 import type { Commands } from "../commands/commands.js";
 import type { Typing } from "./ephemeral/typing.js";
+import type { OpenContent } from "../projections/ports.js";
 import type { Queries } from "../projections/queries/queries.js";
 
 export { closeCodes } from "./protocol/codes.js";
@@ -13,6 +14,8 @@ export type Application = {
   readonly commands: Commands;
   readonly queries: Queries;
   readonly typing: Typing;
+  /** For what is answered from the state that a command made. */
+  readonly open: OpenContent;
   /**
    * When the user's devices were last used, as far as it is known beside the log, which knows it to the day: now for those
    * that are connected, wherever that is; Unix milliseconds.

@@ -127,6 +127,7 @@ const createApplication = (
     pendingCommands: commands.pending,
     queries: createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now }),
     typing: createTyping({ bus, membersAmong: commands.membersAmong }),
+    open: sealing.open,
     lastUses: async (userId) => {
       const usedNow = (devices: readonly string[]) => devices.map((deviceId) => [deviceId, Date.now()] as const);
       try {

@@ -78,6 +78,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
     commands,
     queries,
     typing,
+    open: sealing.open,
     lastUses: (userId) => {
       const now = Date.now();
       return new Map([...uses.of(userId), ...hub.devicesOf(userId).map((deviceId) => [deviceId, now] as const)]);

@@ -106,8 +106,8 @@ export type ConversationRow = {
   readonly kind: ConversationKind;
   readonly createdBy: string;
   readonly createdAt: number;
-  readonly name: string | null;
-  readonly description: string | null;
+  readonly name: Sealed | null;
+  readonly description: Sealed | null;
   readonly avatarMediaId: string | null;
   readonly settings: Settings;
   readonly messageTtl: number | null;
@@ -227,7 +227,7 @@ export type ReceiptRow = {
 
 export type UserRow = {
   readonly userId: string;
-  readonly displayName: string | null;
+  readonly displayName: Sealed | null;
   readonly avatarMediaId: string | null;
   readonly privacy: Privacy;
 };

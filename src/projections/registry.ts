@@ -7,7 +7,8 @@ import { messages, reactions } from "./views/messages.js";
 import { receiptSteps } from "./views/receipt-steps.js";
 import { devices, users } from "./views/users.js";
 
-export type FieldType = "text" | "integer" | "boolean";
+/** `sealed`: JSON text of a `Sealed`. */
+export type FieldType = "text" | "sealed" | "integer" | "boolean";
 
 /** The fields of a view. Each is a fact, a growing number or a register, and never two of these (DESIGN §4). */
 export type ViewFields = {
@@ -34,8 +35,8 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
      */
     raised: ["lastSequence", "headPos", "activity", "lastMessageAt", "touched"],
     registers: {
-      name: "text",
-      description: "text",
+      name: "sealed",
+      description: "sealed",
       avatarMediaId: "text",
       /** JSON text. */
       settings: "text",
@@ -96,8 +97,8 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
       idKey: "integer",
     },
     raised: ["updatedPos"],
-    /** Sealed, as JSON text. A register, so that a replayed MessageSent never brings back what was taken away. */
-    registers: { content: "text", editedAt: "integer", editDigest: "text", deletedAt: "integer" },
+    /** A register, so that a replayed MessageSent never brings back what was taken away. */
+    registers: { content: "sealed", editedAt: "integer", editDigest: "text", deletedAt: "integer" },
     exists: "messageId",
   },
   reactions: {
@@ -122,7 +123,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
     key: { userId: "text" },
     facts: { home: "text", registeredAt: "integer" },
     raised: [],
-    registers: { displayName: "text", lastSeen: "text", readReceipts: "boolean" },
+    registers: { displayName: "sealed", lastSeen: "text", readReceipts: "boolean" },
     exists: "registeredAt",
   },
   devices: {

@@ -3,11 +3,13 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
+import { unsealed } from "../../src/domain/kernel/sealed.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import type { ViewStore } from "../../src/projections/ports.js";
 import { unreadOf } from "../../src/projections/frames/unread.js";
 import { project } from "../../src/projections/registry.js";
 import { assign, insert, raise, type ViewChange } from "../../src/projections/view-change.js";
+import { sealedValue } from "../../src/projections/views/sealed-value.js";
 import { logOf, logs } from "../kit/arbitraries.js";
 import { seed } from "../kit/seed.js";
 import { dumpViews } from "../kit/views.js";
@@ -19,6 +21,7 @@ export type OpenedViews = {
   readonly close: () => Promise<void>;
 };
 
+const named = (text: string): string => sealedValue(unsealed(text));
 const at = (position: number) => ({ position, epoch: "e1" });
 const changesOf = (log: readonly RecordedEvent[]): readonly ViewChange[] =>
   log.flatMap((recorded) => project(decodeEvent(recorded), recorded));
@@ -78,13 +81,13 @@ export const viewStoreContract = (name: string, open: () => Promise<OpenedViews>
     });
 
     it("registers go by version and numbers only grow, in whatever order and batches they come", async () => {
-      const later = assign("conversations", ["g_1"], { name: "later", description: null }, 8);
-      const earlier = assign("conversations", ["g_1"], { name: "earlier", description: "said once" }, 3);
+      const later = assign("conversations", ["g_1"], { name: named("later"), description: null }, 8);
+      const earlier = assign("conversations", ["g_1"], { name: named("earlier"), description: named("said once") }, 3);
       const heads = [raise("conversations", ["g_1"], { headPos: 8 }), raise("conversations", ["g_1"], { headPos: 3 })];
       for (const change of [later, earlier, ...heads, ...conversation("g_1", 5), ...member("g_1", "alice"), earlier])
         await store.apply([change], at(1));
       const [row] = await store.reads.summaries("alice", ["g_1"]);
-      expect(row?.conversation).toMatchObject({ name: "later", description: null, headPos: 8 });
+      expect(row?.conversation).toMatchObject({ name: unsealed("later"), description: null, headPos: 8 });
     });
 
     it("a row whose facts have not arrived is not there", async () => {

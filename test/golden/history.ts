@@ -2,7 +2,9 @@ import type { ConversationEvent } from "../../src/domain/conversation/conversati
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../src/domain/receipts/receipts.events.js";
 import type { UserEvent } from "../../src/domain/user/user.events.js";
+import { unsealed } from "../../src/domain/kernel/sealed.js";
 import { conversationId, messageOf } from "../kit/conversations.js";
+import { sealedText } from "../kit/texts.js";
 
 /**
  * One history of every aggregate with every kind of event, the same for ever: what it folds to is what a version of a
@@ -18,7 +20,12 @@ const dated = <E>(events: readonly (Undated<E> & { readonly who?: string })[]): 
     by: { kind: "user", userId: who, deviceId: "phone" },
   })) as unknown as readonly E[];
 
-const profile = { kind: "group" as const, name: "Golden", settings: defaultSettings, createdBy: "alice", createdAt: 1 };
+const profile = {
+  kind: "group" as const,
+  name: unsealed("Golden"),
+  description: sealedText("What never changes"),
+  ...{ settings: defaultSettings, createdBy: "alice", createdAt: 1 },
+};
 const join = (userIds: readonly string[], sequence: number, memberCount: number) => ({
   type: "MemberJoined" as const,
   members: userIds.map((userId) => ({ userId, role: userId === "alice" ? ("owner" as const) : ("member" as const) })),
@@ -57,7 +64,7 @@ const conversation = dated<ConversationEvent>([
   { type: "MemberRoleChanged", userId: "bob", role: "admin" },
   {
     type: "SettingsChanged",
-    changes: { name: "Renamed", messageTtl: 60_000, settings: { ...defaultSettings, onlyAdminsCanPost: true } },
+    changes: { name: sealedText("Renamed"), messageTtl: 60_000, settings: { ...defaultSettings, onlyAdminsCanPost: true } },
   },
   { type: "MessageEdited", ...named(2_000), contentType: "text", content, digest: "first" },
   { type: "MessageEdited", ...named(2_000), contentType: "text", content, digest: "second" },
@@ -86,7 +93,7 @@ const user = dated<UserEvent>([
   { type: "DeviceRegistered", deviceId: "phone", deviceType: "mobile" },
   { type: "DeviceRegistered", deviceId: "laptop", deviceType: "desktop" },
   { type: "DeviceRemoved", deviceId: "laptop" },
-  { type: "ProfileChanged", changes: { displayName: "Alice", privacy: { lastSeen: "nobody", readReceipts: false } } },
+  { type: "ProfileChanged", changes: { displayName: sealedText("Alice"), privacy: { lastSeen: "nobody", readReceipts: false } } },
   { type: "PreferencesChanged", conversationId, changes: { pinned: 1, mutedUntil: 5 } },
   { type: "PreferencesChanged", conversationId, changes: { archived: true, mutedUntil: null } },
 ]);

@@ -8,6 +8,7 @@ import {
 import { byUser } from "../../src/domain/kernel/by.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asBefore, sealedText } from "./texts.js";
 import { users, wish, type ConversationName, type User, type Wish } from "./wishes.js";
 
 export { conversationIds, users } from "./wishes.js";
@@ -63,7 +64,7 @@ const profileOf = (state: Naive): ConversationProfile => ({
   createdBy: "alice",
   createdAt: 1,
   settings: state.settings,
-  ...(state.name === undefined ? {} : { name: state.name }),
+  ...(state.name === undefined ? {} : { name: sealedText(state.name) }),
 });
 
 const join = (write: Write, state: Naive, joining: readonly User[], all: boolean): void => {
@@ -129,7 +130,10 @@ const grant = (writer: Writer, state: Naive, wished: InConversation): void => {
     case "rename":
       state.name = wished.name;
       state.settings = wished.settings;
-      write(stream, "alice", { type: "SettingsChanged", changes: { name: wished.name, settings: wished.settings } });
+      write(stream, "alice", {
+        type: "SettingsChanged",
+        changes: { name: sealedText(wished.name), settings: wished.settings },
+      });
       return;
     case "send":
       if (state.present.has(wished.user)) send(write, state, wished.user, wished.reply);
@@ -214,9 +218,14 @@ const grantUser = (write: Write, wished: OfUser): void => {
       write(stream, wished.user, { type: "DeviceRemoved", deviceId: wished.device });
       return;
     case "profile":
-      write(stream, wished.user, { type: "ProfileChanged", changes: wished.changes });
+      write(stream, wished.user, { type: "ProfileChanged", changes: profileOfUser(wished.changes) });
   }
 };
+
+const profileOfUser = ({ displayName, privacy }: Extract<Wish, { do: "profile" }>["changes"]) => ({
+  ...(displayName === undefined ? {} : { displayName: displayName === null ? null : sealedText(displayName) }),
+  ...(privacy === undefined ? {} : { privacy }),
+});
 
 const send = (write: Write, state: Naive, by: User, reply: boolean): void => {
   const clientMessageId = `m${state.lastSequence}`;
@@ -236,13 +245,19 @@ const send = (write: Write, state: Naive, by: User, reply: boolean): void => {
   write(streamOf.conversation(state.id), by, event, messageId);
 };
 
-/** A whole log: the conversations start where they are first wished for. */
-export const logOf = (wishes: readonly Wish[]): readonly RecordedEvent[] => {
+/**
+ * A whole log: the conversations start where they are first wished for.
+ *
+ * @param before so many wishes were granted by the version before, which wrote names in plain text
+ */
+export const logOf = (wishes: readonly Wish[], before = 0): readonly RecordedEvent[] => {
   const writer = createWriter();
   const { log, write } = writer;
   const started = new Map<ConversationName, Naive>();
   for (const name of users) write(streamOf.user(name), name, { type: "UserRegistered", userId: name, home: "main" });
-  for (const wished of wishes) {
+  let eventsBefore = 0;
+  for (const [index, wished] of wishes.entries()) {
+    if (index === before) eventsBefore = log.length;
     if (!("in" in wished)) {
       grantUser(write, wished);
       continue;
@@ -251,9 +266,10 @@ export const logOf = (wishes: readonly Wish[]): readonly RecordedEvent[] => {
     started.set(wished.in, state);
     grant(writer, state, wished);
   }
-  return log;
+  return log.map((recorded, index) => (index < eventsBefore ? asBefore(recorded) : recorded));
 };
 
+/** Half of them go on from one that the version before has begun. */
 export const logs: fc.Arbitrary<readonly RecordedEvent[]> = fc
-  .array(wish, { minLength: 1, maxLength: 100, size: "max" })
-  .map(logOf);
+  .tuple(fc.array(wish, { minLength: 1, maxLength: 100, size: "max" }), fc.boolean(), fc.nat({ max: 100 }))
+  .map(([wishes, goesOn, before]) => logOf(wishes, goesOn ? before % wishes.length : 0));

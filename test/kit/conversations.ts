@@ -7,6 +7,7 @@ import { limits } from "../../src/domain/kernel/limits.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import type { Messages } from "../../src/domain/conversation/messages.js";
 import { contextOf, folded } from "./given.js";
+import { sealedText } from "./texts.js";
 
 /** Random commands of a few users on one conversation, and the history that deciding them makes. */
 export const userIds = ["alice", "bob", "carol", "dave"] as const;
@@ -18,7 +19,7 @@ export const startCommand = (members: readonly string[], settings: Partial<typeo
   type: "StartConversation" as const,
   conversationId,
   home: "main",
-  profile: { kind: "group" as const, name: "Friends", settings: { ...defaultSettings, ...settings } },
+  profile: { kind: "group" as const, name: sealedText("Friends"), settings: { ...defaultSettings, ...settings } },
   members: members.map((userId, index) => ({ userId, role: index === 0 ? ("owner" as const) : ("member" as const) })),
   membersMax: limits.groupMembersMax,
 });
@@ -78,7 +79,9 @@ const body = (by: string): fc.Arbitrary<WithoutContext> =>
     ),
     wished(
       1,
-      fc.constantFrom("Friends", "Foes").map((name) => ({ type: "ChangeSettings" as const, changes: { name } })),
+      fc
+        .constantFrom("Friends", "Foes")
+        .map((name) => ({ type: "ChangeSettings" as const, changes: { name: sealedText(name) } })),
     ),
     wished(
       6,

@@ -13,6 +13,7 @@ import { streamOf } from "../../src/domain/kernel/stream.js";
 import { sealingWith } from "../../src/commands/sealing.js";
 import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
+import { sealedText } from "./texts.js";
 
 /** A real log and key store in a directory of their own. */
 export type LogKit = {
@@ -72,7 +73,13 @@ export const countingReads = (log: EventLog) => {
 export const writeLongConversation = async (log: EventLog, conversationId: string, count: number): Promise<void> => {
   const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
   const causation = { commandId: "c", correlationId: "c" };
-  const profile = { kind: "group" as const, name: "Long", settings: defaultSettings, createdBy: "alice", createdAt: 1 };
+  const profile = {
+    kind: "group" as const,
+    name: sealedText("Long"),
+    settings: defaultSettings,
+    createdBy: "alice",
+    createdAt: 1,
+  };
   const eventsFrom = (from: number, to: number): DomainEvent[] =>
     Array.from({ length: to - from }, (_, index) => {
       const clientMessageId = `m-${from + index}`;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { defaultSettings, type Role, type Settings } from "../../src/domain/conversation/conversation.events.js";
-import type { PreferencesChanged, ProfileChanged } from "../../src/domain/user/user.events.js";
+import type { PreferencesChanged, Privacy } from "../../src/domain/user/user.events.js";
 
 /** What a few users may wish to do in a few conversations; `logOf` makes events of what the moment allows. */
 export const users = ["alice", "bob", "carol", "dave"] as const;
@@ -37,9 +37,11 @@ export type Wish =
       readonly user: User;
       readonly changes: PreferencesChanged["changes"];
     }
-  | { readonly do: "profile"; readonly user: User; readonly changes: ProfileChanged["changes"] }
+  | { readonly do: "profile"; readonly user: User; readonly changes: ProfileWish }
   | { readonly do: "removeDevice"; readonly user: User; readonly device: string }
   | { readonly do: "register"; readonly user: User; readonly device: string; readonly mobile: boolean };
+
+type ProfileWish = { readonly displayName?: string | null; readonly privacy?: Privacy };
 
 const conversation = fc.constantFrom(...conversationIds);
 const user = fc.constantFrom(...users);
@@ -57,9 +59,9 @@ const preferences: fc.Arbitrary<PreferencesChanged["changes"]> = fc.record(
   },
   { requiredKeys: [] },
 );
-const profile: fc.Arbitrary<ProfileChanged["changes"]> = fc.record(
+const profile: fc.Arbitrary<ProfileWish> = fc.record(
   {
-    displayName: fc.string({ maxLength: 5 }),
+    displayName: fc.option(fc.string({ maxLength: 5 }), { freq: 5 }),
     privacy: fc.record({
       lastSeen: fc.constantFrom("contacts" as const, "nobody" as const),
       readReceipts: fc.boolean(),

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
+import { unsealed } from "../../src/domain/kernel/sealed.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openMongo, type Mongo } from "../../src/infra/engines/mongodb.js";
 import { checkpointsOf } from "../../src/infra/view-store/mongodb/checkpoints.js";
@@ -14,11 +15,14 @@ import { StoreUnavailable } from "../../src/projections/ports.js";
 import { project } from "../../src/projections/registry.js";
 import { assign, insert, raise } from "../../src/projections/view-change.js";
 import { viewStoreContract } from "../contract/view-store.contract.js";
+import { sealedValue } from "../../src/projections/views/sealed-value.js";
 import { createWriter } from "../kit/arbitraries.js";
 import { engine } from "../kit/engines.js";
+import { sealedText } from "../kit/texts.js";
 import { openTestDatabase, proxyTo, type Proxy, type TestDatabase } from "./mongodb-views-kit.js";
 
 const url = engine("PARLEY_MONGODB_URL");
+const named = (text: string) => sealedValue(unsealed(text));
 const openDatabase = () => openTestDatabase(url ?? "");
 
 describe.skipIf(url === undefined)("MongoDB", () => {
@@ -96,7 +100,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       const { log, write } = createWriter();
       const members = ["alice", "bob"].map((userId) => ({ userId, role: "member" as const }));
       const settings = defaultSettings;
-      const profile = { kind: "group" as const, name: "G", settings, createdBy: "alice", createdAt: 1 };
+      const profile = { kind: "group" as const, name: sealedText("G"), settings, createdBy: "alice", createdAt: 1 };
       const content = { alg: "none" as const, keyId: "", data: "{}" };
       const message = { messageId: "m-1", sequence: 1 };
       for (const event of [
@@ -144,7 +148,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       await Promise.all(
         Array.from({ length: 40 }, async (_, n) => {
           await stores[n % stores.length]?.write([
-            assign("users", ["alice"], { displayName: `name ${n}` }, n),
+            assign("users", ["alice"], { displayName: named(`name ${n}`) }, n),
             raise("conversations", ["g_1"], { headPos: n, activity: 1_000 - n }),
           ]);
         }),
@@ -152,7 +156,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       const row = await mongo.db.collection<{ _id: string }>("views.conversations").findOne({ _id: "g_1" });
       expect(row).toMatchObject({ conversationId: "g_1", headPos: 39, activity: 1_000 });
       const user = await mongo.db.collection<{ _id: string }>("views.users").findOne({ _id: "alice" });
-      expect(user).toMatchObject({ displayName: { v: 39, x: "name 39" } });
+      expect(user).toMatchObject({ displayName: { v: 39, x: named("name 39") } });
     });
 
     it("a duplicate key that the server reports is tried again, alone or in a bulk; a mistake is not", async () => {
@@ -243,14 +247,14 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       await proxy.close();
       await expect(views.store.reads.user("alice")).rejects.toMatchObject(unavailable);
       await expect(views.store.checkpoint()).rejects.toMatchObject(unavailable);
-      const kept = views.write([assign("users", ["alice"], { displayName: "Alice" }, 1)]);
+      const kept = views.write([assign("users", ["alice"], { displayName: named("Alice") }, 1)]);
       const waiting = views.awaitCaughtUp(2, 60_000);
       await vi.waitUntil(() => problems.length >= 2, { timeout: 60_000 });
       await proxy.open();
       await kept;
       await views.checkpoints.raise([0], { position: 2, epoch: "e1" });
       expect(await waiting).toBe(true);
-      expect(await views.store.reads.user("alice")).toMatchObject({ displayName: "Alice" });
+      expect(await views.store.reads.user("alice")).toMatchObject({ displayName: unsealed("Alice") });
       expect(problems.every((problem) => problem instanceof StoreUnavailable)).toBe(true);
     });
 

@@ -2,6 +2,7 @@ import type { Decider, EventContext } from "../kernel/decider.js";
 import { E } from "../kernel/fp.js";
 import type { UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
+import { sameText, unsealed, type SealedText } from "../kernel/sealed.js";
 import { stamping } from "../kernel/stamping.js";
 import { conversationNotFound, formerMember, reject, type Rejection } from "../rejections.js";
 import {
@@ -169,14 +170,16 @@ const decideSettings = (state: Started, command: With<ChangeSettings>): Decision
 
 const changedOnly = (
   { name, description, settings }: ConversationProfile,
-  wanted: { name?: string; description?: string; settings: Settings },
+  wanted: { name?: SealedText; description?: SealedText; settings: Settings },
 ): SettingsChanged["changes"] => ({
-  ...(wanted.name === undefined || wanted.name === name ? {} : { name: wanted.name }),
-  ...(wanted.description === undefined || wanted.description === (description ?? "")
+  ...(wanted.name === undefined || isSame(wanted.name, name) ? {} : { name: wanted.name }),
+  ...(wanted.description === undefined || isSame(wanted.description, description)
     ? {}
     : { description: wanted.description }),
   ...(settingNames.every((key) => wanted.settings[key] === settings[key]) ? {} : { settings: wanted.settings }),
 });
+/** What was never said is as good as empty. */
+const isSame = (wanted: SealedText, known: SealedText = unsealed("")): boolean => sameText(wanted, known);
 const settingNames = Object.keys(defaultSettings) as (keyof Settings)[];
 
 export const isOrWasMember = (state: Started, userId: UserId): boolean =>

@@ -1,7 +1,7 @@
 import { t } from "../kernel/fp.js";
 import type { ByPerson } from "../kernel/by.js";
 import type { EventContext } from "../kernel/decider.js";
-import { sealedCodec } from "../kernel/sealed.js";
+import { sealedCodec, sealedTextCodec, unsealed, type SealedText } from "../kernel/sealed.js";
 
 /**
  * Stored formats of `conversation-{id}`. A format changes only by a new version in `catalogue.ts`, with an upcaster and
@@ -43,45 +43,77 @@ export type ContentType = t.TypeOf<typeof contentTypeCodec>;
 export const kindCodec = t.keyof({ direct: null, group: null });
 export type ConversationKind = t.TypeOf<typeof kindCodec>;
 
-/** What a conversation is apart from its messages and members. */
-const profileFields = {
-  required: { kind: kindCodec, createdBy: t.string, createdAt: t.number, settings: settingsCodec },
-  optional: { name: t.string, description: t.string, avatarMediaId: t.string, messageTtl: t.number },
-};
-export const profileCodec = t.intersection([t.type(profileFields.required), t.partial(profileFields.optional)]);
+/** What a conversation is apart from its messages and members; `text`: how its name and description stand there. */
+const profileWith = <C extends t.Mixed>(text: C) =>
+  t.intersection([
+    t.type({ kind: kindCodec, createdBy: t.string, createdAt: t.number, settings: settingsCodec }),
+    t.partial({ name: text, description: text, avatarMediaId: t.string, messageTtl: t.number }),
+  ]);
+const profileCodec1 = profileWith(t.string);
+/** `name`, `description`: under the conversation's own key, so that they outlive the erasure of their authors. */
+const profileCodec = profileWith(sealedTextCodec);
 export type ConversationProfile = t.TypeOf<typeof profileCodec>;
 
-export const conversationStartedCodec = t.type({
-  conversationId: t.string,
-  /** The cell this conversation lives in. */
-  home: t.string,
-  profile: profileCodec,
-});
+const startedWith = <C extends t.Mixed>(profile: C) =>
+  t.type({
+    conversationId: t.string,
+    /** The cell this conversation lives in. */
+    home: t.string,
+    profile,
+  });
+/** Before names and descriptions were sealed. */
+export const conversationStartedCodec1 = startedWith(profileCodec1);
+export const conversationStartedCodec = startedWith(profileCodec);
 
 /** `sequence` is the last message's when they joined: where a newcomer's cursors start. */
-export const memberJoinedCodec = t.type({
-  members: t.array(t.type({ userId: t.string, role: roleCodec })),
-  /** First sequence that they may see, as `historyVisibility` decided it then. */
-  visibleFrom: t.number,
-  sequence: t.number,
-  memberCount: t.number,
-  /** The conversation as it was then: `conversation.created` is a function of this event alone. */
-  profile: profileCodec,
-});
+const joinedWith = <C extends t.Mixed>(profile: C) =>
+  t.type({
+    members: t.array(t.type({ userId: t.string, role: roleCodec })),
+    /** First sequence that they may see, as `historyVisibility` decided it then. */
+    visibleFrom: t.number,
+    sequence: t.number,
+    memberCount: t.number,
+    /** The conversation as it was then: `conversation.created` is a function of this event alone. */
+    profile,
+  });
+/** Before names and descriptions were sealed. */
+export const memberJoinedCodec1 = joinedWith(profileCodec1);
+/** The sealed texts are copies of those that the conversation has: nothing is sealed anew. */
+export const memberJoinedCodec = joinedWith(profileCodec);
 
 /** A message is visible iff `visibleFrom ≤ sequence < leftAt` in one of the reader's intervals. */
 export const memberLeftCodec = t.type({ userId: t.string, leftAt: t.number, memberCount: t.number });
 
 export const memberRoleChangedCodec = t.type({ userId: t.string, role: roleCodec });
 
-export const settingsChangedCodec = t.type({
-  changes: t.partial({
-    name: t.string,
-    description: t.string,
-    avatarMediaId: t.string,
-    settings: settingsCodec,
-    messageTtl: t.union([t.number, t.null]),
-  }),
+const changedWith = <C extends t.Mixed>(text: C) =>
+  t.type({
+    changes: t.partial({
+      name: text,
+      description: text,
+      avatarMediaId: t.string,
+      settings: settingsCodec,
+      messageTtl: t.union([t.number, t.null]),
+    }),
+  });
+/** Before names and descriptions were sealed. */
+export const settingsChangedCodec1 = changedWith(t.string);
+export const settingsChangedCodec = changedWith(sealedTextCodec);
+
+/** Names and descriptions of before stand in the log as they were written; nothing is sealed when they are read. */
+export const upcastProfile = <E extends { readonly profile: t.TypeOf<typeof profileCodec1> }>(event: E) => ({
+  ...event,
+  profile: { ...event.profile, ...unsealedTexts(event.profile) },
+});
+export const upcastChanges = ({ changes, ...event }: t.TypeOf<typeof settingsChangedCodec1>) => ({
+  ...event,
+  changes: { ...changes, ...unsealedTexts(changes) },
+});
+
+type Texts<T> = { readonly name?: T; readonly description?: T };
+const unsealedTexts = ({ name, description }: Texts<string>): Texts<SealedText> => ({
+  ...(name === undefined ? {} : { name: unsealed(name) }),
+  ...(description === undefined ? {} : { description: unsealed(description) }),
 });
 
 const messageSentFields = {

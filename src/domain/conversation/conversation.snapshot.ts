@@ -16,7 +16,7 @@ type Head = Pick<Started, "id" | "revision" | "profile" | "lastSequence" | "last
 
 /** Some 120 bytes a member, and what the messages take. */
 export const conversationSnapshot: SnapshotFormat<Folded> = {
-  version: 4,
+  version: 5,
 
   chunksOf: ({ state, index }) =>
     state.situation === "absent"

@@ -1,6 +1,6 @@
 import type { CommandContext } from "../kernel/decider.js";
 import type { ConversationId, MessageId, UserId } from "../kernel/ids.js";
-import type { Sealed } from "../kernel/sealed.js";
+import type { Sealed, SealedText } from "../kernel/sealed.js";
 import { noRevision, type Revision } from "../kernel/stream.js";
 import type {
   ContentType,
@@ -66,7 +66,11 @@ export type RemoveMember = { readonly type: "RemoveMember"; readonly userId: Use
 export type ChangeRole = { readonly type: "ChangeRole"; readonly userId: UserId; readonly role: Role };
 export type ChangeSettings = {
   readonly type: "ChangeSettings";
-  readonly changes: { readonly name?: string; readonly description?: string; readonly settings?: Partial<Settings> };
+  readonly changes: {
+    readonly name?: SealedText;
+    readonly description?: SealedText;
+    readonly settings?: Partial<Settings>;
+  };
 };
 export type SendMessage = {
   readonly type: "SendMessage";

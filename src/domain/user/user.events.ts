@@ -1,5 +1,6 @@
 import { t } from "../kernel/fp.js";
 import type { EventContext } from "../kernel/decider.js";
+import { sealedTextCodec, unsealed } from "../kernel/sealed.js";
 
 /** Stored formats of `user-{id}`. */
 
@@ -17,10 +18,21 @@ export type Privacy = t.TypeOf<typeof privacyCodec>;
 export const defaultPrivacy: Privacy = { lastSeen: "contacts", readReceipts: true };
 /** Before a display name could be taken away. */
 export const profileChangedCodec1 = t.type({ changes: t.partial({ displayName: t.string, privacy: privacyCodec }) });
-/** Only what was changed; `displayName` null: it was taken away; `privacy` is complete where it is there. */
-export const profileChangedCodec = t.type({
-  changes: t.partial({ displayName: t.union([t.string, t.null]), privacy: privacyCodec }),
-});
+const profileChangedWith = <C extends t.Mixed>(text: C) =>
+  t.type({ changes: t.partial({ displayName: t.union([text, t.null]), privacy: privacyCodec }) });
+/** Before display names were sealed. */
+export const profileChangedCodec2 = profileChangedWith(t.string);
+/**
+ * Only what was changed; `displayName` null: it was taken away, else under the user's profile key, which only erasure
+ * destroys; `privacy` is complete where it is there.
+ */
+export const profileChangedCodec = profileChangedWith(sealedTextCodec);
+
+/** Display names of before stand in the log as they were written; nothing is sealed when they are read. */
+export const upcastDisplayName = ({ changes }: t.TypeOf<typeof profileChangedCodec2>) => {
+  const { displayName } = changes;
+  return { changes: typeof displayName === "string" ? { ...changes, displayName: unsealed(displayName) } : changes };
+};
 /** Only what was changed. `pinned`: a rank, 1 on top; `mutedUntil`: Unix milliseconds. */
 export const preferencesChangedCodec = t.type({
   conversationId: t.string,

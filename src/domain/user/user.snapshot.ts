@@ -1,11 +1,12 @@
 import { entriesOf, entryChunks, jsonChunk, jsonOf, type SnapshotFormat } from "../kernel/chunks.snapshot.js";
 import type { ConversationId, DeviceId } from "../kernel/ids.js";
+import type { SealedText } from "../kernel/sealed.js";
 import type { Device, Preferences, Registered, User } from "./user.js";
 
-type Head = Pick<Registered, "privacy"> & { readonly displayName?: string };
+type Head = Pick<Registered, "privacy"> & { readonly displayName?: SealedText };
 
 export const userSnapshot: SnapshotFormat<User> = {
-  version: 1,
+  version: 2,
 
   chunksOf: (state) => {
     if (state.situation === "unseen") return [];

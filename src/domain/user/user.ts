@@ -2,6 +2,7 @@ import { noIndex, type CommandContext, type Decider } from "../kernel/decider.js
 import { E, type Either } from "../kernel/fp.js";
 import type { ConversationId, DeviceId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
+import { sameText, type SealedText } from "../kernel/sealed.js";
 import { stamping } from "../kernel/stamping.js";
 import { reject, type Rejection } from "../rejections.js";
 import {
@@ -33,7 +34,7 @@ export type Preferences = {
 
 export type Registered = {
   readonly situation: "registered";
-  readonly displayName: string | undefined;
+  readonly displayName: SealedText | undefined;
   readonly privacy: Privacy;
   readonly devices: ReadonlyMap<DeviceId, Device>;
   readonly preferences: ReadonlyMap<ConversationId, Preferences>;
@@ -64,7 +65,7 @@ export type RemoveDevice = { readonly type: "RemoveDevice"; readonly deviceId: D
 export type ChangeProfile = {
   readonly type: "ChangeProfile";
   /** Null takes it away. */
-  readonly displayName?: string | null;
+  readonly displayName?: SealedText | null;
   readonly privacy?: Partial<Privacy>;
 };
 /** That the user is a member was checked by whoever made the command. */
@@ -236,12 +237,15 @@ const decideProfile = (state: User, { displayName, privacy, context }: With<Chan
   const samePrivacy =
     wanted.lastSeen === before.privacy.lastSeen && wanted.readReceipts === before.privacy.readReceipts;
   const changes = {
-    ...(displayName === undefined || displayName === (before.displayName ?? null) ? {} : { displayName }),
+    ...(displayName === undefined || isSame(displayName, before.displayName) ? {} : { displayName }),
     ...(samePrivacy ? {} : { privacy: wanted }),
   };
   if (Object.keys(changes).length === 0) return E.right([]);
   return E.right([{ type: "ProfileChanged", ...stamping(context, 0)(), changes }]);
 };
+
+const isSame = (wanted: SealedText | null, known: SealedText | undefined): boolean =>
+  wanted === null || known === undefined ? wanted === null && known === undefined : sameText(wanted, known);
 
 const decidePreferences = (state: User, command: With<ChangePreferences>): Decision => {
   const before = preferencesOf(state, command.conversationId);

@@ -20,8 +20,8 @@ export const ownWritesVisible = async <A>(
  */
 export const asItWasLeft = async (
   state: Conversation,
-  { catchUp, actor }: Caller,
+  { app, catchUp, actor }: Caller,
 ): Promise<Either<Failure, ConversationView>> => {
   await catchUp.ownWritesVisible(actor);
-  return viewOfState(state, actor.userId);
+  return viewOfState(state, actor.userId, app.open);
 };

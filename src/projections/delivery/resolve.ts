@@ -7,6 +7,7 @@ import type { Deletions } from "./deletions.js";
 import { changeDeliveries, receiptDeliveries } from "./deliveries.js";
 import { hasContent, isAboutMessage } from "../frames/about-message.js";
 import { visible, type Shown } from "../frames/frames.js";
+import { openTexts, openTextsNow, textsOf } from "../frames/texts.js";
 import type { ReadPrivacy } from "./read-privacy.js";
 import { foldMembership, type Membership, type Memberships } from "./memberships.js";
 
@@ -67,38 +68,57 @@ export const createResolve = (deps: ResolveDependencies): Resolve => {
       const before = memberships.before(id, recorded.revision);
       if (before === undefined) return undefined;
       const event = decodeConversationEvent(recorded);
-      const shown = shownNow(deps, event, deleted);
+      const shown = shownNow(deps, id, event, deleted);
       return shown && change(recorded, event, before, shown);
     },
     later: async (recorded, deleted) => {
       if (isReceipts(recorded)) return receiptsLater(recorded);
-      const before = await memberships.load(streamId(recorded.stream), recorded.revision);
+      const id = streamId(recorded.stream);
+      const before = await memberships.load(id, recorded.revision);
       const event = decodeConversationEvent(recorded);
-      const content = hasContent(event) ? await deps.open(event.messageId, event.content) : null;
+      const opened = await openedOf(deps, id, event);
       const shown = shownOf(event, isAboutMessage(event) ? await deleted() : new Map());
-      if (shown !== undefined) return change(recorded, event, before, shown);
-      // The key is gone: it was erased, and has no time of its own.
-      const erased: Shown = { kind: "deleted", deletedAt: event.at };
-      return change(recorded, event, before, content === null ? erased : { kind: "content", text: content });
+      return change(recorded, event, before, shown ?? opened);
     },
   };
 };
 
 export const isReceipts = ({ stream }: Pick<RecordedEvent, "stream">): boolean => stream.startsWith("receipts-");
 
-/** What can be said without opening anything; undefined when the content is there to be shown. */
+/** What can be said without opening anything; undefined when there is something to be shown that is sealed. */
 const shownOf = (event: ConversationEvent, deleted: Deletions): Shown | undefined => {
+  if (textsOf(event) !== undefined) return undefined;
   if (!isAboutMessage(event) || event.type === "MessageDeleted") return visible;
   const deletedAt = deleted.get(event.messageId);
   if (deletedAt !== undefined) return { kind: "deleted", deletedAt };
   return hasContent(event) ? undefined : visible;
 };
 
+/** What is sealed, opened. */
+const openedOf = async (
+  { open }: Pick<ResolveDependencies, "open">,
+  conversationId: string,
+  event: ConversationEvent,
+): Promise<Shown> => {
+  const texts = textsOf(event);
+  if (texts !== undefined) return { kind: "texts", texts: await openTexts(open, conversationId, texts) };
+  if (!hasContent(event)) return visible;
+  const text = await open(event.messageId, event.content);
+  // The key is gone: it was erased, and has no time of its own.
+  return text === null ? { kind: "deleted", deletedAt: event.at } : { kind: "content", text };
+};
+
 const shownNow = (
   { openNow }: Pick<ResolveDependencies, "openNow">,
+  conversationId: string,
   event: ConversationEvent,
   deleted: Deletions,
 ): Shown | undefined => {
+  const sealed = textsOf(event);
+  if (sealed !== undefined) {
+    const texts = openTextsNow(openNow, conversationId, sealed);
+    return texts && { kind: "texts", texts };
+  }
   const shown = shownOf(event, deleted);
   if (shown !== undefined || !hasContent(event)) return shown;
   const text = openNow(event.messageId, event.content);

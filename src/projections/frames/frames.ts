@@ -2,6 +2,7 @@ import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MemberJoined, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
+import type { Texts } from "./texts.js";
 
 /** The types of all frames that projections make. */
 export type FrameType =
@@ -22,9 +23,11 @@ export type Frame = { readonly type: FrameType; readonly payload: Readonly<Recor
 
 /**
  * What may be shown of the message that a change is about: its content's JSON text; or that it is gone, and since when;
- * `visible` is a change without content of a message that the viewer may see, `hidden` one that they may not see.
+ * `visible` is a change without content of a message that the viewer may see, `hidden` one that they may not see. Of a
+ * conversation's change: `texts`, what it is called.
  */
 export type Shown =
+  | { readonly kind: "texts"; readonly texts: Texts }
   | { readonly kind: "content"; readonly text: string }
   | { readonly kind: "deleted"; readonly deletedAt: number }
   | { readonly kind: "visible" }
@@ -50,14 +53,14 @@ export const frameOf = (
       return undefined;
     case "MemberJoined":
       if (event.members.some(({ userId }) => userId === viewerId))
-        return createdFrame(conversationId, event, pos, viewerId);
+        return createdFrame(conversationId, event, pos, viewerId, shown);
       return { type: "member.joined", payload: { ...common, members: event.members, memberCount: event.memberCount } };
     case "MemberLeft":
       return { type: "member.left", payload: { ...common, userId: event.userId, memberCount: event.memberCount } };
     case "MemberRoleChanged":
       return { type: "member.role", payload: { ...common, userId: event.userId, role: event.role } };
     case "SettingsChanged":
-      return { type: "conversation.updated", payload: { ...common, changes: event.changes } };
+      return { type: "conversation.updated", payload: { ...common, changes: inTheClear(event.changes, shown) } };
     case "MessageSent":
       return { type: "message.new", payload: messagePayload(conversationId, event, pos, viewerId, shown) };
     case "MessageEdited":
@@ -96,9 +99,21 @@ const amendmentOf = (event: AmendingEvent, shown: Shown): Readonly<Record<string
 
 const contentOf = (shown: Shown) => (shown.kind === "content" ? { content: JSON.parse(shown.text) as unknown } : {});
 
+/** With what was opened in place of what is sealed; JSON leaves out what did not open. */
+const inTheClear = <F extends object>(fields: F, shown: Shown) => {
+  const texts: Texts = shown.kind === "texts" ? shown.texts : {};
+  return { ...fields, name: texts.name, description: texts.description };
+};
+
 /** Whoever becomes a member gets the conversation as it was at that moment. */
-const createdFrame = (conversationId: string, event: MemberJoined, pos: number, viewerId: string): Frame => {
-  const { kind, ...profile } = event.profile;
+const createdFrame = (
+  conversationId: string,
+  event: MemberJoined,
+  pos: number,
+  viewerId: string,
+  shown: Shown,
+): Frame => {
+  const { kind, ...profile } = inTheClear(event.profile, shown);
   const peer = kind === "direct" ? event.members.find(({ userId }) => userId !== viewerId) : undefined;
   const conversation = {
     conversationId,

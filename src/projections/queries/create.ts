@@ -60,8 +60,8 @@ export const createQueries = ({ source, views, open, epoch, clock }: QueryDepend
     members: there(membersQuery({ reads })),
     history: there(historyQuery({ source, reads, open })),
     receipts: there(receiptsQuery({ reads })),
-    me: there(meQuery({ reads })),
-    user: there(userQuery({ reads })),
+    me: there(meQuery({ reads, open })),
+    user: there(userQuery({ reads, open })),
     sync: there(sync),
     // Not answered ahead is answered by `sync`, which says why.
     syncAhead: async (...args) => (views.problem() === undefined ? syncAhead(...args) : undefined),

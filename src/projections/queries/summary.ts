@@ -27,10 +27,11 @@ export const presentMember = async (reads: ViewReads, actor: Actor, conversation
   return row.member.present ? E.right(row) : E.left(formerMember);
 };
 
-export const toSummary = async (row: SummaryRow, open: OpenContent): Promise<Summary> => ({
-  conversation: viewOfRow(row),
-  state: await stateOf(row, open),
-});
+export const toSummary = async (row: SummaryRow, open: OpenContent): Promise<Summary> => {
+  // Together: all keys are asked for at once.
+  const [conversation, state] = await Promise.all([viewOfRow(row, open), stateOf(row, open)]);
+  return { conversation, state };
+};
 
 /** PROTOCOL §6 `state`. Where nobody else is left, nothing was delivered to or read by all: no tick without a reader. */
 export const stateOf = async (row: SummaryRow, open: OpenContent): Promise<StateView> => ({

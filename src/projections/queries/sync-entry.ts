@@ -4,6 +4,7 @@ import type { ConversationEvent, MessageSent } from "../../domain/conversation/c
 import { streamOf, type Position } from "../../domain/kernel/stream.js";
 import { hasContent, isAboutMessage } from "../frames/about-message.js";
 import { frameOf, hidden, visible, type Frame, type Shown } from "../frames/frames.js";
+import { openTexts, textsOf } from "../frames/texts.js";
 import type { EventSource, MembershipStep, MessageRow, OpenContent, SummaryRow, ViewReads } from "../ports.js";
 import { visibleIntervals } from "../views/visibility.js";
 
@@ -64,10 +65,16 @@ export const readChanges = async (deps: EntryDependencies, span: Span, count: nu
   const { conversationId } = row.conversation;
   const recorded = await deps.source.readStream(streamOf.conversation(conversationId), start + 1, count);
   const events = recorded.map(decodeConversationEvent);
-  const shown = await shownMessages(deps, row, events);
+  const [messages, texts] = await Promise.all([shownMessages(deps, row, events), shownTexts(deps, row, events)]);
   return events.map((event, index) => {
     const pos = start + 1 + index;
-    const frame = frameOf(conversationId, event, pos, row.member.userId, shown.get(event) ?? hidden);
+    const frame = frameOf(
+      conversationId,
+      event,
+      pos,
+      row.member.userId,
+      messages.get(event) ?? texts.get(event) ?? hidden,
+    );
     return frame === undefined
       ? { pos, bytes: 0 }
       : { pos, frame, bytes: Buffer.byteLength(JSON.stringify(frame)) + 1 };
@@ -120,6 +127,24 @@ const posAt = async (source: EventSource, conversationId: string, end: number, p
     size = Math.min(size * 4, pageSize);
   }
   return from;
+};
+
+/** What the conversation is called in the changes that say so to this reader. */
+const shownTexts = async (
+  { open }: EntryDependencies,
+  { conversation, member }: SummaryRow,
+  events: readonly ConversationEvent[],
+): Promise<ReadonlyMap<ConversationEvent, Shown>> => {
+  const shown = new Map<ConversationEvent, Shown>();
+  const each = events.map(async (event) => {
+    const sealed = textsOf(event);
+    if (sealed === undefined) return;
+    // That others have joined says nothing of the conversation.
+    if (event.type === "MemberJoined" && event.members.every(({ userId }) => userId !== member.userId)) return;
+    shown.set(event, { kind: "texts", texts: await openTexts(open, conversation.conversationId, sealed) });
+  });
+  await Promise.all(each);
+  return shown;
 };
 
 /**

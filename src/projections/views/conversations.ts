@@ -2,6 +2,7 @@ import type { ConversationProfile, SettingsChanged } from "../../domain/conversa
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type Value, type ViewChange } from "../view-change.js";
 import { nothing, type EventPlace, type Projection } from "./projection.js";
+import { sealedValue } from "./sealed-value.js";
 
 /** Conversations and their heads: one row each, whatever the number of members. */
 export const conversations: Projection = (event, place) => {
@@ -39,8 +40,8 @@ const started = (profile: ConversationProfile, home: string, place: EventPlace):
     insert("conversations", keyOf(place), { kind, home, createdBy, createdAt, startedPosition: place.position }),
     moved(place),
     register(place, {
-      name: name ?? null,
-      description: description ?? null,
+      name: name === undefined ? null : sealedValue(name),
+      description: description === undefined ? null : sealedValue(description),
       avatarMediaId: avatarMediaId ?? null,
       settings: JSON.stringify(settings),
       messageTtl: messageTtl ?? null,
@@ -49,8 +50,15 @@ const started = (profile: ConversationProfile, home: string, place: EventPlace):
 };
 
 /** Only what was changed: a register keeps the version at which it was last written. */
-const changed = ({ settings, ...others }: SettingsChanged["changes"]): Readonly<Record<string, Value>> =>
-  settings === undefined ? others : { ...others, settings: JSON.stringify(settings) };
+const changed = (changes: SettingsChanged["changes"]): Readonly<Record<string, Value>> => {
+  const { name, description, settings, ...others } = changes;
+  return {
+    ...others,
+    ...(name === undefined ? {} : { name: sealedValue(name) }),
+    ...(description === undefined ? {} : { description: sealedValue(description) }),
+    ...(settings === undefined ? {} : { settings: JSON.stringify(settings) }),
+  };
+};
 
 const keyOf = (place: EventPlace) => [streamId(place.stream)];
 

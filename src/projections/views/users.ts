@@ -1,6 +1,7 @@
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert } from "../view-change.js";
 import { nothing, type Projection } from "./projection.js";
+import { sealedValue } from "./sealed-value.js";
 
 /** Users who were ever seen. */
 export const users: Projection = (event, place) => {
@@ -9,7 +10,8 @@ export const users: Projection = (event, place) => {
       return [insert("users", [event.userId], { home: event.home, registeredAt: event.at })];
     case "ProfileChanged": {
       const { displayName, privacy } = event.changes;
-      const fields = { ...(displayName === undefined ? {} : { displayName }), ...privacy };
+      const name = displayName && sealedValue(displayName);
+      const fields = { ...(name === undefined ? {} : { displayName: name }), ...privacy };
       return [assign("users", [streamId(place.stream)], fields, place.revision)];
     }
     case "DeviceRegistered":

@@ -9,12 +9,13 @@ import {
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { conversationId, sendCommand } from "../../kit/conversations.js";
 import { contextOf, given } from "../../kit/given.js";
+import { sealedText } from "../../kit/texts.js";
 
 const startGroup = (others: readonly string[], settings: Partial<Settings> = {}): ConversationCommand => ({
   type: "StartConversation",
   conversationId,
   home: "main",
-  profile: { kind: "group", name: "Friends", settings: { ...defaultSettings, ...settings } },
+  profile: { kind: "group", name: sealedText("Friends"), settings: { ...defaultSettings, ...settings } },
   members: [{ userId: "alice", role: "owner" }, ...others.map((userId) => ({ userId, role: "member" as const }))],
   membersMax: limits.groupMembersMax,
   context: contextOf("alice", 100, "start"),

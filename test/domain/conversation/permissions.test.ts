@@ -10,6 +10,8 @@ import { E } from "../../../src/domain/kernel/fp.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { decided, editCommand, messageOf, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf, given } from "../../kit/given.js";
+import { unsealed } from "../../../src/domain/kernel/sealed.js";
+import { sealedText } from "../../kit/texts.js";
 
 /** PROTOCOL §6, cell by cell, on the decider: who may do it with the default settings, and who with the other one. */
 const roles = ["owner", "admin", "member", "former", "stranger"] as const;
@@ -46,8 +48,8 @@ const rows: readonly Row[] = [
   { act: "remove an admin", command: () => leave("admin2"), allowed: admins },
   { act: "remove an owner", command: () => leave("owner2"), allowed: owners },
   { act: "leave", command: leave, allowed: all, settings: closed },
-  { act: "rename", command: () => change({ name: "New" }), allowed: all },
-  { act: "rename", command: () => change({ name: "New" }), allowed: admins, settings: closed },
+  { act: "rename", command: () => change({ name: sealedText("New") }), allowed: all },
+  { act: "rename", command: () => change({ name: sealedText("New") }), allowed: admins, settings: closed },
   { act: "describe", command: () => change({ description: "New" }), allowed: all },
   { act: "describe", command: () => change({ description: "New" }), allowed: admins, settings: closed },
   { act: "change settings", command: () => change({ settings: { historyVisibility: "all" } }), allowed: admins },
@@ -113,8 +115,11 @@ describe("the permission matrix", () => {
   it("writes only what changes", () => {
     const run = (changes: object) =>
       given(conversation, history({})).when({ ...change(changes), context: contextOf("owner") });
-    run({ name: "Friends", description: "", settings: { allowMemberInvites: true } }).then();
-    run({ name: "Friends", description: "We" }).then({ type: "SettingsChanged", changes: { description: "We" } });
+    run({ name: sealedText("Friends"), description: unsealed(""), settings: { allowMemberInvites: true } }).then();
+    run({ name: sealedText("Friends"), description: sealedText("We") }).then({
+      type: "SettingsChanged",
+      changes: { description: sealedText("We") },
+    });
     run({ settings: { onlyAdminsCanPost: true } }).then({
       type: "SettingsChanged",
       changes: { settings: { ...defaultSettings, onlyAdminsCanPost: true } },

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { defaultPreferences, isStillIn, preferencesOf, user, type UserCommand } from "../../../src/domain/user/user.js";
 import type { UserEvent } from "../../../src/domain/user/user.events.js";
+import { unsealed } from "../../../src/domain/kernel/sealed.js";
 import { contextOf, given } from "../../kit/given.js";
+import { sealedText } from "../../kit/texts.js";
 
 const day = 24 * 60 * 60 * 1_000;
 const register = (deviceId: string, now: number, more: object = {}): UserCommand => ({
@@ -169,18 +171,38 @@ describe("devices", () => {
 describe("profile and preferences", () => {
   it("write what changes, privacy whole", () => {
     given(user, after(register("a", 1)))
-      .when(profile({ displayName: "Alice", privacy: { readReceipts: false } }))
+      .when(profile({ displayName: sealedText("Alice"), privacy: { readReceipts: false } }))
       .then({
         type: "ProfileChanged",
-        changes: { displayName: "Alice", privacy: { lastSeen: "contacts", readReceipts: false } },
+        changes: { displayName: sealedText("Alice"), privacy: { lastSeen: "contacts", readReceipts: false } },
       });
-    const changed = after(register("a", 1), profile({ displayName: "Alice", privacy: { readReceipts: false } }));
+    const changed = after(
+      register("a", 1),
+      profile({ displayName: sealedText("Alice"), privacy: { readReceipts: false } }),
+    );
     given(user, changed)
-      .when(profile({ displayName: "Alice", privacy: { readReceipts: false } }))
+      .when(profile({ displayName: sealedText("Alice"), privacy: { readReceipts: false } }))
       .then();
     given(user, changed)
       .when(profile({ privacy: { lastSeen: "nobody" } }))
       .then({ type: "ProfileChanged", changes: { privacy: { lastSeen: "nobody", readReceipts: false } } });
+  });
+
+  it("a display name of before, in plain text, is written once more, sealed; then it is the same", () => {
+    const before = after(register("a", 1), profile({ displayName: unsealed("Alice") }));
+    const again = profile({ displayName: sealedText("Alice") });
+    const written = given(user, before)
+      .when(again)
+      .then({ changes: { displayName: sealedText("Alice") } });
+    given(user, [...before, ...written])
+      .when(again)
+      .then();
+    given(user, before)
+      .when(profile({ displayName: null }))
+      .then({ changes: { displayName: null } });
+    given(user, after(register("a", 1)))
+      .when(profile({ displayName: null }))
+      .then();
   });
 
   it("are each conversation's own", () => {

@@ -34,7 +34,7 @@ const openApp = (whenDone: (close: () => void) => void) => {
   const lookUp = lookUpIn(messageIndex(views.store.reads), log);
   const commands = createCommands({ log, sealing, lookUp, home: "main", ids: { uuid: randomUUID }, membersMax: 1_000 });
   const queries = createQueries({ source: log, views, open: sealing.open, epoch: "epoch-1", clock: () => 1_000_000 });
-  return { stores, commands, queries };
+  return { stores, commands, queries, open: sealing.open };
 };
 
 type Functions = Readonly<Record<string, (...args: never[]) => unknown>>;
@@ -98,6 +98,7 @@ export const createApp = (whenDone: (close: () => void) => void = onTestFinished
       gone: ({ userId, deviceId }) => void typed.push(`${userId}/${deviceId} gone`),
       left: () => undefined,
     },
+    open: opened.open,
     lastUses: () => new Map(),
     used: () => undefined,
     commands,

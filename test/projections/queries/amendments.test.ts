@@ -204,10 +204,10 @@ describe("people", () => {
         ...[showReads("alice", false), { do: "profile", user: "alice", changes: { displayName: "Alice" } } as const],
       ],
       async (reads) => {
-        const me = right(await meQuery({ reads })(as("alice")));
+        const me = right(await meQuery({ reads, open })(as("alice")));
         expect(me).toMatchObject({ displayName: "Alice", privacy: { lastSeen: "contacts", readReceipts: false } });
         expect(me.devices.map(({ deviceId }) => deviceId)).toEqual(["laptop"]);
-        expect(right(await userQuery({ reads })("alice"))).toEqual({ userId: "alice", displayName: "Alice" });
+        expect(right(await userQuery({ reads, open })("alice"))).toEqual({ userId: "alice", displayName: "Alice" });
       },
     ));
 
@@ -215,7 +215,7 @@ describe("people", () => {
     withLog(
       [register("phone"), { do: "removeDevice", user: "alice", device: "phone" }, register("phone")],
       async (reads) => {
-        expect(right(await meQuery({ reads })(as("alice"))).devices).toMatchObject([
+        expect(right(await meQuery({ reads, open })(as("alice"))).devices).toMatchObject([
           { deviceId: "phone", current: true },
         ]);
       },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../src/domain/catalogue.js";
+import { defaultSettings } from "../../../src/domain/conversation/conversation.events.js";
 import { E, type Either } from "../../../src/domain/kernel/fp.js";
 import type { Rejection } from "../../../src/domain/rejections.js";
 import type { OpenContent, ViewReads } from "../../../src/projections/ports.js";
@@ -176,7 +177,7 @@ describe("inbox, summary, members", () => {
         { do: "register", user: "alice", device: "phone", mobile: true },
       ],
       async (reads) => {
-        expect(right(await meQuery({ reads })(as("alice")))).toEqual({
+        expect(right(await meQuery({ reads, open })(as("alice")))).toEqual({
           userId: "alice",
           privacy: { lastSeen: "contacts", readReceipts: true },
           devices: [
@@ -185,8 +186,8 @@ describe("inbox, summary, members", () => {
           ],
           blocks: [],
         });
-        expect(right(await userQuery({ reads })("bob"))).toEqual({ userId: "bob" });
-        expect(code(await userQuery({ reads })("nobody"))).toBe("USER_NOT_FOUND");
+        expect(right(await userQuery({ reads, open })("bob"))).toEqual({ userId: "bob" });
+        expect(code(await userQuery({ reads, open })("nobody"))).toBe("USER_NOT_FOUND");
       },
     ));
 });
@@ -204,4 +205,45 @@ describe("previews", () => {
     expect(previewOf("image", '{"type":"image","mediaId":"m_1","caption":"Look"}')).toBe("Look");
     expect(previewOf("encrypted", '{"type":"encrypted","ciphertext":"YQ=="}')).toBe("");
   });
+});
+
+describe("what people and conversations are called", () => {
+  const story: Wishes = [
+    { do: "rename", in: "g_one", name: "Friends", settings: defaultSettings },
+    { do: "profile", user: "alice", changes: { displayName: "Alice" } },
+  ];
+  const gone: OpenContent = () => Promise.resolve(null);
+
+  it.each([
+    ["sealed", 0],
+    ["in plain text by the version before", story.length],
+  ])("is opened where the answer is made, and absent where the key is gone: %s", async (_, before) => {
+    const changes = logOf(story, before).flatMap((recorded) => project(decodeEvent(recorded), recorded));
+    await withCoreStore(async (store) => {
+      await store.apply(changes, { position: 1, epoch: "e" });
+      const { reads } = store;
+      const shown = async (opener: OpenContent) => {
+        const { conversation } = right(await summaryQuery({ reads, open: opener })(as("bob"), "g_one"));
+        const { conversations } = right(await inboxQuery({ reads, open: opener })(as("bob"), { limit: 9 }));
+        const user = right(await userQuery({ reads, open: opener })("alice"));
+        const me = right(await meQuery({ reads, open: opener })(as("alice")));
+        return [conversation.name, conversations[0]?.conversation.name, user.displayName, me.displayName];
+      };
+      expect(await shown(open)).toEqual(["Friends", "Friends", "Alice", "Alice"]);
+      expect(await shown(gone)).toEqual([undefined, undefined, undefined, undefined]);
+      expect(right(await userQuery({ reads, open: gone })("alice"))).not.toHaveProperty("displayName");
+    });
+  });
+
+  it("is opened as what it is: a name as its conversation's name, a display name as its user's", () =>
+    withLog(story, async (reads) => {
+      const contexts: string[] = [];
+      const noting: OpenContent = (context, { data }) => {
+        contexts.push(context);
+        return Promise.resolve(data);
+      };
+      await summaryQuery({ reads, open: noting })(as("bob"), "g_one");
+      await userQuery({ reads, open: noting })("alice");
+      expect(contexts).toEqual(["g_one/name", "alice/displayName"]);
+    }));
 });

@@ -129,14 +129,20 @@ export type ViewCollections = { readonly [View in ViewName]: Collection<Document
 /** Every collection of the views begins with it, because keys and snapshots may share the database. */
 export const collectionPrefix = "views.";
 
+/** Views whose keys or fields mean something else than they did under an earlier name: names are sealed since `.2`. */
+const renamed: Partial<Record<ViewName, string>> = {
+  conversations: "conversations.2",
+  reactions: "reactions.2",
+  users: "users.2",
+};
+
 /**
- * Where a view's rows lie. One whose keys change gets another name, and the views' checkpoints too: it is built again from
- * the log while processes of the older version work on what they had, and all other views become what they were.
+ * Where a view's rows lie. One whose keys or fields change gets another name, and the views' checkpoints too: it is built
+ * again from the log, and all other views become what they were. What lies under the old name is nobody's any more.
  */
-export const collectionOf = (view: ViewName): string =>
-  collectionPrefix + (view === "reactions" ? "reactions.2" : view);
+export const collectionOf = (view: ViewName): string => collectionPrefix + (renamed[view] ?? view);
 /** The `_id` of the checkpoints. Delivery's go on: whoever was told once need not be told again. */
-export const checkpointsId = { views: "views.2", delivery: "delivery" } as const;
+export const checkpointsId = { views: "views.3", delivery: "delivery" } as const;
 
 /**
  * Reads see what the primary has, whatever the URL prefers: a secondary may be behind the checkpoint that a reader has

@@ -1,5 +1,6 @@
 import { defaultPrivacy } from "../../../domain/user/user.events.js";
 import type { ViewReads } from "../../../projections/ports.js";
+import { sealedOf } from "../../../projections/views/sealed-value.js";
 import { reachable } from "../../engines/mongodb.js";
 import { afterAll, idOf, idsUnder, valueOf, type ViewCollections, assigned, arrived } from "./documents.js";
 import { inboxOf, touchedOf } from "./lists.js";
@@ -73,7 +74,7 @@ const userOf =
       readReceipts: valueOf(found.readReceipts) ?? defaultPrivacy.readReceipts,
     };
     // An avatar is media, which profiles cannot name yet.
-    return { userId, displayName: valueOf(found.displayName), avatarMediaId: null, privacy };
+    return { userId, displayName: sealedOf(valueOf(found.displayName)), avatarMediaId: null, privacy };
   };
 
 const devicesOf =

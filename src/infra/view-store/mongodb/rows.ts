@@ -1,6 +1,6 @@
 import { defaultSettings, type Settings } from "../../../domain/conversation/conversation.events.js";
-import type { Sealed } from "../../../domain/kernel/sealed.js";
 import type { ConversationRow, MemberRow, MembershipStep, MessageRow } from "../../../projections/ports.js";
+import { sealedOf } from "../../../projections/views/sealed-value.js";
 import {
   valueOf,
   type ConversationDocument,
@@ -18,8 +18,8 @@ export const conversationOf = (found: ConversationDocument): ConversationRow => 
     kind: found.kind,
     createdBy: found.createdBy,
     createdAt: found.createdAt,
-    name: valueOf(found.name),
-    description: valueOf(found.description),
+    name: sealedOf(valueOf(found.name)),
+    description: sealedOf(valueOf(found.description)),
     avatarMediaId: valueOf(found.avatarMediaId),
     settings: settings === null ? defaultSettings : (JSON.parse(settings) as Settings),
     messageTtl: valueOf(found.messageTtl),
@@ -49,7 +49,6 @@ export const stepOf = ({ pos, joined, sequence, at }: MembershipDocument): Membe
 
 /** A deleted message has lost its reactions with its content. */
 export const messageOf = (found: MessageDocument, reactions: MessageRow["reactions"]): MessageRow => {
-  const content = valueOf(found.content);
   const deletedAt = valueOf(found.deletedAt);
   return {
     conversationId: found.conversationId,
@@ -65,7 +64,7 @@ export const messageOf = (found: MessageDocument, reactions: MessageRow["reactio
     mentions: typeof found.mentions === "string" ? (JSON.parse(found.mentions) as readonly string[]) : [],
     forwarded: found.forwarded === true,
     expiresAt: found.expiresAt,
-    content: content === null ? null : (JSON.parse(content) as Sealed),
+    content: sealedOf(valueOf(found.content)),
     deletedAt,
     editedAt: valueOf(found.editedAt),
     editDigest: valueOf(found.editDigest),

@@ -1,6 +1,7 @@
 import type Database from "better-sqlite3";
 import { defaultPrivacy, type Privacy } from "../../../domain/user/user.events.js";
 import type { DeviceRow, TouchedRow, UserRow, ViewReads } from "../../../projections/ports.js";
+import { sealedOf } from "../../../projections/views/sealed-value.js";
 import { messageReads } from "./messages.js";
 import { receiptReads } from "./receipts.js";
 import { sqliteSummaries, stepsOf } from "./summaries.js";
@@ -92,7 +93,8 @@ const membersOf = (db: Database.Database): Synchronous<ViewReads>["members"] => 
 };
 
 const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" | "devices"> => {
-  type StoredUser = Pick<UserRow, "userId" | "displayName"> & {
+  type StoredUser = Pick<UserRow, "userId"> & {
+    readonly displayName: string | null;
     readonly lastSeen: Privacy["lastSeen"] | null;
     readonly readReceipts: 0 | 1 | null;
   };
@@ -106,13 +108,13 @@ const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" |
     user: (userId) => {
       const found = user.get(userId);
       if (found === undefined) return undefined;
-      const { lastSeen, readReceipts, ...profile } = found;
+      const { lastSeen, readReceipts, displayName, ...profile } = found;
       const privacy = {
         lastSeen: lastSeen ?? defaultPrivacy.lastSeen,
         readReceipts: readReceipts === null ? defaultPrivacy.readReceipts : readReceipts === 1,
       };
       // An avatar is media, which profiles cannot name yet.
-      return { ...profile, avatarMediaId: null, privacy };
+      return { ...profile, displayName: sealedOf(displayName), avatarMediaId: null, privacy };
     },
     devices: (userId) => devices.all(userId),
   };

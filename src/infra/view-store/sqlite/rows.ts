@@ -1,14 +1,20 @@
 import type { Settings } from "../../../domain/conversation/conversation.events.js";
-import type { Sealed } from "../../../domain/kernel/sealed.js";
+import { sealedOf } from "../../../projections/views/sealed-value.js";
 import type { ConversationRow, MemberRow, MembershipStep, MessageRow, SummaryRow } from "../../../projections/ports.js";
 
-/** How rows of the tables become rows of the port: booleans are 0 and 1, settings and sealed content are JSON texts. */
+/** How rows of the tables become rows of the port: booleans are 0 and 1, settings and sealed texts are JSON. */
 
-export type StoredConversation = Omit<ConversationRow, "settings"> & { readonly settings: string };
+export type StoredConversation = Omit<ConversationRow, "name" | "description" | "settings"> & {
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly settings: string;
+};
 export const conversationColumns =
   "conversationId, kind, createdBy, createdAt, name, description, avatarMediaId, settings, messageTtl, memberCount, ifnull(lastSequence, 0) as lastSequence, headPos, activity";
 export const conversationOf = (stored: StoredConversation): ConversationRow => ({
   ...stored,
+  name: sealedOf(stored.name),
+  description: sealedOf(stored.description),
   settings: JSON.parse(stored.settings) as Settings,
 });
 
@@ -37,7 +43,7 @@ export const messageColumns =
 /** A deleted message has lost its reactions with its content. */
 export const messageOf = (stored: StoredMessage, reactions: MessageRow["reactions"]): MessageRow => ({
   ...stored,
-  content: stored.content === null ? null : (JSON.parse(stored.content) as Sealed),
+  content: sealedOf(stored.content),
   mentions: stored.mentions === null ? [] : (JSON.parse(stored.mentions) as readonly string[]),
   forwarded: stored.forwarded === 1,
   reactions: stored.deletedAt === null ? reactions : [],

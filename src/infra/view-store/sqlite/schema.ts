@@ -23,7 +23,14 @@ const indexes: readonly string[] = [
   "create index messages_by_id on messages (idKey)",
 ];
 
-const column = (name: string, type: FieldType): string => `${name} ${type === "text" ? "text" : "integer"}`;
+/** To SQLite a declared type with `text` in it is text; the rest of it tells a file of before these were sealed. */
+const declared: Readonly<Record<FieldType, string>> = {
+  text: "text",
+  sealed: "sealed_text",
+  integer: "integer",
+  boolean: "integer",
+};
+const column = (name: string, type: FieldType): string => `${name} ${declared[type]}`;
 
 /**
  * Rows lie in the order of their key, but for messages: those lie in the order of arrival, so that a batch fills a few

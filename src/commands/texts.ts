@@ -1,0 +1,33 @@
+import { sealedAs, type SealedText } from "../domain/kernel/sealed.js";
+import type { Sealing } from "./sealing.js";
+
+type Texts<T> = { readonly name?: T; readonly description?: T };
+
+/** What a group is called, sealed under its own key: who named it may be erased, and the group keeps its name. */
+export const sealTexts = async (
+  sealing: Pick<Sealing, "sealText">,
+  conversationId: string,
+  { name, description }: Texts<string>,
+): Promise<Texts<SealedText>> => {
+  const key = { of: "conversation", conversationId } as const;
+  const [sealedName, sealedDescription] = await Promise.all([
+    name === undefined ? undefined : sealing.sealText(name, { key, context: sealedAs.name(conversationId) }),
+    description === undefined
+      ? undefined
+      : sealing.sealText(description, { key, context: sealedAs.description(conversationId) }),
+  ]);
+  return {
+    ...(sealedName === undefined ? {} : { name: sealedName }),
+    ...(sealedDescription === undefined ? {} : { description: sealedDescription }),
+  };
+};
+
+/** A user's display name under the profile key; null takes it away. */
+export const sealDisplayName = async (
+  sealing: Pick<Sealing, "sealText">,
+  userId: string,
+  displayName: string | null,
+): Promise<SealedText | null> =>
+  displayName === null
+    ? null
+    : sealing.sealText(displayName, { key: { of: "profile", userId }, context: sealedAs.displayName(userId) });

@@ -1,0 +1,146 @@
+/** Names, descriptions and display names on their way into the log. */
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { openingWith, sealingWith } from "../../src/commands/sealing.js";
+import { decodeEvent, encodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
+import type { ConversationProfile } from "../../src/domain/conversation/conversation.events.js";
+import { E, type Either } from "../../src/domain/kernel/fp.js";
+import { sealedAs } from "../../src/domain/kernel/sealed.js";
+import { streamOf, type RecordedEvent, type StreamName } from "../../src/domain/kernel/stream.js";
+import { contextOf } from "../kit/given.js";
+import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
+import { asBefore, sealedText } from "../kit/texts.js";
+
+const right = <A>(either: Either<unknown, A>): A => {
+  if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);
+  return either.right;
+};
+const context = (userId: string) => contextOf(userId, Date.now(), randomUUID());
+
+let kit: LogKit;
+beforeEach(async () => {
+  kit = await openLogKit();
+});
+afterEach(() => kit.dispose());
+
+const startGroup = async (): Promise<string> =>
+  right(
+    await commandsOn(kit).startGroup(
+      { name: "Secret name", description: "Secret purpose", participantIds: ["bob"] },
+      context("alice"),
+    ),
+  ).conversationId;
+const eventsOf = async (stream: StreamName): Promise<readonly DomainEvent[]> =>
+  (await kit.log.readStream(stream, 0, 1_000)).map(decodeEvent);
+const profilesIn = (events: readonly DomainEvent[]): readonly ConversationProfile[] =>
+  events.flatMap((event) => ("profile" in event ? [event.profile] : []));
+
+it("no name, description or display name is in the log in readable form, new or old", async () => {
+  const commands = commandsOn(kit);
+  const conversationId = await startGroup();
+  right(await commands.changeSettings({ conversationId, name: "Secret new name" }, context("bob")));
+  right(await commands.addMembers({ conversationId, userIds: ["carol"] }, context("alice")));
+  right(await commands.changeProfile({ displayName: "Secret Alice" }, context("alice")));
+  right(await commands.changeProfile({ displayName: "Secret Alicia" }, context("alice")));
+  expect(JSON.stringify(await kit.log.readAll(0, 1_000))).not.toContain("Secret");
+});
+
+it("the same text again writes nothing, by another process neither", async () => {
+  const conversationId = await startGroup();
+  right(await commandsOn(kit).changeProfile({ displayName: "Alice" }, context("alice")));
+  const head = await kit.log.head();
+  for (const commands of [commandsOn(kit), commandsOn(kit)]) {
+    const changes = { conversationId, name: "Secret name", description: "Secret purpose" };
+    expect(right(await commands.changeSettings(changes, context("bob")))).not.toHaveProperty("pos");
+    right(await commands.changeProfile({ displayName: "Alice" }, context("alice")));
+  }
+  expect(await kit.log.head()).toBe(head);
+  right(await commandsOn(kit).changeProfile({ displayName: null }, context("alice")));
+  right(await commandsOn(kit).changeProfile({ displayName: null }, context("alice")));
+  expect(await kit.log.head()).toBe(head + 1);
+});
+
+it("an empty description is none, as it always was", async () => {
+  const { conversationId } = right(
+    await commandsOn(kit).startGroup({ name: "Friends", participantIds: [] }, context("alice")),
+  );
+  const head = await kit.log.head();
+  right(await commandsOn(kit).changeSettings({ conversationId, description: "" }, context("alice")));
+  expect(await kit.log.head()).toBe(head);
+});
+
+it("a name of before, in plain text, is written once more, sealed, by the first change to what it is already", async () => {
+  const at = 1_000;
+  const by = { kind: "user", userId: "alice", deviceId: "phone" } as const;
+  const profile = { kind: "group", name: sealedText("Before"), createdBy: "alice", createdAt: at } as const;
+  const settings = { onlyAdminsCanPost: false, onlyAdminsCanEdit: false, allowMemberInvites: true } as const;
+  const whole = { ...profile, settings: { ...settings, historyVisibility: "since_join" as const } };
+  const conversationId = "g_before";
+  const joined = {
+    members: [{ userId: "alice", role: "owner" as const }],
+    visibleFrom: 1,
+    sequence: 0,
+    memberCount: 1,
+  };
+  const events: readonly DomainEvent[] = [
+    { type: "ConversationStarted", id: randomUUID(), at, by, conversationId, home: "main", profile: whole },
+    { type: "MemberJoined", id: randomUUID(), at, by, ...joined, profile: whole },
+  ];
+  const stream = streamOf.conversation(conversationId);
+  const stored = events.map((event) => {
+    const { id, type, data, meta } = asBefore(
+      encodeEvent(event, { commandId: "c", correlationId: "c" }) as unknown as RecordedEvent,
+    );
+    return { id, type, data, meta };
+  });
+  expect(JSON.stringify(stored)).toContain('\\"name\\":\\"Before\\"');
+  await kit.log.append(stream, "no_stream", stored);
+  const rename = async () =>
+    right(await commandsOn(kit).changeSettings({ conversationId, name: "Before" }, context("alice")));
+  expect(await rename()).toHaveProperty("pos", 2);
+  expect(await rename()).not.toHaveProperty("pos");
+  const written = (await eventsOf(stream)).at(-1);
+  expect(written).toMatchObject({ type: "SettingsChanged", changes: { name: { alg: "A256GCM" } } });
+});
+
+it("who joins later gets the sealed texts as they are, and no key of the one who invites", async () => {
+  const conversationId = await startGroup();
+  right(await commandsOn(kit).addMembers({ conversationId, userIds: ["carol"] }, context("bob")));
+  const [started, ...joins] = profilesIn(await eventsOf(streamOf.conversation(conversationId)));
+  expect(joins.length).toBe(2);
+  for (const join of joins) expect(join).toEqual(started);
+});
+
+it("a group keeps its name when all keys of the user who named it are gone", async () => {
+  const conversationId = await startGroup();
+  const [profile] = profilesIn(await eventsOf(streamOf.conversation(conversationId)));
+  const erased = openingWith({
+    cached: () => undefined,
+    find: async (keyId) => (keyId.startsWith("alice/") ? undefined : kit.keys.find(keyId)),
+  });
+  expect(profile?.name?.keyId).toBe(`${conversationId}/conversation/test`);
+  expect(profile?.name && (await erased(sealedAs.name(conversationId), profile.name))).toBe("Secret name");
+});
+
+it("no key is made for a conversation that is not there, nor by somebody who is no member", async () => {
+  const conversationId = await startGroup();
+  const made: string[] = [];
+  const keys = { ...kit.keys, obtain: (keyId: string) => kit.keys.obtain(keyId).finally(() => made.push(keyId)) };
+  const commands = commandsOn(kit, kit.log, { sealing: sealingWith({ ...keys, cached: () => undefined }, "test") });
+  for (const id of ["g_none", conversationId]) {
+    const refused = await commands.changeSettings({ conversationId: id, name: "New" }, context("mallory"));
+    expect(refused).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });
+  }
+  expect(made).toEqual([]);
+  right(await commands.changeSettings({ conversationId, name: "New" }, context("alice")));
+  expect(made).toContain(`${conversationId}/conversation/test`);
+});
+
+it("where sealing is off texts stand as they are, and the same again writes nothing", async () => {
+  const off = commandsOn(kit, kit.log, { sealing: sealingWith(kit.keys, undefined) });
+  const { conversationId } = right(await off.startGroup({ name: "Open", participantIds: [] }, context("alice")));
+  expect(JSON.stringify(await kit.log.readAll(0, 10))).toContain("Open");
+  const head = await kit.log.head();
+  right(await off.changeSettings({ conversationId, name: "Open" }, context("alice")));
+  expect(await kit.log.head()).toBe(head);
+});
