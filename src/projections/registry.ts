@@ -1,6 +1,7 @@
-import type { DomainEvent } from "../domain/catalogue.js";
+import type { DomainEvent, EventType } from "../domain/catalogue.js";
 import type { ViewChange, ViewName } from "./view-change.js";
-import type { EventPlace, Projection } from "./views/projection.js";
+import { concerns } from "./views/concerns.js";
+import type { EventPlace, Handler, Projection } from "./views/projection.js";
 import { conversations } from "./views/conversations.js";
 import { members, memberships } from "./views/members.js";
 import { messages, reactions } from "./views/messages.js";
@@ -136,7 +137,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
   },
 };
 
-const projections: readonly Projection[] = [
+const projections: { readonly [View in ViewName]: Projection<View> } = {
   conversations,
   members,
   memberships,
@@ -145,11 +146,15 @@ const projections: readonly Projection[] = [
   receiptSteps,
   users,
   devices,
-];
+};
+
+/** Every view has a handler for what `concerns` says of it: that is what the type of its table demands. */
+const handlers = projections as Readonly<Record<ViewName, Readonly<Record<EventType, Handler>>>>;
 
 /** All that an event changes in all views. A pure function: the same event always asks for the same. */
 export const project = (event: DomainEvent, place: EventPlace): readonly ViewChange[] => {
   const changes: ViewChange[] = [];
-  for (const projection of projections) for (const change of projection(event, place)) changes.push(change);
+  for (const view of concerns[event.type])
+    for (const change of handlers[view][event.type](event, place)) changes.push(change);
   return changes;
 };

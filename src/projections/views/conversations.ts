@@ -1,37 +1,24 @@
 import type { ConversationProfile, SettingsChanged } from "../../domain/conversation/conversation.events.js";
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type Value, type ViewChange } from "../view-change.js";
-import { nothing, type EventPlace, type Projection } from "./projection.js";
+import type { EventPlace, Projection } from "./projection.js";
 import { sealedValue } from "./sealed-value.js";
 
 /** Conversations and their heads: one row each, whatever the number of members. */
-export const conversations: Projection = (event, place) => {
-  switch (event.type) {
-    case "ConversationStarted":
-      return started(event.profile, event.home, place);
-    case "MemberJoined":
-    case "MemberLeft":
-      return [moved(place), register(place, { memberCount: event.memberCount })];
-    case "SettingsChanged":
-      return [moved(place), register(place, changed(event.changes))];
-    case "MessageSent":
-      return [moved(place, { lastSequence: event.sequence, lastMessageAt: event.at })];
-    case "MemberRoleChanged":
-    case "MessageEdited":
-    case "MessageDeleted":
-    case "ReactionAdded":
-    case "ReactionRemoved":
-      return [moved(place)];
-    case "ReceiptsAdvanced":
-      return [raise("conversations", [event.conversationId], { touched: place.position })];
-    case "UserRegistered":
-    case "DeviceRegistered":
-    case "DeviceRemoved":
-    case "ProfileChanged":
-    case "PreferencesChanged":
-    case "LogStarted":
-      return nothing;
-  }
+export const conversations: Projection<"conversations"> = {
+  ConversationStarted: ({ profile, home }, place) => started(profile, home, place),
+  MemberJoined: ({ memberCount }, place) => [moved(place), register(place, { memberCount })],
+  MemberLeft: ({ memberCount }, place) => [moved(place), register(place, { memberCount })],
+  MemberRoleChanged: (_, place) => [moved(place)],
+  SettingsChanged: ({ changes }, place) => [moved(place), register(place, changed(changes))],
+  MessageSent: ({ sequence, at }, place) => [moved(place, { lastSequence: sequence, lastMessageAt: at })],
+  MessageEdited: (_, place) => [moved(place)],
+  MessageDeleted: (_, place) => [moved(place)],
+  ReactionAdded: (_, place) => [moved(place)],
+  ReactionRemoved: (_, place) => [moved(place)],
+  ReceiptsAdvanced: ({ conversationId }, { position }) => [
+    raise("conversations", [conversationId], { touched: position }),
+  ],
 };
 
 const started = (profile: ConversationProfile, home: string, place: EventPlace): readonly ViewChange[] => {

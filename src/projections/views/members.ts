@@ -2,47 +2,20 @@ import type { MemberJoined } from "../../domain/conversation/conversation.events
 import type { PreferencesChanged } from "../../domain/user/user.events.js";
 import type { Cursor } from "../../domain/receipts/receipts.events.js";
 import { streamId } from "../../domain/kernel/stream.js";
-import { assign, insert, raise, type ViewChange } from "../view-change.js";
-import { nothing, type EventPlace, type Projection } from "./projection.js";
+import { assign, insert, raise, type Value, type ViewChange } from "../view-change.js";
+import type { EventPlace, Projection } from "./projection.js";
 
 /** Who is in a conversation, and how far each has received and read. */
-export const members: Projection = (event, place) => {
-  switch (event.type) {
-    case "MemberJoined":
-      return event.members.flatMap((member) => joined(event, member, place));
-    case "MemberLeft":
-      return [
-        assign(
-          "members",
-          [streamId(place.stream), event.userId],
-          { present: false, membershipPosition: place.position },
-          place.revision,
-        ),
-        touched(place, event.userId),
-      ];
-    case "MemberRoleChanged":
-      return [
-        assign("members", [streamId(place.stream), event.userId], { role: event.role }, place.revision),
-        touched(place, event.userId),
-      ];
-    case "ReceiptsAdvanced":
-      return event.cursors.map((cursor) => advanced(event.conversationId, cursor, place));
-    case "PreferencesChanged":
-      return preferred(event, place);
-    case "ConversationStarted":
-    case "SettingsChanged":
-    case "MessageSent":
-    case "MessageEdited":
-    case "MessageDeleted":
-    case "ReactionAdded":
-    case "ReactionRemoved":
-    case "UserRegistered":
-    case "DeviceRegistered":
-    case "DeviceRemoved":
-    case "ProfileChanged":
-    case "LogStarted":
-      return nothing;
-  }
+export const members: Projection<"members"> = {
+  MemberJoined: (event, place) => event.members.flatMap((member) => joined(event, member, place)),
+  MemberLeft: ({ userId }, place) => [
+    register(place, userId, { present: false, membershipPosition: place.position }),
+    touched(place, userId),
+  ],
+  MemberRoleChanged: ({ userId, role }, place) => [register(place, userId, { role }), touched(place, userId)],
+  ReceiptsAdvanced: ({ conversationId, cursors }, place) =>
+    cursors.map((cursor) => advanced(conversationId, cursor, place)),
+  PreferencesChanged: (event, place) => preferred(event, place),
 };
 
 const joined = (
@@ -96,33 +69,17 @@ const preferred = ({ conversationId, changes }: PreferencesChanged, place: Event
   return [assign("members", key, changes, place.revision), raise("members", key, { touched: place.position })];
 };
 
+const register = (place: EventPlace, userId: string, fields: Readonly<Record<string, Value>>): ViewChange =>
+  assign("members", [streamId(place.stream), userId], fields, place.revision);
+
 const touched = (place: EventPlace, userId: string): ViewChange =>
   raise("members", [streamId(place.stream), userId], { touched: place.position });
 
 /** Every joining and leaving: what decides which messages somebody may see. */
-export const memberships: Projection = (event, place) => {
-  switch (event.type) {
-    case "MemberJoined":
-      return event.members.map(({ userId }) => step(place, userId, true, event.visibleFrom, event.at));
-    case "MemberLeft":
-      return [step(place, event.userId, false, event.leftAt, event.at)];
-    case "ConversationStarted":
-    case "MemberRoleChanged":
-    case "SettingsChanged":
-    case "MessageSent":
-    case "MessageEdited":
-    case "MessageDeleted":
-    case "ReactionAdded":
-    case "ReactionRemoved":
-    case "ReceiptsAdvanced":
-    case "UserRegistered":
-    case "DeviceRegistered":
-    case "DeviceRemoved":
-    case "ProfileChanged":
-    case "PreferencesChanged":
-    case "LogStarted":
-      return nothing;
-  }
+export const memberships: Projection<"memberships"> = {
+  MemberJoined: (event, place) =>
+    event.members.map(({ userId }) => step(place, userId, true, event.visibleFrom, event.at)),
+  MemberLeft: ({ userId, leftAt, at }, place) => [step(place, userId, false, leftAt, at)],
 };
 
 const step = (place: EventPlace, userId: string, joining: boolean, sequence: number, at: number): ViewChange =>

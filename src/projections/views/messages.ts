@@ -1,42 +1,25 @@
-import type { MessageSent } from "../../domain/conversation/conversation.events.js";
+import type { MessageSent, ReactionAdded, ReactionRemoved } from "../../domain/conversation/conversation.events.js";
 import { emojiKey } from "../../domain/conversation/emoji.js";
 import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type ViewChange } from "../view-change.js";
 import { idKeyOf } from "./id-key.js";
-import { nothing, type EventPlace, type Projection } from "./projection.js";
+import type { EventPlace, Projection } from "./projection.js";
 
 /** Messages by sequence. Content stays sealed: it is opened where an answer is made. */
-export const messages: Projection = (event, place) => {
-  switch (event.type) {
-    case "MessageSent":
-      return sent(event, place);
-    case "MessageEdited": {
-      const fields = { content: JSON.stringify(event.content), editedAt: event.at, editDigest: event.digest };
-      return [assign("messages", keyOf(event, place), fields, place.revision), updated(event, place)];
-    }
-    // Assigned away at a higher version: a replayed MessageSent or MessageEdited cannot bring it back.
-    case "MessageDeleted": {
-      const fields = { content: null, deletedAt: event.at };
-      return [assign("messages", keyOf(event, place), fields, place.revision), updated(event, place)];
-    }
-    case "ReactionAdded":
-    case "ReactionRemoved":
-      return [updated(event, place)];
-    case "ConversationStarted":
-    case "MemberJoined":
-    case "MemberLeft":
-    case "MemberRoleChanged":
-    case "SettingsChanged":
-    case "ReceiptsAdvanced":
-    case "UserRegistered":
-    case "DeviceRegistered":
-    case "DeviceRemoved":
-    case "ProfileChanged":
-    case "PreferencesChanged":
-    case "LogStarted":
-      return nothing;
-  }
+export const messages: Projection<"messages"> = {
+  MessageSent: (event, place) => sent(event, place),
+  MessageEdited: (event, place) => {
+    const fields = { content: JSON.stringify(event.content), editedAt: event.at, editDigest: event.digest };
+    return [assign("messages", keyOf(event, place), fields, place.revision), updated(event, place)];
+  },
+  // Assigned away at a higher version: a replayed MessageSent or MessageEdited cannot bring it back.
+  MessageDeleted: (event, place) => {
+    const fields = { content: null, deletedAt: event.at };
+    return [assign("messages", keyOf(event, place), fields, place.revision), updated(event, place)];
+  },
+  ReactionAdded: (event, place) => [updated(event, place)],
+  ReactionRemoved: (event, place) => [updated(event, place)],
 };
 
 type OfMessage = { readonly sequence: number };
@@ -70,30 +53,20 @@ const sent = (event: MessageSent, place: EventPlace): readonly ViewChange[] => {
 };
 
 /** Who reacted with what, however they spelled it. A removed reaction stays as a row that says so: its version is what an old event is beaten by. */
-export const reactions: Projection = (event, place) => {
-  switch (event.type) {
-    case "ReactionAdded":
-    case "ReactionRemoved": {
-      const key = [streamId(place.stream), event.sequence, emojiKey(event.emoji), userIdOf(event.by)];
-      const present = event.type === "ReactionAdded";
-      const first = present ? [raise("reactions", key, { minusFirstPos: -place.revision })] : [];
-      return [assign("reactions", key, { present, shown: event.emoji }, place.revision), ...first];
-    }
-    case "ConversationStarted":
-    case "MemberJoined":
-    case "MemberLeft":
-    case "MemberRoleChanged":
-    case "SettingsChanged":
-    case "MessageSent":
-    case "MessageEdited":
-    case "MessageDeleted":
-    case "ReceiptsAdvanced":
-    case "UserRegistered":
-    case "DeviceRegistered":
-    case "DeviceRemoved":
-    case "ProfileChanged":
-    case "PreferencesChanged":
-    case "LogStarted":
-      return nothing;
-  }
+export const reactions: Projection<"reactions"> = {
+  ReactionAdded: (event, place) => [
+    reaction(event, place, true),
+    raise("reactions", reactionKey(event, place), { minusFirstPos: -place.revision }),
+  ],
+  ReactionRemoved: (event, place) => [reaction(event, place, false)],
 };
+
+const reactionKey = ({ sequence, emoji, by }: ReactionAdded | ReactionRemoved, place: EventPlace) => [
+  streamId(place.stream),
+  sequence,
+  emojiKey(emoji),
+  userIdOf(by),
+];
+
+const reaction = (event: ReactionAdded | ReactionRemoved, place: EventPlace, present: boolean): ViewChange =>
+  assign("reactions", reactionKey(event, place), { present, shown: event.emoji }, place.revision);

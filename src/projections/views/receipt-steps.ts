@@ -1,6 +1,6 @@
 import type { Cursor } from "../../domain/receipts/receipts.events.js";
 import { raise, type ViewChange } from "../view-change.js";
-import { nothing, type Projection } from "./projection.js";
+import type { Projection } from "./projection.js";
 
 export type StepKind = "delivered" | "read";
 
@@ -8,28 +8,8 @@ export type StepKind = "delivered" | "read";
  * When somebody first had received or read up to a message: the times of message info. Written for conversations of
  * every size, read in those of `receiptTimesMembersMax` members at most.
  */
-export const receiptSteps: Projection = (event) => {
-  switch (event.type) {
-    case "ReceiptsAdvanced":
-      return event.cursors.flatMap((cursor) => stepsOf(event.conversationId, cursor));
-    case "ConversationStarted":
-    case "MemberJoined":
-    case "MemberLeft":
-    case "MemberRoleChanged":
-    case "SettingsChanged":
-    case "MessageSent":
-    case "MessageEdited":
-    case "MessageDeleted":
-    case "ReactionAdded":
-    case "ReactionRemoved":
-    case "UserRegistered":
-    case "DeviceRegistered":
-    case "DeviceRemoved":
-    case "ProfileChanged":
-    case "PreferencesChanged":
-    case "LogStarted":
-      return nothing;
-  }
+export const receiptSteps: Projection<"receiptSteps"> = {
+  ReceiptsAdvanced: ({ conversationId, cursors }) => cursors.flatMap((cursor) => stepsOf(conversationId, cursor)),
 };
 
 /** One step for a read, which is a delivery too, and one for a delivery that goes beyond it. */
