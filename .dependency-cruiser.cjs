@@ -1,6 +1,6 @@
 /**
- * The arrows of docs/ARCHITECTURE.md. A layer owns the ports it calls; only the profiles see everything, and those who
- * begin there: operators' commands and the command line.
+ * The arrows of docs/ARCHITECTURE.md. A layer owns the ports it calls; only the profiles see everything, and what begins
+ * there: operators' commands and the command line.
  */
 const layer = (name, from, to, comment) => ({ name, severity: "error", comment, from, to });
 

@@ -12,8 +12,8 @@ import type { Snapshots } from "./snapshots.js";
 import type { Peeked } from "./writer.js";
 
 /**
- * Who is a member, for what is worth less than any command (typing): what is in memory, else a read of its own, which
- * never enters the queue of a conversation and has few places. Where there is none left nobody waits: the caller does without.
+ * A conversation's members, for callers worth less than any command (typing): what is in memory, else a read of its own,
+ * which never enters the queue of a conversation and has few places. Where none is left the caller does without.
  */
 export type Audience = {
   /**
@@ -29,16 +29,16 @@ type Users = { readonly has: (userId: string) => boolean; readonly keys: () => I
 
 export type AudienceOptions = {
   readonly peek: (conversationId: string) => Peeked<Conversation> | undefined;
-  /** For whoever can wait, where the log has such reads. */
+  /** For callers that can wait, where the log has such reads. */
   readonly log: Pick<EventLog, "readStream">;
   readonly snapshots: Pick<Snapshots<Conversation, Messages>, "find">;
   /** Milliseconds; a clock that is never set back. */
   readonly now?: () => number;
 };
 
-/** Who has left is told of typing no longer than that. */
+/** A member who has left is told of typing no longer than that. */
 const trustedMs = 1_000;
-/** How long somebody waits for such a read: typing that comes later is no news. */
+/** How long a caller waits for such a read: typing that comes later is no news. */
 const waitMsMax = 1_000;
 /** Reads under way, one for each conversation at most: a log that is slow has no more than these to do for typing. */
 const readsAtOnceMax = 32;
@@ -65,7 +65,7 @@ export const createAudience = (options: AudienceOptions): Audience => {
     const asOf = now();
     const before = newest(kept.get(id), peeked && toKept(peeked, asOf));
     const next = await (before === undefined ? load(options, id, asOf) : follow(options, id, before, asOf));
-    // What does not exist is not kept: ids that somebody guesses must not drive out conversations that are in use.
+    // What does not exist is not kept: ids that a client guesses must not drive out conversations that are in use.
     if (next.revision >= 0) kept.set(id, next);
     return next;
   };
@@ -74,7 +74,7 @@ export const createAudience = (options: AudienceOptions): Audience => {
     const already = underWay.get(id);
     if (already !== undefined) return already;
     if (underWay.size >= readsAtOnceMax) return Promise.resolve(undefined);
-    // It keeps its place until it ends, also when nobody waits for it any more.
+    // It keeps its place until it ends, also when no caller waits for it any more.
     const members = read(id, peeked).finally(() => underWay.delete(id));
     const answer = within(members, waitMsMax, () => undefined);
     underWay.set(id, answer);
@@ -94,8 +94,8 @@ export const createAudience = (options: AudienceOptions): Audience => {
 };
 
 /**
- * The other present members. Only what the log had after the call refuses: whoever joined through another process a moment
- * ago is no stranger. Without `userIds`: nobody can say now, and nobody is told.
+ * The other present members. Only what the log had after the call refuses: a user who joined through another process a
+ * moment ago is no stranger. Without `userIds`: they cannot be known now, and none is told.
  */
 export const othersIn = async (
   audience: Audience,

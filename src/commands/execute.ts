@@ -136,7 +136,7 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     },
 
     changePreferences: async ({ conversationId, ...changes }, context) => {
-      // Seldom, and written: nobody who was removed elsewhere a moment ago.
+      // Seldom, and written: the log is asked, since the caller may have been removed elsewhere a moment ago.
       const present = await accepted(conversationId, (state) => presentMember(state, context), 0);
       if (E.isLeft(present)) return present;
       const command = { type: "ChangePreferences" as const, conversationId, changes, context };

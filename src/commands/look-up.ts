@@ -11,8 +11,8 @@ import type { Folded, Reading } from "./routes.js";
 
 /**
  * What the view says, and what the stream says has happened since, where it has not come far enough. Accepting depends
- * on no view: of one that fails to answer, which whoever runs it reports, the stream takes the place: slow, and always
- * right. Where that would be too much to read, nobody can answer until the view is back.
+ * on no view: when one fails to answer, which its owner reports, the stream takes its place: slow, and always right.
+ * Where that would be too much to read, a command that needs it is refused until the view is back.
  */
 export const lookUpIn =
   (index: MessageIndex, log: Pick<EventLog, "readStream">): LookUpMessage =>

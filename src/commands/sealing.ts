@@ -8,8 +8,8 @@ import { createPlaintexts } from "./sealing/plaintexts.js";
 export { freshIncarnation, incarnationOf, type DataKey } from "./sealing/data-keys.js";
 
 /**
- * Personal text is sealed before it enters the log, because a log cannot be rewritten later: who destroys a data key has
- * destroyed everywhere what it sealed. AES-256-GCM; the text's place is authenticated with it, so that one sealed text
+ * Personal text is sealed before it enters the log, because a log cannot be rewritten later: to destroy a data key is to
+ * destroy everywhere what it sealed. AES-256-GCM; the text's place is authenticated with it, so that one sealed text
  * cannot be passed off as another.
  */
 export type Sealing = {

@@ -15,7 +15,7 @@ export type Turn = {
 
 /** So many in a row look as if nobody else wrote: those that starve meanwhile wait for no more than these. */
 const inARowMax = 64;
-/** Somebody who overtook this process is expected to have more for so long. */
+/** A process that overtook this one is expected to have more for so long. */
 const rivalMs = 1_000;
 /** For the others to read what is there now and to append: as long as both take here, and what they pause themselves. */
 const pauseMs = ({ tookMs }: Turn): number => Math.min(2 * tookMs + 10, pauseMsMax);

@@ -126,7 +126,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
   const isOlder = (known: Known<State, Index>, ageMsMax: number): boolean =>
     isShared && performance.now() - known.knownAt > ageMsMax;
 
-  /** What does not exist is not kept: ids that somebody guesses must not drive out conversations that are in use. */
+  /** What does not exist is not kept: ids that a client guesses must not drive out conversations that are in use. */
   const remember = (id: string, next: Loaded<State, Index>, turn: Turn | undefined): void => {
     if (next.revision < 0) return;
     loaded.set(id, { ...snapshots.keep(route.stream(id), next), knownAt: performance.now(), turn });

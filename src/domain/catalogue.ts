@@ -39,7 +39,7 @@ export type EventType = DomainEvent["type"];
 /** One stored version of a type: how it is checked, and how it becomes the next version. The newest has no `upcast`. */
 type StoredVersion = { readonly codec: t.Mixed; readonly upcast?: (data: never) => unknown };
 
-/** Of a version that only gained fields which may be missing: it is a version all the same, so that whoever does not know them refuses. */
+/** Of a version that only gained fields which may be missing: it is a version all the same, so that an older process refuses it. */
 const unchanged = <A>(data: A): A => data;
 
 /** The only list of all events. Versions ascend from 1; a stored version is never removed. */

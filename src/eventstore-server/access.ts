@@ -1,4 +1,4 @@
-/** Who may call: everybody who reaches the port, or only who has the token. */
+/** Which clients may call: all that reach the port, or only those that have the token. */
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { status, type Metadata } from "@grpc/grpc-js";
@@ -9,7 +9,7 @@ import { accessDenied } from "./errors.js";
 export type Check = (metadata: Metadata) => void;
 
 /**
- * Clients of EventStoreDB send Basic credentials, whose password is the token then, whoever the user; others may send
+ * Clients of EventStoreDB send Basic credentials, whose password is the token then, and the user any; others may send
  * it as a Bearer token.
  */
 export const createCheck = (token: string | undefined): Check => {

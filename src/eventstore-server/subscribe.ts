@@ -41,7 +41,7 @@ const createAllConsumer = (log: EventLog, filter: Filter, from: Position, sink: 
   let live = false;
   let last = from;
 
-  /** Once, with a checkpoint: whoever filters knows then that everything before is behind. */
+  /** Once, with a checkpoint: a client that filters knows then that everything before is behind. */
   const caughtUp = async (): Promise<void> => {
     if (live || sink.ended() || last < (await log.head())) return;
     live = true;

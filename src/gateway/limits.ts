@@ -32,7 +32,7 @@ export const gatewayLimits = {
   bytesInFlightMax: 4 * 1024 * 1024,
   /**
    * Refusals for sending too fast, each of a request that came before the time to wait of the one before it was over. An
-   * outbox of 1,000 messages is under way before its sender reads the first of them; whoever goes on floods.
+   * outbox of 1,000 messages is under way before its sender reads the first of them; a client that goes on floods.
    */
   refusalsUnheededMax: 1024,
   /** Frames that come before `connected` is sent: a client that does not wait sends its outbox. */

@@ -113,8 +113,8 @@ export type ConnectionKey = {
 
 /**
  * Which devices are connected to which gateway, as leases: whatever is not renewed is gone after `leaseMs`. It is a fast
- * path and never the truth: who is missing from it heals by `sync`. Every method rejects, within a bounded time, while
- * the store is away.
+ * path and never the truth: a device that is missing from it heals by `sync`. Every method rejects, within a bounded
+ * time, while the store is away.
  *
  * - `enter`: the newest connection of a device wins everywhere. Answers the one it replaced, with the gateway that has to
  *   close it; none when it was this connection itself or had lapsed.

@@ -14,8 +14,8 @@ export type Amendment = {
   /** By `emojiKey`: added since the window's start, and there. Changed in place. */
   readonly reactions: Map<string, Reaction>;
   /**
-   * Of the newest removal of a reaction; -1 for none. A removal leaves nothing else: of what was before it, whoever asks
-   * for the message asks for what already knows it. So adding and removing for ever takes no room.
+   * Of the newest removal of a reaction; -1 for none. A removal leaves nothing else: a command that needs the message
+   * has it looked up where all before the removal is known. So adding and removing for ever takes no room.
    */
   readonly removedPos: Revision;
   /** Of the newest of these changes. */
@@ -108,8 +108,8 @@ const sizeOf = (amendment: Amendment | undefined): number => {
 };
 
 /**
- * Whoever asks for a message from before the window asks the views, which have what was done to it before the window's
- * start. Of what was done to such messages since, the oldest half goes when there is too much of it.
+ * A command that needs a message from before the window looks it up in the views, which have what was done to it before
+ * the window's start. Of what was done to such messages since, the oldest half goes when there is too much of it.
  */
 const forget = (amendments: Amendments, recent: RecentMessages): void => {
   const { byId } = amendments;

@@ -5,7 +5,7 @@ import { sealedCodec, sealedTextCodec, unsealed, type SealedText } from "../kern
 
 /**
  * Stored formats of `conversation-{id}`. A format changes only by a new version in `catalogue.ts`, with an upcaster and
- * a golden file. Who and when (`by`, `at`) stand in the event's metadata, the event's id is the log's.
+ * a golden file. Actor and time (`by`, `at`) stand in the event's metadata, the event's id is the log's.
  */
 
 export const roleCodec = t.keyof({ owner: null, admin: null, member: null });

@@ -52,7 +52,7 @@ export const decideAboutMessage = (state: Started, command: With<AboutMessages>,
 
 const decideSend = (state: Started, command: With<SendMessage>, messages: Messages): Decision => {
   const { by } = command.context;
-  // Before permission: whoever retries learns what became of it, whatever they may do today.
+  // Before permission: a sender who retries learns what became of it, whatever the sender may do today.
   if (find(messages, command, command.messageId)) return E.right([]);
   const member = state.members.get(by.userId);
   if (member === undefined) return E.left(formerMember);

@@ -1,7 +1,7 @@
 import { t } from "./fp.js";
 import type { Actor, DeviceId, UserId } from "./ids.js";
 
-/** Who acted: stored in the metadata of every event. */
+/** The actor of an event: stored in its metadata. */
 export type By = ByUser | ByBot | ByApp | BySystem | ByOperator;
 
 /** A person, at one of their devices. What was written before kinds were told is all of this kind. */
@@ -10,15 +10,15 @@ export type ByUser = { readonly kind: "user"; readonly userId: UserId; readonly 
 export type ByBot = { readonly kind: "bot"; readonly userId: UserId; readonly keyId?: string };
 /** The application that Parley serves, by one of its keys: for one of its users, or by itself. */
 export type ByApp = { readonly kind: "app"; readonly keyId: string; readonly onBehalfOf?: UserId };
-/** Parley by itself: nobody asked for it. */
+/** Parley by itself: no user, application or operator asked for it. */
 export type BySystem = { readonly kind: "system" };
 /**
- * Somebody at a command of the CLI. `userId` is the name of the operating system's account, where it is known: no user
- * of the chat, so that it stands in no frame and is found under no user's name.
+ * An operator at a command of the CLI. `userId` is the name of the operating system's account, where it is known: no
+ * user of the chat, so that it stands in no frame and is found under no user's name.
  */
 export type ByOperator = { readonly kind: "operator"; readonly userId?: string };
 
-/** Who is known as a user of the chat: a message has such a sender, a reaction such an author. */
+/** An actor that is a user of the chat: a message has such a sender, a reaction such an author. */
 export type ByPerson = ByUser | ByBot | (ByApp & { readonly onBehalfOf: UserId });
 
 export const byUser = ({ userId, deviceId }: Actor): ByUser => ({ kind: "user", userId, deviceId });

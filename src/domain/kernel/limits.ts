@@ -6,7 +6,7 @@ export const limits = {
   groupMembersMax: 1024,
   /** Different emoji on one message. */
   reactionsPerMessageMax: 50,
-  /** How far a clock may be ahead and still be believed: that of whoever issues tokens, or that of another process. */
+  /** How far a clock may be ahead and still be believed: that of an issuer of tokens, or that of another process. */
   clockAheadMsMax: 60_000,
   /** Devices of a user; the longest unseen gives way to a new one. */
   devicesMax: 10,

@@ -30,7 +30,7 @@ export type NewEvent = {
   readonly meta: string;
   /**
    * The domain event that `data` and `meta` were encoded from, while the event is in the memory of the process that
-   * encoded it: who follows the log live need not decode again. Never stored; an adapter passes it on or drops it.
+   * encoded it: a live follower of the log need not decode again. Never stored; an adapter passes it on or drops it.
    */
   readonly decoded?: unknown;
 };

@@ -3,8 +3,8 @@ import type { EventContext } from "../kernel/decider.js";
 
 /**
  * Stored format of `receipts-{id}`: a batch of cursors that only grow, of anybody's devices, each with its time. They
- * commute, so they are appended without an expected revision. The event's own `by` is whoever caused the append; the
- * cursors name their users themselves.
+ * commute, so they are appended without an expected revision. The event's own `by` is the user who caused the append;
+ * the cursors name their users themselves.
  */
 export const cursorCodec = t.intersection([
   t.type({ userId: t.string, deviceId: t.string, at: t.number }),

@@ -11,7 +11,7 @@ export type UserCursors = {
 };
 export type Receipts = ReadonlyMap<UserId, UserCursors>;
 
-/** Membership and the last sequence were checked by whoever made the command: they are the conversation's to know. */
+/** The maker of the command has checked membership and the last sequence: they are the conversation's to know. */
 export type AdvanceCursors = {
   readonly type: "AdvanceCursors";
   readonly conversationId: string;

@@ -11,7 +11,7 @@ export const userRegisteredCodec = t.type({ userId: t.string, home: t.string });
 /** Also written when a known device comes back as another type: the last one counts. */
 export const deviceRegisteredCodec = t.type({ deviceId: t.string, deviceType: deviceTypeCodec });
 
-/** Whoever holds a token of the device that was issued before this comes in no more. */
+/** No token of the device that was issued before this lets a client in any more. */
 export const deviceRemovedCodec = t.type({ deviceId: t.string });
 export const privacyCodec = t.type({ lastSeen: t.keyof({ contacts: null, nobody: null }), readReceipts: t.boolean });
 export type Privacy = t.TypeOf<typeof privacyCodec>;

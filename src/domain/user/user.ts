@@ -68,7 +68,7 @@ export type ChangeProfile = {
   readonly displayName?: SealedText | null;
   readonly privacy?: Partial<Privacy>;
 };
-/** That the user is a member was checked by whoever made the command. */
+/** The maker of the command has checked that the user is a member. */
 export type ChangePreferences = {
   readonly type: "ChangePreferences";
   readonly conversationId: ConversationId;

@@ -36,8 +36,8 @@ export const createCatchUp = (app: Application): CatchUp => {
     sync: async (actor, body) => {
       const { userId } = actor;
       const answer = await catchUpsOfUser.within(userId, async () => {
-        // Read before the turn comes: whoever waits long need not see more than it asked for. And the views are waited
-        // for without a place: a place is for reading, and views that stand still would hold all of them.
+        // Read before the turn comes: a client that waits long need not see more than it asked for. The wait for the
+        // views takes no place: a place is for reading, and views that stand still would hold all of them.
         const head = await app.head();
         const own = writes.seen(userId);
         const visible = awaitCaughtUp(Math.max(head, own));
@@ -55,7 +55,7 @@ export const createCatchUp = (app: Application): CatchUp => {
   };
 };
 
-/** Jittered, so that those who are refused together do not come back together. */
+/** Jittered, so that clients that are refused together do not come back together. */
 const crowded = (): Rejection => ({
   code: "UNAVAILABLE",
   message: "Too many clients are catching up.",

@@ -26,8 +26,8 @@ export type DeviceAccess = {
     context: CommandContext,
   ) => Promise<Either<Rejection, undefined>>;
   /**
-   * A device was removed, here or elsewhere: its next call is looked at in the log, and refused. To be called by
-   * whoever follows the log, for every DeviceRemoved; once more than needed costs a look-up.
+   * A device was removed, here or elsewhere: its next call is looked at in the log, and refused. To be called
+   * for every DeviceRemoved of the log; once more than needed costs a look-up.
    */
   readonly deviceRemoved: (userId: string, deviceId: string) => void;
   /** Removals may have been missed: every device is looked at in the log when it calls next. */
@@ -99,7 +99,7 @@ export const createDeviceAccess = (
       noteUse(by, entry, now);
       return E.right(undefined);
     },
-    // Who is not known may be one whose removal was missed: then the log refuses it, as the token is older.
+    // A device that is not known may be one whose removal was missed: then the log refuses it, as the token is older.
     deviceInUse: async (device, context) => {
       const { by, now } = context;
       const entry = known.get(keyOf(by));

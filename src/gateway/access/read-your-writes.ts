@@ -7,8 +7,8 @@ export type ReadYourWrites = {
 };
 
 /**
- * Remembers the `usersMax` users who came last, one by one. Whoever is forgotten is asked to wait for the newest
- * position that was ever forgotten: perhaps longer than needed, never too short.
+ * Remembers the `usersMax` users who wrote last, one by one. A user who is forgotten waits for the newest position that
+ * was ever forgotten: perhaps longer than needed, never too short.
  */
 export const createReadYourWrites = (usersMax: number): ReadYourWrites => {
   const newest = new Map<string, Position>();

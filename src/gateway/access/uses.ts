@@ -9,7 +9,7 @@ export type Uses = {
 };
 
 export const createUses = (usersMax: number): Uses => {
-  /** Who was seen longest ago comes first, of users and of each user's devices. */
+  /** The one seen longest ago comes first, of users and of each user's devices. */
   const users = new Map<string, Map<string, number>>();
   return {
     used: ({ userId, deviceId }, at) => {

@@ -6,7 +6,7 @@ import type { Outbox } from "./outbox.js";
 /** A connection that also takes a frame as bytes, which many sockets can share, and frames that may be shed. */
 export type HubConnection = Omit<Connection, "send" | "greet"> & { readonly send: Outbox["send"] };
 
-/** Who is connected to this gateway: user → device → its one live connection. */
+/** The devices that are connected to this gateway: user → device → its one live connection. */
 export type Hub = {
   /** From now on frames arrive. Answers the connection of the same device that this one replaces, which its owner closes. */
   readonly register: (connection: HubConnection) => Registered;

@@ -18,8 +18,8 @@ export type Outbox = {
   /** Sends `connected` before all that waits for it; from then on frames go out as they come. */
   readonly greet: (frame: Frame) => void;
   /**
-   * Sends what is queued, the last words and the close frame; a peer that takes nothing is cut after the grace. Where
-   * nobody was greeted, what is queued goes nowhere: whoever may not come in gets the last words alone.
+   * Sends what is queued, the last words and the close frame; a peer that takes nothing is cut after the grace. Before
+   * the greeting what is queued goes nowhere: a client that may not come in gets the last words alone.
    */
   readonly close: (code: number, reason: string, lastWords?: readonly Frame[]) => void;
   /** False from the first `close` on: what the peer still says has no consequence any more. */

@@ -6,8 +6,8 @@ import type { Removals } from "./removals.js";
 import { createSyncTeller, syncSpreadMsMin } from "./sync-teller.js";
 
 /**
- * Makes this gateway's connections known to the other processes, and heals what they may have missed: whoever had no
- * lease for a while, and everybody after a hole in what the bus brought, is told to sync.
+ * Makes this gateway's connections known to the other processes, and heals what they may have missed: tells those to
+ * sync that had no lease for a while, and all of them after a hole in what the bus brought.
  */
 export type Registration = {
   /** Resolves when other processes find the connection, or when the registry cannot be asked: the renewal heals that. */

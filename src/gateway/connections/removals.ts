@@ -26,7 +26,7 @@ export const createRemovals = (deps: RemovalsDependencies): Removals => {
   const { hub, mayStay, onUnanswered, random = Math.random } = deps;
   /** Those that certainly were removed once come first. Both hold connected ones, or such as were a moment ago. */
   const [urgent, waiting] = [new Set<HubConnection>(), new Set<HubConnection>()];
-  /** Each is asked about once at a time: whoever is told of meanwhile is asked about again after it. */
+  /** The log is asked about each once at a time: about one whose removal is told meanwhile, again after that. */
   const asking = new Set<HubConnection>();
   const pauses = new Set<NodeJS.Timeout>();
   let workers = 0;

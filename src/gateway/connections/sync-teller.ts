@@ -13,8 +13,8 @@ export type SyncTellerDependencies = {
 };
 
 /**
- * Tells connections to sync, not all at once. Whoever is about to be told is told once: what was missed until then is all
- * healed by that.
+ * Tells connections to sync, not all at once. A connection that is about to be told is told once: that heals all that it
+ * has missed until then.
  */
 export const createSyncTeller = ({ isConnected, after, random = Math.random }: SyncTellerDependencies) => {
   const toldSoon = new Set<HubConnection>();

@@ -2,9 +2,9 @@ import type { ServerFrameType } from "../../../client/contract/frames.js";
 import type { Actor } from "../../domain/kernel/ids.js";
 import type { Bus } from "../../projections/ports.js";
 
-/** Who is typing where: over the bus alone, never through the log. */
+/** Which users type where: over the bus alone, never through the log. */
 export type Typing = {
-  /** `others`: who is told, on the first start; each further one only keeps it alive for five more seconds. */
+  /** `others`: the users to tell, on the first start; each further one only keeps it alive for five more seconds. */
   readonly start: (conversationId: string, by: Actor, others: readonly string[]) => void;
   readonly stop: (conversationId: string, by: Actor) => void;
   /** The device has gone: whatever it typed ends. */
@@ -15,7 +15,7 @@ export type Typing = {
 
 export type TypingOptions = {
   readonly bus: Pick<Bus, "deliver">;
-  /** Who of them is a member now: asked before an end is told, where nobody calls `left`. When it rejects all are told. */
+  /** The members among them now: asked before an end is told, where live delivery calls no `left`. When it rejects all are told. */
   readonly membersAmong?: (conversationId: string, userIds: readonly string[]) => Promise<readonly string[]>;
   /** Milliseconds; a clock that is never set back. */
   readonly now?: () => number;
@@ -23,7 +23,7 @@ export type TypingOptions = {
 };
 
 const lastsMs = 5_000;
-/** Between two beginnings of one user in one conversation that others are told of: whoever stops and starts all the time is two frames a second. */
+/** Between two beginnings of one user in one conversation that others are told of: a user who stops and starts all the time is two frames a second. */
 const toldEveryMsMin = 1_000;
 /** Larger conversations have no typing: a frame to each member is not worth it (DESIGN §5). */
 const membersMax = 100;
@@ -34,7 +34,7 @@ const conversationsPerUserMax = 20;
 
 /** One device in one conversation; `until` grows in the order of the map that holds it, since all last equally long. */
 type Typist = { readonly conversationId: string; readonly by: Actor; readonly until: number };
-/** One user in one conversation. `others`: who was told, or will be when `toldEveryMsMin` is over. */
+/** One user in one conversation. `others`: the users who were told, or will be when `toldEveryMsMin` is over. */
 type User = {
   readonly conversationId: string;
   readonly userId: string;
@@ -74,7 +74,7 @@ export const createTyping = (options: TypingOptions): Typing => {
       return;
     }
     const asked = membersAmong(conversationId, others).catch(() => others);
-    // Who is shown again by now: an end would come after its beginning.
+    // Not of a user who is shown again by now: the end would come after that beginning.
     void asked.then((told) => {
       if (users.get(key)?.isShown !== true) tell(conversationId, userId, false, told);
     });

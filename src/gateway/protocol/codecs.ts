@@ -122,6 +122,6 @@ export const nameText = (max: number): t.Type<string> => {
   );
 };
 
-/** Said rather than ignored: whoever asks for it must not believe that it was done. */
+/** Said rather than ignored: a client that asks for it must not believe that it was done. */
 export const notYet = (what: string): t.Type<undefined> =>
   checked(`nothing: ${what} are not supported yet`, (value): value is undefined => value === undefined);

@@ -45,12 +45,12 @@ export const isConversationName = (value: unknown): value is string =>
   typeof value === "string" && value.length > 0 && value.length <= gatewayLimits.conversationIdCharsMax;
 export const conversationName = checked("a conversation id", isConversationName);
 
-/** Of any length that a frame may have: whether it is too long to be one says whoever judges tokens, however they come. */
+/** Of any length that a frame may have: the authenticator says whether it is too long, however tokens come. */
 const token = checked("a token", (value): value is string => typeof value === "string" && value !== "");
 
 const cursor = shape({ conversationId: conversationName, upToSequence: integer(0) }, {});
 const cursors = shape({ cursors: list("cursors", cursor, 0, gatewayLimits.receiptCursorsMax) }, {});
-/** One cursor, or a list: whoever sends `cursors` means the list. */
+/** One cursor, or a list: a client that sends `cursors` means the list. */
 const receipts = decoder("an object", (value, context) => {
   if (isObject(value) && Object.hasOwn(value, "cursors"))
     return E.map((many: { readonly cursors: readonly ReceiptCursor[] }) => many.cursors)(

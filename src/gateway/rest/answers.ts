@@ -1,7 +1,7 @@
 import type { HttpResponse } from "../ports.js";
 import { errorCodes, withRetryAfter, type Failure } from "../protocol/codes.js";
 
-/** Answers depend on who asks and on the moment: no cache may keep them. */
+/** Answers depend on the caller and on the moment: no cache may keep them. */
 const headers = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
 
 export const json = (status: number, body: unknown): HttpResponse => ({ status, headers, body: JSON.stringify(body) });

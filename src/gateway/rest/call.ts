@@ -33,7 +33,7 @@ export type Input<Path extends string, Query, Body> = {
   readonly emptyBody?: true;
 };
 
-/** Who asks, with what answers. */
+/** The caller of a route, with what the application answers by. */
 export type Caller = RestContext & { readonly actor: Actor; readonly context: CommandContext };
 
 /** A request as its route's `run` has it: everything decoded. */

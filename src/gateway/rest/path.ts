@@ -5,7 +5,7 @@ import { checked } from "../protocol/codecs.js";
 import { failureOf } from "../protocol/details.js";
 import { conversationName } from "../protocol/frames.js";
 
-/** Which of them there are is for the command or query to say: "no such user" is told only to somebody who may know. */
+/** Which of them there are is for the command or query to say: it tells "no such user" only to a caller who may know. */
 const anyText = checked("text", (value): value is string => typeof value === "string");
 
 /** Every `{name}` that a path may have. `otherwise`: what cannot be an id is one that does not exist. */

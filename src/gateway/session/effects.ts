@@ -221,7 +221,7 @@ const inTurn = async <A>(
   const letIn = before.then(async () => {
     const refusal = await rate(live.connection.actor.userId);
     const done = refusal === undefined ? task() : Promise.resolve(E.left(refusal));
-    // Its owner awaits it below; who comes next only waits for the turn.
+    // Its owner awaits it below; the next request only waits for the turn.
     done.catch(() => undefined);
     // In an object: a promise alone would make the turn last until it is done.
     return { done };

@@ -14,7 +14,7 @@ export type Receipts<R> = {
   readonly nextSpread: number;
 };
 
-/** What becomes one command. `parts` remember who asked for what: to answer them, and to try them one by one. */
+/** What becomes one command. `parts` remember which request asked for what: to answer each, and to try them one by one. */
 export type Batch<R> = { readonly conversationId: string; readonly parts: readonly Part<R>[] };
 export type Part<R> = {
   readonly kind: ReceiptKind;

@@ -211,7 +211,7 @@ const answered = (before: SessionState, request: Request, answer: E.Either<Failu
     : { state, effects };
 };
 
-/** Whoever was told to wait and goes on sending is closed: its last `error` says when to come back. */
+/** A connection that was told to wait and goes on sending is closed: its last `error` says when to come back. */
 const slowedDown = (
   { state, effects }: SessionStep,
   { receivedAt }: Request,

@@ -1,6 +1,6 @@
 /**
- * Who may come in now. After an outage every client returns at once; each costs a signature check and a registration,
- * so only so many are let in a second and at once, and the rest is told when to come back.
+ * Which clients may come in now. After an outage all return at once; each costs a signature check and a registration,
+ * so the gateway lets in only so many a second and at once, and tells the rest when to come back.
  */
 export type AcceptRate = {
   /** False: answer 503. True: `leave` must follow, once. */

@@ -3,7 +3,7 @@ import type { NativeResponse } from "./native.js";
 
 /**
  * One answer to one request, whatever happens: a native response may be touched until it was ended or aborted, and
- * touching it later throws. Whoever holds an `Answering` need not know.
+ * touching it later throws. The holder of an `Answering` need not know.
  */
 export type Answering = {
   /**

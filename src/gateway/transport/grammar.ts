@@ -3,9 +3,9 @@ import type { NativeRequest } from "./native.js";
 
 /**
  * What of a request's head two servers could understand differently, in a sentence for its sender; undefined when nothing
- * is. The library takes the first of two lengths and reads what is beyond it as the next request: whoever puts a request
- * there speaks with the connection of somebody else when a proxy has taken the second (request smuggling). What it refuses
- * by itself, and what cannot be seen from here, is in ADR 15.
+ * is. The library takes the first of two lengths and reads what is beyond it as the next request: a client that puts a
+ * request there speaks on another client's connection when a proxy has taken the second (request smuggling). What it
+ * refuses by itself, and what cannot be seen from here, is in ADR 15.
  */
 export const ambiguityOf = (request: NativeRequest): Ambiguity | undefined => {
   const { host: hosts, "content-length": lengths, "transfer-encoding": codings, trailer } = framingOf(request);

@@ -53,7 +53,7 @@ export const isOperatorsPage = (method: string, path: string): boolean =>
 
 const operatorsPages: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics", "/ws"]);
 
-/** Who asks while an answer is being made gets that one: however many ask, the work is that of one. */
+/** A caller that asks while an answer is being made gets that one: however many ask, the work is that of one. */
 const inFlight = <A>(ask: () => Promise<A>): (() => Promise<A>) => {
   let asked: Promise<A> | undefined;
   return () =>
