@@ -1,6 +1,7 @@
-import { asError } from "../lib/errors.js";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Chunk, SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import type { StreamName } from "../domain/kernel/stream.js";
+import { asError } from "../lib/errors.js";
 import type { SnapshotHead, SnapshotStore } from "./ports.js";
 import type { Folded, Loaded } from "./routes.js";
 
@@ -35,7 +36,7 @@ export const createSnapshots = <State, Index>(
   const saveAll = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       // Behind whatever commands wait in this turn of the event loop.
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       try {
         await store.save(next.stream, next.snapshot);
       } catch (error) {

@@ -1,6 +1,8 @@
 import { E } from "../domain/kernel/fp.js";
 import type { Position, Revision, StreamName } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
+import { backoffMs, retried } from "../lib/retry.js";
+import { pause } from "../lib/time.js";
 import { decideAll, startPosition, type Batch, type Job } from "./batch.js";
 import { catchUp } from "./load.js";
 import { LogError, type EventLog } from "./ports.js";
@@ -13,8 +15,9 @@ const commandMsMax = 10_000;
 const leaderlessMsMax = 4_000;
 /** What may have been written is asked for again for so long; its outcome is known only then. */
 const unknownMsMax = 30_000;
-const unknownBackoffMsMax = 1_000;
-const backoffMsMax = 20;
+const untilKnown = { msMin: 1, msMax: 1_000 };
+/** Rivals and followers are a few milliseconds ahead or behind. */
+const untilTaken = { msMin: 1, msMax: 20 };
 
 /**
  * The one loop that retries appends. All jobs are decided one after another on the same state and appended together;
@@ -60,7 +63,7 @@ export const transact = async <Command extends Routed, State, Event extends Rout
         return { ...(await catchUp(log, route, stream, loaded)), conflicts };
       return { ...accepted(route, loaded, batch), conflicts };
     }
-    await backoff(conflicts++);
+    await pause(backoffMs(conflicts++, untilTaken));
     loaded = await catchUpTo(result.actual, log, route, stream, loaded, arrivalOf(jobs) + commandMsMax);
     refuseLate(jobs);
   }
@@ -101,7 +104,7 @@ const catchUpTo = async <Command, State, Event, Index>(
   for (let attempt = 0; ; attempt += 1) {
     loaded = await catchUp(log, route, stream, loaded);
     if (loaded.revision >= actual || performance.now() > until) return loaded;
-    await backoff(attempt);
+    await pause(backoffMs(attempt, untilTaken));
   }
 };
 
@@ -163,23 +166,16 @@ const settleAll = <Command, State, Event>(
 };
 
 /** @param leaderUntil when a log that wrote nothing for want of a leader is asked no more */
-const untilDefinite = async <A>(append: () => Promise<A>, leaderUntil: number): Promise<A> => {
+const untilDefinite = <A>(append: () => Promise<A>, leaderUntil: number): Promise<A> => {
   const unknownUntil = performance.now() + unknownMsMax;
   let isUnknown = false;
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await append();
-    } catch (error) {
-      const code = error instanceof LogError ? error.code : undefined;
-      // Once it may have been written, a repetition that was not says nothing about the first.
-      isUnknown ||= code === "OUTCOME_UNKNOWN";
-      const now = performance.now();
-      if (!isUnknown && (code !== "UNAVAILABLE" || now > leaderUntil)) throw error;
-      if (now > unknownUntil) throw new LogError("OUTCOME_UNKNOWN", "the log did not say", { cause: error });
-      await backoff(attempt, isUnknown ? unknownBackoffMsMax : backoffMsMax);
-    }
-  }
+  return retried(append, (error, failures) => {
+    const code = error instanceof LogError ? error.code : undefined;
+    // Once it may have been written, a repetition that was not says nothing about the first.
+    isUnknown ||= code === "OUTCOME_UNKNOWN";
+    const now = performance.now();
+    if (!isUnknown && (code !== "UNAVAILABLE" || now > leaderUntil)) throw error;
+    if (now > unknownUntil) throw new LogError("OUTCOME_UNKNOWN", "the log did not say", { cause: error });
+    return backoffMs(failures, isUnknown ? untilKnown : untilTaken);
+  });
 };
-
-const backoff = (attempt: number, msMax = backoffMsMax): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(msMax, 2 ** attempt)));

@@ -1,9 +1,10 @@
-import { asError } from "../lib/errors.js";
 import { LRUCache } from "lru-cache";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { limits } from "../domain/kernel/limits.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Revision } from "../domain/kernel/stream.js";
+import { asError } from "../lib/errors.js";
+import { pause } from "../lib/time.js";
 import { LogError, type EventLog } from "./ports.js";
 import type { CommandResult, Job } from "./batch.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
@@ -97,7 +98,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
       if (first !== undefined && "inspect" in first) await inspect(id, queue.shift() as Inspection<State>);
       else {
         const pauseMs = canBeOvertaken ? pauseBefore(loaded.get(id)?.turn, performance.now(), Math.random()) : 0;
-        if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        if (pauseMs > 0) await pause(pauseMs);
         await write(id, takeJobs(queue));
       }
     }

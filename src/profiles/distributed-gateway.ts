@@ -1,4 +1,3 @@
-import { within } from "../lib/time.js";
 import { createCommands } from "../commands/execute.js";
 import { lookUpIn } from "../commands/look-up.js";
 import { createHub, type Hub } from "../gateway/connections/hub.js";
@@ -16,6 +15,7 @@ import type { Telemetry } from "../infra/telemetry.js";
 import { messageIndex } from "../infra/view-store/message-index.js";
 import { watchViews, type WatchedViews } from "../infra/view-store/mongodb/watch.js";
 import type { DistributedConfig } from "../settings/distributed.js";
+import { within } from "../lib/time.js";
 import { cellPrefix, type Closers, type Engines } from "./engines.js";
 import { engineReadiness, named } from "./readiness.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";

@@ -1,6 +1,7 @@
-import { asError } from "../lib/errors.js";
 import type { Position } from "../domain/kernel/stream.js";
 import type { DeliveryProjector, Resumed } from "../projections/delivery/delivery.js";
+import { asError } from "../lib/errors.js";
+import { backoffMs } from "../lib/retry.js";
 
 export type KeepDelivering = {
   readonly head: () => Promise<Position>;
@@ -22,9 +23,8 @@ type Timers = {
   readonly after: (ms: number, work: () => void) => { readonly cancel: () => void };
 };
 
-const pauseMsMin = 1_000;
 /** Everybody syncs after each new start: an event in every minute that ends delivery must not become a storm. */
-const pauseMsMax = 60_000;
+const untilAgain = { msMin: 1_000, msMax: 60_000, steady: 1 };
 /** Whatever lasts longer than this was well. */
 const calmMs = 120_000;
 
@@ -60,7 +60,7 @@ export const keepDelivering = async ({
 
   const beginLater = (error: Error, end: () => Position): void => {
     problem = error.message;
-    const pauseMs = Math.min(pauseMsMin * 2 ** (endings - 1), pauseMsMax);
+    const pauseMs = backoffMs(endings - 1, untilAgain);
     const timer = timers.after(pauseMs, () => {
       const from = end();
       head().then(

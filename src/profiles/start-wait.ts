@@ -1,6 +1,4 @@
 /** How a process that starts waits for the engines that it cannot start without (docs/adr/0017). */
-import { setTimeout as pause } from "node:timers/promises";
-import { asError } from "../lib/errors.js";
 import type { Logger } from "../gateway/ports.js";
 import { isAway } from "../projections/ports.js";
 import { hostsOf } from "../infra/engines/address.js";
@@ -8,6 +6,9 @@ import { tlsProblem } from "../infra/engines/tls-problem.js";
 import type { DistributedConfig } from "../settings/distributed.js";
 import { reasonOf } from "../lib/reason-of.js";
 import { isRefusal } from "../infra/engines/refusals.js";
+import { asError } from "../lib/errors.js";
+import { retried } from "../lib/retry.js";
+import { pause } from "../lib/time.js";
 
 /** NATS and Redis may come later: a process goes on without them. */
 export type NeededEngine = "eventstore" | "mongodb";
@@ -62,29 +63,26 @@ export const createStartWait = (options: StartWaitOptions): StartWait => {
   const until = async <A>(engine: NeededEngine, work: () => Promise<A>): Promise<A> => {
     const { variable, address } = named[engine];
     let saidAt = -Infinity;
-    for (;;) {
-      try {
-        const answer = await Promise.race([work(), stopped]);
-        if (waitedFor.delete(engine))
-          logger.info({ engine, variable, address }, "an engine is there, and Parley starts");
-        return answer;
-      } catch (error) {
-        const now = performance.now();
-        if (error instanceof StoppedWhileStarting) throw error;
-        if (isForGood(error) || now >= deadline) throw refusal(variable, address, config.startWaitSeconds, error);
-        const problem = reasonOf(error);
-        waitedFor.set(engine, problem);
-        if (now - saidAt >= saidEveryMs) {
-          saidAt = now;
-          const secondsLeft = Math.ceil((deadline - now) / 1_000);
-          logger.warn(
-            { engine, variable, address, problem, secondsLeft },
-            "Parley waits for an engine before it starts",
-          );
-        }
-        await Promise.race([pause(pauseMs * (0.5 + Math.random())), stopped]);
+    const failed = (error: unknown): number => {
+      const now = performance.now();
+      if (error instanceof StoppedWhileStarting) throw error;
+      if (isForGood(error) || now >= deadline) throw refusal(variable, address, config.startWaitSeconds, error);
+      const problem = reasonOf(error);
+      waitedFor.set(engine, problem);
+      if (now - saidAt >= saidEveryMs) {
+        saidAt = now;
+        const secondsLeft = Math.ceil((deadline - now) / 1_000);
+        logger.warn({ engine, variable, address, problem, secondsLeft }, "Parley waits for an engine before it starts");
       }
-    }
+      return pauseMs * (0.5 + Math.random());
+    };
+    const answer = await retried(
+      () => Promise.race([work(), stopped]),
+      failed,
+      (ms) => Promise.race([pause(ms), stopped]),
+    );
+    if (waitedFor.delete(engine)) logger.info({ engine, variable, address }, "an engine is there, and Parley starts");
+    return answer;
   };
   return { until, problems: () => Object.fromEntries(waitedFor) };
 };

@@ -1,5 +1,7 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { decodeEvent, type DomainEvent } from "../domain/catalogue.js";
 import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
+import { pause } from "../lib/time.js";
 import type { Checkpoint, EventSource, ViewStore } from "./ports.js";
 import { project } from "./registry.js";
 import type { ViewChange } from "./view-change.js";
@@ -49,14 +51,14 @@ export const startRunner = (options: RunnerOptions): Runner => {
   const state: State = { checkpoint: options.from, wanted: 0, more: false, stopping: new AbortController() };
   const { signal } = state.stopping;
   const isStopped = (): boolean => signal.aborted;
-  const pause = createPause();
+  const { rest, end: endRest } = createRest();
   let startedAt = -Infinity;
   let following: Promise<void> | undefined;
 
   const follow = async (): Promise<void> => {
     while (state.more && !isStopped()) {
       const hurried = state.wanted > state.checkpoint.position;
-      await pause.rest(hurried ? 0 : startedAt + batchIntervalMs - performance.now());
+      await rest(hurried ? 0 : startedAt + batchIntervalMs - performance.now());
       state.more = false;
       startedAt = performance.now();
       const count = await untilDone(() => step(options, state, batchEventsMax), signal, options.onProblem);
@@ -82,12 +84,12 @@ export const startRunner = (options: RunnerOptions): Runner => {
       if (position <= state.checkpoint.position) return;
       state.wanted = Math.max(state.wanted, position);
       wake();
-      pause.end();
+      endRest();
     },
     checkpoint: () => state.checkpoint,
     stop: async () => {
       state.stopping.abort();
-      pause.end();
+      endRest();
       await following;
     },
   };
@@ -123,21 +125,17 @@ const step = async (options: RunnerOptions, state: State, batchEventsMax: number
 };
 
 /** Always at least one turn of the event loop: other work of this thread, such as reads, comes between two batches. */
-const createPause = () => {
-  let end: () => void = () => undefined;
+const createRest = () => {
+  let ending = new AbortController();
   return {
-    rest: (ms: number): Promise<void> =>
-      new Promise((resolve) => {
-        const timer = setTimeout(resolve, Math.max(ms, 0));
-        end = () => {
-          clearTimeout(timer);
-          setImmediate(resolve);
-        };
-        if (ms <= 0) end();
-      }),
+    rest: async (ms: number): Promise<void> => {
+      ending = new AbortController();
+      if (ms > 0) await pause(ms, { stopped: ending.signal });
+      await nextTurn();
+    },
     /** Cuts the rest under way short. */
     end: (): void => {
-      end();
+      ending.abort();
     },
   };
 };

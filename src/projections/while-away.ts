@@ -1,35 +1,30 @@
 import { asError } from "../lib/errors.js";
+import { backoffMs, retried } from "../lib/retry.js";
+import { pause } from "../lib/time.js";
 import { isAway } from "./ports.js";
 
-const backoffMsMin = 50;
-const backoffMsMax = 5_000;
+const untilAnswered = { msMin: 50, msMax: 5_000 };
 
 /**
  * Does the work again, with jittered back-off and without end, for as long as the log or a store is away. Rejects with
  * whatever else the work rejects with, and with that as well once nobody wants it any more.
  */
-export const whileAway = async <A>(
+export const whileAway = <A>(
   work: () => Promise<A>,
   isStopped: () => boolean,
   onAway: (error: unknown) => void = () => undefined,
-): Promise<A> => {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isAway(error) || isStopped()) throw error;
-      onAway(error);
-      const waitMs = Math.random() * Math.min(backoffMsMax, backoffMsMin * 2 ** attempt);
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
-    }
-  }
-};
+): Promise<A> =>
+  retried(work, (error, failures) => {
+    if (!isAway(error) || isStopped()) throw error;
+    onAway(error);
+    return backoffMs(failures, untilAnswered);
+  });
 
 /** What a failed attempt is told to, and with undefined the first that succeeds after it. */
 export type OnProblem = (problem: Error | undefined) => void;
 
-/** Shorter than `backoffMsMax`: views that can be written again are not to be kept waiting for longer than a takeover takes. */
-const pauseMsMax = 2_000;
+/** Shorter than `untilAnswered`: views that can be written again are not to be kept waiting for longer than a takeover takes. */
+const untilWritten = { msMin: 50, msMax: 2_000 };
 
 /**
  * Does the work again, with jittered back-off and without end, whatever it rejects with: for work that can fail only by
@@ -42,31 +37,16 @@ export const untilDone = async <A>(
   stopped: AbortSignal,
   onProblem: OnProblem,
 ): Promise<A> => {
-  for (let failures = 0; ; failures += 1) {
-    try {
-      const done = await work();
-      if (failures > 0) onProblem(undefined);
-      return done;
-    } catch (error) {
-      if (stopped.aborted) throw error;
-      onProblem(asError(error));
-      await pauseAfter(failures, stopped);
-    }
-  }
+  let failures = 0;
+  const failed = (error: unknown): number => {
+    if (stopped.aborted) throw error;
+    onProblem(asError(error));
+    return backoffMs(failures++, untilWritten);
+  };
+  const done = await retried(work, failed, (ms) => pause(ms, { stopped }));
+  if (failures > 0) onProblem(undefined);
+  return done;
 };
-
-/** Full jitter, so that those who failed together do not try together; ends at once when it is stopped. */
-const pauseAfter = (failures: number, stopped: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      stopped.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, Math.random() * Math.min(pauseMsMax, backoffMsMin * 2 ** failures));
-    stopped.addEventListener("abort", end);
-    if (stopped.aborted) end();
-  });
 
 /** A part that works by itself. */
 export type Running = { readonly stop: () => void | Promise<void> };
@@ -117,7 +97,7 @@ export const keepGoing = <A>({ prepare, begin, onProblem }: Part<A>): Kept => {
       if (error === undefined || isStopped()) break;
       if (performance.now() - startedAt > calmMs) failures = 0;
       onProblem(error);
-      await pauseAfter(failures, signal);
+      await pause(backoffMs(failures, untilWritten), { stopped: signal });
     }
   };
   const running = run();

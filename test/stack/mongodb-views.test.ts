@@ -5,7 +5,7 @@ import { unsealed } from "../../src/domain/kernel/sealed.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openMongo, type Mongo } from "../../src/infra/engines/mongodb.js";
 import { checkpointsOf } from "../../src/infra/view-store/mongodb/checkpoints.js";
-import { retried } from "../../src/infra/view-store/mongodb/retry.js";
+import { untilPassing } from "../../src/infra/view-store/mongodb/retry.js";
 import {
   openMongoViews,
   type MongoViews,
@@ -165,16 +165,16 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       const problems: Error[] = [];
       const tell = (error: Error) => problems.push(error);
       let id = 0;
-      await retried(async () => {
+      await untilPassing(async () => {
         await collection.insertOne({ _id: (id += 1) });
       }, tell);
       id = 1;
       const next = () => [{ insertOne: { document: { _id: (id += 1) } } }];
-      await retried(async () => {
+      await untilPassing(async () => {
         await collection.bulkWrite(next(), { ordered: false });
       }, tell);
       expect(problems).toHaveLength(2);
-      const mistake = retried(async () => {
+      const mistake = untilPassing(async () => {
         await mongo.db.command({ noSuchCommand: 1 });
       }, tell);
       await expect(mistake).rejects.toMatchObject({ name: "MongoServerError" });

@@ -1,3 +1,6 @@
+import { setMaxListeners } from "node:events";
+import { backoffMs } from "../../lib/retry.js";
+import { pause } from "../../lib/time.js";
 import type { Hub, HubConnection } from "./hub.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import { closeCodes } from "../protocol/codes.js";
@@ -28,9 +31,11 @@ export const createRemovals = (deps: RemovalsDependencies): Removals => {
   const [urgent, waiting] = [new Set<HubConnection>(), new Set<HubConnection>()];
   /** The log is asked about each once at a time: about one whose removal is told meanwhile, again after that. */
   const asking = new Set<HubConnection>();
-  const pauses = new Set<NodeJS.Timeout>();
+  const stopping = new AbortController();
+  const { signal: stopped } = stopping;
+  // Each of those who ask may pause.
+  setMaxListeners(bounds.removalsAtOnceMax, stopped);
   let workers = 0;
-  let stopped = false;
 
   const isConnected = (connection: HubConnection): boolean =>
     hub.connectionOf(connection.actor.userId, connection.actor.deviceId) === connection;
@@ -57,22 +62,13 @@ export const createRemovals = (deps: RemovalsDependencies): Removals => {
       asking.delete(connection);
     }
   };
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        pauses.delete(timer);
-        resolve();
-      }, ms);
-      timer.unref();
-      pauses.add(timer);
-    });
   /** Never rejects. Each pauses for itself, so that a log that is away is asked `removalsAtOnceMax` times in a pause at most. */
   const work = async (): Promise<void> => {
     workers++;
     let unanswered = 0;
-    for (let next = take(); next !== undefined && !stopped; next = take()) {
+    for (let next = take(); next !== undefined && !stopped.aborted; next = take()) {
       if (await ask(next)) unanswered = 0;
-      else await pause((0.5 + random() / 2) * pauseMs(unanswered++));
+      else await pause(backoffMs(unanswered++, untilAnswered, random), { stopped, unref: true });
     }
     workers--;
   };
@@ -84,23 +80,20 @@ export const createRemovals = (deps: RemovalsDependencies): Removals => {
   return {
     removed: (userId, deviceId) => {
       const connection = hub.connectionOf(userId, deviceId);
-      if (connection === undefined || stopped) return;
+      if (connection === undefined || stopped.aborted) return;
       urgent.add(connection);
       waiting.delete(connection);
       start();
     },
     missed: () => {
-      if (stopped) return;
+      if (stopped.aborted) return;
       for (const connection of hub.connections()) waiting.add(connection);
       start();
     },
     stop: () => {
-      stopped = true;
-      for (const timer of pauses) clearTimeout(timer);
-      pauses.clear();
+      stopping.abort();
     },
   };
 };
 
-const pauseMs = (unanswered: number): number =>
-  Math.min(bounds.removalPauseMsMax, bounds.removalPauseMsMin * 2 ** unanswered);
+const untilAnswered = { msMin: bounds.removalPauseMsMin, msMax: bounds.removalPauseMsMax, steady: 0.5 };

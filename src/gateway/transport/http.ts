@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { HttpRequest, HttpResponse, Logger } from "../ports.js";
 import { shownPath } from "./shown-path.js";
 import type { NativeRequest, NativeResponse } from "./native.js";
@@ -92,7 +93,7 @@ export const createHttpHandler = (options: HttpOptions): HttpHandler => {
     isDraining = true;
     if (unanswered > 0) await new Promise<void>((resolve) => (allAnswered = resolve));
     // These answers close their connections, so that they leave a turn after they were given (`Answering.answer`).
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   };
   return { handle, drain };
 };

@@ -1,9 +1,8 @@
-import { within } from "../../lib/time.js";
-import { asError } from "../../lib/errors.js";
 import { connect, Events, type ConnectionOptions, type NatsConnection, type Status, type Subscription } from "nats";
 import { isIP } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
 import { StoreUnavailable } from "../../projections/ports.js";
+import { asError } from "../../lib/errors.js";
+import { pause, within } from "../../lib/time.js";
 
 export type Nats = {
   /**

@@ -1,5 +1,6 @@
 import { Redis, ReplyError } from "ioredis";
 import { StoreUnavailable } from "../../projections/ports.js";
+import { backoffMs } from "../../lib/retry.js";
 
 export type OpenedRedis = {
   /** Connections that are lost are made again for as long as the process lives; nobody has to open it again. */
@@ -25,7 +26,7 @@ const connectMsMax = 1_000;
 /** A connection that is silent for so long under a pending command is given up: what waits in it must not pile up. */
 const silenceMsMax = 2_000;
 /** Shorter than a lease of partitions: those that lost Redis together are back together. */
-const backoffMsMax = 1_000;
+const reconnecting = { msMin: 50, msMax: 1_000, steady: 0.5 };
 
 /**
  * Connects to Redis: the one client of the process. Resolves when the server is ready or the first attempt has failed,
@@ -74,8 +75,7 @@ const settings = {
   commandTimeout: commandMsMax,
   connectTimeout: connectMsMax,
   socketTimeout: silenceMsMax,
-  retryStrategy: (attempt: number): number =>
-    Math.min(backoffMsMax, 50 * 2 ** Math.min(attempt, 8)) * (0.5 + Math.random() / 2),
+  retryStrategy: (attempt: number): number => backoffMs(attempt, reconnecting),
 } as const;
 
 export type Script = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;

@@ -1,10 +1,12 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { isSealedMessage } from "../../commands/sealed-message.js";
 import { ContentDamaged, openingWith } from "../../commands/sealing.js";
 import { catalogue } from "../../domain/catalogue.js";
 import { byOf, userIdOf } from "../../domain/kernel/by.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import type { SqliteLogReader } from "../../infra/event-log/sqlite/reader.js";
+import { pause } from "../../lib/time.js";
 import { openKeysOf, openLogOf } from "./stores.js";
 
 /**
@@ -99,7 +101,7 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
         }
         // What does not pass is not read again and again.
         seen = Math.max(seen, head);
-        await pause(pollMs, signal);
+        await pause(pollMs, { stopped: signal });
       }
     },
     lastRevision: async (stream) => (await log.readStream(stream, -1, 1, "backwards"))[0]?.revision,
@@ -143,7 +145,7 @@ export async function* pagesOf(
     if (page.length > 0) yield page;
     if (page.length < pageEvents) return;
     position = page.at(-1)?.position ?? position;
-    await turn();
+    await nextTurn();
   }
 }
 
@@ -167,23 +169,9 @@ async function* backwards(log: SqliteLogReader, filter: EventFilter): AsyncGener
     // A position is exclusive, a revision inclusive; before revision 0 there is nothing.
     before = stream === undefined ? last.position : last.revision - 1;
     if (stream !== undefined && before < 0) return;
-    await turn();
+    await nextTurn();
   }
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 
 const parsed = (text: string): unknown => {
   try {

@@ -1,7 +1,7 @@
-import { asError } from "../../lib/errors.js";
 import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from "../../domain/catalogue.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { asError } from "../../lib/errors.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
 import { whileAway } from "../while-away.js";
 import { readingAtMost } from "./bounded-reads.js";

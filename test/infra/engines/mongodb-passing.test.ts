@@ -1,7 +1,7 @@
 import { MongoServerError } from "mongodb";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { reachable } from "../../../src/infra/engines/mongodb.js";
-import { retried } from "../../../src/infra/view-store/mongodb/retry.js";
+import { untilPassing } from "../../../src/infra/view-store/mongodb/retry.js";
 import { StoreUnavailable } from "../../../src/projections/ports.js";
 
 const answered = (code: number, errorLabels: readonly string[] = []): MongoServerError =>
@@ -42,7 +42,7 @@ describe("a write that meets others again and again", () => {
       attempts += 1;
       return Promise.reject(answered(code));
     };
-    await expect(retried(work, () => undefined)).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(untilPassing(work, () => undefined)).rejects.toBeInstanceOf(StoreUnavailable);
     expect(attempts).toBe(6);
   });
 });

@@ -1,6 +1,6 @@
-import { within } from "../../../lib/time.js";
-import { asError } from "../../../lib/errors.js";
 import type { Bus, Delivery } from "../../../projections/ports.js";
+import { asError } from "../../../lib/errors.js";
+import { within } from "../../../lib/time.js";
 import type { Nats } from "../../engines/nats.js";
 import { createAsk } from "./ask.js";
 import { countThatFits, encodeGone, encodeRequest, requestOverheadBytes, type EncodedItem } from "./codec.js";

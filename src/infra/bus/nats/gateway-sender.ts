@@ -1,4 +1,5 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { backoffMs } from "../../../lib/retry.js";
+import { pause } from "../../../lib/time.js";
 import type { Answer, Ask } from "./ask.js";
 import { countThatFits, encodeRequest, type EncodedItem } from "./codec.js";
 import type { NatsBusLimits } from "./limits.js";
@@ -104,7 +105,7 @@ export const createGatewaySender = (options: GatewaySenderOptions): GatewaySende
   /** The identical request again, so that a gateway whose answer was lost knows it. */
   const untilAnswered = async (request: Uint8Array, expected: number): Promise<Outcome> => {
     const giveUpAt = performance.now() + limits.giveUpMs;
-    for (let pauseMs = limits.retryMs; ; pauseMs = Math.min(pauseMs * 2, limits.answerMs)) {
+    for (let failures = 0; ; failures += 1) {
       const answer = await ask(subject, request);
       if (answer.kind === "taken" && answer.upTo >= expected) return "taken";
       if (answer.kind === "refused") {
@@ -112,15 +113,19 @@ export const createGatewaySender = (options: GatewaySenderOptions): GatewaySende
         return "refused";
       }
       if (givenUp || stopped.signal.aborted || isGone(answer, options.living())) return "given up";
+      const pauseMs = backoffMs(failures, { msMin: limits.retryMs, msMax: limits.answerMs, steady: 0.5 });
       if (performance.now() + pauseMs >= giveUpAt) return "given up";
       metrics.retried();
-      await pauseUnless(stopped.signal, jittered(pauseMs));
+      await pause(pauseMs, { stopped: stopped.signal, unref: true });
     }
   };
 
   const probe = async (): Promise<void> => {
     sign = new AbortController();
-    await pauseUnless(sign.signal, jittered(limits.probeMs));
+    await pause(backoffMs(0, { msMin: limits.probeMs, msMax: limits.probeMs, steady: 0.5 }), {
+      stopped: sign.signal,
+      unref: true,
+    });
     if (stopped.signal.aborted) return;
     const answer = await ask(subject, encodeRequest(sender, 0, []));
     // What was dropped while this was asked comes before the hole that is sent now.
@@ -188,10 +193,3 @@ export const createGatewaySender = (options: GatewaySenderOptions): GatewaySende
 const bytesOf = ({ item }: Entry): number => item.bytes;
 
 const isGone = (answer: Answer, living: boolean): boolean => answer.kind === "absent" && !living;
-
-/** Between half and the whole, so that those who wait for the same thing do not come all at once. */
-const jittered = (ms: number): number => ms * (0.5 + Math.random() / 2);
-
-/** Does not keep the process alive. */
-const pauseUnless = (signal: AbortSignal, ms: number): Promise<void> =>
-  pause(ms, undefined, { signal, ref: false }).catch(() => undefined);

@@ -10,6 +10,7 @@ import {
 } from "@eventstore/db-client";
 import { LogError, type Direction } from "../../../commands/ports.js";
 import type { Position, RecordedEvent, Revision, StreamName } from "../../../domain/kernel/stream.js";
+import { backoffMs, retried } from "../../../lib/retry.js";
 import { failureKind, unavailable } from "./errors.js";
 import { isOurs, positionOf, recordedEventOf, recordedPositionOf, recordsOf, storePositionOf } from "./events.js";
 
@@ -48,20 +49,16 @@ const silenceMsMax = 10_000;
 const attemptsMax = 3;
 /** And so long while nobody leads: an election takes a second or two, after a leader was killed up to three. */
 const leaderlessMsMax = 4_000;
-const retryDelayMsMax = 300;
+const untilReachable = { msMin: 100, msMax: 300 };
 const pageEventsMin = 16;
 const pageEventsMax = 2048;
 
 export const createReader = (options: ReaderOptions): Reader => {
   const { client, target, closed, onAnswer } = options;
 
-  const read = async <T>(
-    what: string,
-    open: () => StreamingRead<T>,
-    requiresLeader: boolean,
-  ): Promise<readonly T[]> => {
+  const read = <T>(what: string, open: () => StreamingRead<T>, requiresLeader: boolean): Promise<readonly T[]> => {
     const until = performance.now() + (requiresLeader ? leaderlessMsMax : 0);
-    for (let attempt = 1; ; attempt += 1) {
+    const once = async (): Promise<readonly T[]> => {
       try {
         const events = await gather(open(), closed);
         onAnswer(true);
@@ -70,11 +67,14 @@ export const createReader = (options: ReaderOptions): Reader => {
         const kind = failureKind(error);
         onAnswer(kind !== "unreachable" && !(error instanceof LogError));
         if (kind === "stream_not_found") return [];
-        const isLast = attempt >= attemptsMax && performance.now() > until;
-        if (kind !== "unreachable" || isLast || closed.aborted) throw unavailable(error, target, what);
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(100 * attempt, retryDelayMsMax)));
+        throw error;
       }
-    }
+    };
+    return retried(once, (error, failures) => {
+      const isLast = failures + 1 >= attemptsMax && performance.now() > until;
+      if (failureKind(error) !== "unreachable" || isLast || closed.aborted) throw unavailable(error, target, what);
+      return backoffMs(failures, untilReachable);
+    });
   };
   /** At most `maxCount` records of `$all`, whoever's: forwards from a position on, backwards strictly before it. */
   const page = async (

@@ -3,7 +3,6 @@
  * again, after the last event whose batch the subscriber has resolved, until it is stopped. The server's checkpoints are
  * not looked at: the client announces them ahead of the events that it still holds.
  */
-import { asError } from "../../../lib/errors.js";
 import {
   START,
   streamNameFilter,
@@ -13,6 +12,9 @@ import {
 } from "@eventstore/db-client";
 import { LogError, type Subscriber, type Subscription } from "../../../commands/ports.js";
 import type { Position, RecordedEvent } from "../../../domain/kernel/stream.js";
+import { asError } from "../../../lib/errors.js";
+import { backoffMs } from "../../../lib/retry.js";
+import { pause } from "../../../lib/time.js";
 import { failureKind, unavailable } from "./errors.js";
 import { isOurs, ourPrefixes, recordedEventOf, recordsOf, storePositionOf } from "./events.js";
 
@@ -28,8 +30,8 @@ export type FollowOptions = {
 /** Events of one batch, and events that the client holds decoded ahead of it. */
 const batchEventsMax = 500;
 const readAhead = 256;
-const backoffMsMin = 100;
-const backoffMsMax = 5_000;
+/** Half of a pause is steady: the position of a follower that lags a little has to have time to come. */
+const untilThere = { msMin: 100, msMax: 5_000, steady: 0.5 };
 /** A follower of the leader may lag behind a position for a moment; a position that stays beyond the end is another log's. */
 const beyondMax = 5;
 /** In windows of 32 events of others: how often the server reports where it is in what it filters out. */
@@ -77,8 +79,8 @@ const supervise = async (
       if (beyond >= beyondMax || failureKind(error.reason) === "invalid_position") throw error.reason;
       options.onConnected(false);
       options.onProblem(unavailable(error.reason, options.target, "a subscription has to begin again"));
-      await pause(Math.min(backoffMsMin * 2 ** (beyond > 0 ? beyond : failures), backoffMsMax), stopped);
-      failures = Math.min(failures + 1, 16);
+      await pause(backoffMs(beyond > 0 ? beyond : failures, untilThere), { stopped });
+      failures += 1;
     }
   }
 };
@@ -160,16 +162,3 @@ const take = (stream: AllStreamSubscription): readonly RecordedEvent[] => {
   }
   return events;
 };
-
-/** Between half and all of `ms`, less when it is stopped. */
-const pause = (ms: number, stopped: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      stopped.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms * (0.5 + Math.random() / 2));
-    stopped.addEventListener("abort", done);
-    if (stopped.aborted) done();
-  });

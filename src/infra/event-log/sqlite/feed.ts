@@ -3,9 +3,11 @@
  * knows the position it has handed over, the feed knows the head, and whatever lies between is taken from memory if
  * memory holds the very next event, else read from the log.
  */
-import { asError } from "../../../lib/errors.js";
 import { LogError, type Subscriber, type Subscription } from "../../../commands/ports.js";
 import type { Position, RecordedEvent } from "../../../domain/kernel/stream.js";
+import { asError } from "../../../lib/errors.js";
+import { backoffMs, retried } from "../../../lib/retry.js";
+import { pause } from "../../../lib/time.js";
 
 /** At most `count` events after a position that is below the head; never none. */
 export type ReadPage = (after: Position, count: number) => Promise<readonly RecordedEvent[]>;
@@ -32,14 +34,13 @@ const backlogCharsMax = 8 * 1024 * 1024;
 
 /** A page that the log cannot give now is asked for again, half a minute long: so many times after the first. */
 const repetitionsMax = 36;
-const pauseMsMin = 20;
-const pauseMsMax = 1_000;
+const untilRead = { msMin: 20, msMax: 1_000, steady: 0.5 };
 
-type Pause = (ms: number) => Promise<void>;
+type Rest = (ms: number) => Promise<void>;
 type PatientRead = (after: Position, isEnded: () => boolean) => Promise<readonly RecordedEvent[]>;
 type Follower = { readonly offer: (events: readonly RecordedEvent[]) => void; readonly end: (error?: Error) => void };
 
-export const createFeed = (start: Position, readPage: ReadPage, pause: Pause = realPause): Feed => {
+export const createFeed = (start: Position, readPage: ReadPage, rest: Rest = realRest): Feed => {
   let head = start;
   let ended: { readonly error: Error | undefined } | undefined;
   const followers = new Set<Follower>();
@@ -54,7 +55,7 @@ export const createFeed = (start: Position, readPage: ReadPage, pause: Pause = r
       const follower = follow(
         from === "head" ? head : from,
         () => head,
-        patiently(readPage, pause),
+        patiently(readPage, rest),
         subscriber,
         () => {
           followers.delete(follower);
@@ -78,21 +79,18 @@ export const createFeed = (start: Position, readPage: ReadPage, pause: Pause = r
 
 /** So asked, the page of a log that is busy comes late rather than never. */
 const patiently =
-  (readPage: ReadPage, pause: Pause): PatientRead =>
-  async (after, isEnded) => {
-    for (let repetition = 0; ; repetition += 1) {
-      try {
-        return await readPage(after, pageEventsMax);
-      } catch (error) {
-        const isAway = error instanceof LogError && error.code === "UNAVAILABLE";
-        if (!isAway || isEnded() || repetition >= repetitionsMax) throw error;
-        await pause(Math.min(pauseMsMin * 2 ** repetition, pauseMsMax) * (0.5 + Math.random() / 2));
-      }
-    }
+  (readPage: ReadPage, rest: Rest): PatientRead =>
+  (after, isEnded) => {
+    const failed = (error: unknown, failures: number): number => {
+      const isAway = error instanceof LogError && error.code === "UNAVAILABLE";
+      if (!isAway || isEnded() || failures >= repetitionsMax) throw error;
+      return backoffMs(failures, untilRead);
+    };
+    return retried(() => readPage(after, pageEventsMax), failed, rest);
   };
 
 /** Keeps no process alive that has nothing else to do. */
-const realPause: Pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref());
+const realRest: Rest = (ms) => pause(ms, { unref: true });
 
 const follow = (
   start: Position,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { randomUUID } from "node:crypto";
 import { MongoServerError, type Collection } from "mongodb";
 import type { SnapshotHead } from "../../../commands/ports.js";
@@ -80,7 +81,7 @@ const writeChunks = async (
       waitingBytes += part.data.length();
     }
     // A large group has a hundred chunks to encode: whoever waits meanwhile is served in between.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
   await flush();
   const head = { _id: stream, saveId, version, revision, eventId, chunks: entries };

@@ -1,4 +1,5 @@
 /** The embedded snapshot store: SQLite in a worker thread, in a file that may be deleted at any time. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SnapshotStore } from "../../../commands/ports.js";
 import { callWorker, workerUrl } from "../../engines/worker.js";
 import type { Saved, SnapshotHandlers, SnapshotWorkerData } from "./snapshot-store.worker.js";
@@ -38,7 +39,7 @@ export const openSqliteSnapshots = (path: string): SqliteSnapshots => {
         if (fixed && held.has(name)) continue;
         written.push({ name, fixed, data: data() });
         // A large group has a hundred chunks to encode: whoever waits meanwhile is served in between.
-        await new Promise((resolve) => setImmediate(resolve));
+        await nextTurn();
       }
       await worker.call("save", stream, { head, names: chunks.map(({ name }) => name), written });
     },

@@ -3,7 +3,7 @@ import type { Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../../projections/ports.js";
 import { reachable } from "../../engines/mongodb.js";
 import { checkpointsId, collectionPrefix } from "./documents.js";
-import { retried } from "./retry.js";
+import { untilPassing } from "./retry.js";
 
 export type Checkpoints = {
   /** By partition; undefined for one that nobody has projected yet. As a majority has it. */
@@ -81,7 +81,7 @@ export const checkpointsOf = (
     raise: async (raised, { position, epoch }) => {
       const fields = raised.map((partition) => [fieldOf(partition, partitions), position]);
       const update = fields.length === 0 ? {} : { $max: Object.fromEntries(fields) as Record<string, number> };
-      await retried(() => joinIn(collection, checkpointsId[name], epoch, update), onProblem);
+      await untilPassing(() => joinIn(collection, checkpointsId[name], epoch, update), onProblem);
     },
   };
 };

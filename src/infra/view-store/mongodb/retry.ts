@@ -1,6 +1,6 @@
 import { MongoBulkWriteError, MongoServerError } from "mongodb";
-import { setTimeout as sleep } from "node:timers/promises";
 import { StoreUnavailable } from "../../../projections/ports.js";
+import { backoffMs, retried } from "../../../lib/retry.js";
 import { reachable } from "../../engines/mongodb.js";
 import { isPassingCode } from "../../engines/mongodb-passing.js";
 
@@ -9,26 +9,23 @@ import { isPassingCode } from "../../engines/mongodb-passing.js";
  * lasts longer is the caller's to wait for.
  */
 const attemptsMax = 6;
-const retryDelayMs = 50;
+const untilPassed = { msMin: 50, msMax: 800 };
 
 /**
  * Repeats work that may be repeated, while its failure is one that passes. With full jitter, so that writers who have met
  * do not meet again.
  * @throws StoreUnavailable for what did not pass in time; anything else as it was
  */
-export const retried = async (work: () => Promise<void>, onProblem: (error: Error) => void): Promise<void> => {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await reachable(work);
-      return;
-    } catch (error) {
+export const untilPassing = (work: () => Promise<void>, onProblem: (error: Error) => void): Promise<void> =>
+  retried(
+    () => reachable(work),
+    (error, failures) => {
       if (!passes(error)) throw error;
-      if (attempt === attemptsMax) throw unavailable(error);
+      if (failures + 1 === attemptsMax) throw unavailable(error);
       onProblem(error);
-      await sleep(Math.random() * retryDelayMs * 2 ** (attempt - 1));
-    }
-  }
-};
+      return backoffMs(failures, untilPassed);
+    },
+  );
 
 /** DuplicateKey: two writers have upserted a row's first change. WriteConflict: two have changed it at once. */
 const conflictCodes: ReadonlySet<number> = new Set([11_000, 112]);

@@ -1,6 +1,7 @@
-import { asError } from "../../../lib/errors.js";
 import type { Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../../projections/ports.js";
+import { asError } from "../../../lib/errors.js";
+import { pause } from "../../../lib/time.js";
 import { createWaiters } from "../waiters.js";
 
 /** Those who wait until projectors in other processes have come to a position. */
@@ -28,18 +29,8 @@ export const createWaiting = (
   let waiting = 0;
   let closed = false;
   let polling: Promise<void> | undefined;
-  let rest: { readonly end: () => void } | undefined;
+  let resting = new AbortController();
 
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      rest = {
-        end: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-      };
-    });
   const ask = async (): Promise<number> => {
     try {
       newest = Math.max(newest, (await checkpoint())?.position ?? -1);
@@ -54,7 +45,8 @@ export const createWaiting = (
     while (waiting > 0 && !closed) {
       const ms = await ask();
       // Those who have just been answered are no longer counted after this turn.
-      await pause(ms);
+      resting = new AbortController();
+      await pause(ms, { stopped: resting.signal });
     }
     polling = undefined;
   };
@@ -68,14 +60,14 @@ export const createWaiting = (
         return await waiters.wait(position, timeoutMs);
       } finally {
         waiting -= 1;
-        if (waiting === 0) rest?.end();
+        if (waiting === 0) resting.abort();
       }
     },
     reached: () => newest,
     close: async () => {
       closed = true;
       waiters.giveUp();
-      rest?.end();
+      resting.abort();
       await polling;
     },
   };

@@ -3,7 +3,7 @@ import { views } from "../../../projections/registry.js";
 import { foldChanges, type RowChange, type ViewChange, type ViewName } from "../../../projections/view-change.js";
 import { collectionOf, idOf } from "./documents.js";
 import { byBytes } from "../../engines/by-bytes.js";
-import { retried } from "./retry.js";
+import { untilPassing } from "./retry.js";
 
 /**
  * Rows that others point at come first: a head that says "five messages" is written when the fifth is there, and a
@@ -35,7 +35,7 @@ export const changesWriter =
       await Promise.all(
         phase.map(async (view) => {
           const ofView = operations.get(view);
-          if (ofView !== undefined) await retried(() => bulkOf(db, view, ofView), onProblem);
+          if (ofView !== undefined) await untilPassing(() => bulkOf(db, view, ofView), onProblem);
         }),
       );
   };
