@@ -26,7 +26,7 @@ export const distributedReads: Scenario = {
       return { skipped: `not set: ${engines.missing.join(", ")}. eval "$(scripts/servers start)" starts and sets all` };
     const run = randomBytes(5).toString("hex");
     const database = `parley-bench-${run}`;
-    const settings = { ...engines.settings, PARLEY_MONGODB_DATABASE: database, PARLEY_HOME: `bench-${run}` };
+    const settings = { ...engines.settings, PARLEY_MONGODB_DATABASE: database, PARLEY_CELL: `bench-${run}` };
     const cluster = await startCluster(context, { gateways: 1, projectors: 1, settings });
     try {
       const [idle, busy] = await measure(context, cluster, run);

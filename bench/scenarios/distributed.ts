@@ -90,7 +90,7 @@ const eachWindow = async (measure: (window: number) => Promise<Figures>): Promis
 const measureClusters = async (context: BenchContext, engines: Settings): Promise<readonly Measured[]> => {
   const run = randomBytes(5).toString("hex");
   const database = `parley-bench-${run}`;
-  const settings = { ...engines, PARLEY_MONGODB_DATABASE: database, PARLEY_HOME: `bench-${run}` };
+  const settings = { ...engines, PARLEY_MONGODB_DATABASE: database, PARLEY_CELL: `bench-${run}` };
   try {
     const measured: Measured[] = [];
     for (const size of sizes) measured.push({ size, figures: await measureCluster(context, size, settings, run) });

@@ -35,7 +35,8 @@ export const serveCommand = new Command("serve")
     "--changes-per-minute <count>",
     "changes of one user by REST, 0 for no limit (PARLEY_CHANGES_PER_MINUTE; default 6000)",
   )
-  .option("--home <name>", "name of this cell, kept in first events (PARLEY_HOME; default main)")
+  .option("--cell <name>", "name of this cell, kept in first events (PARLEY_CELL; default main)")
+  .addOption(new Option("--home <name>", "what --cell was called before").hideHelp())
   .option(
     "--eventstore-port <port>",
     "serve the log to EventStoreDB's clients on this port (PARLEY_EVENTSTORE_PORT; default off)",

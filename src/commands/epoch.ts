@@ -44,7 +44,7 @@ export const homeOf = async (log: Pick<EventLog, "readStream" | "readAll">): Pro
 export class OtherHome extends Error {
   constructor(where: string, home: string, given: string) {
     super(
-      `${where} is of the cell ${home}, and PARLEY_HOME (--home) is ${given}: start with ${home}, or name another place`,
+      `${where} is of the cell ${home}, and PARLEY_CELL (--cell) is ${given}: start with ${home}, or name another place`,
     );
     this.name = "OtherHome";
   }

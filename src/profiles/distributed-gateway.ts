@@ -53,7 +53,7 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   const registration = registrationOf(parts, hub, removals, deviceAccess);
   closers.push(registration.stop);
   const served = serveGateway({
-    ...{ nats: engines.nats, cell: config.home, gatewayId: config.processId },
+    ...{ nats: engines.nats, cell: config.cell, gatewayId: config.processId },
     onDeliver: hub.deliver,
     onDisconnect: (userId, deviceId) => {
       deviceAccess.deviceRemoved(userId, deviceId);
@@ -114,7 +114,7 @@ const createApplication = (
   const { log, sealing, epoch, snapshots, registry, bus } = engines;
   const readinessOfEngines = engineReadiness(engines);
   const commands = createCommands({
-    ...{ log, sealing, ids, home: config.home, membersMax: config.groupMembersMax, snapshots },
+    ...{ log, sealing, ids, home: config.cell, membersMax: config.groupMembersMax, snapshots },
     isShared: true,
     lookUp: lookUpIn(messageIndex(views.store.reads), log),
     onSnapshotFailure: (error) => {
@@ -182,7 +182,7 @@ const registrationOf = (
 const limiterOf = ({ config, engines, telemetry }: ProcessParts) => {
   const local = telemetry.counter("parley_rate_limiter_local_total", "Limits decided without Redis.");
   return createRedisRateLimiter({
-    ...{ redis: engines.redis.redis, prefix: cellPrefix(config.home) },
+    ...{ redis: engines.redis.redis, prefix: cellPrefix(config.cell) },
     fallback: createMemoryRateLimiter(),
     onFallback: () => {
       local(1);

@@ -40,7 +40,7 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
     onFailure: standing.onFailure,
   });
   closers.push(projector.stop);
-  const prefix = cellPrefix(config.home);
+  const prefix = cellPrefix(config.cell);
   const leases = startPartitionLeases({
     ...{ redis: redis.redis, prefix, holder: config.processId, ...placeOf(config), partitions },
     onChange: async (now) => {

@@ -13,6 +13,7 @@ import { engineReadiness } from "./readiness.js";
 import { checkS3AtStart } from "./s3-start.js";
 import { createStartWait } from "./start-wait.js";
 import { serveStarting } from "./starting-pages.js";
+import { warnOfOldNames } from "../settings/cell.js";
 import { warnOfStrayVariables } from "../settings/stray-variables.js";
 
 /**
@@ -54,6 +55,7 @@ const open = async (
   const logger = createLogger(config.logLevel);
   logger.info({ version, role: config.role, processId: config.processId }, "Parley starts");
   warnOfStrayVariables("distributed", logger);
+  warnOfOldNames(config.oldNames, logger);
   const telemetry = createTelemetry(version);
   const problem = createProblems(logger, telemetry);
   const wait = createStartWait({ config, logger, stop });

@@ -36,6 +36,7 @@ import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness, named } from "./readiness.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
 import { viewsWorker } from "./views-worker.js";
+import { warnOfOldNames } from "../settings/cell.js";
 import { warnOfStrayVariables } from "../settings/stray-variables.js";
 
 /**
@@ -181,7 +182,7 @@ type Stores = {
 
 /** The write side. Snapshots only shorten loads, so what goes wrong with them is said and nothing more. */
 const startWriting = (
-  { home, groupMembersMax: membersMax }: Config,
+  { cell, groupMembersMax: membersMax }: Config,
   { log, views, snapshots }: Stores,
   { sealing, logger }: { readonly sealing: Sealing; readonly logger: Logger },
 ) => {
@@ -194,7 +195,7 @@ const startWriting = (
     background: log.background,
     sealing,
     ids,
-    home,
+    home: cell,
     lookUp,
     membersMax,
     snapshots,
@@ -208,6 +209,7 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   const files = filesOf(config.dataDir);
   closers.push(lockDirectory(config.dataDir).release);
   warnOfStrayVariables("embedded", logger);
+  warnOfOldNames(config.oldNames, logger);
   const isSecretNew = process.env.PARLEY_TOKEN_SECRET === undefined && !existsSync(files.secret);
   const secret = await loadOrCreateSecret(config.dataDir);
   if (secret.length < secretBytesAdvised)
@@ -225,9 +227,9 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   const keys = await openSqliteKeyStore(files.keys);
   closers.push(keys.close);
   const incarnation = config.seal ? await incarnationFor(log, keys, logger) : undefined;
-  const epoch = await openEpoch(log, config.home, Date.now, ids);
+  const epoch = await openEpoch(log, config.cell, Date.now, ids);
   const home = await homeOf(log);
-  if (home !== undefined && home !== config.home) throw new OtherHome(files.log, home, config.home);
+  if (home !== undefined && home !== config.cell) throw new OtherHome(files.log, home, config.cell);
   const views = await openSqliteViews(viewsWorker, { path: files.views, logPath: files.log, epoch }, (problem) => {
     if (problem === undefined) logger.info({}, "the views go on");
     else

@@ -60,12 +60,12 @@ export const openEngines = async (
   );
   closers.push(log.close);
   await wait.until("eventstore", log.ping);
-  const epoch = await wait.until("eventstore", () => openEpoch(log, config.home, Date.now, ids));
+  const epoch = await wait.until("eventstore", () => openEpoch(log, config.cell, Date.now, ids));
   const mongo = await wait.until("mongodb", () => openMongo({ ...config.mongo, onProblem: problem("mongodb") }));
   closers.push(mongo.close);
   const { db } = mongo;
-  const home = await wait.until("mongodb", () => rememberedHome(db, config.home));
-  if (home !== config.home) throw new OtherHome(`MongoDB's database ${db.databaseName}`, home, config.home);
+  const home = await wait.until("mongodb", () => rememberedHome(db, config.cell));
+  if (home !== config.cell) throw new OtherHome(`MongoDB's database ${db.databaseName}`, home, config.cell);
   await wait.until("mongodb", () => assertMasterKey(db, config.masterKey));
   const keys = openMongoKeyStore({ db, masterKey: config.masterKey, onProblem: problem("mongodb") });
   closers.push(keys.close);
@@ -81,10 +81,10 @@ export const openEngines = async (
   closers.push(nats.close);
   const redis = await openRedis({ url: config.redisUrl, onProblem: problem("redis") });
   closers.push(redis.close);
-  const prefix = cellPrefix(config.home);
+  const prefix = cellPrefix(config.cell);
   const registry = createRedisRegistry({ redis: redis.redis, prefix, gatewayId: config.processId });
   const bus = createNatsBus({
-    ...{ nats, cell: config.home, senderId: config.processId, gatewaysOf: registry.gatewaysOf },
+    ...{ nats, cell: config.cell, senderId: config.processId, gatewaysOf: registry.gatewaysOf },
     greets: config.role !== "gateway",
     onProblem: problem("nats"),
     metrics: busMetrics(telemetry),

@@ -3,6 +3,7 @@ import { userIdCodec } from "../domain/kernel/ids.js";
 import { limits } from "../domain/kernel/limits.js";
 import { isLoopback } from "../infra/loopback.js";
 import type { LogLevel } from "../infra/telemetry.js";
+import { givenCell, type Given, type OldName } from "./cell.js";
 
 /** Everything that can be set, from the command line or the environment; the command line wins. */
 export type Config = {
@@ -13,7 +14,9 @@ export type Config = {
   readonly heartbeatSeconds: number;
   readonly seal: boolean;
   /** The cell's name, with the characters of a user id, written into the first event of conversations and users. */
-  readonly home: string;
+  readonly cell: string;
+  /** What was set by a name that it had before. */
+  readonly oldNames: readonly OldName[];
   readonly allowedOrigins: readonly string[];
   /** Members of one group. */
   readonly groupMembersMax: number;
@@ -78,7 +81,7 @@ const settings = {
   },
   heartbeat: { codec: number("heartbeat", 0.1, 3_600, false), variable: "PARLEY_HEARTBEAT", otherwise: "30" },
   seal: { codec: t.keyof({ on: null, off: null }, "on or off"), variable: "PARLEY_SEAL", otherwise: "on" },
-  home: { codec: userIdCodec, variable: "PARLEY_HOME", otherwise: "main" },
+  cell: { codec: userIdCodec, variable: "PARLEY_CELL", otherwise: "main" },
   groupMembersMax: {
     codec: number("groupMembersMax", 2, 100_000, true),
     variable: "PARLEY_GROUP_MEMBERS_MAX",
@@ -120,7 +123,8 @@ export const embeddedVariables: readonly string[] = [
   ...unflagged,
 ];
 
-export type Flags = Readonly<Partial<Record<keyof typeof settings, string>>>;
+/** `home`: what `cell` was called before. */
+export type Flags = Readonly<Partial<Record<keyof typeof settings | "home", string>>>;
 
 export class BadConfig extends Error {
   constructor(readonly problems: readonly string[]) {
@@ -132,13 +136,19 @@ export class BadConfig extends Error {
 /** @throws BadConfig naming each setting that is wrong, where it came from and what it should be */
 export const readConfig = (flags: Flags, environment: Readonly<Record<string, string | undefined>>): Config => {
   const problems: string[] = [];
-  const read = <A>(name: keyof typeof settings, codec: t.Type<A, unknown>): A | undefined => {
+  const givenOf = (name: keyof typeof settings): Given => {
     const { variable, otherwise } = settings[name];
-    const value = flags[name] ?? environment[variable] ?? otherwise;
+    const flag = flags[name];
+    if (flag === undefined) return { source: variable, value: environment[variable] ?? otherwise };
+    return { source: `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value: flag };
+  };
+  const read = <A>(
+    name: keyof typeof settings,
+    codec: t.Type<A, unknown>,
+    { source, value } = givenOf(name),
+  ): A | undefined => {
     const decoded = codec.decode(value);
     if (E.isRight(decoded)) return decoded.right;
-    const source =
-      flags[name] === undefined ? variable : `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     problems.push(`${source} is ${JSON.stringify(value)}; it must be ${codec.name}`);
     return undefined;
   };
@@ -148,7 +158,9 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
   const logLevel = read("logLevel", settings.logLevel.codec);
   const heartbeatSeconds = read("heartbeat", settings.heartbeat.codec);
   const seal = read("seal", settings.seal.codec);
-  const home = read("home", settings.home.codec);
+  const { given, oldNames, problems: contradictions } = givenCell(flags, environment);
+  problems.push(...contradictions);
+  const cell = read("cell", settings.cell.codec, given);
   const groupMembersMax = read("groupMembersMax", settings.groupMembersMax.codec);
   const messagesPerMinute = read("messagesPerMinute", settings.messagesPerMinute.codec);
   const changesPerMinute = read("changesPerMinute", settings.changesPerMinute.codec);
@@ -170,7 +182,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     !logLevel ||
     heartbeatSeconds === undefined ||
     !seal ||
-    !home ||
+    !cell ||
     !groupMembersMax ||
     messagesPerMinute === undefined ||
     changesPerMinute === undefined ||
@@ -184,7 +196,8 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
     logLevel,
     heartbeatSeconds,
     seal: seal === "on",
-    home,
+    cell,
+    oldNames,
     groupMembersMax,
     messagesPerMinute,
     changesPerMinute,

@@ -1,4 +1,5 @@
 import type { Logger } from "../gateway/ports.js";
+import { oldCellVariable } from "./cell.js";
 import { distributedVariables } from "./distributed.js";
 import { embeddedVariables } from "./config.js";
 
@@ -10,7 +11,7 @@ const known = { embedded: embeddedVariables, distributed: distributedVariables }
 export const strayVariables = (profile: keyof typeof known, environment: Environment) => {
   const other = profile === "embedded" ? "distributed" : "embedded";
   const names = Object.keys(environment).filter((name) => name.startsWith("PARLEY_") && environment[name] !== "");
-  const stray = names.filter((name) => !known[profile].includes(name)).sort();
+  const stray = names.filter((name) => name !== oldCellVariable && !known[profile].includes(name)).sort();
   return {
     unknown: stray.filter((name) => !known[other].includes(name)),
     ofOther: stray.filter((name) => known[other].includes(name)),

@@ -29,7 +29,7 @@ describe("withoutSecrets", () => {
       PARLEY_S3_SECRET_KEY: "s3-of-all",
       PARLEY_NATS_URL: "nats://a:first-one@h1:4222,nats://second-one@h2:4222",
       PARLEY_REDIS_URL: "redis://h3?sslPassword=third-one&db=2",
-      PARLEY_HOME: "main",
+      PARLEY_CELL: "main",
     };
     const text = Object.values(environment).join(" | ");
     expect(withoutSecrets(environment)(text)).toBe(

@@ -116,14 +116,29 @@ describe("a data directory", () => {
     const dir = copyWithout();
     const log = openForWriting(join(dir, "log.db"));
     expect(log.prepare("select data from events where type = 'LogStarted'").pluck().get()).toMatch(/"home":"main"/);
-    const refused = [1, expect.stringContaining("is of the cell main, and PARLEY_HOME (--home) is other")];
-    const first = await serve(dir, "--home", "other");
+    const refused = [1, expect.stringContaining("is of the cell main, and PARLEY_CELL (--cell) is other")];
+    const first = await serve(dir, "--cell", "other");
     expect([first.code, first.stderr]).toEqual(refused);
     log.prepare("update events set data = json_remove(data, '$.home') where type = 'LogStarted'").run();
     log.close();
-    const second = await serve(dir, "--home", "other");
+    const second = await serve(dir, "--cell", "other");
     expect([second.code, second.stderr]).toEqual(refused);
-    expect((await doctor(dir, { PARLEY_HOME: "other" })).wrong).toEqual(["cell"]);
+    expect((await doctor(dir, { PARLEY_CELL: "other" })).wrong).toEqual(["cell"]);
+  });
+
+  it("is of the cell that the old name of the setting says, with a warning in the log and by doctor", async () => {
+    const dir = copyWithout();
+    const { checks } = json(await run(["doctor", "--json", "--data", dir], { PARLEY_HOME: "main" })) as Diagnosis;
+    expect(checks.filter(({ name }) => name === "configuration" || name === "cell")).toEqual([
+      expect.objectContaining({ state: "ok", says: expect.stringContaining("cell main") as string }),
+      {
+        ...{ name: "configuration", state: "warning", says: "PARLEY_HOME is the old name of PARLEY_CELL" },
+        mend: "Rename PARLEY_HOME to PARLEY_CELL; its value stays",
+      },
+    ]);
+    const { code, stderr } = await run(["serve", "--port", "0", "--data", dir], { PARLEY_HOME: "other" });
+    expect([code, stderr]).toEqual([1, expect.stringContaining("is of the cell main")]);
+    expect(stderr).toContain('"old":"PARLEY_HOME","now":"PARLEY_CELL"');
   });
 
   it("is left as it is by whoever looks at it", async () => {

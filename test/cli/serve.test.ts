@@ -108,7 +108,8 @@ describe("parley serve --profile distributed", () => {
 describe("settings that are wrong end with 2:", () => {
   it.each([
     ["serve --port 70000", {}, "--port"],
-    ["serve --home a/b", {}, "--home"],
+    ["serve --cell a/b", {}, "--cell"],
+    ["serve --home a", { PARLEY_HOME: "b", PARLEY_CELL: "c" }, "leave PARLEY_HOME out"],
     ["serve --profile distributed", {}, "PARLEY_MONGODB_URL is missing"],
     ["projections status --profile distributed", {}, "PARLEY_MONGODB_URL is missing"],
     ["serve", { PARLEY_ALLOWED_ORIGINS: "https://a.example/" }, "PARLEY_ALLOWED_ORIGINS"],

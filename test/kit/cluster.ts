@@ -50,7 +50,7 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
   const ownAddress = ownLog === undefined ? {} : { PARLEY_EVENTSTORE_URL: ownLog.env.PARLEY_EVENTSTORE_URL ?? "" };
   const environment = environmentOf(tag, { ...ownAddress, ...options.environment });
   const source = await sourceOf(environment);
-  if (ownLog === undefined && !mayStartServers) await beginAt(source, setting(environment, "PARLEY_HOME"));
+  if (ownLog === undefined && !mayStartServers) await beginAt(source, setting(environment, "PARLEY_CELL"));
   const flags = ["--profile", "distributed", ...(options.flags ?? [])];
   const started: ServerProcess[] = [];
   const start = async (role: "gateway" | "projector"): Promise<ServerProcess> => {
@@ -156,7 +156,7 @@ const environmentOf = (tag: string, given: Readonly<Record<string, string>> = {}
     PARLEY_TOKEN_SECRET: environment.PARLEY_TOKEN_SECRET ?? randomBytes(32).toString("base64url"),
     PARLEY_MASTER_KEY: environment.PARLEY_MASTER_KEY ?? randomBytes(32).toString("base64"),
     PARLEY_MONGODB_DATABASE: `parley-test-${tag}`,
-    PARLEY_HOME: `test-${tag}`,
+    PARLEY_CELL: `test-${tag}`,
     // A process tries the server when it starts; one that is killed meanwhile leaves its objects in a bucket of others.
     ...(given.PARLEY_S3_BUCKET === undefined ? { PARLEY_S3_URL: "" } : {}),
     ...given,

@@ -81,6 +81,37 @@ it.each(["PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"])("%s is refused without PAR
   expect(problemsOf({ [variable]: "a", PARLEY_JWKS_URL: "https://keys.example" })).toEqual([]);
 });
 
+describe("the cell", () => {
+  it("is taken by the name that its setting had before, as told, and the command line wins", () => {
+    const cellOf = (environment: Environment, flags: Flags = {}) => {
+      const { cell, oldNames } = readConfig(flags, environment);
+      return [cell, oldNames.map(({ old, now }) => `${old} → ${now}`)];
+    };
+    const [flag, variable] = ["--home → --cell", "PARLEY_HOME → PARLEY_CELL"];
+    expect(cellOf({ PARLEY_CELL: "a" })).toEqual(["a", []]);
+    expect(cellOf({ PARLEY_HOME: "a" })).toEqual(["a", [variable]]);
+    expect(cellOf({ PARLEY_HOME: "a", PARLEY_CELL: "a" })).toEqual(["a", [variable]]);
+    expect(cellOf({ PARLEY_CELL: "a" }, { home: "b" })).toEqual(["b", [flag]]);
+    expect(cellOf({ PARLEY_HOME: "a" }, { cell: "b" })).toEqual(["b", [variable]]);
+    expect(cellOf({ PARLEY_HOME: "" })).toEqual(["main", []]);
+  });
+
+  it("is refused where its two names say different things, and a wrong one by the name that it came by", () => {
+    expect(problemsOf({ PARLEY_HOME: "a", PARLEY_CELL: "b" })).toEqual([
+      expect.stringMatching(/^PARLEY_HOME is "a" and PARLEY_CELL, as it is called now, "b"; leave PARLEY_HOME out/),
+    ]);
+    expect(problemsOf({}, { home: "a", cell: "b" })).toEqual([expect.stringMatching(/; leave --home out/)]);
+    expect(problemsOf({ PARLEY_HOME: "a/b" })).toEqual([expect.stringMatching(/^PARLEY_HOME is "a\/b"; it must be/)]);
+    expect(problemsOf({}, { home: "a/b" })).toEqual([expect.stringMatching(/^--home is "a\/b"; it must be/)]);
+  });
+
+  it("by its old name is no variable that changes nothing", () => {
+    const none = { unknown: [], ofOther: [] };
+    expect(strayVariables("embedded", { PARLEY_HOME: "a" })).toEqual(none);
+    expect(strayVariables("distributed", { PARLEY_HOME: "a" })).toEqual(none);
+  });
+});
+
 it("variables that change nothing are found: misspelt ones and those of the other profile", () => {
   const environment = {
     ...{ PARLEY_PORT: "1", PARLEY_HEARTBEET: "2", PARLEY_NATS_URL: "nats://h:1", PARLEY_REDIS_URL: "", PATH: "/bin" },

@@ -32,7 +32,7 @@ const problemsOf = (environment: Environment, flags: Parameters<typeof readDistr
 const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {
   PARLEY_ROLE: ["gateways", "GATEWAY", " all"],
   PARLEY_GATEWAY_ID: ["a b", "a.b", "ä", "x".repeat(65)],
-  PARLEY_HOME: ["a b", "a/b", "ä", "x".repeat(129)],
+  PARLEY_CELL: ["a b", "a/b", "ä", "x".repeat(129)],
   PARLEY_PARTITIONS: ["0", "257", "1.5", "-1", "many", " ", "Infinity", "NaN"],
   PARLEY_MESSAGES_PER_MINUTE: ["-1", "1000001", "0.5", "none"],
   PARLEY_CHANGES_PER_MINUTE: ["-1", "1000001", "0.5", "none"],
@@ -53,7 +53,7 @@ const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {
 const shown = new Set([
   "PARLEY_ROLE",
   "PARLEY_GATEWAY_ID",
-  "PARLEY_HOME",
+  "PARLEY_CELL",
   "PARLEY_PARTITIONS",
   "PARLEY_MESSAGES_PER_MINUTE",
   "PARLEY_CHANGES_PER_MINUTE",
@@ -75,7 +75,7 @@ describe("the configuration of the distributed profile", () => {
         changesPerMinute: 6000,
         host: "127.0.0.1",
         port: 8080,
-        home: "main",
+        cell: "main",
         seal: true,
       },
       mongo: { url: needed.PARLEY_MONGODB_URL, database: "parley" },
@@ -134,7 +134,7 @@ describe("the configuration of the distributed profile", () => {
 
   it("takes an empty variable for one that is not set", () => {
     // The settings of both profiles have rules of their own (config.ts).
-    const shared = ["PARLEY_HOME", "PARLEY_MESSAGES_PER_MINUTE", "PARLEY_CHANGES_PER_MINUTE"];
+    const shared = ["PARLEY_CELL", "PARLEY_MESSAGES_PER_MINUTE", "PARLEY_CHANGES_PER_MINUTE"];
     const own = Object.keys(wrong).filter((name) => !shared.includes(name));
     const empty = Object.fromEntries(own.map((name) => [name, ""]));
     expect(readDistributedConfig({}, { ...empty, ...needed })).toMatchObject({ role: "all", partitions: 8 });

@@ -28,7 +28,7 @@ const newCell = (): Environment => {
     ...(Object.fromEntries(given) as Record<string, string>),
     PARLEY_PROFILE: "distributed",
     PARLEY_MONGODB_DATABASE: `parley-test-${tag}`,
-    PARLEY_HOME: `test-${tag}`,
+    PARLEY_CELL: `test-${tag}`,
     PARLEY_S3_BUCKET: `parley-test-${tag}`,
     PARLEY_MASTER_KEY: randomBytes(32).toString("base64"),
     PARLEY_TOKEN_SECRET: randomBytes(32).toString("base64url"),
@@ -144,12 +144,12 @@ describe.skipIf(!hasEngines)("with processes running", () => {
   });
 
   test("another cell's name, with which no process starts", async () => {
-    const other = { ...cell, PARLEY_HOME: "other" };
+    const other = { ...cell, PARLEY_CELL: "other" };
     const { code, wrong } = await doctor(other);
     expect([code, wrong]).toEqual([1, expect.arrayContaining(["cell"])]);
     const started = await run(["serve", "--port", "0"], other);
     expect(started.code).toBe(1);
-    expect(started.stderr).toContain(`is of the cell ${cell.PARLEY_HOME ?? ""}, and PARLEY_HOME (--home) is other`);
+    expect(started.stderr).toContain(`is of the cell ${cell.PARLEY_CELL ?? ""}, and PARLEY_CELL (--cell) is other`);
   });
 
   test("for people: a table of the partitions, what to do next, no colours into a pipe", async () => {
@@ -183,7 +183,7 @@ describe.skipIf(!hasEngines)("without processes", () => {
     await mongo.close();
     expect(await connectS3(s3Of(cell).url, s3Of(cell)).bucketExists(s3Of(cell).bucket)).toBe(false);
     const redis = new Redis(cell.PARLEY_REDIS_URL ?? "");
-    expect(await redis.keys(`*${cell.PARLEY_HOME ?? ""}*`)).toEqual([]);
+    expect(await redis.keys(`*${cell.PARLEY_CELL ?? ""}*`)).toEqual([]);
     redis.disconnect();
   });
 

@@ -9,7 +9,7 @@ import { lookAtProjections, lookAtProjectors } from "./projectors.js";
 import { lookAtRedis } from "./redis.js";
 import { lookAtS3 } from "./s3.js";
 import { withoutSecrets } from "./secrets.js";
-import { checkAudience, checkNode, checkSealing, checkSockets } from "./doctor.js";
+import { checkAudience, checkNode, checkOldNames, checkSealing, checkSockets } from "./doctor.js";
 import type { Closers } from "../../profiles/engines.js";
 
 export type DistributedDiagnosis = {
@@ -55,9 +55,9 @@ const problemOf = (says: string): Check => {
 };
 
 const configurationOf = (config: DistributedConfig): readonly Check[] => {
-  const { host, port, home, partitions, seal, mongo } = config;
-  const says = `valid: listens on ${host}:${port}, cell ${home}, database ${mongo.database}, ${counted(partitions, "partition")}`;
-  return [checkSealing(says, seal), ...checkAudience(config)];
+  const { host, port, cell, partitions, seal, mongo } = config;
+  const says = `valid: listens on ${host}:${port}, cell ${cell}, database ${mongo.database}, ${counted(partitions, "partition")}`;
+  return [checkSealing(says, seal), ...checkOldNames(config), ...checkAudience(config)];
 };
 
 const lookAtEngines = async (config: DistributedConfig) => {

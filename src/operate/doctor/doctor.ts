@@ -3,6 +3,7 @@ import { reasonOf } from "../../lib/reason-of.js";
 import type { Check } from "./check.js";
 import { checkDirectory, checkDisk, checkModes, checkSecret, checkWals } from "./files.js";
 import { checkStores } from "./stores.js";
+import { givenCell } from "../../settings/cell.js";
 import { anyAudience, audienceFix } from "../../settings/any-audience.js";
 
 export type Diagnosis = {
@@ -28,8 +29,8 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
   ];
   if (directory.exists) {
     checks.push(await checkSecret(dataDir, environment), checkModes(dataDir), checkDisk(dataDir), checkWals(dataDir));
-    const home = flags.home ?? environment.PARLEY_HOME ?? "main";
-    checks.push(...(await checkStores(dataDir, directory.running, home)));
+    const cell = givenCell(flags, environment).given?.value ?? "main";
+    checks.push(...(await checkStores(dataDir, directory.running, cell)));
   }
   const ok = checks.every(({ state }) => state !== "wrong");
   return { dataDir, running: directory.running, ok, checks };
@@ -38,8 +39,12 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
 const checkConfiguration = (flags: Flags, environment: Environment): readonly Check[] => {
   try {
     const config = readConfig(flags, environment);
-    const { seal, host, port, home } = config;
-    return [checkSealing(`valid: listens on ${host}:${port}, cell ${home}`, seal), ...checkAudience(config)];
+    const { seal, host, port, cell } = config;
+    return [
+      checkSealing(`valid: listens on ${host}:${port}, cell ${cell}`, seal),
+      ...checkOldNames(config),
+      ...checkAudience(config),
+    ];
   } catch (error) {
     if (!(error instanceof BadConfig)) throw error;
     return [
@@ -58,6 +63,15 @@ export const checkSealing = (says: string, seal: boolean): Check => {
     mend: "Unset PARLEY_SEAL (or --seal on), unless that is meant",
   };
 };
+
+/** What works until nobody knows any more why it does. */
+export const checkOldNames = ({ oldNames }: Pick<Config, "oldNames">): readonly Check[] =>
+  oldNames.map(({ old, now }) => ({
+    name: "configuration",
+    state: "warning",
+    says: `${old} is the old name of ${now}`,
+    mend: `Rename ${old} to ${now}; its value stays`,
+  }));
 
 /** Whether the tokens of an identity provider are bound to this server. */
 export const checkAudience = ({ jwks }: Pick<Config, "jwks">): readonly Check[] => {

@@ -20,7 +20,7 @@ const mends = {
 
 /** Whether it answers and takes writes as Parley writes, what it is, and whether its keys are the master key's. */
 export const lookAtMongo = (
-  { mongo, masterKey, home }: DistributedConfig,
+  { mongo, masterKey, cell }: DistributedConfig,
   closers: Closers,
 ): Promise<Finding<MongoFacts>> =>
   probe("mongodb", mends, async () => {
@@ -28,7 +28,7 @@ export const lookAtMongo = (
     closers.push(close);
     const checks = await Promise.all([checkServer(db), checkWrites(db), checkMasterKey(db, masterKey)]);
     const known = await homeOfDatabase(db);
-    return { checks: [...checks, ...(known === undefined ? [] : otherHome(known, home))], facts: { db } };
+    return { checks: [...checks, ...(known === undefined ? [] : otherHome(known, cell))], facts: { db } };
   });
 
 type Hello = { readonly setName?: string; readonly msg?: string; readonly ismaster?: boolean } & {

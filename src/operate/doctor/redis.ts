@@ -22,7 +22,7 @@ export const lookAtRedis = (config: DistributedConfig, closers: Closers): Promis
     closers.push(opened.close);
     await opened.ping();
     const [info, clock] = [settingsIn(await opened.redis.info()), await checkClock(opened)];
-    const leases = await readLeases(opened, cellPrefix(config.home));
+    const leases = await readLeases(opened, cellPrefix(config.cell));
     return { checks: [checkServer(info), checkPersistence(info), checkMemory(info), clock], facts: { leases } };
   });
 

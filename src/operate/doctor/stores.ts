@@ -86,8 +86,8 @@ const checkHome = async (dir: string, given: string): Promise<readonly Check[]> 
 
 export const otherHome = (home: string, given: string): readonly Check[] => {
   if (home === given) return [];
-  const says = `the data are of the cell ${home}, and PARLEY_HOME is ${given}`;
-  return [{ name: "cell", state: "wrong", says, mend: `Set PARLEY_HOME (--home) to ${home}: the name is for ever` }];
+  const says = `the data are of the cell ${home}, and PARLEY_CELL is ${given}`;
+  return [{ name: "cell", state: "wrong", says, mend: `Set PARLEY_CELL (--cell) to ${home}: the name is for ever` }];
 };
 
 const keysMend = "Restore keys.db from a backup of the same time as the log: without it sealed content is lost";

@@ -189,7 +189,7 @@ const holdersOf = async (config: DistributedConfig, { partitions }: Standing, cl
   closers.push(redis.close);
   try {
     await redis.ping();
-    const { ownerOf } = await readLeases(redis, cellPrefix(config.home));
+    const { ownerOf } = await readLeases(redis, cellPrefix(config.cell));
     return { partitions: partitions.map((status) => ({ ...status, holder: ownerOf.get(status.partition) ?? null })) };
   } catch (error) {
     return { holdersProblem: reasonOf(error) };
