@@ -33,7 +33,7 @@ export type BenchContext = {
   /** Where the server leaves its CPU profiles; undefined without `--profile`. */
   readonly profileDir: string | undefined;
 
-  /** A line for whoever watches; stdout belongs to the JSON. */
+  /** A line for a person who watches; stdout belongs to the JSON. */
   readonly say: (line: string) => void;
 };
 

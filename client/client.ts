@@ -9,7 +9,7 @@ import { settingsOf, type ClientOptions, type Settings } from "./options.js";
 import type { Ack, Connected, Content, MessageAck } from "./protocol.js";
 import { createRest, tokenWith, type Rest } from "./rest.js";
 
-/** `mentions`: at most 50 user ids; the server leaves out those who are no members. */
+/** `mentions`: at most 50 user ids; the server leaves out users who are no members. */
 export type SendOptions = {
   readonly clientMessageId?: string;
   readonly replyTo?: string;

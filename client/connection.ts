@@ -102,7 +102,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       askedDelayMs === undefined ? jitterMs : askedDelayMs + fullJitterMs(options.backoff, 0, platform.random);
     askedDelayMs = undefined;
     attempt += 1;
-    // Before anybody hears of it: whoever closes the connection over it ends the timer, too.
+    // Before any listener hears of it: one that closes the connection over it ends the timer, too.
     stopTimer = platform.startTimer(() => void open(), delayMs);
     become({ kind: "waiting", delayMs, cause });
     if (wasUp) options.onDown(cause);

@@ -35,7 +35,7 @@ export type ConversationState = {
   readonly inbox: InboxState;
   /** Ascending by sequence: what came by frames since this client knows the conversation, and the pages of history asked for. */
   readonly messages: readonly Message[];
-  /** Those whom frames have named; all of them only for whoever was there from the start. */
+  /** The members that frames have named; all of them only on a device that was there from the start. */
   readonly members: ReadonlyMap<string, Role | undefined>;
   /** Cursors of the other party of a direct conversation. */
   readonly receipts: ReadonlyMap<string, { readonly deliveredUpTo: number; readonly readUpTo: number }>;

@@ -9,7 +9,7 @@ export function jsonOf(value: object): string {
   }
 }
 
-/** The same again, out of reach of whoever holds the original. @throws as `jsonOf`. */
+/** The same again, out of reach of a caller that holds the original. @throws as `jsonOf`. */
 export const copyOf = <A extends object>(value: A): A => JSON.parse(jsonOf(value)) as A;
 
 /** @throws ParleyError TOO_LARGE when the text is longer than that in UTF-8. */

@@ -45,7 +45,7 @@ export function expireMessages(messages: readonly Message[], change: Payload<"me
     const expired = message.sequence <= upTo || ids.has(message.messageId);
     if (!expired || change.pos <= message.updatedPos) return message;
     const updated = { ...message, updatedPos: change.pos };
-    // Who deleted it first said when.
+    // The first deletion says when.
     return withoutContent(updated, message.deletedAt ?? change.timestamp);
   });
 }

@@ -42,7 +42,7 @@ type Defaults = {
 
 /** @throws TypeError for a URL that is not of that form. */
 export function settingsOf(options: ClientOptions): Settings {
-  // What is there and undefined counts as left out, also for those who are not held to `exactOptionalPropertyTypes`.
+  // What is there and undefined counts as left out, also for applications that are not held to `exactOptionalPropertyTypes`.
   const given = Object.fromEntries(
     Object.entries<unknown>(options).filter(([, value]) => value !== undefined),
   ) as unknown as ClientOptions;

@@ -93,7 +93,7 @@ export type NewMessage = {
   readonly timestamp: number;
   readonly expiresAt?: number;
   readonly replyTo?: string;
-  /** Members whom the message names. */
+  /** Members that the message names. */
   readonly mentions?: readonly string[];
   readonly forwarded?: true;
   readonly media?: MediaState;

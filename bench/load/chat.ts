@@ -9,8 +9,8 @@ import { openAll, type SocketGroup } from "./open-all.js";
 const textBytes = 200;
 
 /**
- * The `message.send` that the scenarios send. The number leads the key, for the answer, and the text, for the receivers,
- * who do not see the key. `suffix` tells the keys of one measurement from those of another in the same conversation,
+ * The `message.send` that the scenarios send. The number leads the key, for the answer, and the text, for the receivers:
+ * these do not see the key. `suffix` tells the keys of one measurement from those of another in the same conversation,
  * which would be repeats of its messages otherwise.
  */
 export const messageFrame = (conversationId: string, suffix = ""): string =>

@@ -23,7 +23,7 @@ export const openAll = async (
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
   });
-  // Whoever measures races against it; before and after that nobody has to listen.
+  // A measurement races against it; before and after that no caller has to listen.
   failed.catch(() => undefined);
 
   const close = (): void => {

@@ -15,7 +15,7 @@ export type PairPlace = Pick<ParleyServer, "token" | "post"> & {
   readonly urls: readonly [URL, ...URL[]];
   /** All processes that do the server's work. */
   readonly pids: readonly number[];
-  /** Follows the users' names: who shares a log with an earlier run needs users of its own. */
+  /** Follows the users' names: a run that shares a log with an earlier one needs users of its own. */
   readonly tag: string;
 };
 

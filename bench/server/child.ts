@@ -37,7 +37,7 @@ export const startChild = ({ name, command, nodeFlags = [], core, env = process.
 
   const lastWords = collectEnd(child);
   const exited = exitOf(name, child, lastWords);
-  // Whoever waits for a line or stops the process hears of its end; nobody else has to.
+  // A caller that waits for a line or stops the process hears of its end; no other has to.
   exited.catch(() => undefined);
 
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

@@ -22,7 +22,7 @@ export type ClusterOptions = {
 
 /** A process opens five engines, and a machine that is measured is busy. */
 const startMsMax = 60_000;
-/** The event store is shared with whoever used it before, and a new database is made from all that is in it. */
+/** The event store is shared with earlier runs, and a new database is made from all that is in it. */
 export const catchUpMsMax = 300_000;
 
 /** Resolves when all listen; whether the projectors have caught up, a first message shows. */

@@ -48,7 +48,7 @@ export const sampleCpu = (pids: readonly number[]): CpuSample => {
   };
 };
 
-/** Who was busy between two samples, in which `units` (messages, events, appends) were done. */
+/** Which processes were busy between two samples, in which `units` (messages, events, appends) were done. */
 export const busyFigures = (before: CpuSample, after: CpuSample, units: number): Figures => {
   const elapsed = (after.atMs - before.atMs) / 1000;
   const load = after.load - before.load;

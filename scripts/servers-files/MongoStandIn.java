@@ -16,7 +16,7 @@ import org.h2.mvstore.MVStore;
  * A server that speaks MongoDB's wire protocol, for tests where no MongoDB can be had:
  * {@code java -cp 'lib/*' MongoStandIn.java PORT FILE}. Prints one line of JSON when it listens on the loopback.
  *
- * <p>It keeps what MongoDB promises to who asks for it: a command with {@code j: true} or {@code w: "majority"} is
+ * <p>It keeps what MongoDB promises to a client that asks for it: a command with {@code j: true} or {@code w: "majority"} is
  * answered after it is in the file, so {@code kill -9} does not lose it. Others are written every 20 ms.
  */
 public final class MongoStandIn {
@@ -90,7 +90,7 @@ public final class MongoStandIn {
           && (Boolean.TRUE.equals(d.get("j")) || "majority".equals(d.get("w")));
     }
 
-    /** Whoever waited while another one committed has been committed with it. */
+    /** A command that waited while another one committed has been committed with it. */
     private void commitUpTo(long ticket) {
       commands.writeLock().lock();
       try {

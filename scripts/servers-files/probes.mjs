@@ -32,7 +32,7 @@ export const answersNats = (port) =>
     seen.includes("io.nats.jetstream.api.v1.account_info_response"),
   );
 
-/** Any HTTP answer will do: who is not signed in is refused. */
+/** Any HTTP answer will do: a caller that is not signed in is refused. */
 export const answersHttp = async (port) => {
   const answer = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(answerWithinMs) });
   await answer.arrayBuffer();

@@ -230,10 +230,10 @@ const sourceGauges = (registry: Registry): Telemetry["observe"] => {
   };
 };
 
-/** All of them are read at once, and whoever scrapes gives up after ten seconds by default. */
+/** All of them are read at once, and Prometheus gives a scrape up after ten seconds by default. */
 const readableMsMax = 2_000;
 
-/** Undefined when whoever knows it is away: an outage must not hide all other figures. */
+/** Undefined when the store that knows it is away: an outage must not hide all other figures. */
 const readable = async <A>(value: A | Promise<A>): Promise<A | undefined> => {
   try {
     return await within(Promise.resolve(value), readableMsMax, () => undefined);
@@ -260,6 +260,6 @@ export const createLogger = (
     destination,
   );
 
-/** Tokens and keys must not reach a log, whoever hands in an object that has one. */
+/** Tokens and keys must not reach a log, whichever caller hands in an object that has one. */
 const secretNames = ["token", "authorization", "secret", "password", "cookie", "query"];
 const secretPaths = secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.headers.${name}`]);

@@ -9,7 +9,7 @@ export type Backoff = {
   readonly steady?: number;
 };
 
-/** How long to wait after so many failures before the last one: with full jitter, so that those who failed together do not try together. */
+/** How long to wait after so many failures before the last one: with full jitter, so that processes that failed together do not try together. */
 export const backoffMs = (
   failures: number,
   { msMin, msMax, steady = 0 }: Backoff,

@@ -6,7 +6,7 @@ import type { Telemetry } from "../infra/telemetry.js";
 /** What was sealed is looked at often: the log has it once, the metric every time. */
 const saidMax = 1_000;
 
-/** Says that content does not open; those who asked see it as gone. */
+/** Says that content does not open; readers see it as gone. */
 export const damagedContent = (
   logger: Logger,
   telemetry: Pick<Telemetry, "counter">,

@@ -68,7 +68,7 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
 const placeOf = ({ processName, port }: ProcessParts["config"]): { readonly place?: string } =>
   port === 0 ? {} : { place: `${processName}:${port}` };
 
-/** Who types is known to gateways alone: what a leaver typed ends there after five seconds, and of no end they are told. */
+/** Only gateways know which users type: what a leaver typed ends there after five seconds, and leavers are told of no end. */
 const typing = { left: (): void => undefined };
 
 /** Which parts do not go on, and why: for the health page, the metrics and the log, which has each reason once. */

@@ -67,7 +67,7 @@ const open = async (
     { telemetry, problem, onDamaged: damagedContent(logger, telemetry), wait },
     closers,
   );
-  // Whoever cannot be asked now says so by itself.
+  // An engine that cannot be asked now says so by itself.
   void warnOfMissingKeys(engines.log, engines.keys, logger).catch(() => undefined);
   checkS3AtStart(config, logger);
   const parts: ProcessParts = {

@@ -272,7 +272,7 @@ const wakeViews = (log: SqliteLog, views: SqliteViews, logger: Logger): void => 
   void log.head().then(views.wake);
 };
 
-/** Who can accept is ready: that takes the log and the keys. */
+/** A process that can accept is ready: that takes the log and the keys. */
 const readinessOf = (
   { log, keys, views }: Pick<Stores, "log" | "keys" | "views">,
   deliveryProblem: () => string | undefined,

@@ -59,7 +59,7 @@ const parsed = (text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch {
-    // Damaged: whoever reads it says so.
+    // Damaged: every reader of the event says so.
     return undefined;
   }
 };

@@ -6,8 +6,8 @@ import type { Engines } from "./engines.js";
 const askedMsMin = 1_000;
 
 /**
- * The one rule of both profiles (ADR 8): ready is who can accept, which needs the log alone. Whatever else is wrong is
- * named: without the views nothing is shown, without NATS and Redis frames wait for a sync.
+ * The one rule of both profiles (ADR 8): a process that can accept is ready, which needs the log alone. It names whatever
+ * else is wrong: without the views nothing is shown, without NATS and Redis frames wait for a sync.
  */
 export const acceptingReadiness = (
   log: Readonly<Record<string, string>>,

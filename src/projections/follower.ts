@@ -52,7 +52,7 @@ export const startFollower = (options: FollowerOptions): Follower => {
       if (changes.length > 0) await untilDone(() => options.write(changes), signal, onProblem);
       if (upTo !== undefined) await untilDone(() => options.reached(upTo), signal, onProblem);
     } catch {
-      // Only once it is stopped: what was not written is left to whoever goes on.
+      // Only once it is stopped: what was not written is left to the projector that goes on.
       return;
     }
     if (failure === undefined || isStopped()) return;

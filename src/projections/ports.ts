@@ -92,7 +92,7 @@ export type ViewReads = {
     sequence: number,
     page: { after?: string; limit: number },
   ) => Promise<readonly ReceiptRow[]>;
-  /** When the user joined and left, by pos; empty for somebody who never was a member. */
+  /** When the user joined and left, by pos; empty for a user who never was a member. */
   readonly membershipSteps: (conversationId: string, userId: string) => Promise<readonly MembershipStep[]>;
   readonly user: (userId: string) => Promise<UserRow | undefined>;
   readonly devices: (userId: string) => Promise<readonly DeviceRow[]>;
@@ -146,7 +146,7 @@ export type SummaryRow = {
   readonly deletedAfter: number;
   /** First sequence of the newest interval in which they may see. */
   readonly visibleFrom: number;
-  /** Smallest cursors of the other present members; null without others. Whoever shows no reads sees none: 0. */
+  /** Smallest cursors of the other present members; null without others. A reader who shows no reads sees none: 0. */
   readonly deliveredToAll: number | null;
   readonly readByAll: number | null;
   readonly pinned: number | null;

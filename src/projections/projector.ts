@@ -44,8 +44,8 @@ export type Projector = {
 
 /**
  * Views and delivery for some partitions of the log: each reads the whole log once, from the farthest behind of its
- * partitions on, and skips what is not its own or done already. Whoever takes a partition over starts at its checkpoint:
- * what was done after it is done again, which the views' changes and the clients' `pos` make harmless.
+ * partitions on, and skips what is not its own or done already. One that takes a partition over starts at its
+ * checkpoint: what was done after it is done again, which the views' changes and the clients' `pos` make harmless.
  */
 export const createProjector = (options: ProjectorOptions): Projector => {
   let stopped = false;
@@ -88,9 +88,9 @@ const keepDelivery = (options: ProjectorOptions, partitions: readonly number[]):
   const save = (position: Position) => checkpoints.delivery.raise(partitions, { position, epoch });
   return keepGoing({
     prepare: async () => {
-      // Delivery has no past to catch up with: whoever was not there syncs.
+      // Delivery has no past to catch up with: a device that was not there syncs.
       const share = await shareOf(options, partitions, checkpoints.delivery, await source.head());
-      // Whoever takes over before anything was delivered must not begin at a later head.
+      // A projector that takes over before anything was delivered must not begin at a later head.
       await save(share.from);
       return share;
     },
@@ -137,7 +137,7 @@ const isLateBy =
     return at === undefined || clock() - at > lateMs;
   };
 
-/** Undefined for what is not ours to read: whoever decodes the event says so. */
+/** Undefined for what is not ours to read: the part that decodes the event says so. */
 const timeIn = (meta: string): number | undefined => {
   try {
     const { at } = JSON.parse(meta) as { readonly at?: unknown };

@@ -48,7 +48,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
   },
   members: {
     key: { conversationId: "text", userId: "text" },
-    /** None: whoever comes back is the same row. What happened when stands in `memberships`. */
+    /** None: a member who comes back is the same row. What happened when stands in `memberships`. */
     facts: {},
     /**
      * `deliveredUpTo`, `readUpTo`, `shownReadUpTo`: where ticks and unread stand; joining raises them, and what is read in

@@ -63,7 +63,7 @@ export const startRunner = (options: RunnerOptions): Runner => {
       startedAt = performance.now();
       const count = await untilDone(() => step(options, state, batchEventsMax), signal, options.onProblem);
       if (count === batchEventsMax) state.more = true;
-      // A short page and no wake since: this is the head. Whoever waits for something beyond it waits for a wake.
+      // A short page and no wake since: this is the head. A reader that waits for something beyond it waits for a wake.
       if (!state.more) state.wanted = 0;
     }
   };

@@ -63,7 +63,7 @@ const text = new t.Type<string, string, unknown>(
   t.identity,
 );
 
-/** Whoever reaches the port may guess as often as they like. */
+/** A client that reaches the port may guess as often as it likes. */
 const eventStoreTokenCharsMin = 16;
 
 /** Setting → its codec, its environment variable, its default. The only list of settings. */

@@ -99,7 +99,7 @@ describe.skipIf(isNowhere)("bad input", () => {
       participantIds: ["bob"],
     });
     group = String(made.json.conversationId);
-    // Whoever calls is registered first, which is an event: it must not count as the attack's.
+    // A caller is registered first, which is an event: it must not count as the attack's.
     for (const each of [token, strangers]) expect((await ask(each, "GET /me")).status).toBe(200);
     await eventually(async () => (await alice.conversation(direct)).state.deliveredToAll === 1, "all is quiet");
   });

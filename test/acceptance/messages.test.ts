@@ -355,7 +355,7 @@ describe.skipIf(isNowhere)("messages after they were sent", () => {
     expect(carol.bytes()).not.toContain(`early in ${closed}`);
     const changes = (await entryOf(carol, open, -1)).changes.filter(({ type }) => type === "message.new");
     expect(changes.map(({ payload }) => payload.sequence)).toEqual([1, 2]);
-    // Opened later, it opens nothing for who is there already; who comes back then sees all.
+    // Opened later, it opens nothing for a member who is there already; one who comes back then sees all.
     await phone.rest(`PATCH /conversations/${closed}`, { settings: { historyVisibility: "all" } });
     expect((await rowsOf(carol, closed)).map(({ sequence }) => sequence)).toEqual([2]);
     await phone.rest(`DELETE /conversations/${closed}/members/carol`);

@@ -220,7 +220,7 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
 /** What a process that was killed had to do is done by another one within 15 s; machines that are busy take longer. */
 export const settledMsMax = 45_000;
 
-/** As the protocol has it: whoever is told that an answer is not to be had now asks again. */
+/** As the protocol has it: a client that is told that an answer is not to be had now asks again. */
 const askedAgain = async <A>(ask: () => Promise<A>): Promise<A> => {
   let answer: A | undefined;
   await eventually(

@@ -5,7 +5,7 @@ const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta
 
 export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
-/** The built CLI as a process, without the settings of whoever runs the tests. */
+/** The built CLI as a process, without the settings of the developer who runs the tests. */
 export const run = (args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ran> =>
   new Promise((resolve) => {
     const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("PARLEY_"));

@@ -148,7 +148,7 @@ describe(`a conversation of ${messages} messages`, () => {
     expect(E.isRight(begun)).toBe(true);
     const codes = answers.map((answer) => (E.isRight(answer) ? "written" : answer.left.code));
     expect(codes).toEqual(["UNAVAILABLE", "written", "UNAVAILABLE", "written"]);
-    // Whoever waits for the same does not ask for it one after the other.
+    // Commands that wait for the same do not ask for it one after the other.
     expect(asked).toBe(1);
   });
 

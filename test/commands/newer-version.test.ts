@@ -43,7 +43,7 @@ describe("events of a newer version in a conversation", () => {
     for (const each of [commands, aProcess()])
       for (const command of [
         () => each.sendMessage(message("m2"), context()),
-        // It was accepted before: a repeat is refused as well, and answered by those who know the version.
+        // It was accepted before: a repeat is refused as well, and answered by processes that know the version.
         () => each.sendMessage(message("m1"), context()),
         () => each.addReaction({ conversationId, messageId: randomUUID(), emoji: "👍" }, context()),
         () => each.advanceReceipts({ conversationId, readUpTo: 1 }, context("bob")),

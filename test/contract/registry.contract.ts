@@ -144,7 +144,7 @@ export const registryContract = (name: string, open: () => Promise<OpenedRegistr
 
     it("is whole again after everything was lost, by one renewal of each gateway", async () => {
       const [own, others] = [manyOf("a", 1_500), manyOf("b", 300)];
-      // Whoever is renewed without ever having entered has lapsed too.
+      // A connection that is renewed without ever having entered has lapsed too.
       expect((await a.renew(own)).lapsed).toHaveLength(1_500);
       expect((await b.renew(others)).lapsed).toHaveLength(300);
       expect(await a.renew(own)).toEqual(nothing);

@@ -79,7 +79,7 @@ export const startLoad = (
       else answered.push(await insist(client, { ...wished, conversationId, userId }));
       await sleep(random.int(pauseMsMax));
     }
-    // What lies before these in its conversation has reached whoever has them.
+    // A device that has these has got what lies before them in the conversation.
     if (lastWords) for (const [conversationId] of own) await send(conversationId, (i += 1));
   };
 

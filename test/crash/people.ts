@@ -43,7 +43,7 @@ export const makeConversations = async (devices: readonly Device[]): Promise<Con
   return made;
 };
 
-/** By conversation, the pos that all who know it have to reach. */
+/** By conversation, the pos that all devices that know it have to reach. */
 export type Heads = ReadonlyMap<string, number>;
 
 export const headsOf = (acknowledged: readonly Acknowledged[]): Heads => {

@@ -1,4 +1,4 @@
-/** Who may read and who may write: tokens, TLS, hosts, and what happens to clients when the server stops or dies. */
+/** Which clients may read and which may write: tokens, TLS, hosts, and what happens to clients when the server stops or dies. */
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";

@@ -92,7 +92,7 @@ const beginAt = async ({ eventStoreUrl, after, mongo: where }: EngineSource, hom
   const epoch = await openEpoch(log, home, Date.now, { uuid: randomUUID }).finally(log.close);
   const mongo = await openMongo(where);
   try {
-    // The one partition of one: whoever has another number of them begins there too.
+    // The one partition of one: a projector with another number of them begins there too.
     for (const name of ["views", "delivery"] as const)
       await checkpointsOf(mongo.db, 1, () => undefined, name).raise([0], { position: after, epoch });
   } finally {

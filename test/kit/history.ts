@@ -22,7 +22,7 @@ export type TrueConversation = {
   readonly deliveredUpTo: ReadonlyMap<string, number>;
 };
 
-/** Where the truth is: a data directory that no server uses, or engines, whoever uses them. */
+/** Where the truth is: a data directory that no server uses, or engines, also while processes use them. */
 export type HistorySource = string | EngineSource;
 export type EngineSource = {
   readonly eventStoreUrl: string;
@@ -94,7 +94,7 @@ export const conversationsIn = (log: readonly RecordedEvent[]): ReadonlyMap<stri
 
 export const messagesOf = ({ events }: TrueConversation) => events.filter((event) => event.type === "MessageSent");
 
-/** DESIGN §4's definition, for somebody who was a member all the time: neither read, nor own, nor deleted. */
+/** DESIGN §4's definition, for a user who was a member all the time: neither read, nor own, nor deleted. */
 export const unreadIn = (conversation: TrueConversation, userId: string): number => {
   const readUpTo = conversation.readUpTo.get(userId) ?? 0;
   const deleted = new Set(deletionsOf(conversation).map(({ messageId }) => messageId));

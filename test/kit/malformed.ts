@@ -1,6 +1,6 @@
 /**
  * What clients get wrong, with the answer that PROTOCOL §8 documents: one list for the decoder, for REST, and for a real
- * server. The first two tables are wrong whoever sends them, the last two only for whom the conversation is not.
+ * server. The first two tables are wrong of every sender, the last two only of one who is no member.
  */
 export const messageId = "00000000-0000-5000-8000-000000000000";
 
@@ -635,7 +635,7 @@ export const malformedCalls: readonly MalformedCall[] = [
   ["a device's bad escape", "DELETE /me/devices/%C3", undefined, 400, "path", "percent-encoded UTF-8"],
 ];
 
-/** Every call about a conversation, well formed. For somebody who never was a member: 404 `CONVERSATION_NOT_FOUND`. */
+/** Every call about a conversation, well formed. For a user who never was a member: 404 `CONVERSATION_NOT_FOUND`. */
 export const foreignCalls = (conversationId: string): readonly (readonly [target: string, body?: object])[] => {
   const at = `/conversations/${conversationId}`;
   return [

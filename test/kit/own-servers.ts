@@ -29,7 +29,7 @@ const script = fileURLToPath(new URL("../../scripts/servers", import.meta.url));
 /** Starts servers by `scripts/servers`. @throws Error with what a server said that does not start */
 export const startOwnServers = async (...names: readonly ServerName[]): Promise<OwnServers> => {
   const run = promisify(execFile);
-  // Inside those of the run: who ends these, ends what a test that was interrupted has left.
+  // Inside those of the run: the end of these ends what a test that was interrupted has left.
   const around = process.env.PARLEY_SERVERS_DIR ?? "";
   const where = around === "" ? [] : ["--dir", join(around, `own-${randomUUID()}`)];
   const { stdout } = await run(script, ["start", "--json", "--only", names.join(","), ...where]);

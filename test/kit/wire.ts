@@ -61,7 +61,7 @@ const callerWith = (
 
 /**
  * Where several processes and engines serve, a busy machine may keep one of them from answering in time: as the protocol has
- * it, who is told so asks again. One process alone is asked once.
+ * it, a client that is told so asks again. One process alone is asked once.
  */
 const again = <Args extends readonly unknown[], A extends Frame | RestAnswer>(ask: (...args: Args) => Promise<A>) =>
   isDistributed
@@ -92,8 +92,8 @@ export const wireDevice = async (
     headers: { authorization: `Bearer ${bearer}` },
     perMessageDeflate: false,
   });
-  // Latin-1 keeps every byte, so ASCII texts are found in it whatever stands around them. Not before `open`: whoever
-  // listens before ws does would take what came with the upgrade's answer away from it.
+  // Latin-1 keeps every byte, so ASCII texts are found in it whatever stands around them. Not before `open`: a
+  // listener before ws's would take what came with the upgrade's answer away from it.
   socket.once("upgrade", ({ socket: raw }) => {
     socket.once("open", () => raw.on("data", (data: Buffer) => chunks.push(data.toString("latin1"))));
   });
@@ -165,7 +165,7 @@ export const connecting = async (server: Door, token: string): Promise<number> =
     socket.on("message", (data: Buffer) => {
       const { type } = JSON.parse(data.toString()) as Frame;
       if (type === "error") return;
-      // Anything else than an error is what only somebody who was let in may read.
+      // Anything else than an error is what only a client that was let in may read.
       resolve(101);
       socket.close();
     });

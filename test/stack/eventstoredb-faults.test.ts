@@ -198,7 +198,7 @@ describe("a leader that stands still", () => {
   it("is left when it answers no ping, long before an append's own time-out, and the next node is found", async () => {
     const port = await stablePort();
     const paused = await start(newDirectory());
-    // A cluster as the client sees one: it asks both who leads.
+    // A cluster as the client sees one: it asks both which one leads.
     const url = `esdb://127.0.0.1:${portOf(paused)},127.0.0.1:${port}?tls=false`;
     const log = open(url, { appendTimeoutMs: 18_000 });
     await appended(log.append(newStream(), "no_stream", newEvents(1)));

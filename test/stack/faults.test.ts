@@ -62,7 +62,7 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
     await stage.servers.startAgain(name);
   };
 
-  /** Whoever sends something now has its acknowledgement while the engine is still away. */
+  /** A device that sends now has its acknowledgement while the engine is still away. */
   const accepting = async ({ devices, acknowledged }: Scene): Promise<void> => {
     const since = performance.now();
     await eventually(
@@ -71,7 +71,7 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
         devices.length,
       "everybody's messages are acknowledged during the outage",
     );
-    // Whoever watches has to see it now, not afterwards.
+    // An operator who watches has to see it now, not afterwards.
     for (const one of stage.cluster.processes) await sample(one, "parley_nats_connected");
   };
 
@@ -195,7 +195,7 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
   });
 });
 
-/** At the gateway that runs: all are answered, those who are both there receive, and nobody has to connect again. */
+/** At the gateway that runs: all are answered, two that are both there receive from each other, and none has to connect again. */
 const othersGoOn = async ({ devices, acknowledged, tap }: Scene, since: number, url: string): Promise<void> => {
   const others = devices.filter((_, i) => gatewayOf(i) === 1);
   await eventually(() => {

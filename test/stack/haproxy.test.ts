@@ -9,7 +9,7 @@ import { tool } from "./deploy-tools.js";
 
 const program = tool("haproxy");
 
-/** Answers the health checks, says its name to whoever connects, and sends back what it is told. */
+/** Answers the health checks, says its name to every client, and sends back what it is told. */
 type Backend = {
   readonly port: number;
   readonly state: { ready: boolean; serves: boolean; readonly forwardedFor: (string | undefined)[] };

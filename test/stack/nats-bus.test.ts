@@ -284,7 +284,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
     await before.close();
     const after = cell.gateway("g");
     await after.ready;
-    // The sender greets who starts, so that its first frame, perhaps much later, is no surprise.
+    // The sender greets a gateway that starts, so that its first frame, perhaps much later, is no surprise.
     await eventually(() => {
       expect(after.counts.requests).toBeGreaterThan(0);
     });

@@ -4,9 +4,9 @@ import { limits } from "../../domain/kernel/limits.js";
 import type { Claims, TokenRefusal } from "../../gateway/ports.js";
 
 /**
- * What a token whose signature is good must say (PROTOCOL §3), whoever signed it. `now` in Unix milliseconds. The clock of
- * whoever issues tokens may be a minute ahead of this machine's, in `nbf` as in `iat`; how the libraries look at the times
- * of a token differs, and neither knows such a tolerance without one for `exp`.
+ * What a token whose signature is good must say (PROTOCOL §3), whichever key signed it. `now` in Unix milliseconds. The
+ * clock of an issuer may be a minute ahead of this machine's, in `nbf` as in `iat`; how the libraries look at the times of
+ * a token differs, and neither knows such a tolerance without one for `exp`.
  */
 export const claimsOf = (payload: unknown, now: number): Either<TokenRefusal, Claims> => {
   if (typeof payload !== "object" || payload === null) return refused("The token is malformed.");

@@ -73,7 +73,7 @@ export const createJwksKeys = (options: JwksKeysOptions, clock: () => number): J
       state.fetching = undefined;
     }
   };
-  /** One attempt for everybody who waits; none during the cool-down. Never rejects. */
+  /** One attempt for all callers that wait; none during the cool-down. Never rejects. */
   const refresh = (): Promise<void> => {
     if (state.fetching !== undefined) return state.fetching;
     if (state.triedAt !== undefined && since(state.triedAt) < timings.coolDownMs) return Promise.resolve();

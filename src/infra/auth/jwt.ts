@@ -14,7 +14,7 @@ export type JwtAuthenticator = {
 
 /**
  * Tokens signed with the shared secret (PROTOCOL §3): HS256 alone, `sub` = user, `device` = device, `exp` required,
- * `iat` optional. Issuer and audience say nothing here: whoever has the secret is the application.
+ * `iat` optional. Issuer and audience say nothing here: a holder of the secret is the application.
  *
  * By jsonwebtoken and not jose, because it answers synchronously: an upgrade after an `await` cannot be corked, which
  * costs some thirty small writes for each connection.

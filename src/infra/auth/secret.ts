@@ -3,7 +3,7 @@ import { link, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectories } from "../make-directories.js";
 
-/** HMAC-SHA256 is as strong as its key: a shorter one can be guessed. Whoever uses one is warned, not locked out. */
+/** HMAC-SHA256 is as strong as its key: a shorter one can be guessed. An operator who uses one is warned, not locked out. */
 export const secretBytesAdvised = 32;
 const secretBytesMade = 32;
 

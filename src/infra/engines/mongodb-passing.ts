@@ -27,7 +27,7 @@ const categories: Readonly<Record<string, readonly number[]>> = {
 
 const passingCodes: ReadonlySet<number> = new Set(Object.values(categories).flat());
 
-/** Whoever gives one of them knows better than any list. */
+/** A server or driver that gives one of them knows better than any list. */
 const passingLabels = [
   "RetryableWriteError",
   "RetryableError",

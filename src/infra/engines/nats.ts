@@ -80,7 +80,7 @@ export const openNats = (options: NatsOptions): Nats => {
     throw new StoreUnavailable("NATS: closed before it was connected");
   };
   const connection = open();
-  // Whoever needs the connection awaits it; nobody has to.
+  // Callers that need the connection await it; none has to.
   connection.catch(() => undefined);
 
   return {

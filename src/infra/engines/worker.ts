@@ -36,7 +36,7 @@ export type WorkerClient<H extends Handlers> = {
   readonly post: (message: unknown) => void;
   /** What the worker posts by itself. One listener; a later one takes over. */
   readonly onMessage: (listener: (message: unknown) => void) => void;
-  /** Ends the thread without waiting for its calls: whoever needs a clean end calls a handler for that first. Repeatable. */
+  /** Ends the thread without waiting for its calls: an owner that needs a clean end calls a handler for that first. Repeatable. */
   readonly terminate: () => Promise<void>;
   /** Resolves (it never rejects) with the reason when the worker dies by itself; stays pending when it is terminated. */
   readonly failed: Promise<Error>;

@@ -42,7 +42,7 @@ export const createBatches = <A>(
     }
   };
   const run = async (): Promise<void> => {
-    // Whoever asks in this turn is in the first batch.
+    // Every caller of this turn is in the first batch.
     await Promise.resolve();
     while (queue.length > 0) await runOne(queue.splice(0, batchMax));
     running = undefined;

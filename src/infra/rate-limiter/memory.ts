@@ -1,7 +1,7 @@
 import type { RateLimiter, RateRule } from "../../gateway/ports.js";
 
 export type MemoryRateLimiterOptions = {
-  /** Milliseconds; a clock that is never set back: whoever has sent before would wait for as long as it was. */
+  /** Milliseconds; a clock that is never set back: a user who has sent before would wait for as long as it was. */
   readonly now?: () => number;
   /** The keys that are remembered; beyond it the one that was asked about longest ago is forgotten and starts afresh. */
   readonly keysMax?: number;
@@ -13,7 +13,7 @@ const keysMaxDefault = 100_000;
 /** The limits of one process. Never rejects but with RangeError, for a rule under which nothing is ever allowed. */
 export const createMemoryRateLimiter = (options: MemoryRateLimiterOptions = {}): RateLimiter => {
   const { now = () => performance.now(), keysMax = keysMaxDefault } = options;
-  /** When the key's requests would have been used up, in microseconds; who was asked about longest ago comes first. */
+  /** When the key's requests would have been used up, in microseconds; the key asked about longest ago comes first. */
   const arrivals = new Map<string, number>();
   const remember = (key: string, arrival: number): void => {
     arrivals.delete(key);

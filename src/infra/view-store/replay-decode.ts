@@ -3,7 +3,7 @@ import { byOf, userIdOf } from "../../domain/kernel/by.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 
 /**
- * `decodeEvent` for the one who decodes the whole log: the same events and the same refusals, in a fraction of the time.
+ * `decodeEvent` for a replay of the whole log: the same events and the same refusals, in a fraction of the time.
  * Every codec leaves what it accepts as it is, so asking `is` is enough; decoding would build a path of contexts and a
  * copy for each field only to throw them away. What is not plainly the newest form goes the long way.
  *
@@ -20,7 +20,7 @@ const plainly = ({ type, id, data, meta }: RecordedEvent): DomainEvent | undefin
   if (newest === undefined || !isMeta(known) || known.schema !== versions.length || !newest.codec.is(fields))
     return undefined;
   const by = byOf(known.by);
-  // Who cannot be the author of such an event is the long way's to refuse.
+  // An actor that cannot be the author of such an event is the long way's to refuse.
   if (by === undefined || userIdOf(by) === undefined) return undefined;
   return { type, id, at: known.at, by, ...(fields as object) } as DomainEvent;
 };

@@ -1,8 +1,8 @@
 import type { Position } from "../../domain/kernel/stream.js";
 
-/** Those who wait for a position of the log. */
+/** Callers that wait for a position of the log. */
 export type Waiters = {
-  /** True when the position is reached, false when the time is up, when nobody works on it any more, or beyond `waitersMax`. */
+  /** True when the position is reached, false when the time is up, when the views work on it no more, or beyond `waitersMax`. */
   readonly wait: (position: Position, timeoutMs: number) => Promise<boolean>;
   readonly reached: (position: Position) => void;
   /** Nothing further will be reached. */

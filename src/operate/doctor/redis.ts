@@ -15,7 +15,7 @@ const mends = {
 };
 const skewMsWarning = 2_000;
 
-/** Whether it answers, keeps and does not throw away what it is given, and has our time; who has leases. */
+/** Whether it answers, keeps and does not throw away what it is given, and has our time; which projectors have leases. */
 export const lookAtRedis = (config: DistributedConfig, closers: Closers): Promise<Finding<RedisFacts>> =>
   probe("redis", mends, async () => {
     const opened = await openRedis({ url: config.redisUrl, onProblem: () => undefined });

@@ -77,7 +77,7 @@ export const distributedStatus = async (config: DistributedConfig): Promise<Dist
 
 type Opened = { readonly log: EventStoreDbLog; readonly db: Mongo["db"] };
 
-/** Both are tried, so that who has lost both is told of both. */
+/** Both are tried, so that an operator who has lost both is told of both. */
 const openBoth = async (config: DistributedConfig, closers: Closers): Promise<Opened> => {
   const openLog = async (): Promise<EventStoreDbLog> => {
     const log = openEventStoreDb({ url: config.eventStoreUrl });
@@ -167,7 +167,7 @@ const eventsAfter = async (log: EventStoreDbLog, position: number): Promise<numb
   return count;
 };
 
-/** Who works on what, by the leases that have not ended. */
+/** Which projector works on which partition, by the leases that have not ended. */
 export type Leases = {
   readonly holders: readonly string[];
   readonly ownerOf: ReadonlyMap<number, string>;

@@ -17,12 +17,12 @@ export type Change = {
   readonly shown: Shown;
 };
 
-/** A change's frames, each encoded once for all who get the same. */
+/** A change's frames, each encoded once for all users that get the same. */
 export const changeDeliveries = (change: Change): readonly Delivery[] => {
   const { conversationId, event, pos, before, after, shown } = change;
   if (event.type === "MessageSent") return messageDeliveries(change, event);
   const variants = new Map<string, { readonly frame: string; readonly recipients: string[] }>();
-  // A change of membership concerns whoever was a member before it or is one after it.
+  // A change of membership concerns every user who was a member before it or is one after it.
   const concerned = event.type === "MemberLeft" ? before.members : after.members;
   const variantOf = variantsOf(event, after);
   for (const userId of concerned.keys()) {

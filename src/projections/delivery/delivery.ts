@@ -80,7 +80,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const share = deps.share;
   let stopped = false;
   const isStopped = (): boolean => stopped;
-  // What is given up because of the end is left to whoever takes the share over.
+  // What is given up because of the end is left to the projector that takes the share over.
   const onDelivered = (done: Position): void => {
     if (!stopped) share?.onDelivered(done);
   };
@@ -97,7 +97,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const backlog = createBacklog((conversationId) => {
     const deletedAfter = deletionsAfter(source, conversationId);
     return async (recorded) => {
-      // What waits at the end is left to whoever goes on: it would come after what that one sends.
+      // What waits at the end is left to the projector that goes on: it would come after what that one sends.
       if (isStopped()) return;
       let delivered: void | Promise<void> = undefined;
       try {

@@ -12,12 +12,12 @@ import type { EventSource } from "../ports.js";
 /** Sequences from `from` up to, not including, `to`. */
 export type Visible = { readonly from: number; readonly to: number };
 
-/** Who gets what: folded by delivery itself, since a view that lags must never decide who sees a message. */
+/** Which users get what: folded by delivery itself, since a view that lags must never decide who sees a message. */
 export type Membership = {
   readonly kind: ConversationKind;
   /** What each present member may see, of all their memberships. Members who joined together share one array. */
   readonly members: ReadonlyMap<string, readonly Visible[]>;
-  /** What those who left could see: they see it again when they come back. */
+  /** What former members could see: they see it again when they come back. */
   readonly former: ReadonlyMap<string, readonly Visible[]>;
   readonly lastSequence: number;
   /** Of the last event folded in. */

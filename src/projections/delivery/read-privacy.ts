@@ -5,8 +5,8 @@ import { defaultPrivacy, type UserEvent } from "../../domain/user/user.events.js
 import type { EventSource } from "../ports.js";
 
 /**
- * Who sees reads: whoever shows their own. Folded by delivery itself, as memberships are: a view that lags, or is out,
- * must not show what its reader has just given up.
+ * Which users see reads: those that show their own. Folded by delivery itself, as memberships are: a view that lags, or
+ * is out, must not show what its reader has just given up.
  */
 export type ReadPrivacy = {
   /** Undefined when it is not in memory. */

@@ -20,7 +20,7 @@ export type ResolveDependencies = {
   readonly open: OpenContent;
 };
 
-/** The frames of an event of a conversation or of its receipts, and who gets them. */
+/** The frames of an event of a conversation or of its receipts, and their recipients. */
 export type Resolve = {
   /** From memory; undefined when something has to be read first. @throws UnreadableEvent */
   readonly now: (recorded: RecordedEvent, deleted: Deletions) => readonly Delivery[] | undefined;

@@ -105,7 +105,7 @@ const inTheClear = <F extends object>(fields: F, shown: Shown) => {
   return { ...fields, name: texts.name, description: texts.description };
 };
 
-/** Whoever becomes a member gets the conversation as it was at that moment. */
+/** A new member gets the conversation as it was at that moment. */
 const createdFrame = (
   conversationId: string,
   event: MemberJoined,
@@ -144,7 +144,7 @@ const messagePayload = (conversationId: string, event: MessageSent, pos: number,
   ...(shown.kind === "deleted" ? { deletedAt: shown.deletedAt } : {}),
 });
 
-/** Who has no device writes from none. */
+/** A sender without a device (a bot, an application) writes from none. */
 const senderOf = ({ by }: MessageSent) => {
   const senderDeviceId = deviceIdOf(by);
   return { senderId: userIdOf(by), ...(senderDeviceId === undefined ? {} : { senderDeviceId }) };

@@ -11,6 +11,6 @@ export const unreadOf = (
   },
 ): number => {
   const from = Math.max(row.member.readUpTo, row.visibleFrom - 1);
-  // Someone who left before the newest message they had read has nothing unread, not less than nothing.
+  // A member who left before the newest message they had read has nothing unread, not less than nothing.
   return Math.max(0, row.lastVisible - from - row.ownAfter - row.deletedAfter);
 };

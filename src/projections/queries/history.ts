@@ -53,7 +53,7 @@ const intersection = (a: Interval, b: Interval): readonly Interval[] => {
   return common.from <= common.to ? [common] : [];
 };
 
-/** Reads interval after interval until there is enough; whoever never left has one. */
+/** Reads interval after interval until there is enough; a reader who never left has one. */
 const readAcross = async (
   reads: HistoryDependencies["reads"],
   conversationId: string,

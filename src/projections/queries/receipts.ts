@@ -12,7 +12,7 @@ const receiptTimesMembersMax = 1_024;
 
 /**
  * `GET /conversations/{id}/messages/{messageId}/receipts`: for the sender, while a member. `of` and the members are those
- * at sending. Whoever shows no reads sees none.
+ * at sending. A sender who shows no reads sees none.
  */
 export const receiptsQuery =
   ({ reads }: { readonly reads: ViewReads }): Queries["receipts"] =>

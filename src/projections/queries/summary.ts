@@ -18,7 +18,7 @@ export const summaryQuery =
   };
 
 /**
- * The actor's row in a conversation: `CONVERSATION_NOT_FOUND` for somebody who never was a member, `FORBIDDEN` for a
+ * The actor's row in a conversation: `CONVERSATION_NOT_FOUND` for a user who never was a member, `FORBIDDEN` for a
  * former one (PROTOCOL §2).
  */
 export const presentMember = async (reads: ViewReads, actor: Actor, conversationId: string): Answer<SummaryRow> => {

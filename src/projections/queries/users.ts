@@ -7,7 +7,7 @@ import type { PublicUser, Queries } from "./queries.js";
 
 export type UserDependencies = { readonly reads: Pick<ViewReads, "user" | "devices">; readonly open: OpenContent };
 
-/** `GET /users/{userId}`: anybody who was ever seen. */
+/** `GET /users/{userId}`: any user who was ever seen. */
 export const userQuery =
   ({ reads, open }: UserDependencies): Queries["user"] =>
   async (userId) => {
@@ -17,7 +17,7 @@ export const userQuery =
 
 const userNotFound = reject("USER_NOT_FOUND", "Nobody of that id was ever seen here.");
 
-/** `GET /me`. The token says who asks, so there is an answer even before the views have seen them. */
+/** `GET /me`. The token names the caller, so there is an answer even before the views have seen them. */
 export const meQuery =
   ({ reads, open }: UserDependencies): Queries["me"] =>
   async (actor) => {

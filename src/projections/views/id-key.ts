@@ -4,8 +4,8 @@ import type { Position } from "../../domain/kernel/stream.js";
 /**
  * An integer to find a message by its id, made so that an index on it is cheap to write: ids are random, and an index on
  * them would touch another page for nearly every message. Here the log is cut into stretches, and the id's first 32 bits
- * order the messages of one stretch: what is written lies in the newest stretch, a megabyte of index. Whoever looks a
- * message up asks one stretch after another. Different messages may share a key: the id itself has to be compared.
+ * order the messages of one stretch: what is written lies in the newest stretch, a megabyte of index. A look-up of
+ * a message asks one stretch after another. Different messages may share a key: the id itself has to be compared.
  */
 export const idKeyOf = (messageId: MessageId, position: Position): number => idKeyIn(stretchOf(position), messageId);
 

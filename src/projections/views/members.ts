@@ -5,7 +5,7 @@ import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type Value, type ViewChange } from "../view-change.js";
 import type { EventPlace, Projection } from "./projection.js";
 
-/** Who is in a conversation, and how far each has received and read. */
+/** The members of a conversation, and how far each has received and read. */
 export const members: Projection<"members"> = {
   MemberJoined: (event, place) => event.members.flatMap((member) => joined(event, member, place)),
   MemberLeft: ({ userId }, place) => [

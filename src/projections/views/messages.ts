@@ -52,7 +52,7 @@ const sent = (event: MessageSent, place: EventPlace): readonly ViewChange[] => {
   ];
 };
 
-/** Who reacted with what, however they spelled it. A removed reaction stays as a row that says so: its version is what an old event is beaten by. */
+/** Which user reacted with what, however they spelled it. A removed reaction stays as a row that says so: its version is what an old event is beaten by. */
 export const reactions: Projection<"reactions"> = {
   ReactionAdded: (event, place) => [
     reaction(event, place, true),

@@ -4,8 +4,8 @@ import type { MembershipStep } from "../ports.js";
 export type Interval = { readonly from: number; readonly to: number };
 
 /**
- * What somebody may see: `visibleFrom ≤ sequence < leftAt` of each of their memberships, ascending and disjoint
- * (whoever comes back with the whole history in sight has overlapping ones).
+ * What a user may see: `visibleFrom ≤ sequence < leftAt` of each of their memberships, ascending and disjoint
+ * (a member who comes back with the whole history in sight has overlapping ones).
  *
  * @param steps by pos, ascending
  */
@@ -21,7 +21,7 @@ export const visibleIntervals = (steps: readonly MembershipStep[]): readonly Int
   return merged;
 };
 
-/** The newest membership, which unread counts in. Undefined for somebody who never was a member. */
+/** The newest membership, which unread counts in. Undefined for a user who never was a member. */
 export const newestMembership = (steps: readonly MembershipStep[]): Interval | undefined => memberships(steps).at(-1);
 
 /** The newest sequence up to `lastSequence` that may be seen; undefined when there is none. */

@@ -30,7 +30,7 @@ describe(`laws of a conversation (seed ${seed})`, () => {
           const first = decided(events, command);
           if (E.isLeft(first)) continue;
           const second = decided([...events, ...first.right], command);
-          // Who has left may not leave again: that is refused, and writes nothing either.
+          // A member who has left may not leave again: that is refused, and writes nothing either.
           expect(E.isRight(second) ? second.right : []).toEqual([]);
         }
         expect(state.revision).toBe(events.length - 1);

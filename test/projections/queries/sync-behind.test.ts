@@ -36,7 +36,7 @@ const openViewsBehind = async () => {
   };
   const queries = createQueries({
     source: side.log,
-    // Views that never come: whoever needs the head waits for ever.
+    // Views that never come: a reader that needs the head waits for ever.
     views: {
       store,
       awaitCaughtUp: () => new Promise(() => undefined),
@@ -113,7 +113,7 @@ describe("a device that is behind, beside views that never reach the head", () =
   });
 });
 
-/** What a device makes of answers: changes by pos, each conversation's cursor, and who has left. */
+/** What a device makes of answers: changes by pos, each conversation's cursors, and which came cut. */
 const createDevice = () => {
   const changes = new Map<string, Map<number, string>>();
   const cursors = new Map<string, number>();

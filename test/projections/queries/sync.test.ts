@@ -303,7 +303,7 @@ describe("pages", () => {
     const seen = pages.flatMap(newIds);
     expect(pages.length).toBeGreaterThanOrEqual(3);
     expect(new Set(seen)).toEqual(new Set([...ids, ...later]));
-    // Whoever moved may come twice, and what it moved by is after the token: nothing is lost.
+    // A conversation that moved may come twice, and what it moved by is after the token: nothing is lost.
     const missed = await sync(bob, { token: pages.at(-1)?.token ?? "" });
     const touched = new Set([...missed.conversations.map((each) => each.conversationId), ...newIds(missed)]);
     for (const id of [ids[3], ids[200], ids[449], later[0]]) expect(touched).toContain(id);

@@ -33,7 +33,7 @@ export const connectS3 = (url: string, options: S3Options): Client => {
     // With a region the client never asks the server for one, so that signing is pure computing.
     region: options.region,
     pathStyle: true,
-    // Who asks decides whether to repeat; the client's own retries also print to the console.
+    // The caller decides whether to repeat; the client's own retries also print to the console.
     retryOptions: { disableRetry: true },
     transport: boundedTransport(useSSL ? https : http, options.requestMsMax ?? requestMsMax),
     transportAgent: new (useSSL ? https : http).Agent({ keepAlive: true, maxSockets: connectionsMax }),
@@ -55,7 +55,7 @@ const boundedTransport = (transport: Transport, msMax: number): Transport => ({
     transport.request({ ...options, signal: AbortSignal.timeout(msMax) }, onResponse)) as Transport["request"],
 });
 
-/** S3's codes, as far as they say something to who asked; whatever else is wrong, the store cannot serve. */
+/** S3's codes, as far as they say something to a caller; whatever else is wrong, the store cannot serve. */
 const codes: Readonly<Record<string, BlobErrorCode>> = {
   NoSuchKey: "NOT_FOUND",
   NotFound: "NOT_FOUND",

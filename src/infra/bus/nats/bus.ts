@@ -170,7 +170,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
       else if (deliveries.length > 0) await tracked(deliverLookedUp(deliveries, bytes));
       await before;
     },
-    // Not known here: frames are made for whoever may be connected.
+    // Not known here: frames are made for every user who may be connected.
     connected: () => true,
     disconnect: (userId, deviceId) => {
       const item = encodeGone(userId, deviceId);

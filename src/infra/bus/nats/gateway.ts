@@ -87,7 +87,7 @@ export const serveGateway = (options: ServeGatewayOptions): ServedGateway => {
         beat("alive");
       }),
     ];
-    // On the same connection: whoever hears it finds the subscriptions made.
+    // On the same connection: a sender that hears it finds the subscriptions made.
     beat("starting");
   };
 
@@ -125,7 +125,7 @@ export const serveGateway = (options: ServeGatewayOptions): ServedGateway => {
     await arrived(nats, connection);
   };
   const ready = begin();
-  // Whoever needs it awaits it; a gateway accepts messages without a bus.
+  // Callers that need it await it; a gateway accepts messages without a bus.
   ready.catch(() => undefined);
 
   return {

@@ -23,7 +23,7 @@ export const natsBusLimits = {
   forgetMs: 600_000,
   /** So soon after its own start a gateway cannot have missed anything of the first sender it hears. */
   startMs: 3_000,
-  /** A gateway whose process stood still for so long may have been given up by somebody who died since. */
+  /** A gateway whose process stood still for so long may have been given up by a sender that died since. */
   stallMs: 4_500,
   sendersMax: 10_000,
   /** What is under way when the sender stops has this long. */

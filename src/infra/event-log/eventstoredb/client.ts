@@ -75,8 +75,8 @@ const addressOf = (url: string): string =>
 
 /**
  * A leader that stands still keeps its connections open, and the client with it: for 20 s by its own defaults. With these
- * it is left within 3 s (an interval, then a time-out, in milliseconds), and the next one is looked for with those of the
- * other nodes that tell within two seconds (this one in seconds) whom they know.
+ * the client leaves it within 3 s (an interval, then a time-out, in milliseconds), and looks for the next one with what
+ * other nodes tell within two seconds (this one in seconds).
  */
 const defaults = { keepAliveInterval: 1_000, keepAliveTimeout: 1_500, gossipTimeout: 2 };
 

@@ -17,7 +17,7 @@ export type EventStoreDbLog = EventLog & {
   /** Ends subscriptions without a word, waits for appends under way, refuses new ones. Repeatable. */
   readonly close: () => Promise<void>;
   /**
-   * Position of the last record of all, whoever's, as the leader has it: never below a position that any node has told.
+   * Position of the last record of any stream, as the leader has it: never below a position that any node has told.
    * @throws (rejects) LogError `UNAVAILABLE`
    */
   readonly end: () => Promise<Position>;
@@ -42,7 +42,7 @@ const pingTimeoutMs = 5_000;
 
 /**
  * Opens nothing yet: the connection is made when it is needed and again whenever it was lost; `ping` tells whether it
- * can be. A process has one client, shared by those who open the same address.
+ * can be. A process has one client, shared by all callers that open the same address.
  *
  * What decides (`readStream`, `head`) is read from the leader, and an election is waited for; `readAll` and subscriptions
  * are content with any node.
@@ -68,7 +68,7 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
     },
     onLost: (error) => {
       onConnected(false);
-      // Whoever only appends would never say that the store is away.
+      // A process that only appends would never say that the store is away.
       onProblem(error);
     },
   });

@@ -76,7 +76,7 @@ export const createReader = (options: ReaderOptions): Reader => {
       return backoffMs(failures, untilReachable);
     });
   };
-  /** At most `maxCount` records of `$all`, whoever's: forwards from a position on, backwards strictly before it. */
+  /** At most `maxCount` records of `$all`, of any stream: forwards from a position on, backwards strictly before it. */
   const page = async (
     from: Position | undefined,
     maxCount: number,

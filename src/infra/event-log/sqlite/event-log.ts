@@ -13,7 +13,7 @@ import { eventsOf } from "./reads.js";
 import type { FromLog, LogWorkerData, ReadRequest, ResultCells, ToLog } from "./wire.js";
 
 export type SqliteLog = EventLog & {
-  /** The same log for whoever can wait, which is everybody but the commands: their reads have places of their own and go first. */
+  /** The same log for callers that can wait: all but the commands, whose reads have places of their own and go first. */
   readonly background: Pick<EventLog, "readStream" | "readAll" | "subscribe" | "head">;
   /** Refuses new appends (`UNAVAILABLE`), makes those that wait durable, ends subscriptions without a word. Repeatable. */
   readonly close: () => Promise<void>;

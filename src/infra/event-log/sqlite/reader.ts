@@ -1,6 +1,6 @@
 /**
  * The log's file read by another thread, without asking the log's own: a reader sees whatever is committed and synced.
- * Nobody tells it of new events; whoever knows calls `wake`.
+ * It hears of new events from its owner alone, which calls `wake`.
  */
 import type { Direction, EventLog } from "../../../commands/ports.js";
 import type { Revision, StreamName } from "../../../domain/kernel/stream.js";

@@ -6,7 +6,7 @@ import type { Position, Revision } from "../../../domain/kernel/stream.js";
 
 export type StreamTail = { readonly first: Revision; readonly positions: Position[] };
 
-/** Bounded by whoever adds: the log catches its index up and clears it (`tailEventsMax`). */
+/** Bounded by its owner: the log catches its index up and clears it (`tailEventsMax`). */
 export type Tail = {
   readonly size: () => number;
   /** In position order. */

@@ -40,7 +40,7 @@ export const createAgingKeys = (keysMax: number, clock: () => number): AgingKeys
       return entry;
     },
     put: (keyId, key, mark, now) => {
-      // Whoever holds the same key already goes on with the same bytes.
+      // A caller that holds the same key already goes on with the same bytes.
       const known = keys.get(keyId);
       const kept = known?.mark === mark ? known.key : key;
       set(keyId, { key: kept, mark, checkedAt: now }, clock());

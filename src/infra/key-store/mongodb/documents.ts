@@ -17,11 +17,11 @@ export type Wrapped = ReadonlyMap<string, Uint8Array>;
 export type KeyDocuments = {
   /** Those that exist, still wrapped. @throws StoreUnavailable */
   readonly find: (ids: readonly string[]) => Promise<Wrapped>;
-  /** All of them; those that are new are on the disks of a majority. Whoever was first has made it. @throws StoreUnavailable */
+  /** All of them; those that are new are on the disks of a majority. A key is made by the first process that asks. @throws StoreUnavailable */
   readonly obtain: (ids: readonly string[]) => Promise<Wrapped>;
 };
 
-/** Longer than any healthy answer takes: who waits has a message to seal. */
+/** Longer than any healthy answer takes: a caller that waits has a message to seal. */
 const answerWithinMs = 2_000;
 const racesMax = 5;
 const duplicateKey = 11_000;

@@ -33,7 +33,7 @@ export const createRefresher = ({ keys, find, clock, cacheMs, staleMs, onProblem
       const { askedAt, found } = await find(due.map(([keyId]) => keyId));
       for (const [keyId, mark] of due) {
         const wrapped = found.get(keyId);
-        // Another wrapping is another key: whoever needs it asks for it.
+        // Another wrapping is another key: a caller that needs it asks for it.
         if (wrapped !== undefined && markOf(wrapped) === mark) keys.confirm(keyId, askedAt);
         else keys.drop(keyId);
       }

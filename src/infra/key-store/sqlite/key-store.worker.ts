@@ -8,7 +8,7 @@ import { openKeyFile } from "./schema.js";
 
 export type KeyWorkerData = {
   readonly path: string;
-  /** How long another connection's commit is waited for. Everybody who asks for a key waits meanwhile. */
+  /** How long another connection's commit is waited for. Every caller that asks for a key waits meanwhile. */
   readonly busyMsMax: number;
 };
 /** Posted once. */

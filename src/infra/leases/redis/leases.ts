@@ -37,10 +37,10 @@ export type PartitionLeasesOptions = {
 };
 
 /**
- * Shares partitions evenly, ceil(partitions / living holders) each at most, except that what nobody else lacks stays
- * where it is. Starts at once, also while Redis is away: whoever had no answer yet holds all after `leaseMs`, since it
- * holds nothing that would be stopped for it, and whoever has a share after `aloneMs`; both come back to a share with the
- * first answers. When Redis is back before that, nobody's share changes, also when it has lost everything.
+ * Shares partitions evenly, ceil(partitions / living holders) each at most, except that what no other holder lacks stays
+ * where it is. Starts at once, also while Redis is away: a holder that had no answer yet holds all after `leaseMs`, since
+ * it has nothing that would be stopped for it, and one that has a share after `aloneMs`; both come back to a share with
+ * the first answers. When Redis is back before that, no share changes, also when it has lost everything.
  */
 export const startPartitionLeases = (options: PartitionLeasesOptions): PartitionLeases => {
   const {

@@ -82,7 +82,7 @@ type Unbroken = Map<string, string>;
 const createRenewal = (options: RedisRegistryOptions, unbroken: Unbroken) => {
   const { redis, prefix, gatewayId, leaseMs = 30_000 } = options;
   const script = defineScript(redis, "parleyRegistryRenew", renewScript);
-  /** Who left while renewals were under way: these must not lease them again. */
+  /** Connections that left while renewals were under way: these must not lease them again. */
   const left = new Set<string>();
   let underWay = 0;
 

@@ -26,7 +26,7 @@ export const usesKey = (prefix: string, userId: string): string =>
   `${prefix}:registry:{${shardOf(userId)}}:uses:${userId}`;
 export const leasesKey = (prefix: string, shard: number): string => `${prefix}:registry:{${shard}}:leases`;
 
-/** The leases of a shard outlive everybody who could sweep them by a day, then they are nobody's news any more. */
+/** The leases of a shard outlive every projector that could sweep them by a day, then they are no news any more. */
 const prelude = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -50,7 +50,7 @@ end
 local stamp = time[1] .. '.' .. time[2]
 `;
 
-/** KEYS: user, leases. ARGV: user, device, connection, gateway, leaseMs. Answers since, and whom it replaced if anybody. */
+/** KEYS: user, leases. ARGV: user, device, connection, gateway, leaseMs. Answers since, and the connection that it replaced, if any. */
 export const enterScript = `${prelude}
 local lease, member = held(KEYS[1], ARGV[2])
 local since, replaced = stamp, {}

@@ -22,7 +22,7 @@ const sweptMax = 500;
 
 /**
  * Takes lapsed leases out of the registry, so that what gateways left behind when they died is gone and known. Every
- * projector runs one; in each period whoever comes first sweeps for all.
+ * projector runs one; in each period the one that comes first sweeps for all.
  */
 export const createSweeper = (
   options: SweeperOptions,

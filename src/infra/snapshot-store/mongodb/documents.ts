@@ -9,7 +9,7 @@ import type { SnapshotHead } from "../../../commands/ports.js";
 export type HeadDocument = SnapshotHead & {
   /** The stream. */
   readonly _id: string;
-  /** Of the save that wrote this head: a head is only replaced by who has seen it. */
+  /** Of the save that wrote this head: only a save that has seen a head replaces it. */
   readonly saveId: string;
   readonly chunks: readonly ChunkEntry[];
   /** Of everything else in here. */

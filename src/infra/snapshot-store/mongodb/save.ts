@@ -80,7 +80,7 @@ const writeChunks = async (
       waiting.push(part);
       waitingBytes += part.data.length();
     }
-    // A large group has a hundred chunks to encode: whoever waits meanwhile is served in between.
+    // A large group has a hundred chunks to encode: clients that wait meanwhile are served in between.
     await nextTurn();
   }
   await flush();

@@ -38,7 +38,7 @@ export const openSqliteSnapshots = (path: string): SqliteSnapshots => {
       for (const { name, fixed, data } of chunks) {
         if (fixed && held.has(name)) continue;
         written.push({ name, fixed, data: data() });
-        // A large group has a hundred chunks to encode: whoever waits meanwhile is served in between.
+        // A large group has a hundred chunks to encode: clients that wait meanwhile are served in between.
         await nextTurn();
       }
       await worker.call("save", stream, { head, names: chunks.map(({ name }) => name), written });

@@ -9,8 +9,8 @@ export type Checkpoints = {
   /** By partition; undefined for one that nobody has projected yet. As a majority has it. */
   readonly load: () => Promise<readonly (Checkpoint | undefined)[]>;
   /**
-   * Moves the checkpoints of the partitions forwards, never backwards, whoever else moves them. Durable on a majority, and
-   * tried a few times.
+   * Moves the checkpoints of the partitions forwards, never backwards, also beside other projectors. Durable on a
+   * majority, and tried a few times.
    * @throws ViewsOfAnotherLog when the views' epoch is another one; nothing is written then
    */
   readonly raise: (partitions: readonly number[], checkpoint: Checkpoint) => Promise<void>;
@@ -52,8 +52,8 @@ const dropViews = (database: string): string =>
 type CheckpointDocument = { readonly _id: string; readonly epoch: string } & Readonly<Record<string, unknown>>;
 
 /**
- * A partition is one only among so many: `p0of4` says that partition 0 of 4 is projected up to there. Whoever works with
- * another number of partitions starts where all partitions of some number have been.
+ * A partition is one only among so many: `p0of4` says that partition 0 of 4 is projected up to there. A process that
+ * works with another number of partitions starts where all partitions of some number have been.
  */
 const fieldOf = (partition: number, partitions: number): string => `p${partition}of${partitions}`;
 const fieldPattern = /^p(\d+)of(\d+)$/;

@@ -141,7 +141,7 @@ const renamed: Partial<Record<ViewName, string>> = {
  * again from the log, and all other views become what they were. What lies under the old name is nobody's any more.
  */
 export const collectionOf = (view: ViewName): string => collectionPrefix + (renamed[view] ?? view);
-/** The `_id` of the checkpoints. Delivery's go on: whoever was told once need not be told again. */
+/** The `_id` of the checkpoints. Delivery's go on: a device that was told once need not be told again. */
 export const checkpointsId = { views: "views.3", delivery: "delivery" } as const;
 
 /**

@@ -113,7 +113,7 @@ const reachOf = (
   };
 };
 
-/** Whoever shows no reads sees none. */
+/** A user who shows no reads sees none. */
 const seesReadsOf = async ({ users }: ViewCollections, userId: string): Promise<boolean> => {
   const user = await users.findOne({ _id: idOf(userId) }, { projection: { readReceipts: 1 } });
   return valueOf(user?.readReceipts) ?? defaultPrivacy.readReceipts;

@@ -29,7 +29,7 @@ export type MongoViews = {
   readonly reached: Waiting["reached"];
   /** The log's head when they were opened; 0 without a log. */
   readonly opened: Position;
-  /** Whoever waits is answered false. The connection is its owner's to close. */
+  /** Readers that wait are answered false. The connection is its owner's to close. */
   readonly close: () => Promise<void>;
 };
 

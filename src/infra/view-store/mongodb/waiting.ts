@@ -4,13 +4,13 @@ import { asError } from "../../../lib/errors.js";
 import { pause } from "../../../lib/time.js";
 import { createWaiters } from "../waiters.js";
 
-/** Those who wait until projectors in other processes have come to a position. */
+/** Readers that wait until projectors in other processes have come to a position. */
 export type Waiting = {
   /** True as soon as the views hold everything up to the position; false when the time is up, or too many wait. */
   readonly awaitCaughtUp: (position: Position, timeoutMs: number) => Promise<boolean>;
   /** How far the views were when they were asked last; -1 before that. */
   readonly reached: () => Position;
-  /** Nobody waits any longer. Resolves when nothing is asked of the store any more. */
+  /** Readers that wait are answered false. Resolves when nothing is asked of the store any more. */
   readonly close: () => Promise<void>;
 };
 
@@ -19,7 +19,7 @@ const pollMs = 15;
 /** While the store cannot be asked: its own time-outs come on top. */
 const pollFailedMs = 250;
 
-/** Asks for the checkpoint while somebody waits, for all of them at once, and not at all while nobody does. */
+/** Asks for the checkpoint while readers wait, for all of them at once, and not at all while none does. */
 export const createWaiting = (
   checkpoint: () => Promise<Checkpoint | undefined>,
   onProblem: (error: Error) => void,
@@ -44,7 +44,7 @@ export const createWaiting = (
   const poll = async (): Promise<void> => {
     while (waiting > 0 && !closed) {
       const ms = await ask();
-      // Those who have just been answered are no longer counted after this turn.
+      // Readers that have just been answered are no longer counted after this turn.
       resting = new AbortController();
       await pause(ms, { stopped: resting.signal });
     }

@@ -16,7 +16,7 @@ const phases: readonly (readonly ViewName[])[] = [
 
 /**
  * Writes a batch of changes: one upsert a row, one unordered bulk a view. Not atomic, and it need not be: a batch that
- * failed half-way is written again as a whole, by here a few times and then by whoever has the checkpoint before it.
+ * failed half-way is written again as a whole: here a few times, then by the projector that has the checkpoint before it.
  *
  * All writes are acknowledged by a majority. With less, a batch might be lost with its primary while the checkpoint is
  * written to the next one, and then the checkpoint would be ahead of the changes.
@@ -45,8 +45,8 @@ type Upsert = {
 };
 
 /**
- * By `_id`, whoever writes them: two processes that write the same rows in the order in which each met them wait for each
- * other's row, and a server that locks rows ends one of them only after a time-out.
+ * By `_id`, in every process: two that write the same rows in the order in which each met them wait for each other's
+ * row, and a server that locks rows ends one of them only after a time-out.
  */
 const inOrder = (operations: readonly Upsert[]): Upsert[] =>
   operations.toSorted((a, b) => byBytes(a.updateOne.filter._id, b.updateOne.filter._id));

@@ -109,7 +109,7 @@ const messageFigures = (db: Database.Database) => {
   };
 };
 
-/** Whoever shows no reads sees none. */
+/** A user who shows no reads sees none. */
 const seesReadsOf = (db: Database.Database) => {
   const select = db.prepare<[string], 0 | 1 | null>("select readReceipts from users where userId = ?").pluck();
   return (userId: string): boolean => (select.get(userId) ?? Number(defaultPrivacy.readReceipts)) === 1;

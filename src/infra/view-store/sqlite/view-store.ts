@@ -109,7 +109,7 @@ const viewsOf = (
         setFailing(said.problem ?? undefined);
         return;
       }
-      // Views that have moved go on, and those who have waited for it are asked at once whether they do.
+      // Views that have moved go on. Before waiters are answered: a reader that has waited asks at once whether they do.
       setFailing(undefined);
       checkpoint = said.checkpoint;
       waiters.reached(checkpoint.position);

@@ -118,7 +118,7 @@ const bury = async ({ ask, connection, names }: Link, delivery: Delivery, reason
   await ask(() => connection.jetstream().publish(names.dead(job.id), job.payload, { headers: made }));
 };
 
-/** Every kind of acknowledgement is confirmed by the server when it is a request. Only who is stopping does not wait for a server that is away. */
+/** Every kind of acknowledgement is confirmed by the server when it is a request. Only a consumer that is stopping does not wait for a server that is away. */
 const say = async (link: Link, { reply }: Delivery, verdict: string, signal: AbortSignal): Promise<void> => {
   const { connection } = link;
   for (let said = 1; ; said++) {

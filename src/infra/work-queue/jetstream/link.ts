@@ -10,7 +10,7 @@ export type Link = {
   readonly up: () => boolean;
   /** Called whenever `up` has changed, and when the connection is closed for good. */
   readonly onChange: (listener: () => void) => { readonly stop: () => void };
-  /** Makes the streams again; who asks meanwhile shares the answer. Rejects with what NATS says. */
+  /** Makes the streams again; a caller that asks meanwhile shares the answer. Rejects with what NATS says. */
   readonly ensure: () => Promise<void>;
   /** Asks JetStream, once more when the streams had to be made. Rejects with StoreUnavailable, at once without a connection. */
   readonly ask: <A>(question: () => Promise<A>) => Promise<A>;

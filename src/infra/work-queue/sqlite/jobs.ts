@@ -2,7 +2,7 @@
 import type Database from "better-sqlite3";
 import { StoreUnavailable, type DeadJob, type Job, type JobOutcome } from "../../../projections/ports.js";
 
-/** A job given out. `attempts` is its fence: whoever holds an older number no longer has it. */
+/** A job given out. `attempts` is its fence: a consumer that holds an older number no longer has it. */
 export type Claim = Job & { readonly seq: number; readonly attempts: number };
 export type Settled = { readonly claim: Claim; readonly outcome: JobOutcome };
 type Totals = { readonly jobs: number; readonly bytes: number };
