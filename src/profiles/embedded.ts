@@ -239,6 +239,11 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
       );
   });
   closers.push(views.close);
+  if (views.replaced)
+    logger.warn(
+      { path: files.views, head: views.opened },
+      "views.db was of an older version: it was deleted and is built anew from the log; reads are refused until it is there",
+    );
   wakeViews(log, views, logger);
   const snapshots = openSqliteSnapshots(files.snapshots);
   closers.push(snapshots.close);

@@ -1,5 +1,6 @@
 /** The views' thread of the embedded profile: reads the log's file, projects it and answers the reads. */
 import { workerData } from "node:worker_threads";
+import type { Checkpoint } from "../projections/ports.js";
 import { startRunner, type Runner } from "../projections/runner.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../infra/event-log/sqlite/reader.js";
 import { replayDecode } from "../infra/view-store/replay-decode.js";
@@ -10,6 +11,7 @@ import type {
   ViewsHandlers,
   ViewsWorkerData,
 } from "../infra/view-store/sqlite/view-store.js";
+import { discardViews, olderViewsIn } from "../infra/view-store/sqlite/older-views.js";
 import {
   answering,
   openSqliteViewsFile,
@@ -30,9 +32,11 @@ const started = (): Opened => {
 
 const start = async (): Promise<OpenedViews> => {
   const log = openSqliteLogReader(data.logPath);
-  const views = openSqliteViewsFile(data.path);
+  let views: SqliteViews | undefined;
   try {
-    const { from, head } = await startingPoint(views, log);
+    const replaced = await discardOlder(log);
+    views = openSqliteViewsFile(data.path);
+    const { from, head } = await startingPoint(views.checkpoint(), log);
     const runner = startRunner({
       source: log,
       apply: views.apply,
@@ -49,17 +53,29 @@ const start = async (): Promise<OpenedViews> => {
       },
     });
     opened = { log, views, runner };
-    return { from, head };
+    return { from, head, replaced };
   } catch (error) {
-    views.close();
+    views?.close();
     log.close();
     throw error;
   }
 };
 
+/** Whether there were any. That they are not this log's is a reason to look, whatever their form is. */
+const discardOlder = async (log: SqliteLogReader): Promise<boolean> => {
+  const older = olderViewsIn(data.path);
+  if (older === undefined) return false;
+  await startingPoint(older.checkpoint, log);
+  discardViews(data.path);
+  return true;
+};
+
 /** Positions of another log, or beyond this one's end, mean nothing here: such views are not this log's. */
-const startingPoint = async (views: SqliteViews, log: SqliteLogReader): Promise<OpenedViews> => {
-  const from = views.checkpoint() ?? { position: 0, epoch: data.epoch };
+const startingPoint = async (
+  checkpoint: Checkpoint | undefined,
+  log: SqliteLogReader,
+): Promise<Pick<OpenedViews, "from" | "head">> => {
+  const from = checkpoint ?? { position: 0, epoch: data.epoch };
   const unless = `${data.logPath} may be an old one or another's: look at it first. If it is the right one, delete`;
   if (from.epoch !== data.epoch)
     throw new ViewsUnusable(data.path, "it was made from another incarnation of the log", unless);

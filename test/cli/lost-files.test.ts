@@ -6,9 +6,11 @@ import { createHash } from "node:crypto";
 import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openForWriting } from "../../src/infra/event-log/sqlite/schema.js";
 import type { Diagnosis } from "../../src/operate/doctor/doctor.js";
+import { viewsVersion } from "../../src/projections/registry.js";
 import { connectDevice, text } from "../kit/device.js";
 import { startServer } from "../kit/server.js";
 import { json, run } from "./run.js";
@@ -39,6 +41,20 @@ const copyWithout = (...names: readonly string[]): string => {
 };
 const serve = (dir: string, ...flags: readonly string[]) =>
   run(["serve", "--port", "0", "--json", "--data", dir, ...flags]);
+/** Starts, listens and stops: the exit code, and what was said. */
+const servedOnce = async (dir: string) => {
+  const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta.url));
+  const child = spawn(process.execPath, [parley, "serve", "--port", "0", "--json", "--data", dir], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (said: string) => (stderr += said));
+  const closed = once(child, "close");
+  await Promise.race([once(child.stdout, "data"), closed]);
+  child.kill("SIGTERM");
+  await closed;
+  return [child.exitCode, stderr];
+};
 const doctor = async (dir: string, environment: NodeJS.ProcessEnv = {}) => {
   const { checks } = json(await run(["doctor", "--json", "--data", dir], environment)) as Diagnosis;
   const find = (name: string) => checks.find((check) => check.name === name);
@@ -95,21 +111,31 @@ describe("a data directory", () => {
   });
 
   it("without its token secret is served, with a warning that no token of before is taken", async () => {
-    const dir = copyWithout("token.secret");
-    const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta.url));
-    const child = spawn(process.execPath, [parley, "serve", "--port", "0", "--json", "--data", dir], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let stderr = "";
-    child.stderr.setEncoding("utf8").on("data", (said: string) => (stderr += said));
-    const closed = once(child, "close");
-    await Promise.race([once(child.stdout, "data"), closed]);
-    child.kill("SIGTERM");
-    await closed;
-    expect([child.exitCode, stderr]).toEqual([
+    expect(await servedOnce(copyWithout("token.secret"))).toEqual([
       0,
       expect.stringContaining("the token secret was missing and was made anew"),
     ]);
+  });
+
+  it("with views of an older version builds them anew and says so; with a newer version's it asks for an upgrade", async () => {
+    const dir = copyWithout();
+    const setVersion = (version: number): void => {
+      const views = new Database(join(dir, "views.db"));
+      views.pragma(`user_version = ${version}`);
+      views.close();
+    };
+    setVersion(viewsVersion - 1);
+    const before = readFileSync(join(dir, "views.db"));
+    expect((await doctor(dir)).find("views")?.state).toBe("ok");
+    expect(await servedOnce(dir)).toEqual([
+      0,
+      expect.stringMatching(/views\.db was of an older version: it was deleted and is built anew/),
+    ]);
+    expect(readFileSync(join(dir, "views.db")).equals(before)).toBe(false);
+    expect(await servedOnce(dir)).toEqual([0, expect.not.stringContaining("views.db was of an older version")]);
+    setVersion(viewsVersion + 1);
+    const { code, stderr } = await serve(dir);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/written by a newer Parley.*Upgrade Parley/)]);
   });
 
   it("of one cell is not served as another's, and the name may be remembered from before the log told it", async () => {

@@ -42,11 +42,15 @@ export type TestServer = ServerProcess &
 
 const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta.url));
 
-export const startServer = async (
+export const startServer = (flags: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<TestServer> =>
+  startServerOn(mkdtempSync(join(tmpdir(), "parley-test-")), flags, environment);
+
+/** On a data directory that is there; `dispose` removes it. */
+export const startServerOn = async (
+  dataDir: string,
   flags: readonly string[] = [],
   environment: NodeJS.ProcessEnv = {},
 ): Promise<TestServer> => {
-  const dataDir = mkdtempSync(join(tmpdir(), "parley-test-"));
   const server = await startProcess(["--data", dataDir, ...flags], environment);
   return {
     ...server,

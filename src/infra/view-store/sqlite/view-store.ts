@@ -16,8 +16,10 @@ export type ViewsHandlers = {
   readonly stop: () => Promise<void>;
 };
 
-/** Where the views are, and where the log ends, when they are opened. */
-export type OpenedViews = { readonly from: Checkpoint; readonly head: Position };
+/**
+ * Where the views are, and where the log ends, when they are opened. `replaced`: there were older ones, which are gone.
+ */
+export type OpenedViews = { readonly from: Checkpoint; readonly head: Position; readonly replaced: boolean };
 
 /** What the worker is told without being asked to answer. */
 export type ToViews = { readonly wake: Position } | { readonly hurry: Position };
@@ -42,6 +44,8 @@ export type SqliteViews = {
   readonly lag: () => number;
   /** The log's head when they were opened: before they hold it, they are not there for readers. */
   readonly opened: Position;
+  /** There were views of an older version: these are built in their place. */
+  readonly replaced: boolean;
   readonly problem: () => string | undefined;
   /** Resolves when the views stop by themselves: an event that cannot be projected, or a dead worker. */
   readonly failed: Promise<Error>;
@@ -50,9 +54,10 @@ export type SqliteViews = {
 };
 
 /**
- * Opens the views in a worker of their own, which reads the log's file by itself.
+ * Opens the views in a worker of their own, which reads the log's file by itself. Those of an older version are deleted,
+ * and built anew from the log.
  *
- * @throws VIEWS_UNUSABLE when the file belongs to another log, to another version of Parley, or is ahead of its log; the
+ * @throws VIEWS_UNUSABLE when the file belongs to another log, to a newer version of Parley, or is ahead of its log; the
  * message names what to delete. Views hold nothing that the log does not.
  * @param workerFile the worker's compiled file: its caller puts it together, with what projects
  * @param onProblem told of each try that fails, and with undefined when they go on
@@ -73,7 +78,7 @@ export const openSqliteViews = async (
 
 const viewsOf = (
   worker: WorkerClient<ViewsHandlers>,
-  { from: started, head: opened }: OpenedViews,
+  { from: started, head: opened, replaced }: OpenedViews,
   onProblem: (problem: string | undefined) => void,
 ): SqliteViews => {
   const waiters = createWaiters(started.position);
@@ -136,6 +141,7 @@ const viewsOf = (
     checkpoint: () => checkpoint,
     lag: () => Math.max(0, head - checkpoint.position),
     opened,
+    replaced,
     problem: () => stopped ?? failing ?? stillBuilding(checkpoint.position, opened),
     failed,
     close: () => {

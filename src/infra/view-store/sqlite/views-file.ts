@@ -1,6 +1,6 @@
 import Database from "better-sqlite3";
 import { StoreUnavailable, type Checkpoint, type ViewReads } from "../../../projections/ports.js";
-import { views } from "../../../projections/registry.js";
+import { views, viewsVersion } from "../../../projections/registry.js";
 import { foldChanges, type ViewChange, type ViewName } from "../../../projections/view-change.js";
 import { binderOf, schema, upsertOf } from "./schema.js";
 import type { Synchronous } from "./rows.js";
@@ -31,7 +31,7 @@ export class ViewsUnusable extends Error {
 }
 
 /**
- * Opens the file, mode 600, and makes the schema if it is new.
+ * Opens the file, mode 600, and makes the schema if it is new. Older views are to be discarded before (`older-views.ts`).
  * @throws ViewsUnusable if another version of Parley made it, or it is damaged
  * @throws StoreUnavailable while it cannot be opened, for a reason that may pass
  */
@@ -50,7 +50,7 @@ export const openSqliteViewsFile = (path: string): SqliteViews => {
 };
 
 /** A lock, a full disk or a missing right is of its surroundings: to delete the file would mend none of them. */
-const cannotOpen = (path: string, error: InstanceType<typeof Database.SqliteError>): Error =>
+export const cannotOpen = (path: string, error: InstanceType<typeof Database.SqliteError>): Error =>
   /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
     ? new ViewsUnusable(path, error.message)
     : new StoreUnavailable(`${path} cannot be opened now: ${error.message}`, { cause: error });
@@ -66,7 +66,7 @@ export const answering = <A>(read: () => A): A => {
 };
 
 /** A batch that meets a lock is tried again soon; reads of this thread wait behind it no longer than this. */
-const busyMsMax = 500;
+export const busyMsMax = 500;
 
 const tune = (db: Database.Database): void => {
   db.pragma("page_size = 8192");
@@ -87,9 +87,19 @@ const prepareSchema = (db: Database.Database, path: string): void => {
     .prepare<[], string>("select sql from sqlite_schema where sql is not null order by rowid")
     .pluck()
     .all();
-  if (found.length === 0) db.exec(["begin", ...schema, "commit"].join(";"));
-  else if (found.join(";").toLowerCase() !== schema.join(";").toLowerCase())
-    throw new ViewsUnusable(path, "it was made by another version of Parley");
+  if (found.length === 0) {
+    db.exec(["begin", ...schema, `pragma user_version = ${viewsVersion}`, "commit"].join(";"));
+    return;
+  }
+  const version = db.pragma("user_version", { simple: true }) as number;
+  if (version > viewsVersion)
+    throw new ViewsUnusable(
+      path,
+      `it was written by a newer Parley (its format is ${version}, this one reads ${viewsVersion})`,
+      "Upgrade Parley. If you mean to go on with this version, delete",
+    );
+  if (version < viewsVersion || found.join(";").toLowerCase() !== schema.join(";").toLowerCase())
+    throw new ViewsUnusable(path, "it was made by another version of Parley, or by something else");
 };
 
 const viewsOf = (db: Database.Database): SqliteViews => {

@@ -7,6 +7,8 @@ import type { NewEvent } from "../../../../src/domain/kernel/stream.js";
 import { openSqliteLog, type SqliteLog } from "../../../../src/infra/event-log/sqlite/event-log.js";
 import { viewsWorker } from "../../../../src/profiles/views-worker.js";
 import { openSqliteViews, type SqliteViews } from "../../../../src/infra/view-store/sqlite/view-store.js";
+import { olderViewsIn } from "../../../../src/infra/view-store/sqlite/older-views.js";
+import { viewsVersion } from "../../../../src/projections/registry.js";
 import { openSqliteViewsFile } from "../../../../src/infra/view-store/sqlite/views-file.js";
 import { viewStoreContract } from "../../../contract/view-store.contract.js";
 import { logOf } from "../../../kit/arbitraries.js";
@@ -48,6 +50,22 @@ it("a file that cannot be opened now is not taken for one to delete; one that is
   openSqliteViewsFile(path).close();
   writeFileSync(path, "no database at all, and longer than a header of one hundred bytes. ".repeat(3));
   expect(() => openSqliteViewsFile(path)).toThrow(/file is not a database\. Delete .*built again from the log/);
+  directory.remove();
+});
+
+it("a file of a newer Parley, and one that is none of Parley's, are refused, each with what to do", () => {
+  const directory = temporaryDirectory();
+  const [newer, foreign] = [join(directory.path, "views.db"), join(directory.path, "other.db")];
+  openSqliteViewsFile(newer).close();
+  const db = new Database(newer);
+  db.pragma(`user_version = ${viewsVersion + 1}`);
+  db.close();
+  expect(() => openSqliteViewsFile(newer)).toThrow(/newer Parley \(its format is \d+, this one reads \d+\)\. Upgrade/);
+  const other = new Database(foreign);
+  other.exec("create table checkpoint (only integer); create table diary (page text)");
+  other.close();
+  expect(() => openSqliteViewsFile(foreign)).toThrow(/or by something else\. Delete/);
+  for (const path of [newer, foreign, join(directory.path, "none.db")]) expect(olderViewsIn(path)).toBeUndefined();
   directory.remove();
 });
 
@@ -217,6 +235,29 @@ describe("the views of a log", () => {
     await core.apply([], { position: position + 100, epoch: "e1" });
     core.close();
     await expect(open()).rejects.toMatchObject({ code: "VIEWS_UNUSABLE" });
+  });
+
+  it("views of an older version are deleted and built anew, those of another log or of its future are looked at first", async () => {
+    const position = await conversation(3);
+    const store = await open();
+    expect([await store.awaitCaughtUp(position, 60_000), store.replaced]).toEqual([true, false]);
+    await store.close();
+    const older = (change = "select 1"): void => {
+      const db = new Database(files.path);
+      db.pragma(`user_version = ${viewsVersion - 1}`);
+      db.exec(change);
+      db.close();
+    };
+    older("alter table messages drop column mentions; update checkpoint set position = position + 1");
+    await expect(open()).rejects.toThrow(/beyond the log's end.*look at it first/);
+    older("update checkpoint set position = position - 1");
+    await expect(open("e2")).rejects.toThrow(/another incarnation of the log.*look at it first/);
+    const again = await open();
+    expect(again.replaced).toBe(true);
+    expect(await again.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect(await again.store.reads.summaries("bob", ["g_one"])).toHaveLength(1);
+    await again.close();
+    expect((await open()).replaced).toBe(false);
   });
 
   it("its files are for its owner alone", async () => {
