@@ -32,12 +32,12 @@ export type Commands = {
   readonly mayStay: (device: Actor & { readonly tokenIssuedAt?: number }) => Promise<boolean>;
   readonly startDirect: (command: { peerId: string }, context: CommandContext) => Outcome<Started>;
   readonly startGroup: (command: StartGroup, context: CommandContext) => Outcome<Started>;
-  readonly addMembers: (
+  readonly joinMembers: (
     command: { conversationId: string; userIds: readonly string[] },
     context: CommandContext,
   ) => Outcome<Changed & { added: readonly string[]; memberCount: number }>;
   /** Oneself: leaving; another: removal. */
-  readonly removeMember: (
+  readonly leaveConversation: (
     command: { conversationId: string; userId: string },
     context: CommandContext,
   ) => Outcome<Changed>;
@@ -48,7 +48,7 @@ export type Commands = {
   readonly deleteMessage: (command: MessageName, context: CommandContext) => Outcome<Changed>;
   readonly addReaction: (command: MessageName & { emoji: string }, context: CommandContext) => Outcome<Changed>;
   readonly removeReaction: (command: MessageName & { emoji: string }, context: CommandContext) => Outcome<Changed>;
-  readonly changeRole: (
+  readonly changeMemberRole: (
     command: { conversationId: string; userId: string; role: Role },
     context: CommandContext,
   ) => Outcome<Changed>;

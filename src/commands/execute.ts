@@ -168,7 +168,7 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       );
     },
 
-    addMembers: async ({ conversationId, userIds }, context) => {
+    joinMembers: async ({ conversationId, userIds }, context) => {
       const command = { type: "JoinMembers" as const, userIds, membersMax, context };
       return E.map((done: ConversationDone) => {
         const joins = done.events.filter((event) => event.type === "MemberJoined");
@@ -178,11 +178,11 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       })(await conversations.submit(conversationId, command));
     },
 
-    removeMember: ({ conversationId, userId }, context) =>
-      change(conversationId, { type: "RemoveMember", userId, context }),
+    leaveConversation: ({ conversationId, userId }, context) =>
+      change(conversationId, { type: "LeaveConversation", userId, context }),
 
-    changeRole: ({ conversationId, userId, role }, context) =>
-      change(conversationId, { type: "ChangeRole", userId, role, context }),
+    changeMemberRole: ({ conversationId, userId, role }, context) =>
+      change(conversationId, { type: "ChangeMemberRole", userId, role, context }),
 
     changeSettings: async ({ conversationId, ...changes }, context) => {
       // No key is made in the name of what is no conversation, or none of the caller's.
@@ -212,7 +212,7 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       );
       if (E.isLeft(possible)) return possible;
       const { readReceipts } = privacyOf(await users.current(context.by.userId));
-      const advance = { type: "AdvanceCursors" as const, ...command, private: !readReceipts, context };
+      const advance = { type: "AdvanceReceipts" as const, ...command, private: !readReceipts, context };
       return receipts.submit(command.conversationId, advance);
     },
   };

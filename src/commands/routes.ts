@@ -13,7 +13,7 @@ import type { CommandContext, Decider } from "../domain/kernel/decider.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import { streamOf, type RecordedEvent, type Revision, type StreamName } from "../domain/kernel/stream.js";
 import type { ReceiptsEvent } from "../domain/receipts/receipts.events.js";
-import { receipts, type AdvanceCursors, type Receipts } from "../domain/receipts/receipts.js";
+import { receipts, type AdvanceReceipts, type Receipts } from "../domain/receipts/receipts.js";
 import { receiptsSnapshot } from "../domain/receipts/receipts.snapshot.js";
 import type { UserEvent } from "../domain/user/user.events.js";
 import { user, type User, type UserCommand } from "../domain/user/user.js";
@@ -81,7 +81,7 @@ const conversationRoute: Route<ConversationCommand, Conversation, ConversationEv
   },
 };
 
-const receiptsRoute: Route<AdvanceCursors, Receipts, ReceiptsEvent, undefined> = {
+const receiptsRoute: Route<AdvanceReceipts, Receipts, ReceiptsEvent, undefined> = {
   stream: streamOf.receipts,
   decider: receipts,
   decode: decodeReceiptsEvent,

@@ -38,7 +38,7 @@ it("a thousand who ask within a second read the log once, and hear of who left a
   const all = await Promise.all(Array.from({ length: 1_000 }, () => othersOf(id, "alice")));
   expect(all.every((answer) => E.isRight(answer) && answer.right.userIds?.join() === "bob,carol")).toBe(true);
   expect(reads.calls).toBe(1);
-  await commandsOn(kit).removeMember({ conversationId: id, userId: "bob" }, context("alice"));
+  await commandsOn(kit).leaveConversation({ conversationId: id, userId: "bob" }, context("alice"));
   pass(999);
   expect([...((await audience.of(id))?.present.keys() ?? [])]).toEqual(["alice", "bob", "carol"]);
   pass(1);
@@ -52,7 +52,7 @@ it("whoever joined a moment ago is no stranger, and nobody is a member of what d
   const id = await startGroup(["bob"]);
   const { othersOf, pass } = audienceOn(kit.log);
   expect(await othersOf(id, "carol")).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });
-  await commandsOn(kit).addMembers({ conversationId: id, userIds: ["carol"] }, context("alice"));
+  await commandsOn(kit).joinMembers({ conversationId: id, userIds: ["carol"] }, context("alice"));
   pass(1);
   expect(await othersOf(id, "carol")).toMatchObject({ right: { userIds: ["alice", "bob"] } });
   expect(await othersOf("g_none", "carol")).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });

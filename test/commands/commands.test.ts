@@ -234,16 +234,16 @@ describe("commands on a real log", () => {
     const send = (commands: typeof one, by: string, id: string) =>
       commands.sendMessage({ conversationId, clientMessageId: id, ...textOf(id) }, context(by));
     expect(await send(two, "carol", "c-1")).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });
-    right(await one.addMembers({ conversationId, userIds: ["carol"] }, context("alice")));
+    right(await one.joinMembers({ conversationId, userIds: ["carol"] }, context("alice")));
     expect(right(await send(two, "carol", "c-1"))).toMatchObject({ sequence: 1 });
     right(await send(one, "alice", "a-1"));
     right(await two.advanceReceipts({ conversationId, readUpTo: 2 }, context("carol")));
-    right(await one.removeMember({ conversationId, userId: "carol" }, context("alice")));
+    right(await one.leaveConversation({ conversationId, userId: "carol" }, context("alice")));
     expect(await send(two, "carol", "c-2")).toMatchObject({ left: { code: "FORBIDDEN" } });
     // Nothing to change by what `two` knows: removed and added again by the other.
-    right(await two.addMembers({ conversationId, userIds: ["carol"] }, context("alice")));
-    right(await one.removeMember({ conversationId, userId: "carol" }, context("alice")));
-    expect(right(await two.addMembers({ conversationId, userIds: ["carol"] }, context("alice"))).added).toEqual([
+    right(await two.joinMembers({ conversationId, userIds: ["carol"] }, context("alice")));
+    right(await one.leaveConversation({ conversationId, userId: "carol" }, context("alice")));
+    expect(right(await two.joinMembers({ conversationId, userIds: ["carol"] }, context("alice"))).added).toEqual([
       "carol",
     ]);
     right(await one.changePreferences({ conversationId, pinned: 1 }, context("carol")));
@@ -274,7 +274,7 @@ describe("commands on a real log", () => {
     const sent = ["1", "2", "3"].map((id) =>
       commands.sendMessage({ conversationId, clientMessageId: id, ...textOf(id) }, context("alice")),
     );
-    const removed = commands.removeMember({ conversationId, userId: "alice" }, context("alice"));
+    const removed = commands.leaveConversation({ conversationId, userId: "alice" }, context("alice"));
     const results = await Promise.all(sent);
     expect(results.map((result) => right(result).sequence)).toEqual([1, 2, 3]);
     expect(right(await removed)).toMatchObject({ pos: 6 });

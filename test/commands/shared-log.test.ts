@@ -143,7 +143,7 @@ describe("two processes on one log", () => {
     if (E.isLeft(started)) throw new Error(started.left.message);
     const { conversationId } = started.right;
     expect(E.isRight(await two.changePreferences({ conversationId, archived: true }, context("bob")))).toBe(true);
-    expect(E.isRight(await one.removeMember({ conversationId, userId: "bob" }, context("alice")))).toBe(true);
+    expect(E.isRight(await one.leaveConversation({ conversationId, userId: "bob" }, context("alice")))).toBe(true);
     const answer = await two.changePreferences({ conversationId, archived: false }, context("bob"));
     expect(answer).toMatchObject({ left: { code: "FORBIDDEN" } });
   });
@@ -158,19 +158,19 @@ describe("two processes on one log", () => {
       side.sendMessage({ conversationId: id, clientMessageId: key, ...text }, context(userId));
     // The other has read the conversation, and knows carol as a stranger.
     expect(await two.othersIn(id, context("carol"))).toMatchObject({ _tag: "Left" });
-    await one.addMembers({ conversationId: id, userIds: ["carol"] }, context("alice"));
+    await one.joinMembers({ conversationId: id, userIds: ["carol"] }, context("alice"));
     expect(await two.othersIn(id, context("carol"))).toMatchObject({ _tag: "Right" });
     expect(await send(one, "alice", "m1")).toMatchObject({ right: { sequence: 1 } });
     const read = { conversationId: id, readUpTo: 1 };
     expect(await two.advanceReceipts(read, context("carol"))).toMatchObject({ _tag: "Right" });
-    await one.removeMember({ conversationId: id, userId: "bob" }, context("alice"));
+    await one.leaveConversation({ conversationId: id, userId: "bob" }, context("alice"));
     expect(await send(two, "bob", "m2")).toMatchObject({ _tag: "Left" });
-    await one.addMembers({ conversationId: id, userIds: ["bob"] }, context("alice"));
+    await one.joinMembers({ conversationId: id, userIds: ["bob"] }, context("alice"));
     expect(await send(two, "bob", "m3")).toMatchObject({ right: { sequence: 2, duplicate: false } });
     await two.changeSettings({ conversationId: id, settings: { onlyAdminsCanPost: true } }, context("alice"));
     expect(await send(one, "bob", "m4")).toMatchObject({ _tag: "Left" });
     const preferences = { conversationId: id, archived: true };
-    await one.addMembers({ conversationId: id, userIds: ["dave"] }, context("alice"));
+    await one.joinMembers({ conversationId: id, userIds: ["dave"] }, context("alice"));
     expect(await two.changePreferences(preferences, context("dave"))).toMatchObject({ right: { archived: true } });
   });
 
@@ -206,7 +206,7 @@ describe("two processes on one log", () => {
     const started = await alone.startGroup({ name: "Friends", participantIds: ["bob"] }, context);
     const id = E.isRight(started) ? started.right.conversationId : "";
     const before = reads.length;
-    const refused = await alone.removeMember({ conversationId: id, userId: "nobody" }, context);
+    const refused = await alone.leaveConversation({ conversationId: id, userId: "nobody" }, context);
     expect([refused._tag, reads.length - before, conversationId === id]).toEqual(["Left", 0, false]);
   });
 });

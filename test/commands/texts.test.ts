@@ -39,7 +39,7 @@ it("no name, description or display name is in the log in readable form, new or 
   const commands = commandsOn(kit);
   const conversationId = await startGroup();
   right(await commands.changeSettings({ conversationId, name: "Secret new name" }, context("bob")));
-  right(await commands.addMembers({ conversationId, userIds: ["carol"] }, context("alice")));
+  right(await commands.joinMembers({ conversationId, userIds: ["carol"] }, context("alice")));
   right(await commands.changeProfile({ displayName: "Secret Alice" }, context("alice")));
   right(await commands.changeProfile({ displayName: "Secret Alicia" }, context("alice")));
   expect(JSON.stringify(await kit.log.readAll(0, 1_000))).not.toContain("Secret");
@@ -105,7 +105,7 @@ it("a name of before, in plain text, is written once more, sealed, by the first 
 
 it("who joins later gets the sealed texts as they are, and no key of the one who invites", async () => {
   const conversationId = await startGroup();
-  right(await commandsOn(kit).addMembers({ conversationId, userIds: ["carol"] }, context("bob")));
+  right(await commandsOn(kit).joinMembers({ conversationId, userIds: ["carol"] }, context("bob")));
   const [started, ...joins] = profilesIn(await eventsOf(streamOf.conversation(conversationId)));
   expect(joins.length).toBe(2);
   for (const join of joins) expect(join).toEqual(started);

@@ -61,12 +61,12 @@ const body = (by: string): fc.Arbitrary<WithoutContext> =>
     ),
     wished(
       1,
-      user.map((userId) => ({ type: "RemoveMember" as const, userId })),
+      user.map((userId) => ({ type: "LeaveConversation" as const, userId })),
     ),
     wished(
       1,
       fc.record({
-        type: fc.constant("ChangeRole" as const),
+        type: fc.constant("ChangeMemberRole" as const),
         userId: user,
         role: fc.constantFrom("owner", "admin", "member"),
       }),

@@ -8,13 +8,13 @@ import { conversationNotFound, formerMember, reject, type Rejection } from "../r
 import {
   absent,
   evolve,
-  type ChangeRole,
+  type ChangeMemberRole,
   type ChangeSettings,
   type Conversation,
   type ConversationCommand,
   type JoinMembers,
   type Member,
-  type RemoveMember,
+  type LeaveConversation,
   type StartConversation,
   type Started,
 } from "./conversation.js";
@@ -40,9 +40,9 @@ export const decide = (state: Conversation, command: ConversationCommand, messag
   switch (command.type) {
     case "JoinMembers":
       return decideJoin(state, command);
-    case "RemoveMember":
+    case "LeaveConversation":
       return decideLeave(state, command);
-    case "ChangeRole":
+    case "ChangeMemberRole":
       return decideRole(state, command);
     case "ChangeSettings":
       return decideSettings(state, command);
@@ -107,7 +107,7 @@ const decideJoin = (state: Started, command: With<JoinMembers>): Decision => {
   return E.right(joinBatches(members, joining, stamping(command.context, state.lastAt)));
 };
 
-const decideLeave = (state: Started, command: With<RemoveMember>): Decision => {
+const decideLeave = (state: Started, command: With<LeaveConversation>): Decision => {
   const { by } = command.context;
   const leaver = state.members.get(command.userId);
   const act = leaver?.role === "owner" ? "removeOwner" : "removeMember";
@@ -138,7 +138,7 @@ const heirOf = (state: Started, leaverId: UserId, leaver: Member): UserId | unde
 };
 const rank = (member: Member): number => (member.role === "admin" ? 0 : 1);
 
-const decideRole = (state: Started, command: With<ChangeRole>): Decision => {
+const decideRole = (state: Started, command: With<ChangeMemberRole>): Decision => {
   const refusal = refusalInGroup(state, command.context.by.userId, "changeRoles");
   if (refusal) return E.left(refusal);
   const member = state.members.get(command.userId);

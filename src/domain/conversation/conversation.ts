@@ -62,8 +62,9 @@ export type JoinMembers = {
   readonly userIds: readonly UserId[];
   readonly membersMax: number;
 };
-export type RemoveMember = { readonly type: "RemoveMember"; readonly userId: UserId };
-export type ChangeRole = { readonly type: "ChangeRole"; readonly userId: UserId; readonly role: Role };
+/** The user leaves: by themselves, or because another member, who may, makes them leave. */
+export type LeaveConversation = { readonly type: "LeaveConversation"; readonly userId: UserId };
+export type ChangeMemberRole = { readonly type: "ChangeMemberRole"; readonly userId: UserId; readonly role: Role };
 export type ChangeSettings = {
   readonly type: "ChangeSettings";
   readonly changes: {
@@ -101,7 +102,7 @@ export type React = {
 /** What commands about messages may name: messages older than the window come with them, looked up before. */
 export type AboutMessages = SendMessage | EditMessage | DeleteMessage | React;
 export type ConversationCommand = (
-  StartConversation | JoinMembers | RemoveMember | ChangeRole | ChangeSettings | AboutMessages
+  StartConversation | JoinMembers | LeaveConversation | ChangeMemberRole | ChangeSettings | AboutMessages
 ) & {
   readonly context: CommandContext;
   /** What look-ups have found; null: there is no such message. */

@@ -12,8 +12,8 @@ export type UserCursors = {
 export type Receipts = ReadonlyMap<UserId, UserCursors>;
 
 /** The maker of the command has checked membership and the last sequence: they are the conversation's to know. */
-export type AdvanceCursors = {
-  readonly type: "AdvanceCursors";
+export type AdvanceReceipts = {
+  readonly type: "AdvanceReceipts";
   readonly conversationId: string;
   readonly deliveredUpTo?: number;
   readonly readUpTo?: number;
@@ -26,7 +26,7 @@ const none: UserCursors = { readUpTo: 0, deliveredUpTo: 0, devices: new Map() };
 
 export const cursorsOf = (state: Receipts, userId: UserId): UserCursors => state.get(userId) ?? none;
 
-export const receipts: Decider<AdvanceCursors, Receipts, ReceiptsEvent> = {
+export const receipts: Decider<AdvanceReceipts, Receipts, ReceiptsEvent> = {
   initial: () => new Map(),
   index: noIndex,
 
@@ -51,7 +51,7 @@ export const receipts: Decider<AdvanceCursors, Receipts, ReceiptsEvent> = {
 const growth = (
   known: UserCursors,
   { userId, deviceId }: Actor,
-  command: AdvanceCursors,
+  command: AdvanceReceipts,
 ): Omit<Cursor, "at"> | undefined => {
   const delivered = Math.max(command.deliveredUpTo ?? 0, command.readUpTo ?? 0);
   const deliveredGrows = delivered > (known.devices.get(deviceId) ?? 0);

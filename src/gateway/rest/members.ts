@@ -17,19 +17,19 @@ export const memberRoutes = [
     method: "POST",
     path: "/conversations/{conversationId}/members",
     body: addMembersBody,
-    run: ({ app, path, body, context }) => app.commands.addMembers({ ...path, ...body }, context),
+    run: ({ app, path, body, context }) => app.commands.joinMembers({ ...path, ...body }, context),
     answer: ({ added, memberCount }) => E.right({ added, memberCount }),
   }),
   removing({
     method: "DELETE",
     path: "/conversations/{conversationId}/members/{userId}",
-    run: ({ app, path, context }) => app.commands.removeMember(path, context),
+    run: ({ app, path, context }) => app.commands.leaveConversation(path, context),
   }),
   changing({
     method: "PATCH",
     path: "/conversations/{conversationId}/members/{userId}",
     body: roleBody,
-    run: ({ app, path, body, context }) => app.commands.changeRole({ ...path, ...body }, context),
+    run: ({ app, path, body, context }) => app.commands.changeMemberRole({ ...path, ...body }, context),
     answer: (_, { path: { userId }, body: { role } }) => E.right({ userId, role }),
   }),
 ] as const;

@@ -44,7 +44,7 @@ const send = (by: string, clientMessageId = "m1", now = 200): ConversationComman
   context: contextOf(by, now, `send-${clientMessageId}`),
 });
 const remove = (by: string, userId: string): ConversationCommand => ({
-  type: "RemoveMember",
+  type: "LeaveConversation",
   userId,
   context: contextOf(by, 300, `remove-${userId}`),
 });

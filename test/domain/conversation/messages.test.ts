@@ -23,7 +23,7 @@ const react = (userId: string, messageId: string, emoji = "👍", adding = true)
   by(userId, { type: adding ? ("AddReaction" as const) : ("RemoveReaction" as const), messageId, emoji });
 const join = (userId: string, ...userIds: string[]): ConversationCommand =>
   by(userId, { type: "JoinMembers" as const, userIds, membersMax: limits.groupMembersMax });
-const leave = (userId: string): ConversationCommand => by(userId, { type: "RemoveMember" as const, userId });
+const leave = (userId: string): ConversationCommand => by(userId, { type: "LeaveConversation" as const, userId });
 
 const after = (history: readonly ConversationEvent[], ...commands: readonly ConversationCommand[]) =>
   commands.reduce((events, command) => [...events, ...given(conversation, events).when(command).events()], history);

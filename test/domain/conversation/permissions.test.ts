@@ -29,9 +29,9 @@ const all: readonly Role[] = ["owner", "admin", "member"];
 const admins: readonly Role[] = ["owner", "admin"];
 const owners: readonly Role[] = ["owner"];
 const invite = { type: "JoinMembers" as const, userIds: ["newcomer"], membersMax: limits.groupMembersMax };
-const leave = (userId: string) => ({ type: "RemoveMember" as const, userId });
+const leave = (userId: string) => ({ type: "LeaveConversation" as const, userId });
 const role = (userId: string, next: "owner" | "admin" | "member") => ({
-  type: "ChangeRole" as const,
+  type: "ChangeMemberRole" as const,
   userId,
   role: next,
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { cursorsOf, receipts, type AdvanceCursors } from "../../../src/domain/receipts/receipts.js";
+import { cursorsOf, receipts, type AdvanceReceipts } from "../../../src/domain/receipts/receipts.js";
 import { contextOf, given } from "../../kit/given.js";
 
-const advance = (cursor: object, deviceId = "phone", isPrivate = false): AdvanceCursors => ({
-  type: "AdvanceCursors",
+const advance = (cursor: object, deviceId = "phone", isPrivate = false): AdvanceReceipts => ({
+  type: "AdvanceReceipts",
   conversationId: "g_1",
   private: isPrivate,
   ...cursor,

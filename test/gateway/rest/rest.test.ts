@@ -180,7 +180,7 @@ describe("changes", () => {
     const at = `/conversations/${String(made.json.conversationId)}/members`;
     const answer = await ask("PATCH", `${at}/bob`, { body: { role: "admin" } });
     expect([answer.status, answer.json]).toEqual([200, { userId: "bob", role: "admin" }]);
-    expect(kit.asked.at(-1)).toMatchObject({ name: "changeRole", command: { userId: "bob", role: "admin" } });
+    expect(kit.asked.at(-1)).toMatchObject({ name: "changeMemberRole", command: { userId: "bob", role: "admin" } });
     expect((await ask("PATCH", `${at}/nobody`, { body: { role: "admin" } })).json.error).toBe("USER_NOT_FOUND");
   });
 

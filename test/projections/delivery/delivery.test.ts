@@ -78,7 +78,7 @@ describe("changes of messages", () => {
     const conversationId = await startGroup(side, "alice", ["bob"]);
     const { messageId } = await send(side, conversationId, "alice", "before");
     const carol = connect(side.hub, "carol");
-    right(await side.commands.addMembers({ conversationId, userIds: ["carol"] }, by("alice")));
+    right(await side.commands.joinMembers({ conversationId, userIds: ["carol"] }, by("alice")));
     right(await side.commands.editMessage({ conversationId, messageId, ...textContent("hidden") }, by("alice")));
     const { pos = -1 } = right(await side.commands.addReaction({ conversationId, messageId, emoji: "x" }, by("alice")));
     await arrived(carol, pos);
@@ -96,8 +96,8 @@ describe("changes of messages", () => {
     const bob = connect(side.hub, "bob");
     const conversationId = await startGroup(side, "alice", ["bob"]);
     right(await side.commands.changeSettings({ conversationId, settings: { onlyAdminsCanPost: true } }, by("alice")));
-    right(await side.commands.changeRole({ conversationId, userId: "bob", role: "admin" }, by("alice")));
-    const { pos = -1 } = right(await side.commands.removeMember({ conversationId, userId: "bob" }, by("alice")));
+    right(await side.commands.changeMemberRole({ conversationId, userId: "bob", role: "admin" }, by("alice")));
+    const { pos = -1 } = right(await side.commands.leaveConversation({ conversationId, userId: "bob" }, by("alice")));
     await send(side, conversationId, "alice", "not for bob");
     await arrived(bob, pos);
     const timestamp = expect.any(Number) as number;

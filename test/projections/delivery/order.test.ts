@@ -62,10 +62,10 @@ const perform = async (conversationId: string, sent: string[], each: Step, index
       await commands.removeReaction({ ...name, emoji: "x" }, context);
       return;
     case "join":
-      await commands.addMembers({ conversationId, userIds: [each.other] }, context);
+      await commands.joinMembers({ conversationId, userIds: [each.other] }, context);
       return;
     case "leave":
-      await commands.removeMember({ conversationId, userId: each.other }, context);
+      await commands.leaveConversation({ conversationId, userId: each.other }, context);
       return;
     case "rename":
       await commands.changeSettings({ conversationId, name: `n${index}` }, context);

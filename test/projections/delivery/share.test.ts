@@ -125,9 +125,9 @@ const createScript = (conversationIds: readonly string[], random: Random) => {
       const done = await side.commands.deleteMessage(message, asOwner);
       if (E.isRight(done)) deleted.add(message.messageId);
     } else if (die === 7) {
-      await side.commands.addMembers({ conversationId, userIds: [random.pick(userIds)] }, asOwner);
+      await side.commands.joinMembers({ conversationId, userIds: [random.pick(userIds)] }, asOwner);
     } else if (die === 8) {
-      await side.commands.removeMember({ conversationId, userId: random.pick(userIds.slice(1)) }, asOwner);
+      await side.commands.leaveConversation({ conversationId, userId: random.pick(userIds.slice(1)) }, asOwner);
     } else {
       await side.commands.changeSettings({ conversationId, name: `n${random.int(100)}` }, asOwner);
     }

@@ -34,7 +34,7 @@ const story = async (): Promise<string> => {
   );
   right(await commands.changeSettings({ conversationId, name: "Friends" }, by("alice")));
   right(await commands.changeSettings({ conversationId, description: "Out" }, by("alice")));
-  right(await commands.addMembers({ conversationId, userIds: ["carol"] }, by("alice")));
+  right(await commands.joinMembers({ conversationId, userIds: ["carol"] }, by("alice")));
   return conversationId;
 };
 const saying = ({ frames }: Received) =>

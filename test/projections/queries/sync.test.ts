@@ -220,7 +220,7 @@ describe("coming and going", () => {
     const conversationId = await startGroup(side, alice, [bob]);
     await send(side, conversationId, alice, "seen");
     const before = await tokenOf(bob);
-    right(await side.commands.removeMember({ conversationId, userId: bob }, by(alice)));
+    right(await side.commands.leaveConversation({ conversationId, userId: bob }, by(alice)));
     await send(side, conversationId, alice, "SECRET while away");
     const gone = await sync(bob, { token: before });
     expect(gone.left).toEqual([conversationId]);
@@ -232,7 +232,7 @@ describe("coming and going", () => {
     await send(side, conversationId, alice, "SECRET later");
     expect(await sync(bob, { token: gone.token ?? "" })).toMatchObject({ conversations: [], left: [] });
     expect(newIds(await sync(bob))).toEqual([]);
-    right(await side.commands.addMembers({ conversationId, userIds: [bob] }, by(alice)));
+    right(await side.commands.joinMembers({ conversationId, userIds: [bob] }, by(alice)));
     const { messageId } = await send(side, conversationId, alice, "back");
     for (const token of [before, gone.token ?? ""]) {
       const back = await sync(bob, { token });
@@ -251,7 +251,7 @@ describe("coming and going", () => {
     const [alice, bob] = [fresh("alice"), fresh("bob")];
     const conversationId = await startGroup(side, alice, []);
     const { messageId } = await send(side, conversationId, alice, "SECRET");
-    right(await side.commands.addMembers({ conversationId, userIds: [bob] }, by(alice)));
+    right(await side.commands.joinMembers({ conversationId, userIds: [bob] }, by(alice)));
     right(await side.commands.editMessage({ conversationId, messageId, ...textContent("SECRET 2") }, by(alice)));
     right(await side.commands.addReaction({ conversationId, messageId, emoji: "x" }, by(alice)));
     const result = await sync(bob, { cursors: { [conversationId]: -1 } });
@@ -264,7 +264,7 @@ describe("coming and going", () => {
     const [alice, bob] = [fresh("alice"), fresh("bob")];
     const conversationId = await startGroup(side, alice, [], true);
     await send(side, conversationId, alice, "before");
-    right(await side.commands.addMembers({ conversationId, userIds: [bob] }, by(alice)));
+    right(await side.commands.joinMembers({ conversationId, userIds: [bob] }, by(alice)));
     const result = await sync(bob, { cursors: { [conversationId]: -1 } });
     expect(entry(result, conversationId).changes).toMatchObject([
       { type: "message.new", payload: { pos: 2, content: { text: "before" } } },
