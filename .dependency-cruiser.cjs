@@ -156,6 +156,7 @@ module.exports = {
   options: {
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
+    exclude: { path: "^client/dist/" },
     tsConfig: { fileName: "tsconfig.json" },
   },
 };

@@ -5,12 +5,14 @@
 FROM node:20.20.2-bookworm AS build
 WORKDIR /parley
 COPY package.json package-lock.json .npmrc ./
+COPY client/package.json ./client/
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 COPY client ./client
 COPY bench ./bench
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund && rm -rf dist/bench dist/.tsbuildinfo
+# The workspace is a link to where the client library is not: the image has no use for it.
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund && rm -rf dist/bench dist/.tsbuildinfo node_modules/@parley
 
 FROM node:20.20.2-bookworm-slim
 ENV NODE_ENV=production PARLEY_HOST=0.0.0.0 PARLEY_PORT=8080 PARLEY_DATA=/data

@@ -13,7 +13,7 @@ const slow = [
   "test/gateway/connections/outbox.test.ts",
   "test/gateway/ephemeral/typing.test.ts",
   "test/projections/delivery/{again,delivery,order,share}.test.ts",
-  "test/client/client.test.ts",
+  "test/client/{client,package}.test.ts",
   "test/commands/for-ever.test.ts",
 ];
 

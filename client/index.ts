@@ -1,4 +1,4 @@
-/** The public entry: nothing here depends on Node. `client/node.js` and `client/browser.js` have the platforms. */
+/** The public entry: nothing here depends on Node. `@parley/client/node` and `@parley/client/browser` have the platforms. */
 export type { CallOptions } from "./abort.js";
 export { createClient, type Client, type SendOptions } from "./client.js";
 export { type ClientOptions } from "./options.js";

@@ -110,11 +110,21 @@ describe("the Dockerfile", () => {
       paths.split(" "),
     );
     for (const path of copied) expect.soft(existsSync(path), path).toBe(true);
-    const [first, ...through] = withoutComments(read(".dockerignore"))
+    const [first, ...rules] = withoutComments(read(".dockerignore"))
       .split("\n")
       .filter((line) => line.trim() !== "");
     expect(first).toBe("*");
-    expect(through.map((line) => line.slice(1)).toSorted()).toEqual(copied.toSorted());
+    const through = rules.flatMap((rule) => (rule.startsWith("!") ? [rule.slice(1)] : []));
+    const whole = copied.filter((path) => !copied.some((folder) => path.startsWith(`${folder}/`)));
+    expect(through.toSorted()).toEqual(whole.toSorted());
+    // What was built here before is not what the image builds.
+    expect(rules.filter((rule) => !rule.startsWith("!"))).toEqual(["client/dist"]);
+  });
+
+  it("has the workspaces' package.json before the packages are installed, which the lock names", () => {
+    const { workspaces } = JSON.parse(read("package.json")) as { workspaces: readonly string[] };
+    const before = dockerfile.slice(0, dockerfile.indexOf("RUN npm ci"));
+    for (const workspace of workspaces) expect(before).toContain(`COPY ${workspace}/package.json ./${workspace}/`);
   });
 });
 
