@@ -55,12 +55,14 @@ const nameOf = (by: By): string => {
   }
 };
 
-/** Ciphertext says nothing to a reader: its length does. */
+/** Ciphertext says nothing to a reader: its length does. What was opened is first on the line, which may be cut before its end. */
 const brief = ({ data, opened, damaged }: ShownEvent): unknown => {
   if (typeof data !== "object" || data === null) return data;
   const { content, ...others } = data as { content?: { alg?: unknown; data?: unknown } };
-  if (typeof content?.data !== "string") return data;
-  // First on the line, which may be cut before its end.
+  if (typeof content?.data !== "string") {
+    if (damaged !== undefined) return { opened: "(damaged: does not open)", ...data };
+    return opened === undefined ? data : { opened, ...data };
+  }
   const shown =
     damaged === undefined ? contentOf(opened, content.alg, content.data.length) : "(damaged: does not open)";
   return { content: shown, ...others };

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { EventLog, KeyStore } from "../commands/ports.js";
-import { isSealedMessage } from "../commands/sealed-message.js";
+import { sealedFieldsOf } from "../commands/sealed-fields.js";
 import { freshIncarnation, incarnationOf } from "../commands/sealing.js";
 import type { RecordedEvent } from "../domain/kernel/stream.js";
 import type { Logger } from "../gateway/ports.js";
@@ -49,17 +49,7 @@ export const incarnationFor = async (log: Log, keys: KeyStore, logger: Logger): 
 const keyIdsIn = (events: readonly RecordedEvent[]): ReadonlySet<string> =>
   new Set(
     events
-      .map(({ data }) => parsed(data))
-      .filter(isSealedMessage)
-      .filter(({ content }) => content.alg !== "none")
-      .map(({ content }) => content.keyId),
+      .flatMap(sealedFieldsOf)
+      .filter(({ sealed }) => sealed.alg !== "none")
+      .map(({ sealed }) => sealed.keyId),
   );
-
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Damaged: every reader of the event says so.
-    return undefined;
-  }
-};

@@ -3,9 +3,9 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { incarnationOf, openingWith, sealingWith } from "../../src/commands/sealing.js";
-import type { Sealed } from "../../src/domain/kernel/sealed.js";
+import { sealedAs, type Sealed } from "../../src/domain/kernel/sealed.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
-import { incarnationFor, refuseWithoutKeys } from "../../src/profiles/missing-keys.js";
+import { incarnationFor, refuseWithoutKeys, warnOfMissingKeys } from "../../src/profiles/missing-keys.js";
 import { openLogKit, type LogKit } from "../kit/log.js";
 
 let kit: LogKit;
@@ -71,6 +71,17 @@ it("a missing key file is refused where the log has sealed content, and an empty
   writeFileSync(path, "");
   await refuseWithoutKeys(path, kit.log);
   rmSync(path);
+});
+
+it("names count as content does: a log that has nothing else sealed is not opened without its keys", async () => {
+  const key = { of: "conversation", conversationId: "c" } as const;
+  const name = await sealingWith(kit.keys, "x").sealText("Friends", { key, context: sealedAs.name("c") });
+  const data = JSON.stringify({ conversationId: "c", home: "main", profile: { kind: "group", name } });
+  const event = { id: crypto.randomUUID(), type: "ConversationStarted", data, meta: "{}" };
+  await kit.log.append("conversation-c", "any", [event]);
+  await expect(refuseWithoutKeys(join(kit.dir, "lost.db"), kit.log)).rejects.toThrow(/lost\.db is missing/);
+  const forgetful = { ...kit.keys, find: () => Promise.resolve(undefined) };
+  expect(await warnOfMissingKeys(kit.log, forgetful, logger)).toBe(1);
 });
 
 it("a store that lacks keys of the newest content makes none with the names of those", async () => {

@@ -1,7 +1,7 @@
 import { homeOf, newestEpoch } from "../../commands/epoch.js";
 import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
-import { isSealedMessage } from "../../commands/sealed-message.js";
+import { sealedFieldsOf, type SealedField } from "../../commands/sealed-fields.js";
 import { openingWith } from "../../commands/sealing.js";
 import type { SqliteLogReader } from "../../infra/event-log/sqlite/reader.js";
 import { NewerFormat, NotReadableHere } from "../../infra/engines/sqlite-file.js";
@@ -68,7 +68,7 @@ const checkKeys = async (dir: string): Promise<Check> => {
     try {
       const open = openingWith(keys);
       let opened = 0;
-      for (const { messageId, content } of sealed) if ((await open(messageId, content)) !== null) opened += 1;
+      for (const { context, sealed: text } of sealed) if ((await open(context, text)) !== null) opened += 1;
       return keysCheck({ keys: keys.count(), sealed: sealed.length, opened });
     } finally {
       keys.close();
@@ -97,7 +97,7 @@ const keysCheck = (found: { readonly keys: number; readonly sealed: number; read
   const { keys, sealed, opened } = found;
   if (sealed === 0)
     return { name, state: "ok", says: `${counted(keys, "key")}; no sealed content among the newest events` };
-  const says = `${counted(keys, "key")}; ${opened} of ${sealed} of the newest sealed contents open`;
+  const says = `${counted(keys, "key")}; ${opened} of ${sealed} of the newest sealed texts open`;
   if (opened === sealed) return { name, state: "ok", says };
   if (opened === 0) return { name, state: "wrong", says, mend: keysMend };
   return { name, state: "warning", says, mend: "In order if their users were erased; else restore keys.db" };
@@ -141,13 +141,15 @@ const withLog = async <A>(dir: string, use: (log: SqliteLogReader) => Promise<A>
 const newestOf = (log: SqliteLogReader, count: number): Promise<readonly RecordedEvent[]> =>
   log.readAll(undefined, count, "backwards");
 
-const sampleOf = async (log: SqliteLogReader) => {
-  const events = (await newestOf(log, sampleEventsMax)).map(({ data }): unknown => JSON.parse(data));
-  return events
-    .filter(isSealedMessage)
-    .filter(({ content }) => content.alg !== "none")
+/** Messages, names and whatever else is sealed. @throws (rejects) for what is not JSON: the log is damaged */
+const sampleOf = async (log: SqliteLogReader): Promise<readonly SealedField[]> =>
+  (await newestOf(log, sampleEventsMax))
+    .flatMap((recorded) => {
+      JSON.parse(recorded.data);
+      return sealedFieldsOf(recorded);
+    })
+    .filter(({ sealed }) => sealed.alg !== "none")
     .slice(0, sampleMax);
-};
 
 const agoOf = ({ meta }: RecordedEvent): string => {
   const { at } = JSON.parse(meta) as { at?: unknown };

@@ -1,6 +1,6 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { isSealedMessage } from "../../commands/sealed-message.js";
+import { sealedFieldsOf } from "../../commands/sealed-fields.js";
 import { ContentDamaged, openingWith } from "../../commands/sealing.js";
 import { catalogue } from "../../domain/catalogue.js";
 import { byOf, userIdOf } from "../../domain/kernel/by.js";
@@ -10,8 +10,8 @@ import { pause } from "../../lib/time.js";
 import { openKeysOf, openLogOf } from "./stores.js";
 
 /**
- * `data` and `meta` parsed; what is not JSON stays a text. `opened`: content in the clear, null when its key is gone.
- * `damaged`: why the content does not open, though its key is there.
+ * `data` and `meta` parsed; what is not JSON stays a text. `opened`: a message's content in the clear, of other events
+ * their sealed fields by name; null when the key is gone. `damaged`: why something does not open, though its key is there.
  */
 export type ShownEvent = Pick<RecordedEvent, "position" | "stream" | "revision" | "id" | "type"> & {
   readonly data: unknown;
@@ -60,12 +60,13 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
     const { position, stream, revision, id, type } = recorded;
     const data = parsed(recorded.data);
     const shown = { position, stream, revision, id, type, data, meta: parsed(recorded.meta) };
-    if (open === undefined || !isSealedMessage(data)) return shown;
+    if (open === undefined) return shown;
     try {
-      const text = await open(data.messageId, data.content);
-      return { ...shown, opened: text === null ? null : parsed(text) };
+      const fields = new Map<string, string | null>();
+      for (const { field, context, sealed } of sealedFieldsOf(recorded)) fields.set(field, await open(context, sealed));
+      return fields.size === 0 ? shown : { ...shown, opened: openedAs(fields) };
     } catch (error) {
-      // One damaged message must not end a walk through the log that looks for it.
+      // One damaged text must not end a walk through the log that looks for it.
       if (!(error instanceof ContentDamaged)) throw error;
       return { ...shown, damaged: error.message };
     }
@@ -120,6 +121,12 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
       keys?.close();
     },
   };
+};
+
+const openedAs = (fields: ReadonlyMap<string, string | null>): unknown => {
+  const content = fields.get("content");
+  if (content === undefined) return Object.fromEntries(fields);
+  return content === null ? null : parsed(content);
 };
 
 const passes = (filter: EventFilter, recorded: RecordedEvent): boolean => {

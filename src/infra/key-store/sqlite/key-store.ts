@@ -17,14 +17,14 @@ export type SqliteKeyStore = KeyStore & {
 };
 
 export type KeyStoreOptions = {
-  /** Keys kept in memory: 10,000 are about 2 MB, and a key serves a user for a month. */
+  /** Keys kept in memory: 20,000 are about 4 MB. A key serves a user for a month, or a conversation's names. */
   readonly cachedKeysMax: number;
   /** Different ids that may wait for their key. */
   readonly waitingMax: number;
   /** How long a new key waits for another connection's commit, a backup's or a tool's, before it is refused. */
   readonly busyMsMax: number;
 };
-const optionsDefault: KeyStoreOptions = { cachedKeysMax: 10_000, waitingMax: 10_000, busyMsMax: 5_000 };
+const optionsDefault: KeyStoreOptions = { cachedKeysMax: 20_000, waitingMax: 10_000, busyMsMax: 5_000 };
 
 /**
  * Opens, or makes, the store in the file `path` (mode 600), whose directory exists.
@@ -45,20 +45,24 @@ export const openSqliteKeyStore = async (
     });
   });
   const cache = createKeyCache(cachedKeysMax);
-  const obtaining = createBatches(async (ids) => {
-    const keys = await worker.call("obtain", ids);
-    return new Map(ids.flatMap((id, i) => (keys[i] === undefined ? [] : [[id, keys[i]] as const])));
-  }, waitingMax);
+  // A page of an inbox asks for the keys of two hundred conversations at once.
+  const batchesOf = (call: "obtain" | "find") =>
+    createBatches(async (ids) => {
+      const keys = await worker.call(call, ids);
+      return new Map(ids.flatMap((id, i) => (keys[i] === undefined ? [] : [[id, keys[i]] as const])));
+    }, waitingMax);
+  const obtaining = batchesOf("obtain");
+  const finding = batchesOf("find");
   let closing: Promise<void> | undefined;
 
   const find = async (keyId: string): Promise<Buffer | undefined> => {
     const cached = cache.get(keyId);
     if (cached !== undefined) return cached;
-    const found = await worker.call("find", keyId).catch(unavailable);
+    const found = await finding.ask(keyId).catch(unavailable);
     return found === undefined ? undefined : cache.put(keyId, bufferOf(found));
   };
   const close = async (): Promise<void> => {
-    await obtaining.idle();
+    await Promise.all([obtaining.idle(), finding.idle()]);
     try {
       await worker.call("close").catch(unavailable);
     } finally {

@@ -46,7 +46,7 @@ const createHandlers = (db: Database.Database, onStopped: (told: KeysStopped) =>
         throw broken;
       }
     },
-    find: (id: string): Uint8Array | undefined => find.get(id),
+    find: (ids: readonly string[]): (Uint8Array | undefined)[] => ids.map((id) => find.get(id)),
     close: (): void => {
       db.close();
     },
