@@ -17,7 +17,7 @@ export function abortable<A>(promise: Promise<A>, { signal }: CallOptions): Prom
     const abort = (): void => {
       reject(abortedBy(signal));
     };
-    // Also when it is too late for the caller: a rejection that nobody awaits must not end the process.
+    // Also when it is too late for the caller: a rejection that no caller awaits must not end the process.
     promise.then(resolve, reject).finally(() => {
       signal.removeEventListener("abort", abort);
     });
@@ -26,7 +26,7 @@ export function abortable<A>(promise: Promise<A>, { signal }: CallOptions): Prom
   });
 }
 
-/** The promise, or a rejection with `late()` after `ms`. What it stands for goes on then, and nobody waits for it. */
+/** The promise, or a rejection with `late()` after `ms`. What it stands for goes on then, and the caller waits for it no more. */
 export function inTime<A>(platform: Platform, promise: Promise<A>, ms: number, late: () => ParleyError): Promise<A> {
   return new Promise<A>((resolve, reject) => {
     const stopTimer = platform.startTimer(() => {

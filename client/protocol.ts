@@ -179,7 +179,7 @@ export type ChangeFrame =
 
 export type MemberFrame = Extract<ChangeFrame, { type: "member.joined" | "member.left" | "member.role" }>;
 
-/** Frames of one conversation without `pos`: they are lost when nobody listens, and sync brings what became of them. */
+/** Frames of one conversation without `pos`: they are lost when no device listens, and sync brings what became of them. */
 export type SignalFrame =
   | {
       readonly type: "receipt.update";

@@ -18,7 +18,7 @@ const roles: readonly Role[] = Array.from({ length: senders }, (_, index) => ({
   deliveriesOf: undefined,
 }));
 
-/** Everybody writes into the same conversation at once: one stream, one order, no conflict that a client would see. */
+/** All members write into the same conversation at once: one stream, one order, no conflict that a client would see. */
 export const hotGroup: Scenario = {
   name: "hot-group",
   summary: `${senders} senders into one group of ${senders}; windows ${windows.join(" and ")}`,

@@ -12,7 +12,7 @@ export const mongoLibraries = join(cache, "mongo", "lib");
 export const eventStoreServer = join(repository, "dist", "src", "eventstore-server", "process.js");
 
 const binary = (name) => join(cache, "bin", name);
-/** Administrators' programs are not on everybody's PATH. */
+/** Administrators' programs are not on every user's PATH. */
 export const isProgram = (name) =>
   [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"].some(
     (dir) => dir !== "" && existsSync(join(dir, name)),

@@ -68,7 +68,7 @@ const brief = ({ data, opened, damaged }: ShownEvent): unknown => {
   return { content: shown, ...others };
 };
 
-/** `opened` is undefined when nobody asked, null when the key is gone. */
+/** `opened` is undefined when it was not asked for, null when the key is gone. */
 const contentOf = (opened: unknown, alg: unknown, length: number): unknown => {
   if (opened === null) return "(its key is gone)";
   if (opened !== undefined) return opened;

@@ -39,7 +39,7 @@ export const wholeNumber =
     return parsed;
   };
 
-/** For commander: an empty text is a variable of the shell that nobody has set. */
+/** For commander: an empty text is a variable of the shell that is not set. */
 export const someText = (value: string): string => {
   if (value === "") throw new InvalidArgumentError("It must not be empty.");
   return value;

@@ -44,7 +44,7 @@ export type Commands = {
   readonly sendMessage: (command: SendMessage, context: CommandContext) => Outcome<MessageAccepted>;
   /** Own messages, while they are there. */
   readonly editMessage: (command: EditMessage, context: CommandContext) => Outcome<Changed>;
-  /** Own messages; in groups anybody's by admins and owners. Twice is once. */
+  /** Own messages; in groups any member's by admins and owners. Twice is once. */
   readonly deleteMessage: (command: MessageName, context: CommandContext) => Outcome<Changed>;
   readonly addReaction: (command: MessageName & { emoji: string }, context: CommandContext) => Outcome<Changed>;
   readonly removeReaction: (command: MessageName & { emoji: string }, context: CommandContext) => Outcome<Changed>;
@@ -69,15 +69,16 @@ export type Commands = {
   ) => Outcome<Written & Preferences>;
   /**
    * The other present members of a conversation, at most a second old, for what never enters the log and never waits
-   * where commands do. Without `userIds`: too much is being asked, nobody is to be told. A Left as for any command.
+   * where commands do. Without `userIds`: too much is being asked, no other member is to be told. A Left as for any
+   * command.
    */
   readonly othersIn: (
     conversationId: string,
     context: CommandContext,
   ) => Outcome<{ readonly userIds?: readonly string[] }>;
   /**
-   * Those of the users who are present members by what the log said within the last second; all where that cannot be had
-   * now. Rejects when the log does not answer.
+   * The users among them who are present members by what the log said within the last second; all where that cannot be
+   * had now. Rejects when the log does not answer.
    */
   readonly membersAmong: (conversationId: string, userIds: readonly string[]) => Promise<readonly string[]>;
   /** Cursors that do not grow write nothing. */
@@ -111,7 +112,7 @@ export type SendMessage = {
   /** JSON text of the content as it will be sealed and sent. */
   readonly content: string;
   readonly replyTo?: string;
-  /** User ids; those who are no members are left out. */
+  /** User ids; users who are no members are left out. */
   readonly mentions?: readonly string[];
   readonly forwarded?: true;
 };

@@ -88,7 +88,7 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     if (E.isLeft(settled)) return settled;
     const { state, events } = settled.right;
     const created = events.length > 0;
-    // What somebody else started is not among the caller's own changes: what is read next shows it all the same.
+    // What another user started is not among the caller's own changes: what is read next shows it all the same.
     const position = created ? settled.right.position : await log.head();
     return E.right({ conversationId: id, created, state, position });
   };

@@ -13,9 +13,9 @@ import type {
  * The log: the only source of truth.
  *
  * - `append` is atomic and durable when it resolves. It is idempotent by event ids, for ever, where it names a revision:
- *   the same ids after the same revision answer their first acceptance and write nothing, and nobody is told which it
- *   was; so an id is never used for two contents. With `any` a repetition may be written once more: only what commutes,
- *   and may be there twice, is appended so.
+ *   the same ids after the same revision answer their first acceptance and write nothing, and the caller is not told
+ *   which it was; so an id is never used for two contents. With `any` a repetition may be written once more: only what
+ *   commutes, and may be there twice, is appended so.
  * - It rejects with `LogError`: `UNAVAILABLE` (nothing was written), `OUTCOME_UNKNOWN` (repeat the identical append; a
  *   repetition while the first is under way may have no other answer either).
  * - `readStream` and `head` answer what the log has, not what a copy of it has: whatever was answered as appended before
@@ -89,7 +89,7 @@ export type KeyStore = {
 /**
  * Messages from before a state's window, by id. `from`: the state itself knows every change from this revision on; the
  * answer holds at least everything before it. Null: there is no such message. Rejects with LogError `UNAVAILABLE` when
- * nobody can answer now.
+ * neither view nor stream can answer now.
  */
 export type LookUpMessage = (conversationId: string, messageId: string, from: Revision) => Promise<OldMessage | null>;
 

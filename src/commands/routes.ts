@@ -25,7 +25,7 @@ export type Route<Command, State, Event, Index> = {
   readonly stream: (id: string) => StreamName;
   readonly decider: Decider<Command, State, Event, Index>;
   readonly decode: (recorded: RecordedEvent) => Event;
-  /** `any` only where all events commute: then nobody ever conflicts. */
+  /** `any` only where all events commute: then no two appends ever conflict. */
   readonly expects: "revision" | "any";
   /** What has to be read before the command can be decided; undefined when nothing has to. Missing: nothing ever has. */
   readonly reading?: (folded: Folded<State, Index>, command: Command) => Reading<Command> | undefined;

@@ -94,7 +94,7 @@ export const sealingWith = (keys: KeyStore, incarnation: string | undefined): Se
   };
 };
 
-/** For those who only read. */
+/** For callers that only read. */
 export const openingWith =
   (keys: Pick<KeyStore, "cached" | "find">): Sealing["open"] =>
   async (context, sealed) => {
@@ -113,8 +113,8 @@ const opened = (key: Buffer, context: string, sealed: Sealed): string => {
 };
 
 /**
- * Sealing for those who show what they can: a damaged text is as if its key were gone, so that one message does not take
- * the page that it is on with it, nor the retry of its sender. `onDamaged` is told every time.
+ * Sealing for readers that show what they can: a damaged text is as if its key were gone, so that one message does not
+ * take the page that it is on with it, nor the retry of its sender. `onDamaged` is told every time.
  */
 export const goneWhenDamaged = (sealing: Sealing, onDamaged: (error: ContentDamaged) => void): Sealing => {
   return {

@@ -3,7 +3,7 @@ import type { Sealing } from "./sealing.js";
 
 type Texts<T> = { readonly name?: T; readonly description?: T };
 
-/** What a group is called, sealed under its own key: who named it may be erased, and the group keeps its name. */
+/** What a group is called, sealed under its own key: the user who named it may be erased, and the group keeps its name. */
 export const sealTexts = async (
   sealing: Pick<Sealing, "sealText">,
   conversationId: string,

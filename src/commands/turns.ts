@@ -1,7 +1,7 @@
 /**
  * How several processes share one busy stream. The one whose append was taken knows first where the stream stands now: with
  * more to write it would be first again, and again, while the others are told each time that they were overtaken. So it
- * lets them go first: each time where others are known to write as well, now and then where nobody knows.
+ * lets them go first: each time where others are known to write as well, now and then where this process knows of none.
  */
 export type Turn = {
   /** When its append was taken, on the monotonic clock, and how long it took with all that came before. */
@@ -13,7 +13,7 @@ export type Turn = {
   readonly overtakenAt: number;
 };
 
-/** So many in a row look as if nobody else wrote: those that starve meanwhile wait for no more than these. */
+/** So many in a row look as if no other process wrote: those that starve meanwhile wait for no more than these. */
 const inARowMax = 64;
 /** A process that overtook this one is expected to have more for so long. */
 const rivalMs = 1_000;

@@ -38,7 +38,7 @@ export type Writer<Command, State, Event> = {
   readonly pending: () => number;
 };
 
-/** `ageMs`: how long ago it was what the log has; 0 where nobody else appends. */
+/** `ageMs`: how long ago it was what the log has; 0 where no other process appends. */
 export type Peeked<State> = { readonly state: State; readonly revision: Revision; readonly ageMs: number };
 
 /** Commands that wait for one stream: beyond it a client is told to come back. */

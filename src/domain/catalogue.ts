@@ -123,7 +123,7 @@ export class UnreadableEvent extends Error {
   }
 }
 
-/** A message has a sender, and a reaction is somebody's: what nobody did could not be shown. */
+/** A message is shown with its sender, a reaction with its author: one without could not be shown. */
 const hasAuthor = (type: EventType): boolean =>
   type === "MessageSent" || type === "ReactionAdded" || type === "ReactionRemoved";
 

@@ -67,7 +67,7 @@ export const batchAppend = async (call: BatchCall, { log, sink, report, register
     await Promise.all(inFlight);
     sink.end();
   } catch (error) {
-    // A client that is gone has ended the reading as well; nobody is left to be told then.
+    // A client that is gone has ended the reading as well; no client is left to be told then.
     if (!sink.ended()) sink.fail(report(error));
   }
 };

@@ -17,7 +17,7 @@ export type Filter = {
 
 const regexCharsMax = 1_024;
 const prefixesMax = 1_024;
-/** What an expression may take of this process, which serves everybody else in the same thread; milliseconds. */
+/** What an expression may take of this process, which serves all other clients in the same thread; milliseconds. */
 export type RegexLimits = {
   /** At a stretch, for one page of names. */
   readonly pageMsMax: number;

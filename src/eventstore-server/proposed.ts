@@ -75,7 +75,7 @@ const jsonText = (bytes: Uint8Array, id: string): string => {
   }
 };
 
-/** Streams of the system are not a client's to write; here nobody would follow what their metadata say. */
+/** Streams of the system are not a client's to write; this server would not follow what their metadata say. */
 export const checkStream = (stream: StreamName): void => {
   if (stream === "") throw invalid("A stream has a name.");
   if (stream.startsWith("$"))

@@ -67,7 +67,7 @@ export const gatewayLimits = {
   usesMs: 30 * 60_000,
   /** Catch-ups that read the views at once: enough to keep a store busy, few enough that a page's read stays quick. */
   catchUpsAtOnceMax: 32,
-  /** Catch-ups that wait for their turn, after a restart with everybody coming back. */
+  /** Catch-ups that wait for their turn, after a restart with all clients coming back. */
   catchUpsWaitingMax: 10_000,
   /** Of one user, at work or waiting: ten devices that each heal two dozen conversations one by one. */
   catchUpsOfUserMax: 256,
@@ -77,8 +77,8 @@ export const gatewayLimits = {
   reconnectAfterMsMin: 1000,
   reconnectAfterMsMax: 6000,
   /**
-   * A drain as a whole: a second for what is in flight, three to tell everybody, five for outboxes to empty; and all of
-   * it for what is in flight still, unless the log is away. What has no answer then is asked again with its key.
+   * A drain as a whole: a second for what is in flight, three to tell every client, five for outboxes to empty; and all
+   * of it for what is in flight still, unless the log is away. What has no answer then is asked again with its key.
    */
   drainMsMax: 9_000,
 } as const;

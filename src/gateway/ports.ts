@@ -91,7 +91,7 @@ export type GatewayMetrics = {
   readonly framesDropped: (count: number) => void;
   /** Typing and presence that a slow socket was spared: nothing has to be mended. */
   readonly framesShed: (count: number) => void;
-  /** Somebody typed and nobody was told, since too many memberships were being read. */
+  /** A user typed and the others were not told, since too many memberships were being read. */
   readonly typingShed: () => void;
   readonly outboxBytes: (bytes: number) => void;
 };

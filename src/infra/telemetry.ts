@@ -10,17 +10,17 @@ export type Telemetry = {
   /** Prometheus' text format, read at this moment. */
   readonly metricsText: () => Promise<string>;
   /**
-   * Says where the figures of the log and the projections are read when somebody asks; the last call counts. Figures
+   * Says where the figures of the log and the projections are read at a scrape; the last call counts. Figures
    * that cannot be read within two seconds are left out of the answer.
    */
   readonly observe: (sources: TelemetrySources) => void;
-  /** Another counter: adds at once, is read when somebody asks. A value for each of at most two labels. */
+  /** Another counter: adds at once, is read at a scrape. A value for each of at most two labels. */
   readonly counter: (
     name: string,
     help: string,
     labelNames?: readonly string[],
   ) => (by: number, first?: string, second?: string) => void;
-  /** Another figure, read when somebody asks. */
+  /** Another figure, read at a scrape. */
   readonly gauge: (name: string, help: string, read: () => number) => void;
   /** Another figure for each of several things, by a label's value. */
   readonly gaugeBy: (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>) => void;
@@ -36,7 +36,7 @@ export type TelemetrySources = {
 export type ProjectionFigures = { readonly name: string; readonly position: number; readonly lagEvents: number };
 
 /**
- * The hot path adds to plain numbers; they become Prometheus' when somebody scrapes. Its own registry: two gateways in
+ * The hot path adds to plain numbers; they become Prometheus' at a scrape. Its own registry: two gateways in
  * one process, as in tests, do not share figures. `version`: what /healthz and `parley_build_info` say.
  */
 export const createTelemetry = (version: string): Telemetry => {

@@ -57,7 +57,7 @@ export const startDelivering = (
     openNow: sealing.openNow,
     open: sealing.open,
     onUndeliverable: ({ stream, revision }, error) => {
-      // What waits at the end has nobody to go to: its devices sync when they come back.
+      // What waits at the end has no socket to go to: its devices sync when they come back.
       if (stopped) return;
       logger.error({ stream, revision, err: error }, "an event could not be delivered; its devices heal by sync");
     },

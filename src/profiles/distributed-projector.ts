@@ -18,7 +18,7 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   const { config, engines, logger, telemetry, onRegistryFailure } = parts;
   const { log, views, sealing, snapshots, bus, epoch, mongo, redis } = engines;
   const { partitions } = config;
-  // Nobody reads here: what delivery asks for is of a position that it waits for.
+  // No client reads here: what delivery asks for is of a position that it waits for.
   const awaited = { ...views, opened: 0, problem: () => undefined };
   const queries = createQueries({ source: log, views: awaited, open: sealing.open, epoch, clock: Date.now });
   const standing = createStanding(parts);

@@ -23,14 +23,15 @@ type Timers = {
   readonly after: (ms: number, work: () => void) => { readonly cancel: () => void };
 };
 
-/** Everybody syncs after each new start: an event in every minute that ends delivery must not become a storm. */
+/** Every device syncs after each new start: an event in every minute that ends delivery must not become a storm. */
 const untilAgain = { msMin: 1_000, msMax: 60_000, steady: 1 };
 /** Whatever lasts longer than this was well. */
 const calmMs = 120_000;
 
 /**
- * Live delivery in a process that has nobody to hand it to: when it ends by itself it is started again, after the last event that it
- * has looked at. So a device that was removed meanwhile is sent away, and an event that cannot be handled is not met again.
+ * Live delivery in a process that has no other to hand it to: when it ends by itself it is started again, after the
+ * last event that it has looked at. So a device that was removed meanwhile is sent away, and an event that cannot be
+ * handled is not met again.
  */
 export const keepDelivering = async ({
   head,

@@ -57,7 +57,7 @@ export const createStartWait = (options: StartWaitOptions): StartWait => {
     if (stop.aborted) refuse();
     else stop.addEventListener("abort", refuse, { once: true });
   });
-  // Nobody awaits it while nothing is waited for.
+  // No caller awaits it while nothing is waited for.
   stopped.catch(() => undefined);
 
   const until = async <A>(engine: NeededEngine, work: () => Promise<A>): Promise<A> => {
@@ -87,7 +87,7 @@ export const createStartWait = (options: StartWaitOptions): StartWait => {
   return { until, problems: () => Object.fromEntries(waitedFor) };
 };
 
-/** No time mends it: settings that are wrong, a user or a certificate that is not taken, data that are somebody else's. */
+/** No time mends it: settings that are wrong, a user or a certificate that is not taken, data of another log or cell. */
 const isForGood = (error: unknown): boolean => !isAway(error) || isRefusal(error) || tlsProblem(error) !== undefined;
 
 const refusal = (variable: string, address: string, waited: number, cause: unknown): Error => {

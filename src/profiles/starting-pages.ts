@@ -8,7 +8,8 @@ const retryAfterSeconds = 1;
 
 /**
  * What a process serves on its port before it can serve: that it lives. Everything else is 503 with a time to come back,
- * /readyz with what is waited for. Connections end with each answer, since somebody else serves the port soon.
+ * /readyz with what is waited for. Connections end with each answer, since the gateway or the projector serves the port
+ * soon.
  * @throws when the port is taken
  */
 export const serveStarting = (

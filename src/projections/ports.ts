@@ -185,7 +185,7 @@ export type MessageRow = {
   readonly pos: number;
   readonly at: number;
   readonly replyTo: string | null;
-  /** Empty where nobody is named. */
+  /** Empty where no user is named. */
   readonly mentions: readonly string[];
   readonly forwarded: boolean;
   readonly expiresAt: number | null;
@@ -250,7 +250,7 @@ export type Delivery = {
 /**
  * Frames to gateways. `deliver` resolves when every frame is in the outbox of each of its recipients' sockets, in the
  * order given; a recipient without a socket is no failure. `connected` says whether a user has a socket anywhere
- * besides the device named: what is costly to make for nobody is not made.
+ * besides the device named: what is costly to make is not made for users who are away.
  */
 export type Bus = {
   readonly deliver: (deliveries: readonly Delivery[]) => void | Promise<void>;
@@ -261,7 +261,7 @@ export type Bus = {
 
 /**
  * Partitions of the log's streams shared among processes by leases. Leases only share work: two holders of one partition
- * are harmless, and while the store of leases is away for longer than a lease everybody holds all of them.
+ * are harmless, and while the store of leases is away for longer than a lease every holder has all of them.
  */
 export type PartitionLeases = {
   readonly held: () => readonly number[];

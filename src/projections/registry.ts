@@ -53,7 +53,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
     /**
      * `deliveredUpTo`, `readUpTo`, `shownReadUpTo`: where ticks and unread stand; joining raises them, and what is read in
      * private raises all but `shownReadUpTo`, which is what others see. `deliveredStep`, `readStep`: raised by the
-     * member's own receipts alone, so that nobody counts as having received what was said before they came.
+     * member's own receipts alone, so that no member counts as having received what was said before they came.
      */
     raised: ["deliveredUpTo", "readUpTo", "shownReadUpTo", "deliveredStep", "readStep", "touched"],
     registers: {

@@ -21,8 +21,9 @@ export type RunnerOptions = {
   /** Events a batch: what a reader of the same thread may have to wait for is about 10 µs for each. */
   readonly batchEventsMax?: number;
   /**
-   * Shortest time from a batch's start to the next one's while nobody waits: a batch writes each page that it touched
-   * once, so fuller ones cost less an event. 250 ms rather than 100 save a sixth of the views' CPU (100 conversations).
+   * Shortest time from a batch's start to the next one's while no reader waits: a batch writes each page that it
+   * touched once, so fuller ones cost less an event. 250 ms rather than 100 save a sixth of the views' CPU (100
+   * conversations).
    */
   readonly batchIntervalMs?: number;
   readonly decode?: (recorded: RecordedEvent) => DomainEvent;
@@ -32,7 +33,7 @@ export type RunnerOptions = {
 export type Runner = {
   /** The log has more. Cheap, and harmless when it has not. */
   readonly wake: () => void;
-  /** Somebody waits for the position: until it is reached there are no pauses. */
+  /** A reader waits for the position: until it is reached there are no pauses. */
   readonly hurry: (position: Position) => void;
   readonly checkpoint: () => Checkpoint;
   /** Resolves when the batch under way is written; nothing is written after that. */
@@ -97,7 +98,7 @@ export const startRunner = (options: RunnerOptions): Runner => {
 
 type State = {
   checkpoint: Checkpoint;
-  /** The newest position that somebody waits for. */
+  /** The newest position that a reader waits for. */
   wanted: Position;
   /** The log may have more than was read. */
   more: boolean;

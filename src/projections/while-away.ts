@@ -7,7 +7,7 @@ const untilAnswered = { msMin: 50, msMax: 5_000 };
 
 /**
  * Does the work again, with jittered back-off and without end, for as long as the log or a store is away. Rejects with
- * whatever else the work rejects with, and with that as well once nobody wants it any more.
+ * whatever else the work rejects with, and with that as well once it is stopped.
  */
 export const whileAway = <A>(
   work: () => Promise<A>,
@@ -28,7 +28,7 @@ const untilWritten = { msMin: 50, msMax: 2_000 };
 
 /**
  * Does the work again, with jittered back-off and without end, whatever it rejects with: for work that can fail only by
- * what a store or the log answers. An answer that nobody knows is as passing as none.
+ * what a store or the log answers. An answer that Parley does not know is as passing as none.
  *
  * @throws the last failure once it is stopped
  */

@@ -207,7 +207,7 @@ export const readConfig = (flags: Flags, environment: Readonly<Record<string, st
   };
 };
 
-/** The token and the files of TLS by the environment alone: command lines are seen by everybody on the machine. */
+/** The token and the files of TLS by the environment alone: command lines are seen by every user of the machine. */
 const readEventStorePort = (
   read: {
     readonly host: string | undefined;

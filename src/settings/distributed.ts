@@ -25,7 +25,7 @@ export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
   /** Wraps the data keys; 32 bytes. */
   readonly masterKey: Buffer;
   readonly tokenSecret: Buffer;
-  /** Absent until somebody configures it: nothing depends on it yet but its own check. */
+  /** Absent until an operator configures it: nothing depends on it yet but its own check. */
   readonly s3?: S3Config;
 };
 
@@ -139,7 +139,7 @@ const shown: ReadonlySet<Variable> = new Set([
   "PARLEY_S3_BUCKET",
 ]);
 
-/** What only the embedded profile has, so that nobody believes it is served, or kept there. */
+/** What only the embedded profile has, so that no operator believes it is served, or kept there. */
 const refuseEmbedded = (flags: Flags, environment: Environment, problems: string[]): void => {
   const instead = "leave it out with --profile distributed";
   if (flags.data !== undefined) problems.push(`--data is of the embedded profile; ${instead}`);

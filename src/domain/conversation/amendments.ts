@@ -22,7 +22,7 @@ export type Amendment = {
   readonly pos: Revision;
 };
 
-/** `emoji`: as it was spelled by the first of those who are there. */
+/** `emoji`: as the first of the users who are there spelled it. */
 export type Reaction = { readonly emoji: string; readonly users: Set<UserId> };
 
 /** Changes to messages, old ones too, since the start of the window of recent ones. Changed in place. */

@@ -171,7 +171,7 @@ export type MemberRoleChanged = { readonly type: "MemberRoleChanged" } & EventCo
   Readonly<t.TypeOf<typeof memberRoleChangedCodec>>;
 export type SettingsChanged = { readonly type: "SettingsChanged" } & EventContext &
   Readonly<t.TypeOf<typeof settingsChangedCodec>>;
-/** Somebody is its sender. */
+/** Its actor is a user of the chat: the sender. */
 export type MessageSent = { readonly type: "MessageSent" } & EventContext<ByPerson> &
   Readonly<t.TypeOf<typeof messageSentCodec>>;
 

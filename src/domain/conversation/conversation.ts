@@ -81,7 +81,7 @@ export type SendMessage = {
   readonly contentType: ContentType;
   readonly content: Sealed;
   readonly replyTo?: MessageId;
-  /** Anybody's ids: those who are no members are left out. */
+  /** Ids as the sender gave them: users who are no members are left out. */
   readonly mentions?: readonly UserId[];
   readonly forwarded?: true;
 };

@@ -149,7 +149,7 @@ const hasReaction = ({ reactions, added, decided }: Whole, emoji: string, userId
   return added?.get(key)?.users.has(userId) === true || reactions.some(isIt);
 };
 
-/** Different emoji by `emojiKey`, each as it was spelled by the first of those who are there. */
+/** Different emoji by `emojiKey`, each as the first of the users who are there spelled it. */
 const emojisOf = ({ reactions, added, decided }: Whole): ReadonlyMap<string, string> => {
   const there = new Map<string, { readonly emoji: string; users: number }>();
   for (const [key, { emoji, users }] of added ?? []) there.set(key, { emoji, users: users.size });
@@ -169,7 +169,7 @@ const emojisOf = ({ reactions, added, decided }: Whole): ReadonlyMap<string, str
 const find = (messages: Messages, { found }: With<AboutMessages>, messageId: MessageId) =>
   findMessage(messages, messageId) ?? found?.get(messageId) ?? undefined;
 
-/** Undefined also for one that a present member may not see, and for everybody who is not present. */
+/** Undefined also for one that a present member may not see, and for every user who is not present. */
 const visibleMessage = (
   state: Started,
   command: With<AboutMessages>,

@@ -20,7 +20,7 @@ import {
 export type Messages = {
   readonly recent: RecentMessages;
   readonly amendments: Amendments;
-  /** What is decided for an append that nobody has accepted yet; undefined where nothing is. */
+  /** What is decided for an append that the log has not accepted yet; undefined where nothing is. */
   readonly decided: Decided | undefined;
 };
 

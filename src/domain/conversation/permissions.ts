@@ -1,12 +1,12 @@
 import type { Role, Settings } from "./conversation.events.js";
 
-/** What a present member of a group may be allowed to do. Everyone may leave, read, react and change their own messages. */
+/** What a present member of a group may be allowed to do. Every member may leave, read, react and change their own messages. */
 export type GroupAct =
   "post" | "invite" | "removeMember" | "removeOwner" | "editProfile" | "editSettings" | "changeRoles" | "deleteOthers";
 
 type Rank = "everyone" | "admins" | "owners";
 
-/** PROTOCOL §6's matrix: who may do what, as far as the settings have a say. Direct conversations have no roles. */
+/** PROTOCOL §6's matrix: which role may do what, as far as the settings have a say. Direct conversations have no roles. */
 const matrix: Readonly<Record<GroupAct, (settings: Settings) => Rank>> = {
   post: ({ onlyAdminsCanPost }) => (onlyAdminsCanPost ? "admins" : "everyone"),
   invite: ({ allowMemberInvites }) => (allowMemberInvites ? "everyone" : "admins"),

@@ -13,8 +13,8 @@ export type EventContext<Who extends By = By> = {
 };
 
 /**
- * What a command brings with it, since `decide` asks nobody for the time or an id. Every command of today is a user's;
- * one that others may give says so in its context's type.
+ * What a command brings with it, since `decide` asks no clock for the time and makes no id. Every command of today is a
+ * user's; one that others may give says so in its context's type.
  */
 export type CommandContext<Who extends By = ByUser> = {
   readonly commandId: string;

@@ -1,5 +1,5 @@
 /**
- * The vocabulary of the log, shared by everyone who writes or reads it. Types only: the ports that use them belong to
+ * The vocabulary of the log, shared by all layers that write or read it. Types only: the ports that use them belong to
  * the layers that call them.
  */
 

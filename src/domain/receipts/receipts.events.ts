@@ -2,9 +2,9 @@ import { t } from "../kernel/fp.js";
 import type { EventContext } from "../kernel/decider.js";
 
 /**
- * Stored format of `receipts-{id}`: a batch of cursors that only grow, of anybody's devices, each with its time. They
- * commute, so they are appended without an expected revision. The event's own `by` is the user who caused the append;
- * the cursors name their users themselves.
+ * Stored format of `receipts-{id}`: a batch of cursors that only grow, of any member's devices, each with its time.
+ * They commute, so they are appended without an expected revision. The event's own `by` is the user who caused the
+ * append; the cursors name their users themselves.
  */
 export const cursorCodec = t.intersection([
   t.type({ userId: t.string, deviceId: t.string, at: t.number }),

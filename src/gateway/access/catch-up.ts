@@ -28,8 +28,8 @@ export const createCatchUp = (app: Application): CatchUp => {
   return {
     wrote: writes.wrote,
     ownWritesVisible: async (actor) => {
-      // Views that lag are read as they are: only the own writes are promised. Both waits begin now, so that nobody waits
-      // longer than one.
+      // Views that lag are read as they are: only the own writes are promised. Both waits begin now, so that no reader
+      // waits longer than one.
       const [own] = await Promise.all([awaitCaughtUp(writes.seen(actor.userId)), untilHead()]);
       return own;
     },
@@ -41,9 +41,10 @@ export const createCatchUp = (app: Application): CatchUp => {
         const head = await app.head();
         const own = writes.seen(userId);
         const visible = awaitCaughtUp(Math.max(head, own));
-        // Nobody listens to it while the page is tried, nor when that fails or is enough.
+        // No caller listens to it while the page is tried, nor when that fails or is enough.
         visible.catch(() => undefined);
-        // A page that is full needs no head. It is tried beside the wait, and only where nobody waits for the place.
+        // A page that is full needs no head. It is tried beside the wait, and only where no other sync waits for the
+        // place.
         const ahead = await catchUps.passNow(() => app.queries.syncAhead(actor, body, head, own));
         if (ahead !== undefined) return E.right(ahead);
         const caughtUp = await visible;

@@ -4,8 +4,8 @@ import { within } from "../../lib/time.js";
 
 /**
  * Brings a read up to the log's head as long as the views keep up: what came to a device as a frame a moment ago is in its
- * next read. A courtesy, which nobody is promised: it never holds up a read for longer than `msMax`, a log that stands
- * still included, and refuses none. Resolves in any case.
+ * next read. A courtesy, which no reader is promised: it never holds up a read for longer than `msMax`, a log that
+ * stands still included, and refuses none. Resolves in any case.
  */
 export const createHeadWait = (
   head: () => Promise<Position>,

@@ -70,8 +70,8 @@ export const createRegistration = (deps: RegistrationDependencies): Registration
     for (const { connectionId } of replaced) {
       const connection = connectionOf.get(connectionId);
       if (connection === undefined) continue;
-      // Nobody knows which of the two is the newer one, and 4409 would end the device that lives if it is the other: a client
-      // that is there comes back as the newest, a connection without one just ends.
+      // It is unknown which of the two is the newer one, and 4409 would end the device that lives if it is the other: a
+      // client that is there comes back as the newest, a connection without one just ends.
       if (unentered.has(connection)) askBack(connection, Math.round(syncSpreadMsMin * random()));
       else close(connection);
     }

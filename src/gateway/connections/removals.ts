@@ -33,7 +33,7 @@ export const createRemovals = (deps: RemovalsDependencies): Removals => {
   const asking = new Set<HubConnection>();
   const stopping = new AbortController();
   const { signal: stopped } = stopping;
-  // Each of those who ask may pause.
+  // Each worker that asks may pause.
   setMaxListeners(bounds.removalsAtOnceMax, stopped);
   let workers = 0;
 

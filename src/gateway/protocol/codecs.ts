@@ -113,7 +113,7 @@ export const text = (min: number, max: number): t.Type<string> =>
 /** Something that can be seen: neither white space nor what has no glyph of its own. U+2800 is braille without a dot. */
 const visible = /(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{N}\p{P}\p{S}\p{Extended_Pictographic}]/u;
 
-/** What others are to recognise somebody or something by. */
+/** What others are to recognise a user or a group by. */
 export const nameText = (max: number): t.Type<string> => {
   const characters = text(1, max);
   return checked(

@@ -34,7 +34,7 @@ export type RestDeps = {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly ids: Ids;
-  /** Of changes; absent: nobody is limited. */
+  /** Of changes; absent: no user is limited. */
   readonly changeRate?: UserRate;
 };
 
@@ -68,7 +68,7 @@ export const createRest = (deps: RestDeps): ((request: HttpRequest) => Promise<H
   };
 };
 
-/** Before the body is read: one user's bodies that trickle would hold everybody's places. */
+/** Before the body is read: one user's bodies that trickle would hold all users' places. */
 const tooManyAtOnce: Failure = {
   code: "RATE_LIMITED",
   message: `At most ${bounds.callsOfUserMax} calls of one user at once.`,

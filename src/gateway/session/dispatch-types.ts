@@ -18,7 +18,7 @@ export type DispatcherDeps = {
   /** Milliseconds; never set. For silences and latencies. */
   readonly monotonic: () => number;
   readonly ids: Ids;
-  /** Absent: nobody is limited. */
+  /** Absent: no user is limited. */
   readonly messageRate?: MessageRate;
   readonly config: {
     readonly heartbeatIntervalMs: number;

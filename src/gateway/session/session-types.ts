@@ -65,7 +65,7 @@ export type SessionEffect =
   /** `connected`: everything else that is said to the connection comes after it. */
   | { readonly kind: "greet"; readonly frame: ServerFrame }
   | { readonly kind: "close"; readonly why: CloseReason }
-  /** The end of a request. Without a frame: an `ack` nobody asked for, or nobody is there any more. */
+  /** The end of a request. Without a frame: an `ack` that the client did not ask for, or the client is gone. */
   | {
       readonly kind: "answer";
       readonly type: RequestType | "unknown";

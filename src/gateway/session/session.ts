@@ -224,7 +224,7 @@ const slowedDown = (
   return { state: closed.state, effects: [...effects, ...closed.effects] };
 };
 
-/** None for an `ack` that nobody asked for. */
+/** None for an `ack` that the client did not ask for. */
 const answerFrame = (answer: E.Either<Failure, ServerFrame>, address: Request["address"]): ServerFrame | undefined => {
   if (E.isLeft(answer)) return errorFrame(answer.left, address);
   return answer.right.type === "ack" && address.id === undefined ? undefined : addressed(answer.right, address.id);
@@ -255,7 +255,7 @@ const onTick = (config: SessionConfig, state: SessionState, { now, at }: Tick): 
   return at - state.lastTextAt >= silenceMsMax ? close(state, "heartbeatLost") : nothing(state);
 };
 
-/** Receipts that wait are written first; answers that come later have nobody to go to. */
+/** Receipts that wait are written first; answers that come later have no client to go to. */
 const close = (state: SessionState, why: CloseReason): SessionStep => {
   if (state.phase === "closed") return nothing(state);
   const { state: flushed, effects } = flush({ ...state, phase: "closed", waiting: [] });

@@ -100,7 +100,7 @@ const reasons: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-/** PROTOCOL §8's body, for the refusals that come before there is anybody to ask. */
+/** PROTOCOL §8's body, for the refusals that come before there is a handler to ask. */
 export const errorResponse = (
   status: number,
   code:

@@ -16,7 +16,7 @@ export type IncomingBody = {
 export type BodyLimits = {
   /** What is kept. */
   readonly bytesMax: number;
-  /** From the moment at which somebody waits for it, until it is whole. */
+  /** From the moment at which a handler waits for it, until it is whole. */
   readonly msMax: number;
   /** What is read and thrown away so that the client, which reads only when it has sent, sees the refusal. */
   readonly discardedBytesMax: number;
@@ -31,7 +31,7 @@ export type BodyLimits = {
 export const readBody = (native: NativeResponse, limits: BodyLimits, isChunked: boolean): IncomingBody => {
   let chunks: Buffer[] = [];
   let bytes = 0;
-  /** It is too large, or nobody wants it any more. */
+  /** It is too large, or no handler wants it any more. */
   let unwanted = false;
   const kept = deferred<Buffer | "too_large">();
   const ended = deferred<boolean>();
@@ -82,7 +82,7 @@ export const readBody = (native: NativeResponse, limits: BodyLimits, isChunked: 
   };
 };
 
-/** The client trickles: nobody waits for the rest, and its connection is of no use to the next request. */
+/** The client trickles: the handler waits for the rest no longer, and its connection is of no use to the next request. */
 export class BodyTooSlow extends Error {
   constructor() {
     super("The body did not come in time.");
@@ -90,7 +90,7 @@ export class BodyTooSlow extends Error {
   }
 }
 
-/** The client closed the connection before its request was complete: nobody is there to be answered. */
+/** The client closed the connection before its request was complete: there is no one left to answer. */
 export class ClientGone extends Error {
   constructor() {
     super("The client went away before its request was complete.");
@@ -105,7 +105,7 @@ const deferred = <A>() => {
     resolve = resolved;
     reject = rejected;
   });
-  // A body that nobody asks for may fail without anybody to hear it.
+  // A body that no handler asks for may fail without a listener.
   promise.catch(() => undefined);
   return { promise, resolve, reject };
 };

@@ -33,7 +33,7 @@ export const upgradeAmbiguityOf = (request: NativeRequest): Ambiguity | undefine
 
 export type Ambiguity = { readonly field: string; readonly expected: string };
 
-/** To be given with the end of the connection: where the next request begins is what nobody knows. */
+/** To be given with the end of the connection: where the next request begins cannot be known. */
 export const ambiguous = (ambiguity: Ambiguity): HttpResponse => ({
   status: 400,
   body: JSON.stringify({

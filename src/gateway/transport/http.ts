@@ -23,7 +23,7 @@ export type HttpHandler = {
   readonly handle: (native: NativeResponse, request: NativeRequest) => void;
   /**
    * From now on what needs a place is refused. Resolves when all that has one is answered; each of these answers closes
-   * its connection, so that its client asks somebody else next.
+   * its connection, so that its client asks another gateway next.
    */
   readonly drain: () => Promise<void>;
 };

@@ -95,8 +95,8 @@ export const startTransport = async <S>(options: TransportOptions<S>): Promise<T
 /**
  * By default two processes could share a port, each with a part of the clients. uWebSockets.js's exclusive mode prevents
  * that, but leaves SO_REUSEADDR out, as does its port 0: then a server that was killed cannot come back to its port while
- * its old connections linger in the kernel. Node's own listen refuses a port that somebody listens on, and only that: it
- * is asked first, and finds the port where any will do.
+ * its old connections linger in the kernel. Node's own listen refuses a port that another process listens on, and only
+ * that: it is asked first, and finds the port where any will do.
  */
 const listen = async (app: NativeApp, { host, port }: { host: string; port: number }): Promise<unknown> => {
   let token: unknown;

@@ -16,7 +16,7 @@ const collectionOf = (db: Db) =>
 export const homeOfDatabase = async (db: Db): Promise<string | undefined> =>
   (await reachable(() => collectionOf(db).findOne({ _id: cellId })))?.home;
 
-/** The cell that this database is of: `home`, where nobody was before. @throws StoreUnavailable */
+/** The cell that this database is of: `home`, where no cell was before. @throws StoreUnavailable */
 export const rememberedHome = async (db: Db, home: string): Promise<string> => {
   await reachable(() =>
     collectionOf(db)

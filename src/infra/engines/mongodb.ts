@@ -18,7 +18,7 @@ import { StoreUnavailable } from "../../projections/ports.js";
 import { hasPassingLabel, isPassingCode } from "./mongodb-passing.js";
 
 export type Mongo = {
-  /** Connections that are lost are made again for as long as the process lives; nobody has to open it again. */
+  /** Connections that are lost are made again for as long as the process lives; its owner never opens it again. */
   readonly db: Db;
   /** @throws StoreUnavailable when the server does not answer within about two seconds. */
   readonly ping: () => Promise<void>;
@@ -71,7 +71,7 @@ const settings: MongoClientOptions = {
   // A batch of views' changes has this long; it is repeated when it was longer.
   socketTimeoutMS: 15_000,
   waitQueueTimeoutMS: 2_000,
-  // A server that is back is noticed within two seconds even when nobody asks for it.
+  // A server that is back is noticed within two seconds even when no caller asks for it.
   heartbeatFrequencyMS: 2_000,
   maxPoolSize: 32,
 };

@@ -101,8 +101,9 @@ export const openNats = (options: NatsOptions): Nats => {
 };
 
 /**
- * Calls `onMessage` with each message as it arrives; `reply` answers it, and does nothing when nobody asked. A callback
- * that throws would end the client's reading of the socket for ever, so what it throws is told to `onProblem`.
+ * Calls `onMessage` with each message as it arrives; `reply` answers it, and does nothing when the sender wants no
+ * answer. A callback that throws would end the client's reading of the socket for ever, so what it throws is told to
+ * `onProblem`.
  */
 export const listen = (
   connection: NatsConnection,

@@ -3,7 +3,7 @@ import { StoreUnavailable } from "../../projections/ports.js";
 import { backoffMs } from "../../lib/retry.js";
 
 export type OpenedRedis = {
-  /** Connections that are lost are made again for as long as the process lives; nobody has to open it again. */
+  /** Connections that are lost are made again for as long as the process lives; its owner never opens it again. */
   readonly redis: Redis;
   /** @throws StoreUnavailable when the server does not answer within `commandMsMax` */
   readonly ping: () => Promise<void>;

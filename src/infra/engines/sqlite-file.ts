@@ -80,8 +80,8 @@ export const opening = <A>(path: string, what: string, open: () => A): A => {
 };
 
 /**
- * After such a failure nobody knows what the file holds, and what the next sync says is not to be believed. Any other one has
- * taken its transaction back as a whole.
+ * After such a failure it is unknown what the file holds, and what the next sync says is not to be believed. Any other
+ * one has taken its transaction back as a whole.
  */
 export const isInDoubt = (error: unknown): error is Error =>
   error instanceof Database.SqliteError && /^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(error.code);

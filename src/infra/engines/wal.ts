@@ -3,11 +3,11 @@ import type Database from "better-sqlite3";
 
 /**
  * A WAL keeps the size that it once had to have: a reader that takes its time (a backup, an auditor's long query) leaves
- * hundreds of megabytes behind. Above this it is cut once nobody reads from it any more: by the next commit that begins it
- * anew, or while nothing else is to be done. Smaller ones are used again as they are, which costs nothing.
+ * hundreds of megabytes behind. Above this it is cut once no reader needs it any more: by the next commit that begins
+ * it anew, or while nothing else is to be done. Smaller ones are used again as they are, which costs nothing.
  */
 export const walBytesKept = 16 * 1024 * 1024;
-/** How often a file that nobody writes to is looked at. */
+/** How often a file without writes is looked at. */
 export const walLookMs = 1_000;
 
 /** Of the WAL beside the file; 0 where there is none. */
@@ -21,8 +21,9 @@ export const limitWal = (db: Database.Database): void => {
 type Progress = { readonly busy: number; readonly log: number; readonly checkpointed: number };
 
 /**
- * Moves what is in a large WAL into the file and cuts it. Waits for nobody: what somebody still reads stays, and is looked
- * at again later. Takes some milliseconds for each megabyte that is still to be moved, so it is for idle moments.
+ * Moves what is in a large WAL into the file and cuts it. Waits for no reader: what one still reads stays, and is
+ * looked at again later. Takes some milliseconds for each megabyte that is still to be moved, so it is for idle
+ * moments.
  * @throws SqliteError as a commit does
  */
 export const cutWal = (db: Database.Database, path: string): void => {

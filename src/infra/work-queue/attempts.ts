@@ -13,7 +13,7 @@ export type WorkQueueOptions = {
   readonly bytesMax: number;
   /** Delay after the attempt with this number (the first is 1) was rejected. */
   readonly backoffMs: (attempt: number) => number;
-  /** What goes wrong where nobody waits for an answer, rejecting handlers too. Nothing is lost by it. */
+  /** What goes wrong where no caller waits for an answer, rejecting handlers too. Nothing is lost by it. */
   readonly onProblem: (error: Error) => void;
 };
 

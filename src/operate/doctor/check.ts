@@ -1,6 +1,6 @@
 /**
- * One thing that was looked at. `wrong`: Parley does not run, or not safely; `warning`: it runs, but somebody should
- * know. `mend` says what to do about it.
+ * One thing that was looked at. `wrong`: Parley does not run, or not safely; `warning`: it runs, but the operator
+ * should know. `mend` says what to do about it.
  */
 export type Check = {
   readonly name: string;

@@ -53,7 +53,7 @@ const checkConfiguration = (flags: Flags, environment: Environment): readonly Ch
   }
 };
 
-/** A valid configuration, in which sealing is the one thing that somebody may regret. */
+/** A valid configuration, in which sealing is the one thing that an operator may regret. */
 export const checkSealing = (says: string, seal: boolean): Check => {
   if (seal) return { name: "configuration", state: "ok", says: `${says}; new content is sealed` };
   return {
@@ -64,7 +64,7 @@ export const checkSealing = (says: string, seal: boolean): Check => {
   };
 };
 
-/** What works until nobody knows any more why it does. */
+/** What works until no operator knows any more why it does. */
 export const checkOldNames = ({ oldNames }: Pick<Config, "oldNames">): readonly Check[] =>
   oldNames.map(({ old, now }) => ({
     name: "configuration",

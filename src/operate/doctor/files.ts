@@ -85,7 +85,7 @@ export const checkModes = (dir: string): Check => {
   return { name: "file modes", state: secrets.length === 0 ? "warning" : "wrong", says, mend: files };
 };
 
-/** Cut by the server within seconds, unless somebody reads from before all that is in them. */
+/** Cut by the server within seconds, unless a reader began before all that is in them. */
 export const checkWals = (dir: string): Check => {
   const name = "write-ahead logs";
   const wals = Object.entries(walsOf(filesOf(dir)));
@@ -95,7 +95,7 @@ export const checkWals = (dir: string): Check => {
   return { name, state: "warning", says, mend };
 };
 
-/** Below the first the server is about to refuse messages; below the second somebody should plan. */
+/** Below the first the server is about to refuse messages; below the second the operator should plan. */
 const freeBytesWrong = 256 * 2 ** 20;
 const freeBytesWarning = 2 * 2 ** 30;
 

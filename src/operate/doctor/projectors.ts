@@ -39,7 +39,7 @@ const checkProjection = ({ name, position, head, lag, epoch, problem }: Distribu
 
 const start = { mend: "Start a projector: parley serve --profile distributed --role projector" };
 
-/** Whether somebody works on every partition, and all have the same number of them. */
+/** Whether a projector works on every partition, and all have the same number of them. */
 export const lookAtProjectors = (
   { partitions }: DistributedConfig,
   redis: RedisFacts | undefined,

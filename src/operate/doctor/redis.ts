@@ -60,7 +60,7 @@ const checkPersistence = (info: Settings): Check => {
   };
 };
 
-/** With allkeys-… a full server throws away leases that nobody has let go. */
+/** With allkeys-… a full server throws away leases that no holder has let go. */
 const checkMemory = (info: Settings): Check => {
   const name = "redis memory";
   const policy = info.get("maxmemory_policy") ?? "unknown";

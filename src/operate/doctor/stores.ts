@@ -14,7 +14,7 @@ import { buildAgain, projectionStatuses, ViewsDamaged } from "../inspect/project
 /** Newest events among which sealed content is looked for. */
 const sampleEventsMax = 2_000;
 const sampleMax = 20;
-/** Events that views may be behind before somebody should know: about a second of a busy server. */
+/** Events that views may be behind before the operator should know: about a second of a busy server. */
 const lagEventsWarning = 10_000;
 
 const restore = "Stop Parley, keep a copy of the directory, and restore its backup";

@@ -45,9 +45,9 @@ export type DistributedProjection = {
 
 export type PartitionStatus = {
   readonly partition: number;
-  /** The projector that works on it; null for nobody, or when Redis was away. */
+  /** The projector that works on it; null for none, or when Redis was away. */
   readonly holder: string | null;
-  /** Null: nobody has begun. */
+  /** Null: no projector has begun. */
   readonly views: number | null;
   readonly delivery: number | null;
   readonly isBehind: boolean;

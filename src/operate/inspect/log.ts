@@ -48,7 +48,7 @@ export const eventTypes: readonly string[] = Object.keys(catalogue);
 
 /** Events of one read: a writer's checkpoint of the WAL waits for none that is longer than some milliseconds. */
 const pageEvents = 500;
-/** Nobody tells another process that the log has grown. */
+/** The server tells no other process that the log has grown. */
 const pollMs = 200;
 
 /** @throws NotThere without a log, or (`open`) without keys. */

@@ -1,6 +1,6 @@
 import { streamId, type RecordedEvent } from "../../domain/kernel/stream.js";
 
-/** Conversations of which something has to be read first: each waits in a line of its own and holds up nobody else. */
+/** Conversations of which something has to be read first: each waits in a line of its own and holds up no other. */
 export type Backlog = {
   readonly isOpen: (recorded: RecordedEvent) => boolean;
   /** At the end of its conversation's line. */

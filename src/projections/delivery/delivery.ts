@@ -68,7 +68,7 @@ export type DeliveryProjector = {
 /**
  * Follows the log from its head and hands each change's frames to the bus, in `pos` order for each conversation. What
  * is in memory is delivered in the same turn; a conversation that has to be read first waits in a line of its own and
- * holds up nobody else.
+ * holds up no other.
  */
 export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => {
   const { bus } = deps;

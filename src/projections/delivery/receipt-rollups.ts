@@ -15,7 +15,7 @@ export type Advanced = {
   readonly position: Position;
   /** Unix milliseconds. */
   readonly at: number;
-  /** Whether a sender is a member as delivery has folded it: nothing follows somebody's own `member.left`. */
+  /** Whether a sender is a member as delivery has folded it: nothing follows a member's own `member.left`. */
   readonly isMember: (userId: string) => boolean;
   readonly seesReads: (userId: string) => Promise<boolean>;
 };

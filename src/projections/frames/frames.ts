@@ -151,7 +151,7 @@ const senderOf = ({ by }: MessageSent) => {
 };
 
 /**
- * `JSON.stringify(frameOf(…))` of a message with content, for the sender's devices and for everybody else's, without
+ * `JSON.stringify(frameOf(…))` of a message with content, for the sender's devices and for all others, without
  * parsing the content: the one frame that is made for every message. Ids need no escaping, by their patterns.
  */
 export const encodeMessage = (conversationId: string, event: MessageSent, pos: number, content: string) => {

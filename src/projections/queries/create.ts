@@ -17,7 +17,7 @@ export type QueryDependencies = {
     readonly store: ViewStore;
     /** False when the time was up first. */
     readonly awaitCaughtUp: (position: Position, timeoutMs: number) => Promise<boolean>;
-    /** The views hold everything up to it, and perhaps more. Never asks anybody. */
+    /** The views hold everything up to it, and perhaps more. Asks no store. */
     readonly reached: () => Position;
     /** The log's head of the moment at which this process opened them. */
     readonly opened: Position;

@@ -33,7 +33,7 @@ export const toSummary = async (row: SummaryRow, open: OpenContent): Promise<Sum
   return { conversation, state };
 };
 
-/** PROTOCOL §6 `state`. Where nobody else is left, nothing was delivered to or read by all: no tick without a reader. */
+/** PROTOCOL §6 `state`. Where no other member is left, nothing was delivered to or read by all: no tick without a reader. */
 export const stateOf = async (row: SummaryRow, open: OpenContent): Promise<StateView> => ({
   readUpTo: row.member.readUpTo,
   unread: unreadOf(row),

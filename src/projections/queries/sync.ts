@@ -10,7 +10,7 @@ import { createPage, readParts, type Page, type Part } from "./sync-page.js";
 import { decodeNext, decodeToken, encodeNext, encodeToken, type Place } from "./sync-tokens.js";
 
 export type SyncDependencies = EntryDependencies & {
-  /** The views hold everything up to it, and perhaps more: nobody is asked. */
+  /** The views hold everything up to it, and perhaps more: no store is asked. */
   readonly reached: () => Position;
   readonly checkpoint: ViewStore["checkpoint"];
   readonly epoch: string;

@@ -3,7 +3,7 @@ import type { ViewName } from "../view-change.js";
 
 /**
  * Which views each event concerns, in the order in which they are changed: the only list. An event of a new type is
- * missing here until somebody has decided, and every view's table of handlers has to agree with it, by its type.
+ * missing here until its author has decided, and every view's table of handlers has to agree with it, by its type.
  */
 export const concerns = {
   ConversationStarted: ["conversations"],

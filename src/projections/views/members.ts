@@ -75,7 +75,7 @@ const register = (place: EventPlace, userId: string, fields: Readonly<Record<str
 const touched = (place: EventPlace, userId: string): ViewChange =>
   raise("members", [streamId(place.stream), userId], { touched: place.position });
 
-/** Every joining and leaving: what decides which messages somebody may see. */
+/** Every joining and leaving: what decides which messages a user may see. */
 export const memberships: Projection<"memberships"> = {
   MemberJoined: (event, place) =>
     event.members.map(({ userId }) => step(place, userId, true, event.visibleFrom, event.at)),

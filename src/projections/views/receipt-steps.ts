@@ -5,7 +5,7 @@ import type { Projection } from "./projection.js";
 export type StepKind = "delivered" | "read";
 
 /**
- * When somebody first had received or read up to a message: the times of message info. Written for conversations of
+ * When a member first had received or read up to a message: the times of message info. Written for conversations of
  * every size, read in those of `receiptTimesMembersMax` members at most.
  */
 export const receiptSteps: Projection<"receiptSteps"> = {

@@ -91,7 +91,7 @@ const abort = async (client: Client, bucket: string, key: string, uploadId: stri
 };
 
 /**
- * Page by page, one upload after another: this is a sweep, and nobody waits for it. The client loses the marker
+ * Page by page, one upload after another: this is a sweep, and no client waits for it. The client loses the marker
  * within one key, so that of a key with uploads on two pages some are left for the next sweep.
  */
 const abortOld = async (client: Client, bucket: string, startedBefore: number): Promise<number> => {

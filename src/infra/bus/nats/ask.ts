@@ -2,7 +2,7 @@ import { ErrorCode, NatsError } from "nats";
 import type { Nats } from "../../engines/nats.js";
 import { decodeReply } from "./subjects.js";
 
-/** What became of one request. `silent`: unknown, it may have been taken. `absent`: nobody serves that gateway's subject. */
+/** What became of one request. `silent`: unknown, it may have been taken. `absent`: no process serves that gateway's subject. */
 export type Answer =
   | { readonly kind: "taken"; readonly upTo: number }
   | { readonly kind: "refused"; readonly reason: string }

@@ -19,7 +19,7 @@ export type GatewaySender = {
   readonly heard: () => void;
   /** What waits or is under way. */
   readonly queued: () => { readonly frames: number; readonly bytes: number };
-  /** Ends without telling anybody that frames were delivered which were not. */
+  /** Ends without telling a caller that frames were delivered which were not. */
   readonly stop: () => void;
 };
 

@@ -58,7 +58,7 @@ export const createGatewaySenders = (options: {
     return gatewaySender;
   };
 
-  /** Those that said goodbye, and those that nobody has heard for long; never one whose frames somebody waits for. */
+  /** Those that said goodbye, and those not heard for long; never one that frames still wait for. */
   const sweep = (): void => {
     for (const [gatewayId, { gatewaySender, madeAtMs }] of gatewaySenders) {
       const silentMs = living.silentMs(gatewayId) ?? performance.now() - madeAtMs;

@@ -13,7 +13,7 @@ export type MissedReason = "hole" | "new sender" | "reconnect" | "stall";
 export type ServedGateway = {
   /** Resolves when frames arrive, which is when NATS is there. Rejects with StoreUnavailable when `close` came first. */
   readonly ready: Promise<void>;
-  /** Says goodbye to the senders, so that nobody waits for this gateway's answers. Close the sockets before. */
+  /** Says goodbye to the senders, so that none waits for this gateway's answers. Close the sockets before. */
   readonly close: () => Promise<void>;
 };
 

@@ -4,7 +4,7 @@ import type { NatsBusLimits } from "./limits.js";
 import { decodeHeartbeat, type Heartbeat, type Subjects } from "./subjects.js";
 
 export type Living = {
-  /** Gateways whose heartbeats are heard. While this process hears nothing itself, nobody ceases to live. */
+  /** Gateways whose heartbeats are heard. While this process hears nothing itself, none ceases to live. */
   readonly gateways: () => readonly string[];
   readonly has: (gatewayId: string) => boolean;
   /** Milliseconds since its last heartbeat; undefined when it was not heard, or left. */

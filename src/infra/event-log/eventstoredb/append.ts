@@ -2,7 +2,7 @@
  * Appends, each with a time-out of its own. The client's `appendToStream` has none in batches, fails the appends of every
  * call when one ends, throws out of a stream's handler when an answer comes late (the process dies of it) and rejects a
  * promise that nobody holds when a call ends under load. Hence this one, on the client's channel: every append is
- * answered exactly once, and an answer that nobody waits for is dropped.
+ * answered exactly once, and an answer that no append waits for is dropped.
  */
 import { LogError, type AppendResult, type EventLog } from "../../../commands/ports.js";
 import { openAppendCall, type AppendCall } from "./call.js";
@@ -73,7 +73,7 @@ export const createAppender = (options: AppenderOptions): Appender => {
   };
 };
 
-/** `send` is called as soon as there is a call. Before that nothing is written; from then on nobody knows until it is answered. */
+/** `send` is called as soon as there is a call. Before that nothing is written; from then on the outcome is unknown until it is answered. */
 const answerWithin = (
   calls: Calls,
   timeoutMs: number,

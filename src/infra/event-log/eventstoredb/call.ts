@@ -10,9 +10,9 @@ import { answerOf, correlationOf } from "./request.js";
 export type AppendCall = {
   /** Calls `settle` once, unless it is forgotten before. Its back-pressure is not awaited: callers bound what they send. */
   readonly send: (correlation: number, request: BatchAppendReq, settle: Settle) => void;
-  /** Nobody waits for this answer any more; when it comes nevertheless it is dropped. */
+  /** The append waits for this answer no more; when it comes nevertheless it is dropped. */
   readonly forget: (correlation: number) => void;
-  /** The call is used no more, and is cancelled, with what is still in its buffers, when nobody waits for it. */
+  /** The call is used no more, and is cancelled, with what is still in its buffers, when no append waits for it. */
   readonly retire: () => void;
   /** False once it was retired or has ended. */
   readonly usable: () => boolean;

@@ -32,7 +32,7 @@ export type EventStoreDbOptions = {
   readonly url: string;
   /** How long an append waits for its answer before its outcome is unknown. */
   readonly appendTimeoutMs?: number;
-  /** What was or will be mended without anyone's help, for the log of the process; also each append without an answer. */
+  /** What was or will be mended without an operator's help, for the log of the process; also each append without an answer. */
   readonly onProblem?: (error: Error) => void;
 };
 

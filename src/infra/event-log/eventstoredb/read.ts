@@ -47,7 +47,7 @@ export type ReaderOptions = {
 const silenceMsMax = 10_000;
 /** A call that fails because the connection has just ended succeeds on the next one. */
 const attemptsMax = 3;
-/** And so long while nobody leads: an election takes a second or two, after a leader was killed up to three. */
+/** And so long while no node leads: an election takes a second or two, after a leader was killed up to three. */
 const leaderlessMsMax = 4_000;
 const untilReachable = { msMin: 100, msMax: 300 };
 const pageEventsMin = 16;

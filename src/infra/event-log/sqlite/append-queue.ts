@@ -52,7 +52,7 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
   let bytes = 0;
   let ended: string | undefined;
 
-  /** While a commit is in flight the next one gathers here: fuller commits cost less an event, and nobody waits longer. */
+  /** While a commit is in flight the next one gathers here: fuller commits cost less an event, and no command waits longer. */
   const flush = (): void => {
     if (sent.length > 0) return;
     const batch = waiting;

@@ -38,7 +38,7 @@ const run = (core: LogCore, port: NonNullable<typeof parentPort>): void => {
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
       take(next.message as ToLog);
   };
-  /** A failed commit is never tried again: after a failed sync nobody knows what the file holds. */
+  /** A failed commit is never tried again: after a failed sync it is unknown what the file holds. */
   const stop = (error: unknown, uncertain: number): void => {
     stopped = true;
     post({ kind: "failed", reason: reasonOf(error), uncertain });

@@ -14,7 +14,7 @@ export type ReadPage = (after: Position, count: number) => Promise<readonly Reco
 
 export type Feed = {
   readonly head: () => Position;
-  /** Whether anybody listens: if nobody does, `advance` needs no events. */
+  /** Whether a subscriber listens: if none does, `advance` needs no events. */
   readonly active: () => boolean;
   /**
    * The log has grown to `head`. `events` are those since the last call, or none where the reader shall read them.

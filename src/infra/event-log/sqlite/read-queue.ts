@@ -7,9 +7,9 @@ import type { ReadRequest, ToLog } from "./wire.js";
  * wait are sent at a time: whatever else is asked for meanwhile goes before the rest, and each kind has places of its own.
  */
 export type ReadQueue = {
-  /** For commands, whose answers somebody waits for. @throws (rejects) LogError `UNAVAILABLE` when no place is left */
+  /** For commands, whose senders wait for answers. @throws (rejects) LogError `UNAVAILABLE` when no place is left */
   readonly first: Read;
-  /** For everybody else: delivery, queries, subscriptions, auditors. @throws like `first` */
+  /** For all other callers: delivery, queries, subscriptions, auditors. @throws like `first` */
   readonly inBackground: Read;
   /** The answer to the oldest request that was sent. */
   readonly settle: (answer: readonly RecordedEvent[] | Error) => void;

@@ -8,7 +8,7 @@ export type AgingKeys = {
   readonly confirm: (keyId: string, now: number) => void;
   /** Ids that were checked before `checkedBefore`, at most `max`. */
   readonly due: (checkedBefore: number, max: number) => readonly (readonly [keyId: string, mark: string])[];
-  /** Forgets those that nobody has used since. */
+  /** Forgets those that no caller has used since. */
   readonly forgetUnused: (usedBefore: number) => void;
   readonly size: () => number;
   readonly clear: () => void;

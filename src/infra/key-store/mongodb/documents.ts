@@ -26,7 +26,7 @@ const answerWithinMs = 2_000;
 const racesMax = 5;
 const duplicateKey = 11_000;
 
-/** Reads and writes by majority: a key that a fail-over takes back has sealed events which nobody opens again. */
+/** Reads and writes by majority: a key that a fail-over takes back has sealed events that never open again. */
 const collectionOf = (db: Db): Collection<KeyDocument> =>
   db.collection<KeyDocument>("keys", {
     readPreference: "primary",

@@ -90,7 +90,7 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
   const cached = (keyId: string): Buffer | undefined => {
     const entry = keys.get(keyId);
     if (entry === undefined || isFresh(entry)) return entry?.key;
-    // Nobody is to wait for a server that is known to be away; the refresher notices when it is back.
+    // No caller is to wait for a server that is known to be away; the refresher notices when it is back.
     return isAway ? stale(entry) : undefined;
   };
   const asking = async (ask: typeof finding.ask, keyId: string): Promise<Buffer | undefined> => {

@@ -11,7 +11,7 @@ export const placesKey = (prefix: string): string => `${prefix}:projectors:{leas
  * KEYS: holders, owners, places. ARGV: holder, partitions, leaseMs, place, held, mode. Renews the holder's lease and
  * answers its partitions, after it has taken up to its fair share: first free ones, then the excess of others; of either
  * first those that it works on already (`held`, with commas). An owner learns with its own next tick what was taken from
- * it: for that long there are two, where giving back and taking would leave nobody.
+ * it: for that long there are two, where giving back and taking would leave none.
  *
  * Mode `waits`: of the free ones it takes no others than those of `held`.
  *

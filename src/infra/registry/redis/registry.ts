@@ -97,7 +97,7 @@ const createRenewal = (options: RedisRegistryOptions, unbroken: Unbroken) => {
       .filter(({ connection }) => !left.has(connection.connectionId));
   };
 
-  /** One chunk after another, so that a gateway's renewals hold up nobody else's commands. */
+  /** One chunk after another, so that a gateway's renewals hold up no other client of Redis. */
   const renew: ConnectionRegistry["renew"] = async (connections) => {
     const outcomes: { connection: ConnectionKey; since: string }[] = [];
     underWay++;

@@ -111,7 +111,7 @@ redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], 172800000)
 `;
 
-/** KEYS: leases. ARGV: how many at most. Takes out those that have ended, and answers them: nobody else gets them. */
+/** KEYS: leases. ARGV: how many at most. Takes out those that have ended, and answers them: no other projector gets them. */
 export const sweepScript = `
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))

@@ -37,7 +37,7 @@ export type SnapshotCollections = {
   readonly saves: Collection<SaveDocument>;
 };
 
-/** A snapshot that a fail-over takes back is a longer fold: nobody waits for a majority. */
+/** A snapshot that a fail-over takes back is a longer fold: no save waits for a majority. */
 const disposable = { readPreference: "primary", readConcern: { level: "local" }, writeConcern: { w: 1 } } as const;
 
 export const collectionsOf = (db: Db): SnapshotCollections => ({
@@ -58,7 +58,7 @@ export const partsOf = (stream: string, saveId: string, index: number, data: Uin
     data: new Binary(data.subarray(part * partBytesMax, (part + 1) * partBytesMax)),
   }));
 
-/** Of a damaged head none: nobody knows what it should name. */
+/** Of a damaged head none: what it should name is unknown. */
 export const partIdsOf = (head: HeadDocument | null): readonly string[] =>
   head !== null && isSound(head) ? head.chunks.flatMap(({ parts }) => parts) : [];
 

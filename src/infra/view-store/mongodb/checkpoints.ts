@@ -6,7 +6,7 @@ import { checkpointsId, collectionPrefix } from "./documents.js";
 import { untilPassing } from "./retry.js";
 
 export type Checkpoints = {
-  /** By partition; undefined for one that nobody has projected yet. As a majority has it. */
+  /** By partition; undefined for one that no projector has begun yet. As a majority has it. */
   readonly load: () => Promise<readonly (Checkpoint | undefined)[]>;
   /**
    * Moves the checkpoints of the partitions forwards, never backwards, also beside other projectors. Durable on a
@@ -117,7 +117,7 @@ export const refuseViewsAhead = async (
     if (position > end) throw new ViewsAheadOfLog(database, { name, position, end });
 };
 
-/** 0 while nobody has begun. */
+/** 0 while no projector has begun. */
 export const highestCheckpoint = (checkpoints: readonly (Checkpoint | undefined)[]): Position =>
   Math.max(0, ...checkpoints.map((checkpoint) => checkpoint?.position ?? 0));
 

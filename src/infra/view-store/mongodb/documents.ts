@@ -138,7 +138,8 @@ const renamed: Partial<Record<ViewName, string>> = {
 
 /**
  * Where a view's rows lie. One whose keys or fields change gets another name, and the views' checkpoints too: it is built
- * again from the log, and all other views become what they were. What lies under the old name is nobody's any more.
+ * again from the log, and all other views become what they were. No process of this version reads what lies under the
+ * old name.
  */
 export const collectionOf = (view: ViewName): string => collectionPrefix + (renamed[view] ?? view);
 /** The `_id` of the checkpoints. Delivery's go on: a device that was told once need not be told again. */

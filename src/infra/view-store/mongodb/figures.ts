@@ -3,7 +3,7 @@ import type { SummaryRow } from "../../../projections/ports.js";
 import { idOf, type MessageDocument, type ViewCollections } from "./documents.js";
 import { messagesAt } from "./messages.js";
 
-/** What somebody may see of a conversation. */
+/** What a member may see of a conversation. */
 export type Reach = {
   readonly conversationId: string;
   /** Of the head that this is of. What is later is not of it, though the messages may have it already. */
@@ -54,7 +54,7 @@ export const messageFigures = async (
  * How many unread messages of each conversation are so. Each branch is answered from the index that has it (`by_sender`,
  * and `deleted`, which holds only what was). What all branches share stands before them as well, with the conversations
  * and the smallest sequence: a planner that does not look into branches has the index's fields all the same, does not
- * walk through all that somebody ever sent, and sees that the partial index may be used.
+ * walk through all that a user ever sent, and sees that the partial index may be used.
  */
 const countsOf = async (
   { messages }: ViewCollections,

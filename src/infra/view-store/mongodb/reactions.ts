@@ -28,7 +28,7 @@ export const groupedReactions = async (
   for (const group of groups.toSorted((a, b) => (b.minusFirstPos ?? -Infinity) - (a.minusFirstPos ?? -Infinity))) {
     const there = (users.get(nameOf(group)) ?? []).slice(0, reactionUserIdsMax);
     const [first] = there;
-    // One that was taken away between the queries: those who are named are what is there.
+    // One that was taken away between the queries: the users that are named are what is there.
     if (first === undefined) continue;
     const userIds = there.map(({ userId }) => userId);
     const emoji = first.shown.x;
@@ -43,7 +43,7 @@ export const groupedReactions = async (
 const placeOf = ({ conversationId, sequence }: Place): string => `${conversationId} ${sequence}`;
 const nameOf = (group: Place & Pick<Group, "emoji">): string => `${placeOf(group)} ${group.emoji}`;
 
-/** Of emoji that are there now; their order is by when they first were, also for those who took them away since. */
+/** Of emoji that are there now; their order is by when they first were, also for users who took them away since. */
 const groupsOf = async (views: ViewCollections, messages: readonly Place[]): Promise<readonly Group[]> => {
   type Counted = { readonly _id: Place & { readonly emoji: string } } & Pick<Group, "count" | "minusFirstPos">;
   const counted = await views.reactions

@@ -12,7 +12,7 @@ import {
 
 type ReceiptReads = Pick<ViewReads, "receiptCounts" | "receiptsOf">;
 
-/** Who of a message's members has received and read it, and when. */
+/** Which of a message's members have received and read it, and when. */
 export const receiptReads = (views: ViewCollections): ReceiptReads => ({
   receiptCounts: async (conversationId, sequences) => {
     const sent = await sentAt(views, conversationId, sequences);

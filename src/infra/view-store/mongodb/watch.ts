@@ -27,7 +27,7 @@ const lookEveryMs = 1_000;
 export const looksMax = 10;
 
 /**
- * Looks at how far the views are, and whether they move: nobody else would tell a gateway that no projector works on
+ * Looks at how far the views are, and whether they move: nothing else would tell a gateway that no projector works on
  * them, or that one stands at an event that it cannot read. Looks are counted and not time, so that a process that
  * stood still itself concludes nothing. Resolves after the first look.
  */

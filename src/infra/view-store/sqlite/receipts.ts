@@ -5,7 +5,7 @@ import type { Synchronous } from "./rows.js";
 
 type ReceiptReads = Pick<Synchronous<ViewReads>, "receiptCounts" | "receiptsOf">;
 
-/** Who of a message's members has received and read it, and when. */
+/** Which of a message's members have received and read it, and when. */
 export const receiptReads = (db: Database.Database): ReceiptReads => {
   const sent = sentAt(db);
   const countsOf = receiptCountsOf(db);

@@ -37,7 +37,7 @@ export const createLink = (
       if (closed) return;
       if (type === Events.Disconnect) changed(false);
       if (type !== Events.Reconnect) continue;
-      // The server may have lost its storage: what is missing is made before anybody asks for it.
+      // The server may have lost its storage: what is missing is made before a caller asks for it.
       await ensure().catch((error: unknown) => {
         options.onProblem(problemOf(`the streams of ${names.stream} cannot be looked at`, error));
       });

@@ -122,7 +122,7 @@ const isAbsent = (error: unknown): error is NatsError =>
 
 const streamNotFound = 10_059;
 
-/** Nobody listens where the stream should, or the server says that it has none. */
+/** Nothing listens where the stream should, or the server says that it has none. */
 export const isStreamAbsent = (error: unknown): boolean =>
   error instanceof NatsError && (error.code === "503" || error.api_error?.err_code === streamNotFound);
 

@@ -50,5 +50,5 @@ export const deliveryOf = (msg: Msg): Delivery | undefined => {
   return { job, attempt: Number(attempt), place: `${sequence}.${time}`, reply };
 };
 
-/** Somebody else published into the stream. Its message is a job all the same, so that it does not lie there for ever. */
+/** Another program published into the stream. Its message is a job all the same, so that it does not lie there for ever. */
 const strangerOf = (sequence: number): string => `message ${sequence} without a job's header`;
