@@ -48,7 +48,7 @@ const actorIn = (meta: string): string | undefined => {
   return text(by?.userId);
 };
 
-/** Undefined for what is damaged: who decodes it says so. */
+/** Undefined for what is damaged: every reader of the event says so. */
 const objectIn = (json: string): object | undefined => {
   try {
     const value = JSON.parse(json) as unknown;

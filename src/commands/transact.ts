@@ -13,7 +13,7 @@ import type { Folded, Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 const commandMsMax = 10_000;
 /** Without a leader for a second or two a shared log takes nothing: so long from a command's arrival that is waited for. */
 const leaderlessMsMax = 4_000;
-/** What may have been written is asked for again for so long; its outcome is known only then. */
+/** An append that may have been written is repeated for so long; its outcome is known only then. */
 const unknownMsMax = 30_000;
 const untilKnown = { msMin: 1, msMax: 1_000 };
 /** Rivals and followers are a few milliseconds ahead or behind. */

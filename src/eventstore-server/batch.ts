@@ -24,7 +24,7 @@ export type BatchCall = ServerDuplexStream<Request, Response>;
 
 /** Appends of one call that are not whole yet: clients send the pieces of all their appends in turn. */
 const openMax = 4_096;
-/** What these hold; an append beyond it is refused, the others go on. */
+/** What these hold; the server refuses an append beyond it, the others go on. */
 const openBytesMax = 16 * 1024 * 1024;
 /** Appends of one call that wait for the log. */
 const inFlightMax = 256;

@@ -4,8 +4,8 @@ import { isDistributed, isNowhere, openPlace, type Place } from "../kit/place.js
 import { caller, outcomeOf, text, wireDevice, type Caller, type Payload, type WireDevice } from "../kit/wire.js";
 
 /**
- * PROTOCOL §6's matrix, cell by cell, through sockets and REST. Every cell has a group of its own: whoever may do
- * something changes it. The table is written out here and not derived from the product's own.
+ * PROTOCOL §6's matrix, cell by cell, through sockets and REST. Every cell has a group of its own: a caller who
+ * may do something changes it. The table is written out here and not derived from the product's own.
  */
 const roles = ["owner", "admin", "member", "former", "stranger"] as const;
 type Role = (typeof roles)[number];
@@ -184,7 +184,7 @@ describe.skipIf(isNowhere)("the permission matrix", () => {
     if (role === "former") expect((await founder.rest(`DELETE /conversations/${id}/members/former`)).status).toBe(204);
     return { id, actor, role, own, theirs };
   };
-  /** A sync contains everything accepted before, whoever did it. */
+  /** A sync contains everything accepted before, of every user. */
   const headOf = async (id: string): Promise<number> => {
     const { body } = await founder.rest("POST /sync", { cursors: { [id]: 0 }, only: true, limit: 1_000 });
     return (body.conversations as { pos: number }[])[0]?.pos ?? -1;

@@ -32,7 +32,7 @@ export type DeviceAccess = {
   readonly deviceRemoved: (userId: string, deviceId: string) => void;
   /** Removals may have been missed: every device is looked at in the log when it calls next. */
   readonly removalsMissed: () => void;
-  /** Grows whenever a removal is told or may have been missed: what the log said before is not believed after it. */
+  /** Grows whenever a removal is told or may have been missed: the gateway does not believe after it what the log said before. */
   readonly removalsTold: () => number;
 };
 

@@ -57,7 +57,7 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
     if (live !== undefined) feed(live, input);
   };
 
-  /** Nobody waits for it: what is not told now is told in a while, and a device that may not be here is sent away by others. */
+  /** No caller waits for it: a use that is not told now is told in a while, and others send a device away that may not be here. */
   const noteUse = (live: Live): void => {
     live.usedAt = deps.monotonic();
     const { connectionId, actor, deviceType, issuedAt } = live.connection;

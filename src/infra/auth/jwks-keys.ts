@@ -124,6 +124,6 @@ const fetchKeys = async (url: URL, timeoutMs: number): Promise<JSONWebKeySet> =>
     if (bytes > bytesMax) throw new Error(`${url.origin}${url.pathname} answered more than ${bytesMax} bytes`);
     chunks.push(chunk);
   }
-  // What is no key set is refused by jose.
+  // jose refuses what is no key set.
   return JSON.parse(Buffer.concat(chunks).toString()) as JSONWebKeySet;
 };

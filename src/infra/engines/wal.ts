@@ -50,7 +50,7 @@ export const keepWalSmall = (db: Database.Database, path: string): void => {
     try {
       cutWal(db, path);
     } catch {
-      // Everything is still in the WAL, as safe as before. Whatever ails the disk is told by the next commit.
+      // Everything is still in the WAL, as safe as before. The next commit tells what ails the disk.
     }
   }, walLookMs);
   looking.unref();

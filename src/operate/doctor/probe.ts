@@ -41,6 +41,6 @@ const mendOf = (error: unknown): keyof Mends => {
 
 /** Closes what was opened, the last first. What fails or is late is left to the end of the process. */
 export const closeQuietly = async (closers: Closers): Promise<void> => {
-  // There is nobody to tell: what was asked for is known by now.
+  // No operator has to hear of it: what was asked for is known by now.
   await within(closeAll(closers), closeMsMax).catch(() => undefined);
 };

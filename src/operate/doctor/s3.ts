@@ -13,7 +13,7 @@ const mends = {
 };
 /** A request that has no answer by then has none. */
 const requestMsMax = 2_000;
-/** What is wrong is told all the same: an operator has named this server, and will rely on it. */
+/** `doctor` tells what is wrong all the same: an operator has named this server, and will rely on it. */
 const unused = "nothing uses it yet, files are not served";
 
 /** Tries what Parley needs of it, in a bucket that is there: making one is for the start. */

@@ -30,7 +30,7 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
   let running = false;
   let stopped = false;
 
-  /** Never rejects: what fails is told, and those beside it go on. */
+  /** Never rejects: the process tells what fails, and updates beside it go on. */
   const ofUser = async (userId: string, moves: readonly ReadMoved[]): Promise<void> => {
     try {
       await sendTo(deps, userId, moves);

@@ -44,7 +44,7 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
-  /** Never rejects: what fails is told, and those beside it go on. */
+  /** Never rejects: the process tells what fails, and roll-ups beside it go on. */
   const one = async (advanced: Advanced): Promise<void> => {
     try {
       await rollUp(deps, sent, advanced);

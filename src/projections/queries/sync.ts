@@ -40,7 +40,7 @@ export const syncQueries = (deps: SyncDependencies): Pick<Queries, "sync" | "syn
     const reached = (await deps.checkpoint())?.position ?? 0;
     if (reached >= head || reached < own) return undefined;
     const begun = begin(deps, actor, request, head, reached);
-    // What is refused is refused by the request's second try as well, and a token beyond the views is too new for them.
+    // A request that is refused is refused at its second try as well, and a token beyond the views is too new for them.
     if (E.isLeft(begun) || (begun.right.plan.since ?? 0) > reached) return undefined;
     const { plan, place } = begun.right;
     const filled = await fillPage(deps, plan, place, reached);

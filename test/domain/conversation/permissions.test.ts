@@ -13,7 +13,7 @@ import { contextOf, given } from "../../kit/given.js";
 import { unsealed } from "../../../src/domain/kernel/sealed.js";
 import { sealedText } from "../../kit/texts.js";
 
-/** PROTOCOL §6, cell by cell, on the decider: who may do it with the default settings, and who with the other one. */
+/** PROTOCOL §6, cell by cell, on the decider: which role may do it with the default settings, and which with the other one. */
 const roles = ["owner", "admin", "member", "former", "stranger"] as const;
 type Role = (typeof roles)[number];
 

@@ -44,7 +44,7 @@ const pingTimeoutMs = 5_000;
  * Opens nothing yet: the connection is made when it is needed and again whenever it was lost; `ping` tells whether it
  * can be. A process has one client, shared by all callers that open the same address.
  *
- * What decides (`readStream`, `head`) is read from the leader, and an election is waited for; `readAll` and subscriptions
+ * Reads that decide (`readStream`, `head`) ask the leader, and wait for an election; `readAll` and subscriptions
  * are content with any node.
  * @throws Error for an address that is none, or another one than the process has a client for.
  */

@@ -7,7 +7,7 @@ import { busyMsMax, cannotOpen } from "./views-file.js";
 /** Views in the form of an older Parley, which an upgrade finds: this one cannot read them, and needs none of them. */
 export type OlderViews = { readonly checkpoint: Checkpoint | undefined };
 
-/** Tables that views have had in every form: a file without them is somebody else's, and is not to be deleted. */
+/** Tables that views have had in every form: a file without them is another program's, and is not to be deleted. */
 const alwaysThere = ["checkpoint", "conversations", "members", "messages"];
 
 /**
