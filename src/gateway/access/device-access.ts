@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { CommandContext } from "../../domain/kernel/decider.js";
 import type { Actor } from "../../domain/kernel/ids.js";
@@ -57,14 +58,9 @@ export const createDeviceAccess = (
   app: Application,
   wrote: (userId: string, position: Position) => void,
 ): DeviceAccess => {
-  /** Oldest sighting first. To forget one costs a look-up when it calls again. */
-  const known = new Map<string, Known>();
+  /** To forget one costs a look-up when it calls again. */
+  const known = new LRUCache<string, Known>({ max: bounds.devicesRememberedMax });
   let removals = 0;
-  const remember = (key: string, device: Known): void => {
-    known.delete(key);
-    known.set(key, device);
-    if (known.size > bounds.devicesRememberedMax) for (const oldest of known.keys()) return void known.delete(oldest);
-  };
   const register = async (command: Issued & { deviceType?: DeviceType }, context: CommandContext) => {
     const { by, now } = context;
     const removalsBefore = removals;
@@ -77,7 +73,7 @@ export const createDeviceAccess = (
     // A removal that was told meanwhile may be this device's, and later in the log than the answer.
     if (removals !== removalsBefore) return E.right(undefined);
     const passedFrom = Math.min(passedWith(command), known.get(keyOf(by))?.passedFrom ?? Infinity);
-    remember(keyOf(by), { passedFrom, seenAt, usedAt: now });
+    known.set(keyOf(by), { passedFrom, seenAt, usedAt: now });
     return E.right(undefined);
   };
   /** The others are told so often that they know it to the hour; the log once a day. */

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Position } from "../../domain/kernel/stream.js";
 
 /** Up to where in the log a user's reads must see: the newest change that an answer has told that user about. */
@@ -11,22 +12,17 @@ export type ReadYourWrites = {
  * was ever forgotten: perhaps longer than needed, never too short.
  */
 export const createReadYourWrites = (usersMax: number): ReadYourWrites => {
-  const newest = new Map<string, Position>();
   let forgotten: Position = 0;
+  const newest = new LRUCache<string, Position>({
+    max: usersMax,
+    dispose: (at, _, reason) => {
+      if (reason === "evict") forgotten = Math.max(forgotten, at);
+    },
+  });
   return {
     wrote: (userId, position) => {
-      const known = newest.get(userId);
-      if (known !== undefined && known >= position) return;
-      // Deleted first, so that the map's order is the order of the last writes.
-      newest.delete(userId);
-      newest.set(userId, position);
-      if (newest.size <= usersMax) return;
-      for (const [oldest, at] of newest) {
-        newest.delete(oldest);
-        forgotten = Math.max(forgotten, at);
-        break;
-      }
+      if ((newest.peek(userId) ?? -1) < position) newest.set(userId, position);
     },
-    seen: (userId) => newest.get(userId) ?? forgotten,
+    seen: (userId) => newest.peek(userId) ?? forgotten,
   };
 };

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Actor } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 
@@ -9,24 +10,19 @@ export type Uses = {
 };
 
 export const createUses = (usersMax: number): Uses => {
-  /** The one seen longest ago comes first, of users and of each user's devices. */
-  const users = new Map<string, Map<string, number>>();
+  const users = new LRUCache<string, Map<string, number>>({ max: usersMax });
   return {
     used: ({ userId, deviceId }, at) => {
       const devices = users.get(userId) ?? new Map<string, number>();
-      users.delete(userId);
       users.set(userId, devices);
+      // Deleted first, so that the one that was used longest ago is the first.
       devices.delete(deviceId);
       devices.set(deviceId, at);
-      if (devices.size > limits.deviceUsesMax) forgetFirst(devices);
-      if (users.size > usersMax) forgetFirst(users);
+      const [oldest] = devices.keys();
+      if (devices.size > limits.deviceUsesMax && oldest !== undefined) devices.delete(oldest);
     },
-    of: (userId) => users.get(userId) ?? nothing,
+    of: (userId) => users.peek(userId) ?? nothing,
   };
 };
 
 const nothing: ReadonlyMap<string, number> = new Map();
-
-const forgetFirst = <A>(entries: Map<string, A>): void => {
-  for (const first of entries.keys()) return void entries.delete(first);
-};

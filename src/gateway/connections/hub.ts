@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { DeviceId, UserId } from "../../domain/kernel/ids.js";
 import type { Delivery } from "../../projections/ports.js";
 import type { Connection } from "../ports.js";
@@ -85,12 +86,10 @@ export const createHub = (options: { readonly remembered?: number } = {}): Hub =
 
 /** Remembers the last `max` keys; answers whether one was known. Only a figure depends on it, so forgetting is harmless. */
 const createSeen = (max: number) => {
-  const keys = new Set<string>();
+  const keys = new LRUCache<string, true>({ max });
   return (key: string): boolean => {
-    const known = keys.delete(key);
-    keys.add(key);
-    const [oldest] = keys;
-    if (keys.size > max && oldest !== undefined) keys.delete(oldest);
+    const known = keys.has(key);
+    keys.set(key, true);
     return known;
   };
 };

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { RateLimiter, RateRule } from "../../gateway/ports.js";
 
 export type MemoryRateLimiterOptions = {
@@ -13,21 +14,14 @@ const keysMaxDefault = 100_000;
 /** The limits of one process. Never rejects but with RangeError, for a rule under which nothing is ever allowed. */
 export const createMemoryRateLimiter = (options: MemoryRateLimiterOptions = {}): RateLimiter => {
   const { now = () => performance.now(), keysMax = keysMaxDefault } = options;
-  /** When the key's requests would have been used up, in microseconds; the key asked about longest ago comes first. */
-  const arrivals = new Map<string, number>();
-  const remember = (key: string, arrival: number): void => {
-    arrivals.delete(key);
-    arrivals.set(key, arrival);
-    if (arrivals.size <= keysMax) return;
-    const [oldest] = arrivals.keys();
-    if (oldest !== undefined) arrivals.delete(oldest);
-  };
+  /** When the key's requests would have been used up, in microseconds. */
+  const arrivals = new LRUCache<string, number>({ max: keysMax });
   const take = (key: string, rule: RateRule): Taken => {
     const { interval, tolerance } = microsecondsOf(rule);
     const at = Math.floor(now() * 1_000);
     const arrival = Math.max(arrivals.get(key) ?? 0, at);
     const early = arrival - tolerance - at;
-    remember(key, early > 0 ? arrival : arrival + interval);
+    arrivals.set(key, early > 0 ? arrival : arrival + interval);
     return takenOf(early);
   };
   return {

@@ -1,3 +1,5 @@
+import { LRUCache } from "lru-cache";
+
 /** Keys in memory, with when MongoDB was last asked about them; the least recently used one gives way. */
 export type AgingKeys = {
   /** Marks it as used. */
@@ -17,61 +19,55 @@ export type AgingKeys = {
 /** Times are milliseconds of the store's clock. `mark`: of the wrapping that the key came from. */
 export type AgingKey = { readonly key: Buffer; readonly mark: string; readonly checkedAt: number };
 
+type Kept = { readonly key: Buffer; readonly mark: string; checkedAt: number; usedAt: number };
+
 export const createAgingKeys = (keysMax: number, clock: () => number): AgingKeys => {
-  // Maps keep the order of insertion: the first one here is the least recently used, in `checks` the longest unchecked.
-  const keys = new Map<string, AgingKey & { readonly usedAt: number }>();
-  const checks = new Map<string, true>();
-  const set = (keyId: string, entry: AgingKey, usedAt: number): void => {
-    keys.delete(keyId);
-    keys.set(keyId, { ...entry, usedAt });
-  };
-  const drop = (keyId: string): void => {
-    keys.delete(keyId);
-    checks.delete(keyId);
-  };
-  const recheck = (keyId: string): void => {
-    checks.delete(keyId);
-    checks.set(keyId, true);
-  };
+  /** The order in which they are looked for again. */
+  const checks = new LRUCache<string, true>({ max: keysMax });
+  const keys = new LRUCache<string, Kept>({
+    max: keysMax,
+    dispose: (_, keyId, reason) => {
+      if (reason !== "set") checks.delete(keyId);
+    },
+  });
   return {
     get: (keyId) => {
       const entry = keys.get(keyId);
-      if (entry !== undefined) set(keyId, entry, clock());
+      if (entry !== undefined) entry.usedAt = clock();
       return entry;
     },
     put: (keyId, key, mark, now) => {
       // A caller that holds the same key already goes on with the same bytes.
-      const known = keys.get(keyId);
+      const known = keys.peek(keyId);
       const kept = known?.mark === mark ? known.key : key;
-      set(keyId, { key: kept, mark, checkedAt: now }, clock());
-      recheck(keyId);
-      for (const oldest of keys.keys()) {
-        if (keys.size <= keysMax) break;
-        drop(oldest);
-      }
+      keys.set(keyId, { key: kept, mark, checkedAt: now, usedAt: clock() });
+      checks.set(keyId, true);
       return kept;
     },
-    drop,
+    drop: (keyId) => {
+      keys.delete(keyId);
+    },
     confirm: (keyId, now) => {
-      const entry = keys.get(keyId);
-      if (entry === undefined) return;
       // In its place: being checked is not being used.
-      keys.set(keyId, { ...entry, checkedAt: now });
-      recheck(keyId);
+      const entry = keys.peek(keyId);
+      if (entry === undefined) return;
+      entry.checkedAt = now;
+      checks.set(keyId, true);
     },
     due: (checkedBefore, max) => {
       const found: (readonly [string, string])[] = [];
-      for (const keyId of checks.keys()) {
-        const entry = keys.get(keyId);
+      for (const keyId of checks.rkeys()) {
+        const entry = keys.peek(keyId);
         if (found.length >= max || entry === undefined || entry.checkedAt >= checkedBefore) break;
         found.push([keyId, entry.mark]);
       }
       return found;
     },
     forgetUnused: (usedBefore) => {
-      for (const [keyId, { usedAt }] of keys) {
-        if (usedAt >= usedBefore) break;
-        drop(keyId);
+      for (;;) {
+        const [oldest] = keys.rkeys();
+        if (oldest === undefined || (keys.peek(oldest)?.usedAt ?? Infinity) >= usedBefore) return;
+        keys.delete(oldest);
       }
     },
     size: () => keys.size,

@@ -2,10 +2,10 @@
  * The embedded key store: SQLite in a worker thread, apart from the log, so that destroying a key destroys what it
  * sealed. New keys that are asked for while a commit is in flight share the next commit.
  */
+import { LRUCache } from "lru-cache";
 import { LogError, type KeyStore } from "../../../commands/ports.js";
 import { callWorker, workerUrl } from "../../engines/worker.js";
 import { createBatches } from "../batches.js";
-import { createKeyCache } from "./key-cache.js";
 import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./key-store.worker.js";
 
 /** `obtain` and `find` reject with LogError `UNAVAILABLE`: no key was handed out, and nothing was sealed with it. */
@@ -44,7 +44,13 @@ export const openSqliteKeyStore = async (
       resolve(new Error((told as KeysStopped).stopped));
     });
   });
-  const cache = createKeyCache(cachedKeysMax);
+  const cache = new LRUCache<string, Buffer>({ max: cachedKeysMax });
+  /** An earlier one stays: all seal with the same bytes. */
+  const keep = (keyId: string, bytes: Uint8Array): Buffer => {
+    const key = cache.get(keyId) ?? bufferOf(bytes);
+    cache.set(keyId, key);
+    return key;
+  };
   // A page of an inbox asks for the keys of two hundred conversations at once.
   const batchesOf = (call: "obtain" | "find") =>
     createBatches(async (ids) => {
@@ -59,7 +65,7 @@ export const openSqliteKeyStore = async (
     const cached = cache.get(keyId);
     if (cached !== undefined) return cached;
     const found = await finding.ask(keyId).catch(unavailable);
-    return found === undefined ? undefined : cache.put(keyId, bufferOf(found));
+    return found === undefined ? undefined : keep(keyId, found);
   };
   const close = async (): Promise<void> => {
     await Promise.all([obtaining.idle(), finding.idle()]);
@@ -76,12 +82,12 @@ export const openSqliteKeyStore = async (
     throw error;
   });
   return {
-    cached: cache.get,
+    cached: (keyId) => cache.get(keyId),
     obtain: async (keyId) => {
       const cached = cache.get(keyId);
       if (cached !== undefined) return cached;
       const key = await obtaining.ask(keyId).catch(unavailable);
-      return key === undefined ? unavailable(`no key came for ${keyId}`) : cache.put(keyId, bufferOf(key));
+      return key === undefined ? unavailable(`no key came for ${keyId}`) : keep(keyId, key);
     },
     find,
     close: () => (closing ??= close()),

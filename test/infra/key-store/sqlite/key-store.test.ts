@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { createKeyCache } from "../../../../src/infra/key-store/sqlite/key-cache.js";
 import { openKeyFile } from "../../../../src/infra/key-store/sqlite/schema.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../../../src/infra/key-store/sqlite/key-store.js";
 import { keyStoreContract } from "../../../contract/key-store.contract.js";
@@ -77,6 +76,15 @@ describe("the SQLite key store", () => {
     expect(await store.obtain("b")).toHaveLength(32);
   });
 
+  it("hands out the same bytes to all who ask at once", async () => {
+    const path = newPath();
+    const made = await (await open(path)).obtain("k");
+    const store = await open(path);
+    const [found, obtained, again] = await Promise.all([store.find("k"), store.obtain("k"), store.find("k")]);
+    expect(found).toEqual(made);
+    expect([obtained, again, store.cached("k")].map((key) => key === found)).toEqual([true, true, true]);
+  });
+
   it("refuses above its bound", async () => {
     const store = await open(newPath(), { waitingMax: 3 });
     const asked = await Promise.allSettled(["a", "b", "c", "d"].map((id) => store.obtain(id)));
@@ -120,14 +128,5 @@ describe("the SQLite key store", () => {
 
   it("says why it cannot be opened", async () => {
     await expect(openSqliteKeyStore("/nowhere/keys.db")).rejects.toMatchObject({ code: "UNAVAILABLE" });
-  });
-});
-
-describe("the key cache", () => {
-  it("keeps the first key of an id", () => {
-    const cache = createKeyCache(10);
-    const first = cache.put("k", Buffer.from("1"));
-    expect(cache.put("k", Buffer.from("2"))).toBe(first);
-    expect(cache.get("k")).toBe(first);
   });
 });
