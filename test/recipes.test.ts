@@ -43,7 +43,7 @@ it("the online backup ends beside a busy writer, and what was there when it bega
     symlinkSync(kit.dir, join(work, "data"));
     symlinkSync(join(process.cwd(), "node_modules"), join(work, "node_modules"));
     const stop = writing(kit);
-    // A recipe that begins again at each commit would go on for as long as somebody writes.
+    // A recipe that begins again at each commit would go on for as long as the server writes.
     const recipe = spawn("sh", ["-ec", recipeWith(".backup(")], { cwd: work, stdio: "inherit", timeout: 30_000 });
     const ended = await once(recipe, "exit");
     expect(await stop()).toBeGreaterThan(10);

@@ -133,7 +133,7 @@ describe.skipIf(isNowhere)("many at once", () => {
       ]),
     );
     const codes = new Set(answers.filter(({ type }) => type === "error").map(({ payload }) => payload.code));
-    // Somebody's reaction may come after the deletion; a conflict never does.
+    // A member's reaction may come after the deletion; a conflict never does.
     expect([...codes].filter((code) => code !== "MESSAGE_NOT_FOUND")).toEqual([]);
     const head = Math.max(...answers.map(({ payload }) => (payload.pos as number | undefined) ?? 0));
     const id = conversationId as string;
@@ -146,7 +146,7 @@ describe.skipIf(isNowhere)("many at once", () => {
     );
     for (const each of seen) {
       expect(each.map((change) => (change as { pos?: number }).pos)).toEqual(range(1, head));
-      // The first is everybody's own `conversation.created`.
+      // The first is each member's own `conversation.created`.
       expect(each.slice(1)).toEqual(seen[0]?.slice(1));
     }
     await Promise.all(devices.map((device) => device.close()));

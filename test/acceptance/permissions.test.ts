@@ -15,7 +15,7 @@ const no = "FORBIDDEN";
 const none = "CONVERSATION_NOT_FOUND";
 const gone = "USER_NOT_FOUND";
 
-/** What the cell's group looks like: somebody of each role, one more of each as a target, and a message of each. */
+/** What the cell's group looks like: a user of each role, one more of each as a target, and a message of each. */
 type Group = {
   readonly id: string;
   readonly actor: WireDevice;

@@ -66,7 +66,7 @@ describe.skipIf(isNowhere)("receipts", () => {
     expect(outcomeOf(await move(bob, "message.read", id, 4))).toBe("INVALID_MESSAGE");
     expect(await stateOf(phone, id)).toMatchObject({ deliveredToAll: 3, readByAll: 3 });
     expect(await stateOf(bob, id)).toMatchObject({ readUpTo: 3, unread: 0 });
-    // Nobody is told of their own receipts so.
+    // No user is told of their own receipts so.
     expect(framesOf(bob, "receipt.update", id)).toEqual([]);
     expect(framesOf(phone, "receipt.update", id)).toHaveLength(2);
   });

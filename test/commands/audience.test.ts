@@ -93,7 +93,7 @@ it("typing waits behind no command, and no command behind typing: not where an a
   const send = (key: string) =>
     commands.sendMessage({ conversationId: id, clientMessageId: key, ...text }, context("alice"));
   const sent = send("m1");
-  // The send has read the log, and waits for its append; typing reads by itself, and waits for nobody's turn.
+  // The send has read the log, and waits for its append; typing reads by itself, and waits for no command's turn.
   const others = commands.othersIn(id, context("bob"));
   const among = commands.membersAmong(id, ["alice", "bob"]);
   expect(await others).toEqual(E.right({}));
@@ -101,7 +101,7 @@ it("typing waits behind no command, and no command behind typing: not where an a
   expect(reads).toBe(1);
   answerAppend();
   expect(await sent).toMatchObject({ right: { sequence: 1 } });
-  // In memory now: asked of nobody, while the next append is under way as well.
+  // In memory now: the log is not asked, while the next append is under way as well.
   const next = send("m2");
   expect(await commands.othersIn(id, context("bob"))).toEqual(E.right({ userIds: ["alice"] }));
   expect(reads).toBe(1);

@@ -140,7 +140,7 @@ export const checkInboxes = (log: Log, truth: Truth, served: readonly Served[]):
     }
 };
 
-/** What a sender is told of the others' cursors; everybody is a member all the time. */
+/** What a sender is told of the others' cursors; every user is a member all the time. */
 export const checkTicks = (log: Log, userId: string, summaries: readonly Summary[]): void => {
   for (const { conversation, state } of summaries) {
     const { conversationId, memberCount } = conversation;

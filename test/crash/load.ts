@@ -98,7 +98,7 @@ export const startLoad = (
 };
 export type Work = Awaited<ReturnType<ReturnType<typeof startLoad>["finish"]>>;
 
-/** undefined: nothing there to do it to. Half of it is about the newest messages, where everybody meets. */
+/** undefined: nothing there to do it to. Half of it is about the newest messages, where all users meet. */
 const wishFor = (
   random: Random,
   messages: readonly Message[],

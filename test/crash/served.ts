@@ -5,7 +5,7 @@ import { shownOf, type Shown } from "../kit/history.js";
 import { textsIn } from "./tap.js";
 import type { Device } from "./load.js";
 
-/** What somebody sees of a conversation, whatever it came by. */
+/** What a user sees of a conversation, whatever it came by. */
 export type View = { readonly whose: string; readonly conversationId: string; readonly messages: readonly Shown[] };
 
 /** All that a server tells one user who asks for everything: inbox, whole histories, and sync from the very start. */

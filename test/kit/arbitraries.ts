@@ -15,7 +15,7 @@ export { conversationIds, users } from "./wishes.js";
 
 /**
  * Random logs of a few users in a few conversations. A script of wishes becomes events as the formats promise them
- * (sequences and revisions without gaps, nobody joins twice); wishes that the moment does not allow are skipped.
+ * (sequences and revisions without gaps, no user joins twice); wishes that the moment does not allow are skipped.
  */
 /** What a log's events say about one conversation, folded the naive way. */
 type Naive = {
@@ -174,7 +174,7 @@ const advance = ({ write, now }: Writer, state: Naive, wished: Extract<Wish, { d
 
 type Amend = Extract<Wish, { do: "edit" | "delete" | "react" }>;
 
-/** Edits are the sender's, deletions anybody's (an admin's); what is deleted is left alone. */
+/** Edits are the sender's, deletions any member's (an admin's); what is deleted is left alone. */
 const amend = (write: Write, state: Naive, wished: Amend): void => {
   const message = state.messages[Math.ceil(wished.share * state.messages.length) - 1];
   if (message === undefined || message.deleted || !state.present.has(wished.user)) return;

@@ -100,7 +100,7 @@ const beginAt = async ({ eventStoreUrl, after, mongo: where }: EngineSource, hom
   }
 };
 
-/** Until then nobody's first sync is answered. */
+/** Until then no device's first sync is answered. */
 const viewsCaughtUp = (gateway: ServerProcess): Promise<void> =>
   eventually(
     async () => {

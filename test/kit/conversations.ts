@@ -45,7 +45,7 @@ export const editCommand = (messageId: string, text: string) => ({
 });
 
 const key = fc.constantFrom("m1", "m2", "m3", "m4");
-/** Of anybody's messages, most of which are there. */
+/** Of any user's messages, most of which are there. */
 const someMessage = fc.tuple(user, key).map(([by, id]) => messageOf(by, id));
 const wished = (weight: number, arbitrary: fc.Arbitrary<WithoutContext>) => ({ weight, arbitrary });
 

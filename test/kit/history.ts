@@ -105,7 +105,7 @@ export const unreadIn = (conversation: TrueConversation, userId: string): number
 
 export const deletionsOf = ({ events }: TrueConversation) => events.filter((event) => event.type === "MessageDeleted");
 
-/** A message as everybody has to see it; reactions as `emoji user`, sorted: their order is nobody's promise. */
+/** A message as every member has to see it; reactions as `emoji user`, sorted: their order is no promise. */
 export type Shown = {
   readonly sequence: number;
   readonly messageId: string;

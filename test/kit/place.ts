@@ -20,7 +20,7 @@ export const isDistributed = process.env.TEST_PLACE === "distributed";
  */
 export const isNowhere = isDistributed && !(clusterEngines() && mayStartServers);
 
-/** A new one with nobody in it. @param flags of `parley serve`, for every process */
+/** A new one without users. @param flags of `parley serve`, for every process */
 export const openPlace = (flags: readonly string[] = []): Promise<Place> => (isDistributed ? many(flags) : one(flags));
 
 const one = async (flags: readonly string[]): Promise<Place> => {

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-/** Below those that outgoing connections take (32768 on Linux): nobody takes it while its server is down for a moment. */
+/** Below those that outgoing connections take (32768 on Linux): no other program takes it while its server is down for a moment. */
 const [portMin, portMax] = [20_000, 32_000];
 
 /** A free port of 127.0.0.1 that a server can be killed on and started again. */

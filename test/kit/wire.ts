@@ -11,7 +11,7 @@ export type Payload = Readonly<Record<string, unknown>>;
 export type Frame = { readonly type: string; readonly id?: string; readonly payload: Payload };
 export type RestAnswer = { readonly status: number; readonly body: Payload; readonly text: string };
 
-/** Somebody with a token, without a socket. */
+/** A user with a token, without a socket. */
 export type Caller = {
   readonly userId: string;
   readonly deviceId: string;

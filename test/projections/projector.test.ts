@@ -465,7 +465,7 @@ it(`projectors that take partitions from each other, die, and meet a store that 
             processes[slot] = start();
             seen.deaths += 1;
           }
-          // Some by both, some by nobody for a while; with or without waiting for it.
+          // Some by both, some by neither for a while; with or without waiting for it.
           const holding = processes[slot]?.hold(all.filter(() => random.chance(0.6)));
           if (random.chance(0.7)) await holding;
         }

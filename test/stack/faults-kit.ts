@@ -43,7 +43,7 @@ export type Stage = {
   readonly close: () => Promise<void>;
 };
 
-/** Two gateways and two projectors on engines that nobody else uses. @throws Error when one of them does not start */
+/** Two gateways and two projectors on engines that no other test uses. @throws Error when one of them does not start */
 export const openStage = async (): Promise<Stage> => {
   const servers = await startOwnServers(...faultyServers);
   try {
@@ -148,7 +148,7 @@ type Told = {
   readonly ids: ReadonlySet<string>;
 };
 
-/** Milliseconds until everybody knew everything. */
+/** Milliseconds until every device knew everything. */
 const check = async (cluster: Cluster, { work, devices, doorOf, tap, random, ids }: Told): Promise<number> => {
   const { acknowledged, answered } = work;
   // Nothing that they do can be refused for what others do at the same time; the client would have hidden it by a retry.

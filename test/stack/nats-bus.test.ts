@@ -66,7 +66,7 @@ describe.skipIf(url === undefined)(`the NATS bus (seed ${seed})`, () => {
     await hung;
     expect(bus.counts.gaveUp).toBe(1);
     expect(bus.counts.retried).toBeGreaterThan(0);
-    // Given up: nobody waits for it any more.
+    // Given up: no sender waits for it any more.
     await bus.deliver([to("hanging.u", "dropped")]);
     expect(bus.counts.gaveUp).toBe(2);
   });

@@ -66,7 +66,7 @@ describe.skipIf(!canSpawnRedis)("Redis away", () => {
     await registry.enter(phone);
     await opened.redis.flushall();
     const other = await connect(server.url);
-    // The server holds commands back for a while, much longer than anybody waits, and runs them then.
+    // The server holds commands back for a while, much longer than any caller waits, and runs them then.
     await other.redis.call("CLIENT", "PAUSE", "5000", "ALL");
     // A connection that was given up meanwhile would take the renewal with it.
     opened.redis.options.socketTimeout = 60_000;

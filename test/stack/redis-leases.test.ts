@@ -261,7 +261,7 @@ describe.skipIf(!canSpawnRedis)("partitions while Redis is away", () => {
     const before = holders.map(({ leases, told }) => ({ held: leases.held(), told: told.length }));
     if (fault === "killed") await server.kill();
     else server.signal("SIGSTOP");
-    // Beyond the lease of each, which nobody could renew.
+    // Beyond the lease of each, which no holder could renew.
     const lapsedAt = performance.now() + 1.25 * asTheProduct.leaseMs;
     await until(() => performance.now() > lapsedAt && holders.every(({ problems }) => problems.length > 0));
     if (fault === "killed") await server.restart();

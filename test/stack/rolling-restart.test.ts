@@ -1,4 +1,4 @@
-/** What an upgrade does: every process is ended and started again in turn, while everybody goes on talking. */
+/** What an upgrade does: every process is ended and started again in turn, while all users go on talking. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { retryable } from "../../client/errors.js";
@@ -56,7 +56,7 @@ describe.skipIf(haproxyProgram === undefined || !clusterEngines())(
       for (const { client } of devices) client.close();
     });
 
-    /** Everything sent is in the log once, on every device once, and nobody was told of an error. */
+    /** Everything sent is in the log once, on every device once, and no device was told of an error. */
     const check = async (work: Work): Promise<void> => {
       expect(work.refused).toEqual([]);
       await everybodyIsUpToDate(devices, headsOf(work.acknowledged), longMs);

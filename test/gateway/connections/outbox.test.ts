@@ -132,7 +132,7 @@ it("sheds what is only true for a moment from half of its bound on, counted; all
   }
   for (let each = 0; each < 10; each++) connection.send("typing nobody needs now", true);
   connection.send("the last one");
-  // Nobody has to mend anything: what is lost is counted elsewhere.
+  // No operator has to mend anything: what is lost is counted elsewhere.
   expect(await metric("parley_outbox_shed_frames_total")).toBe(10);
   expect(await metric("parley_outbox_dropped_frames_total")).toBe(0);
   client.socket.resume();

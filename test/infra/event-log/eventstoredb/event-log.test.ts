@@ -1,6 +1,6 @@
 /**
  * The adapter against a gRPC server that says what a real one says rarely, in the words of KurrentDB's source: refusals,
- * silence, answers that nobody waits for. What servers do every day is in test/stack.
+ * silence, answers that no append waits for. What servers do every day is in test/stack.
  */
 import { once } from "node:events";
 import { randomUUID } from "node:crypto";
