@@ -1,5 +1,6 @@
-import { byCodec, userIdOf } from "./kernel/by.js";
-import { E, t } from "./kernel/fp.js";
+import { byOf, userIdOf, type By } from "./kernel/by.js";
+import type { t } from "./kernel/fp.js";
+import { E } from "./kernel/fp.js";
 import type { NewEvent, RecordedEvent } from "./kernel/stream.js";
 import {
   conversationStartedCodec,
@@ -70,14 +71,6 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   LogStarted: [{ codec: logStartedCodec }],
 };
 
-const metaCodec = t.type({
-  at: t.number,
-  by: byCodec,
-  commandId: t.string,
-  correlationId: t.string,
-  schema: t.number,
-});
-
 export type Causation = { readonly commandId: string; readonly correlationId: string };
 
 /** Domain event → what the log stores. Total: a domain event always fits its newest version. */
@@ -137,23 +130,42 @@ export const decodeEvent = (recorded: RecordedEvent): DomainEvent => {
   if (recorded.decoded !== undefined) return recorded.decoded as DomainEvent;
   const { type } = recorded;
   if (!isKnownType(type)) throw new UnreadableEvent(recorded, "unknown type");
-  const meta = parse(recorded, metaCodec, recorded.meta);
+  const meta = metaOf(recorded);
   const versions = catalogue[type];
   const stored = versions[meta.schema - 1];
   if (stored === undefined) throw new UnreadableEvent(recorded, `unknown version ${meta.schema}`);
   if (hasAuthor(type) && userIdOf(meta.by) === undefined) throw new UnreadableEvent(recorded, "nobody did it");
   let data: unknown = parse(recorded, stored.codec, recorded.data);
-  for (const version of versions.slice(meta.schema - 1)) if (version.upcast) data = version.upcast(data as never);
+  for (let version = meta.schema - 1; version < versions.length - 1; version += 1)
+    data = versions[version]?.upcast?.(data as never) ?? data;
   return { type, id: recorded.id, at: meta.at, by: meta.by, ...(data as object) } as DomainEvent;
 };
 
-const parse = <A>(recorded: RecordedEvent, codec: t.Type<A>, text: string): A => {
-  let json: unknown;
+type Meta = { readonly at: number; readonly by: By; readonly schema: number };
+
+/** Written out, since every event is read with it; `commandId` and `correlationId` are for those who look into a log. */
+const metaOf = (recorded: RecordedEvent): Meta => {
+  const json = jsonOf(recorded, recorded.meta);
+  if (typeof json !== "object" || json === null) throw new UnreadableEvent(recorded, "bad metadata");
+  const { at, by: stored, commandId, correlationId, schema } = json as Readonly<Record<string, unknown>>;
+  const by = byOf(stored);
+  if (by === undefined) throw new UnreadableEvent(recorded, "bad by");
+  if (typeof at !== "number" || typeof schema !== "number") throw new UnreadableEvent(recorded, "bad at or schema");
+  if (typeof commandId !== "string" || typeof correlationId !== "string")
+    throw new UnreadableEvent(recorded, "bad commandId or correlationId");
+  return { at, by, schema };
+};
+
+const jsonOf = (recorded: RecordedEvent, text: string): unknown => {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     throw new UnreadableEvent(recorded, "not JSON");
   }
+};
+
+const parse = <A>(recorded: RecordedEvent, codec: t.Type<A>, text: string): A => {
+  const json = jsonOf(recorded, text);
   // Decoding builds a path of contexts and a copy for each field: only what is not plainly so is worth it.
   if (codec.is(json)) return json;
   const decoded = codec.decode(json);

@@ -3,7 +3,6 @@ import { workerData } from "node:worker_threads";
 import type { Checkpoint } from "../projections/ports.js";
 import { startRunner, type Runner } from "../projections/runner.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../infra/event-log/sqlite/reader.js";
-import { replayDecode } from "../infra/view-store/replay-decode.js";
 import type {
   FromViews,
   OpenedViews,
@@ -40,7 +39,6 @@ const start = async (): Promise<OpenedViews> => {
     const runner = startRunner({
       source: log,
       apply: views.apply,
-      decode: replayDecode,
       from,
       onCheckpoint: (checkpoint) => {
         say({ checkpoint });

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { decodeEvent, type DomainEvent } from "../domain/catalogue.js";
+import { decodeEvent } from "../domain/catalogue.js";
 import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
 import { pause } from "../lib/time.js";
 import type { Checkpoint, EventSource, ViewStore } from "./ports.js";
@@ -26,7 +26,6 @@ export type RunnerOptions = {
    * conversations).
    */
   readonly batchIntervalMs?: number;
-  readonly decode?: (recorded: RecordedEvent) => DomainEvent;
 };
 
 /** The only writer of views. Everything it does may be repeated; nothing is skipped. */
@@ -114,7 +113,7 @@ const fail = (options: RunnerOptions, state: State, failure: ProjectionFailure):
 const step = async (options: RunnerOptions, state: State, batchEventsMax: number): Promise<number> => {
   const events = await options.source.readAll(state.checkpoint.position, batchEventsMax);
   if (state.stopping.signal.aborted) return 0;
-  const { changes, position, failure } = projectBatch(events, options.decode ?? decodeEvent);
+  const { changes, position, failure } = projectBatch(events);
   if (position !== undefined) {
     const next = { position, epoch: state.checkpoint.epoch };
     await options.apply(changes, next);
@@ -149,15 +148,12 @@ type Batch = {
 };
 
 /** Projects as many of the events as it can: up to the first one that cannot be. */
-export const projectBatch = (
-  events: readonly RecordedEvent[],
-  decode: (recorded: RecordedEvent) => DomainEvent = decodeEvent,
-): Batch => {
+export const projectBatch = (events: readonly RecordedEvent[]): Batch => {
   const changes: ViewChange[] = [];
   let position: Position | undefined;
   for (const recorded of events) {
     try {
-      for (const change of project(decode(recorded), recorded)) changes.push(change);
+      for (const change of project(decodeEvent(recorded), recorded)) changes.push(change);
     } catch (cause) {
       const { type, stream, revision } = recorded;
       const reason = cause instanceof Error ? cause.message : String(cause);

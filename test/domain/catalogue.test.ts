@@ -1,7 +1,10 @@
 import { readFileSync, readdirSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { catalogue, decodeEvent, encodeEvent, UnreadableEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { logs } from "../kit/arbitraries.js";
+import { untilSeen } from "../kit/seed.js";
 
 /** Every version ever written, as it stood in a log, with what it means today. A golden file is never edited. */
 type Golden = { readonly stored: RecordedEvent; readonly event: DomainEvent };
@@ -68,7 +71,7 @@ describe("the catalogue", () => {
   ])("refuses an event by %s", (_, by) => {
     const { stored } = read("user.json", metadata);
     const meta = JSON.stringify({ ...(JSON.parse(stored.meta) as object), by });
-    expect(() => decodeEvent({ ...stored, meta })).toThrow("bad .by");
+    expect(() => decodeEvent({ ...stored, meta })).toThrow("bad by");
   });
 
   it.each([
@@ -84,5 +87,35 @@ describe("the catalogue", () => {
     const stored = { ...read("MessageSent@1.json").stored, ...change };
     expect(() => decodeEvent(stored)).toThrow(UnreadableEvent);
     expect(() => decodeEvent(stored)).toThrow(`${stored.stream}@${stored.revision}`);
+  });
+
+  it("says of every damaged event that it cannot be read, or reads it: nothing else is thrown", async () => {
+    const damage = fc.record({
+      log: logs,
+      at: fc.nat(),
+      part: fc.constantFrom("data" as const, "meta" as const),
+      cut: fc.nat({ max: 60 }),
+      put: fc.constantFrom("", '"', "1", "null", "x"),
+    });
+    const seen = { refused: 0 };
+    await untilSeen(seen, 50, (runs) => {
+      fc.assert(
+        fc.property(damage, ({ log, at, part, cut, put }) => {
+          const event = log[at % log.length];
+          if (event === undefined) return;
+          try {
+            decodeEvent({ ...event, [part]: event[part].slice(0, cut) + put + event[part].slice(cut + 1) });
+          } catch (error) {
+            expect(error).toBeInstanceOf(UnreadableEvent);
+            seen.refused += 1;
+          }
+        }),
+        runs(300),
+      );
+    });
+    const { stored } = read("MessageSent@2.json");
+    for (const json of ["null", "[]", "7", '""'])
+      for (const part of [{ data: json }, { meta: json }])
+        expect(() => decodeEvent({ ...stored, ...part })).toThrow(UnreadableEvent);
   });
 });

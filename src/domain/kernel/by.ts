@@ -1,4 +1,3 @@
-import { t } from "./fp.js";
 import type { Actor, DeviceId, UserId } from "./ids.js";
 
 /** The actor of an event: stored in its metadata. */
@@ -68,13 +67,3 @@ export const byOf = (stored: unknown): By | undefined => {
       return undefined;
   }
 };
-
-export const byCodec = new t.Type<By, By, unknown>(
-  "who acted",
-  (value): value is By => byOf(value) === value,
-  (value, context) => {
-    const by = byOf(value);
-    return by === undefined ? t.failure(value, context) : t.success(by);
-  },
-  t.identity,
-);
