@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
+import { catalogue, decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import { conversationSnapshot } from "../../src/domain/conversation/conversation.snapshot.js";
 import type { SnapshotFormat } from "../../src/domain/kernel/chunks.snapshot.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
@@ -100,6 +100,22 @@ describe("the version of a snapshot", () => {
     expect({ [`${name}@${version}`]: versions[`${name}@${version}`] }).toEqual({ [`${name}@${version}`]: digest() });
     const all = Object.entries(versions).filter(([key]) => key.startsWith(`${name}@`));
     expect(new Set(all.map(([, value]) => value)).size).toBe(all.length);
+  });
+
+  /**
+   * A snapshot may lie beyond events in a form that an older process does not know, and which it would refuse: it must
+   * not take what a newer one has folded of them. When this fails: raise the snapshot's `version`, and add a line here too.
+   */
+  it.each([
+    ["conversation", conversationSnapshot.version, goldenHistory.conversation],
+    ["receipts", receiptsSnapshot.version, goldenHistory.receipts],
+    ["user", userSnapshot.version, goldenHistory.user],
+  ])("of a %s is raised when one of its events gets a new form", (name, version, history) => {
+    const forms = [...new Set(history.map(({ type }) => `${type}@${catalogue[type].length}`))].toSorted().join(" ");
+    const known = JSON.parse(
+      readFileSync(new URL("../golden/snapshots/events.json", import.meta.url), "utf8"),
+    ) as object;
+    expect(known).toMatchObject({ [`${name}@${version}`]: forms });
   });
 
   it("is tested on every kind of event", () => {
