@@ -5,7 +5,10 @@ import { join } from "node:path";
 import type { Door } from "./server.js";
 import { text, wireDevice, type Payload, type WireDevice } from "./wire.js";
 
-/** What people fill in. Ids and keys are not among them, nor end-to-end content, which is opaque already. */
+/**
+ * What people fill in. Ids and keys are not among them, nor end-to-end content, which is opaque already. Not yet here: the
+ * emoji of a reaction (`:marker:`), which is still stored as it is typed.
+ */
 export const markedFields = [
   "group name",
   "changed group name",

@@ -5,6 +5,7 @@ import { unsealed } from "../../src/domain/kernel/sealed.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openMongo, type Mongo } from "../../src/infra/engines/mongodb.js";
 import { checkpointsOf } from "../../src/infra/view-store/mongodb/checkpoints.js";
+import { collectionOf } from "../../src/infra/view-store/mongodb/documents.js";
 import { untilPassing } from "../../src/infra/view-store/mongodb/retry.js";
 import {
   openMongoViews,
@@ -153,9 +154,9 @@ describe.skipIf(url === undefined)("MongoDB", () => {
           ]);
         }),
       );
-      const row = await mongo.db.collection<{ _id: string }>("views.conversations").findOne({ _id: "g_1" });
+      const row = await mongo.db.collection<{ _id: string }>(collectionOf("conversations")).findOne({ _id: "g_1" });
       expect(row).toMatchObject({ conversationId: "g_1", headPos: 39, activity: 1_000 });
-      const user = await mongo.db.collection<{ _id: string }>("views.users").findOne({ _id: "alice" });
+      const user = await mongo.db.collection<{ _id: string }>(collectionOf("users")).findOne({ _id: "alice" });
       expect(user).toMatchObject({ displayName: { v: 39, x: named("name 39") } });
     });
 
