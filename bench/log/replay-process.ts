@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/reader.js";
+import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reader.js";
 import { openSqliteViewsFile } from "../../src/infra/view-store/sqlite/views-file.js";
 import { startRunner } from "../../src/projections/runner.js";
 import type { Figures } from "../scenario.js";

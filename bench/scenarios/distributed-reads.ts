@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openMongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 import { openAsking, type Asking } from "../load/asking.js";
 import { conversationIdOf } from "../load/chat.js";
 import { createLatency } from "../load/latency.js";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { openMongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 import { meanOf } from "../load/measure.js";
 import { measurePairs, pairCount, placeOf, startPairs, type PairPlace } from "../load/pair-chat.js";
 import { row, type BenchContext, type Figures, type Row, type Scenario } from "../scenario.js";

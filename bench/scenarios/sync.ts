@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { streamOf } from "../../src/domain/kernel/stream.js";
-import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/reader.js";
+import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reader.js";
 import { openAsking, type Asking } from "../load/asking.js";
 import { createLatency } from "../load/latency.js";
 import { named } from "../load/measure.js";

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostsOf } from "../../src/infra/engines/address.js";
 import { acquireClient } from "../../src/infra/event-log/eventstoredb/client.js";
-import { openMongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 
 type Settings = Readonly<Partial<Record<string, string>>>;
 

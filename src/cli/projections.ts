@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { BadConfig } from "../settings/config.js";
 import { readDistributedConfig } from "../settings/distributed.js";
-import { withoutSecrets } from "../operate/doctor/secrets.js";
+import { withoutSecrets } from "../operate/doctor/redact.js";
 import type { DistributedStatus } from "../operate/inspect/distributed.js";
 import { projectionStatuses } from "../operate/inspect/projections.js";
 import { fail } from "./failure.js";

@@ -26,14 +26,14 @@ export const openEpoch = async (log: EventLog, home: string, clock: Clock, ids: 
 export const newestEpoch = async (log: Pick<EventLog, "readStream">): Promise<string | undefined> =>
   (await newestStart(log))?.epoch;
 
-/** How far a home is looked for in a log whose start does not tell it: the first user or conversation names it. */
-const homeEventsMax = 1_000;
+/** How far the cell is looked for in a log whose start does not tell it: the first user or conversation names it. */
+const cellEventsMax = 1_000;
 
 /** The cell whose log this is; undefined while nothing has named one. */
-export const homeOf = async (log: Pick<EventLog, "readStream" | "readAll">): Promise<string | undefined> => {
+export const cellOfLog = async (log: Pick<EventLog, "readStream" | "readAll">): Promise<string | undefined> => {
   const started = await newestStart(log);
   if (started?.home !== undefined) return started.home;
-  for (const { type, data } of await log.readAll(0, homeEventsMax)) {
+  for (const { type, data } of await log.readAll(0, cellEventsMax)) {
     if (type !== "UserRegistered" && type !== "ConversationStarted") continue;
     return (JSON.parse(data) as { readonly home: string }).home;
   }
@@ -41,12 +41,12 @@ export const homeOf = async (log: Pick<EventLog, "readStream" | "readAll">): Pro
 };
 
 /** Names of a cell are for ever: users and conversations that were begun under another one would be strangers here. */
-export class OtherHome extends Error {
-  constructor(where: string, home: string, given: string) {
+export class OtherCell extends Error {
+  constructor(where: string, cell: string, given: string) {
     super(
-      `${where} is of the cell ${home}, and PARLEY_CELL (--cell) is ${given}: start with ${home}, or name another place`,
+      `${where} is of the cell ${cell}, and PARLEY_CELL (--cell) is ${given}: start with ${cell}, or name another place`,
     );
-    this.name = "OtherHome";
+    this.name = "OtherCell";
   }
 }
 

@@ -10,7 +10,7 @@ import { streamOf } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Commands, EditMessage, MessageAccepted, Outcome, SendMessage } from "./commands.js";
 import type { EventLog } from "./ports.js";
-import type { SealedPlace, Sealing } from "./sealing.js";
+import type { SealedPlace, Sealing } from "./sealing/sealing.js";
 import { changed, type ConversationDone, type ConversationWriter } from "./command-result.js";
 
 export type MessageDependencies = { readonly log: EventLog; readonly sealing: Sealing };

@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import type { ContentDamaged } from "../commands/sealing.js";
+import type { ContentDamaged } from "../commands/sealing/sealing.js";
 import type { Logger } from "../gateway/ports.js";
 import type { Telemetry } from "../infra/telemetry.js";
 

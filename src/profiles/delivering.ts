@@ -1,5 +1,5 @@
 import type { SnapshotStore } from "../commands/ports.js";
-import type { Sealing } from "../commands/sealing.js";
+import type { Sealing } from "../commands/sealing/sealing.js";
 import { createSnapshots } from "../commands/snapshots.js";
 import { conversationSnapshot } from "../domain/conversation/conversation.snapshot.js";
 import { streamOf } from "../domain/kernel/stream.js";

@@ -8,7 +8,7 @@ import { createCatchUp } from "../gateway/access/catch-up.js";
 import { createDeviceAccess, type DeviceAccess } from "../gateway/access/device-access.js";
 import { createTyping } from "../gateway/ephemeral/typing.js";
 import { createQueries } from "../projections/queries/create.js";
-import { serveGateway } from "../infra/bus/nats/gateway.js";
+import { receiveForGateway } from "../infra/bus/nats/receiving/gateway-receiver.js";
 import { createMemoryRateLimiter } from "../infra/rate-limiter/memory.js";
 import { createRedisRateLimiter } from "../infra/rate-limiter/redis.js";
 import type { Telemetry } from "../infra/telemetry.js";
@@ -52,7 +52,7 @@ export const startGatewayRole = async (parts: ProcessParts, closers: Closers): P
   closers.push(removals.stop);
   const registration = registrationOf(parts, hub, removals, deviceAccess);
   closers.push(registration.stop);
-  const served = serveGateway({
+  const served = receiveForGateway({
     ...{ nats: engines.nats, cell: config.cell, gatewayId: config.processId },
     onDeliver: hub.deliver,
     onDisconnect: (userId, deviceId) => {

@@ -1,17 +1,17 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { homeOf, openEpoch, OtherHome } from "../commands/epoch.js";
+import { cellOfLog, openEpoch, OtherCell } from "../commands/epoch.js";
 import { createCommands } from "../commands/execute.js";
 import { lookUpIn } from "../commands/look-up.js";
 import type { SnapshotStore } from "../commands/ports.js";
-import { goneWhenDamaged, sealingWith, type Sealing } from "../commands/sealing.js";
+import { goneWhenDamaged, sealingWith, type Sealing } from "../commands/sealing/sealing.js";
 import { createHub, type Hub } from "../gateway/connections/hub.js";
 import type { Application, Logger } from "../gateway/ports.js";
 import { createRemovals } from "../gateway/connections/removals.js";
 import { createCatchUp } from "../gateway/access/catch-up.js";
 import { createDeviceAccess } from "../gateway/access/device-access.js";
 import { createSyncTeller } from "../gateway/connections/sync-teller.js";
-import { createUses } from "../gateway/access/uses.js";
+import { createDeviceUses } from "../gateway/access/device-uses.js";
 import { createTyping } from "../gateway/ephemeral/typing.js";
 import { createQueries } from "../projections/queries/create.js";
 import { loadOrCreateSecret, secretBytesAdvised } from "../infra/auth/secret.js";
@@ -35,7 +35,7 @@ import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness, named } from "./readiness.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
-import { viewsWorker } from "./views-worker.js";
+import { viewsWorkerUrl } from "./views-worker-url.js";
 import { warnOfOldNames } from "../settings/cell.js";
 import { warnOfStrayVariables } from "../settings/stray-variables.js";
 
@@ -71,7 +71,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
       removals.removed(userId, deviceId);
     },
   });
-  const uses = createUses(usersInMemoryMax);
+  const uses = createDeviceUses(usersInMemoryMax);
 
   const typing = createTyping({ bus });
   const readiness = readinessOf(stores, () => live.problem());
@@ -228,9 +228,9 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   closers.push(keys.close);
   const incarnation = config.seal ? await incarnationFor(log, keys, logger) : undefined;
   const epoch = await openEpoch(log, config.cell, Date.now, ids);
-  const home = await homeOf(log);
-  if (home !== undefined && home !== config.cell) throw new OtherHome(files.log, home, config.cell);
-  const views = await openSqliteViews(viewsWorker, { path: files.views, logPath: files.log, epoch }, (problem) => {
+  const cell = await cellOfLog(log);
+  if (cell !== undefined && cell !== config.cell) throw new OtherCell(files.log, cell, config.cell);
+  const views = await openSqliteViews(viewsWorkerUrl, { path: files.views, logPath: files.log, epoch }, (problem) => {
     if (problem === undefined) logger.info({}, "the views go on");
     else
       logger.warn(

@@ -1,12 +1,18 @@
-import { openEpoch, OtherHome } from "../commands/epoch.js";
-import { goneWhenDamaged, incarnationOf, sealingWith, type ContentDamaged, type Sealing } from "../commands/sealing.js";
+import { openEpoch, OtherCell } from "../commands/epoch.js";
+import {
+  goneWhenDamaged,
+  incarnationOf,
+  sealingWith,
+  type ContentDamaged,
+  type Sealing,
+} from "../commands/sealing/sealing.js";
 import type { KeyStore, SnapshotStore } from "../commands/ports.js";
 import type { ConnectionRegistry, Logger } from "../gateway/ports.js";
 import { createNatsBus, type NatsBus } from "../infra/bus/nats/bus.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../infra/event-log/eventstoredb/event-log.js";
 import { assertMasterKey, openMongoKeyStore } from "../infra/key-store/mongodb/key-store.js";
-import { rememberedHome } from "../infra/engines/mongodb-home.js";
-import { openMongo, type Mongo } from "../infra/engines/mongodb.js";
+import { rememberedCell } from "../infra/engines/mongodb/cell.js";
+import { openMongo, type Mongo } from "../infra/engines/mongodb/connection.js";
 import { openNats, type Nats } from "../infra/engines/nats.js";
 import { openRedis, type OpenedRedis } from "../infra/engines/redis.js";
 import { createRedisRegistry } from "../infra/registry/redis/registry.js";
@@ -44,7 +50,7 @@ export type EnginesWith = {
 };
 
 /** Prefix of everything of this cell in the engines that cells may share. */
-export const cellPrefix = (home: string): string => `parley:${home}`;
+export const cellPrefix = (cell: string): string => `parley:${cell}`;
 
 /**
  * The log and MongoDB have to be there, and are waited for; NATS and Redis may come later.
@@ -64,8 +70,8 @@ export const openEngines = async (
   const mongo = await wait.until("mongodb", () => openMongo({ ...config.mongo, onProblem: problem("mongodb") }));
   closers.push(mongo.close);
   const { db } = mongo;
-  const home = await wait.until("mongodb", () => rememberedHome(db, config.cell));
-  if (home !== config.cell) throw new OtherHome(`MongoDB's database ${db.databaseName}`, home, config.cell);
+  const cell = await wait.until("mongodb", () => rememberedCell(db, config.cell));
+  if (cell !== config.cell) throw new OtherCell(`MongoDB's database ${db.databaseName}`, cell, config.cell);
   await wait.until("mongodb", () => assertMasterKey(db, config.masterKey));
   const keys = openMongoKeyStore({ db, masterKey: config.masterKey, onProblem: problem("mongodb") });
   closers.push(keys.close);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { EventLog, KeyStore } from "../commands/ports.js";
-import { sealedFieldsOf } from "../commands/sealed-fields.js";
-import { freshIncarnation, incarnationOf } from "../commands/sealing.js";
+import { sealedFieldsOf } from "../commands/sealing/sealed-fields.js";
+import { freshIncarnation, incarnationOf } from "../commands/sealing/sealing.js";
 import type { RecordedEvent } from "../domain/kernel/stream.js";
 import type { Logger } from "../gateway/ports.js";
 

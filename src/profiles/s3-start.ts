@@ -1,7 +1,7 @@
 import type { Logger } from "../gateway/ports.js";
 import { openS3 } from "../infra/blob-store/s3/blob-store.js";
 import type { DistributedConfig } from "../settings/distributed.js";
-import { reasonOf } from "../lib/reason-of.js";
+import { reasonOf } from "../lib/errors.js";
 
 /**
  * Tries in the background what Parley needs of the S3 server, and makes the bucket if it may; each feature that is missing

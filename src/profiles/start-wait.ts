@@ -4,9 +4,8 @@ import { isAway } from "../projections/ports.js";
 import { hostsOf } from "../infra/engines/address.js";
 import { tlsProblem } from "../infra/engines/tls-problem.js";
 import type { DistributedConfig } from "../settings/distributed.js";
-import { reasonOf } from "../lib/reason-of.js";
 import { isRefusal } from "../infra/engines/refusals.js";
-import { asError } from "../lib/errors.js";
+import { asError, reasonOf } from "../lib/errors.js";
 import { retried } from "../lib/retry.js";
 import { pause } from "../lib/time.js";
 

@@ -2,7 +2,7 @@
 import { workerData } from "node:worker_threads";
 import type { Checkpoint } from "../projections/ports.js";
 import { startRunner, type Runner } from "../projections/runner.js";
-import { openSqliteLogReader, type SqliteLogReader } from "../infra/event-log/sqlite/reader.js";
+import { openSqliteLogReader, type SqliteLogReader } from "../infra/event-log/sqlite/file-reader.js";
 import type {
   FromViews,
   OpenedViews,

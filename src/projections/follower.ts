@@ -2,7 +2,7 @@ import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
 import type { EventSource } from "./ports.js";
 import { projectBatch, type ProjectionFailure } from "./runner.js";
 import type { ViewChange } from "./view-change.js";
-import { untilDone, type OnProblem } from "./while-away.js";
+import { untilDone, type OnProblem } from "./keep-trying.js";
 
 export type FollowerOptions = {
   readonly source: Pick<EventSource, "subscribe">;

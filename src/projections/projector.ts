@@ -5,7 +5,7 @@ import { partitionOf } from "./partitions.js";
 import type { Checkpoint, EventSource } from "./ports.js";
 import type { ProjectionFailure } from "./runner.js";
 import type { ViewChange } from "./view-change.js";
-import { keepGoing, type Kept, type OnProblem } from "./while-away.js";
+import { keepGoing, type Kept, type OnProblem } from "./keep-trying.js";
 
 /** How far each partition has come; undefined: never started. `raise` never takes one back. */
 export type PartitionCheckpoints = {

@@ -5,7 +5,7 @@ import { pause } from "../lib/time.js";
 import type { Checkpoint, EventSource, ViewStore } from "./ports.js";
 import { project } from "./registry.js";
 import type { ViewChange } from "./view-change.js";
-import { untilDone, type OnProblem } from "./while-away.js";
+import { untilDone, type OnProblem } from "./keep-trying.js";
 
 export type RunnerOptions = {
   readonly source: Pick<EventSource, "readAll">;

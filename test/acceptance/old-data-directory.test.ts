@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/reader.js";
+import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reader.js";
 import { copyOfGolden, goldenDirectories, madeBy, type Answer, type Question } from "../kit/golden-directory.js";
 import { eventually } from "../kit/device.js";
 import { startServerOn, type TestServer } from "../kit/server.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { withoutSecrets } from "../../src/operate/doctor/secrets.js";
+import { withoutSecrets } from "../../src/operate/doctor/redact.js";
 import { withSeed } from "../kit/seed.js";
 
 const schemes = ["esdb", "mongodb+srv", "nats", "rediss", "http"];

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LogError, type EventLog } from "../../src/commands/ports.js";
-import { sealingWith } from "../../src/commands/sealing.js";
+import { sealingWith } from "../../src/commands/sealing/sealing.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";

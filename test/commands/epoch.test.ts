@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { homeOf, openEpoch } from "../../src/commands/epoch.js";
+import { cellOfLog, openEpoch } from "../../src/commands/epoch.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
 
@@ -11,10 +11,10 @@ beforeEach(async () => {
 afterEach(() => kit.dispose());
 
 it("a log remembers the cell that began it", async () => {
-  expect(await homeOf(kit.log)).toBeUndefined();
+  expect(await cellOfLog(kit.log)).toBeUndefined();
   const epoch = await openEpoch(kit.log, "first", Date.now, { uuid: randomUUID });
   expect(await openEpoch(kit.log, "second", Date.now, { uuid: randomUUID })).toBe(epoch);
-  expect(await homeOf(kit.log)).toBe("first");
+  expect(await cellOfLog(kit.log)).toBe("first");
 });
 
 it("a log is begun by nobody but the system", async () => {
@@ -29,11 +29,11 @@ it("a log whose start does not tell its cell is of the cell that its first user 
   });
   const started = { id: randomUUID(), type: "LogStarted", data: '{"epoch":"e"}', meta };
   await kit.log.append("parley-log", "no_stream", [started]);
-  expect([await openEpoch(kit.log, "other", Date.now, { uuid: randomUUID }), await homeOf(kit.log)]).toEqual([
+  expect([await openEpoch(kit.log, "other", Date.now, { uuid: randomUUID }), await cellOfLog(kit.log)]).toEqual([
     "e",
     undefined,
   ]);
   const commands = commandsOn(kit, kit.log, { home: "old" });
   await commands.startDirect({ peerId: "bob" }, contextOf("alice", Date.now(), randomUUID()));
-  expect(await homeOf(kit.log)).toBe("old");
+  expect(await cellOfLog(kit.log)).toBe("old");
 });

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { openEpoch } from "../../src/commands/epoch.js";
 import { signToken } from "../../src/infra/auth/jwt.js";
 import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
-import { openMongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 import { checkpointsOf } from "../../src/infra/view-store/mongodb/checkpoints.js";
 import { eventually } from "./device.js";
 import { engine } from "./engines.js";

@@ -1,16 +1,16 @@
 import { join } from "node:path";
 import type { Message } from "../../client/index.js";
-import { openingWith } from "../../src/commands/sealing.js";
+import { openingWith } from "../../src/commands/sealing/sealing.js";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import type { ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
 import { userIdOf } from "../../src/domain/kernel/by.js";
 import type { Sealed } from "../../src/domain/kernel/sealed.js";
 import { streamId, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
-import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/reader.js";
+import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reader.js";
 import { openMongoKeyStore } from "../../src/infra/key-store/mongodb/key-store.js";
 import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
-import { openMongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 
 /** A conversation as its streams say it, computed the slow and obvious way: what everything else is compared with. */
 export type TrueConversation = {

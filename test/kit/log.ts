@@ -10,7 +10,7 @@ import { defaultSettings } from "../../src/domain/conversation/conversation.even
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { limits } from "../../src/domain/kernel/limits.js";
 import { streamOf } from "../../src/domain/kernel/stream.js";
-import { sealingWith } from "../../src/commands/sealing.js";
+import { sealingWith } from "../../src/commands/sealing/sealing.js";
 import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
 import { sealedText } from "./texts.js";

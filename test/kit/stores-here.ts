@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { EventLog } from "../../src/commands/ports.js";
 import type { Position, RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { createFeed } from "../../src/infra/event-log/sqlite/feed.js";
-import { eventsOf } from "../../src/infra/event-log/sqlite/reads.js";
+import { eventsOf } from "../../src/infra/event-log/sqlite/read-statements.js";
 import { openLogCore } from "../../src/infra/event-log/sqlite/log-core.js";
 import { outcome, pushAppend, type AppendCells, type ReadRequest } from "../../src/infra/event-log/sqlite/wire.js";
 import type { QueryDependencies } from "../../src/projections/queries/create.js";

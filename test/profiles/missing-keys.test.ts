@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { incarnationOf, openingWith, sealingWith } from "../../src/commands/sealing.js";
+import { incarnationOf, openingWith, sealingWith } from "../../src/commands/sealing/sealing.js";
 import { sealedAs, type Sealed } from "../../src/domain/kernel/sealed.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
 import { incarnationFor, refuseWithoutKeys, warnOfMissingKeys } from "../../src/profiles/missing-keys.js";

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectS3 } from "../../src/infra/blob-store/s3/client.js";
-import { openMongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 import type { DistributedDiagnosis } from "../../src/operate/doctor/distributed.js";
 import type { DistributedStatus } from "../../src/operate/inspect/distributed.js";
 import { checkS3AtStart } from "../../src/profiles/s3-start.js";

@@ -1,6 +1,6 @@
 /** Nothing that people fill in is in the bytes of MongoDB's documents, nor in what the servers keep in files. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openMongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 import { collectionOf } from "../../src/infra/view-store/mongodb/documents.js";
 import { clusterEngines, startCluster, type Cluster } from "../kit/cluster.js";
 import { createMarkers, markedFields, markedFiles, markedIn, writeMarkers, type MarkedField } from "../kit/markers.js";

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { Binary } from "mongodb";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { assertMasterKey, openMongoKeyStore, type MongoKeyStore } from "../../src/infra/key-store/mongodb/key-store.js";
-import { openMongo, type Mongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo, type Mongo } from "../../src/infra/engines/mongodb/connection.js";
 import { keyStoreContract } from "../contract/key-store.contract.js";
 import { engine } from "../kit/engines.js";
 import { mayStartServers, startOwnServers, type OwnServers } from "../kit/own-servers.js";

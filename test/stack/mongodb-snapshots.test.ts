@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Binary } from "mongodb";
 import { afterEach, describe, expect, it } from "vitest";
-import { openMongo, type Mongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo, type Mongo } from "../../src/infra/engines/mongodb/connection.js";
 import { openMongoSnapshots, type MongoSnapshots } from "../../src/infra/snapshot-store/mongodb/snapshot-store.js";
 import { bytesOf, chunk, snapshotOf, snapshotStoreContract } from "../contract/snapshot-store.contract.js";
 import { engine } from "../kit/engines.js";

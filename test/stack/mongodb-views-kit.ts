@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { openMongo, type Mongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo, type Mongo } from "../../src/infra/engines/mongodb/connection.js";
 
 export type TestDatabase = Mongo & { readonly drop: () => Promise<void> };
 

@@ -3,7 +3,7 @@ import { decodeEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import { unsealed } from "../../src/domain/kernel/sealed.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
-import { openMongo, type Mongo } from "../../src/infra/engines/mongodb.js";
+import { openMongo, type Mongo } from "../../src/infra/engines/mongodb/connection.js";
 import { checkpointsOf } from "../../src/infra/view-store/mongodb/checkpoints.js";
 import { collectionOf } from "../../src/infra/view-store/mongodb/documents.js";
 import { untilPassing } from "../../src/infra/view-store/mongodb/retry.js";

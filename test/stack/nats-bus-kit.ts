@@ -7,7 +7,11 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Delivery } from "../../src/projections/ports.js";
-import { serveGateway, type MissedReason, type ServeGatewayOptions } from "../../src/infra/bus/nats/gateway.js";
+import {
+  receiveForGateway,
+  type MissedReason,
+  type GatewayReceiverOptions,
+} from "../../src/infra/bus/nats/receiving/gateway-receiver.js";
 import { createNatsBus, type NatsBusOptions } from "../../src/infra/bus/nats/bus.js";
 import { openNats, type Nats } from "../../src/infra/engines/nats.js";
 import { stablePort } from "../kit/ports.js";
@@ -42,7 +46,7 @@ export const createCell = (url: string, closing: Closing) => {
     return nats;
   };
 
-  const gateway = (gatewayId: string, options: Partial<ServeGatewayOptions> = {}) => {
+  const gateway = (gatewayId: string, options: Partial<GatewayReceiverOptions> = {}) => {
     const frames: string[] = [];
     const deliveries: Delivery[] = [];
     const missed: MissedReason[] = [];
@@ -50,7 +54,7 @@ export const createCell = (url: string, closing: Closing) => {
     const replaced: string[] = [];
     const counts = { requests: 0, duplicates: 0, malformed: 0 };
     const nats = options.nats ?? open(gatewayId);
-    const served = serveGateway({
+    const served = receiveForGateway({
       cell,
       gatewayId,
       onDeliver: (some) => {

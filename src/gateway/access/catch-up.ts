@@ -3,7 +3,7 @@ import type { Actor } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Rejection } from "../../domain/rejections.js";
 import type { Answer, SyncRequest, SyncResult } from "../../projections/queries/queries.js";
-import { createGate, createQuota } from "./gate.js";
+import { createGate, createQuota } from "./concurrency-limits.js";
 import { createHeadWait } from "./head-wait.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import type { Application } from "../ports.js";

@@ -10,7 +10,7 @@ import type {
   HttpResponse,
   Logger,
 } from "../ports.js";
-import { createQuota } from "../access/gate.js";
+import { createQuota } from "../access/concurrency-limits.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import type { UserRate } from "../access/message-rate.js";
 import type { ErrorCode, Failure } from "../protocol/codes.js";
@@ -18,7 +18,7 @@ import { malformed } from "../protocol/details.js";
 import { issued } from "../access/device-access.js";
 import type { CatchUp } from "../access/catch-up.js";
 import type { DeviceAccess } from "../access/device-access.js";
-import { defect } from "../access/work.js";
+import { defect } from "../access/task-runner.js";
 import { noContent, refusal } from "./answers.js";
 import type { Incoming } from "./call.js";
 import { matchRoute, type Match } from "./match.js";

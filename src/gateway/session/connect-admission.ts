@@ -8,7 +8,7 @@ import { closeCodes, type Failure } from "../protocol/codes.js";
 import type { ConnectedPayload } from "../protocol/server-frames.js";
 import { errorFrame } from "./session.js";
 import { issued } from "../access/device-access.js";
-import { defect } from "../access/work.js";
+import { defect } from "../access/task-runner.js";
 
 /**
  * What stands between a socket and `connected`: user and device are in the log; only then the hub knows the connection

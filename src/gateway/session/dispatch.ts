@@ -9,7 +9,7 @@ import { createFrameDecoder } from "../protocol/frames.js";
 import { opening, step } from "./session.js";
 import type { SessionInput } from "./session-types.js";
 import { createWriteBarrier } from "./write-barrier.js";
-import { createWork, defect } from "../access/work.js";
+import { createTaskRunner, defect } from "../access/task-runner.js";
 
 /** Between sockets and the application. No method throws or rejects; those about an unknown connection do nothing. */
 export type Dispatcher = {
@@ -36,7 +36,7 @@ export type Dispatcher = {
 export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
   const decode = createFrameDecoder(deps.config.limits);
   const lives = new Map<string, Live>();
-  const work = createWork(deps.logger, deps.ids);
+  const work = createTaskRunner(deps.logger, deps.ids);
   const admit = createConnectAdmission(deps);
 
   const runEffect = createEffectRunner(deps, work, (live, input) => {

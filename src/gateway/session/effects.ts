@@ -12,14 +12,14 @@ import type { MessageRate } from "../access/message-rate.js";
 import type { ChangeRequest } from "../protocol/frames.js";
 import type { ServerFrame } from "../protocol/server-frames.js";
 import type { Request, SessionEffect, SessionInput } from "./session-types.js";
-import type { Work } from "../access/work.js";
+import type { TaskRunner } from "../access/task-runner.js";
 
 type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
 
 /** Does what the machine wants done, and feeds it what came of it. */
 export const createEffectRunner = (
   { app, catchUp, deviceAccess, authenticate, metrics, clock, ids, messageRate, monotonic }: DispatcherDeps,
-  work: Work,
+  work: TaskRunner,
   feed: Feed,
 ): ((live: Live, effect: SessionEffect) => void) => {
   const contextOf = ({ connection }: Live): CommandContext => ({

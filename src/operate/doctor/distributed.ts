@@ -8,7 +8,7 @@ import { closeQuietly } from "./probe.js";
 import { lookAtProjections, lookAtProjectors } from "./projectors.js";
 import { lookAtRedis } from "./redis.js";
 import { lookAtS3 } from "./s3.js";
-import { withoutSecrets } from "./secrets.js";
+import { withoutSecrets } from "./redact.js";
 import { checkAudience, checkNode, checkOldNames, checkSealing, checkSockets } from "./doctor.js";
 import type { Closers } from "../../profiles/engines.js";
 

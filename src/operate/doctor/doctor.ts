@@ -1,5 +1,5 @@
 import { readConfig, BadConfig, type Config, type Flags } from "../../settings/config.js";
-import { reasonOf } from "../../lib/reason-of.js";
+import { reasonOf } from "../../lib/errors.js";
 import type { Check } from "./check.js";
 import { checkDirectory, checkDisk, checkModes, checkSecret, checkWals } from "./files.js";
 import { checkStores } from "./stores.js";

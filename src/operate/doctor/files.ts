@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { loadOrCreateSecret, secretBytesAdvised } from "../../infra/auth/secret.js";
 import { walBytesKept } from "../../infra/engines/wal.js";
 import { filesOf, walsOf } from "../../profiles/data-directory.js";
-import { reasonOf } from "../../lib/reason-of.js";
+import { reasonOf } from "../../lib/errors.js";
 import type { Check } from "./check.js";
 import { isLocked } from "../inspect/stores.js";
 

@@ -1,12 +1,12 @@
 import { unwrap } from "../../infra/key-store/mongodb/wrapping.js";
-import { homeOfDatabase } from "../../infra/engines/mongodb-home.js";
-import { openMongo, type Mongo } from "../../infra/engines/mongodb.js";
+import { cellOfDatabase } from "../../infra/engines/mongodb/cell.js";
+import { openMongo, type Mongo } from "../../infra/engines/mongodb/connection.js";
 import { collectionPrefix } from "../../infra/view-store/mongodb/documents.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
-import { reasonOf } from "../../lib/reason-of.js";
+import { reasonOf } from "../../lib/errors.js";
 import type { Check } from "./check.js";
 import { probe, type Finding } from "./probe.js";
-import { otherHome } from "./stores.js";
+import { otherCell } from "./stores.js";
 import type { Closers } from "../../profiles/engines.js";
 
 export type MongoFacts = { readonly db: Mongo["db"] };
@@ -27,8 +27,8 @@ export const lookAtMongo = (
     const { db, close } = await openMongo(mongo);
     closers.push(close);
     const checks = await Promise.all([checkServer(db), checkWrites(db), checkMasterKey(db, masterKey)]);
-    const known = await homeOfDatabase(db);
-    return { checks: [...checks, ...(known === undefined ? [] : otherHome(known, cell))], facts: { db } };
+    const known = await cellOfDatabase(db);
+    return { checks: [...checks, ...(known === undefined ? [] : otherCell(known, cell))], facts: { db } };
   });
 
 type Hello = { readonly setName?: string; readonly msg?: string; readonly ismaster?: boolean } & {

@@ -1,7 +1,7 @@
 import { natsBusLimits } from "../../infra/bus/nats/limits.js";
 import { openNats, type Nats } from "../../infra/engines/nats.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
-import { reasonOf } from "../../lib/reason-of.js";
+import { reasonOf } from "../../lib/errors.js";
 import { counted, type Check } from "./check.js";
 import { probe, type Finding } from "./probe.js";
 import type { Closers } from "../../profiles/engines.js";

@@ -1,7 +1,7 @@
 import { within } from "../../lib/time.js";
 import { tlsProblem } from "../../infra/engines/tls-problem.js";
 import { closeAll, type Closers } from "../../profiles/close-all.js";
-import { reasonOf } from "../../lib/reason-of.js";
+import { reasonOf } from "../../lib/errors.js";
 import type { Check } from "./check.js";
 import { isRefusal, isUnreadableFile } from "../../infra/engines/refusals.js";
 

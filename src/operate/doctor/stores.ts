@@ -1,12 +1,12 @@
-import { homeOf, newestEpoch } from "../../commands/epoch.js";
+import { cellOfLog, newestEpoch } from "../../commands/epoch.js";
 import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
-import { sealedFieldsOf, type SealedField } from "../../commands/sealed-fields.js";
-import { openingWith } from "../../commands/sealing.js";
-import type { SqliteLogReader } from "../../infra/event-log/sqlite/reader.js";
+import { sealedFieldsOf, type SealedField } from "../../commands/sealing/sealed-fields.js";
+import { openingWith } from "../../commands/sealing/sealing.js";
+import type { SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { NewerFormat, NotReadableHere } from "../../infra/engines/sqlite-file.js";
 import { filesOf, missingLogOf } from "../../profiles/data-directory.js";
-import { reasonOf } from "../../lib/reason-of.js";
+import { reasonOf } from "../../lib/errors.js";
 import { counted, type Check } from "./check.js";
 import { openKeysOf, openLogOf } from "../inspect/stores.js";
 import { buildAgain, projectionStatuses, ViewsDamaged } from "../inspect/projections.js";
@@ -47,11 +47,11 @@ const checkLog = async (dir: string): Promise<Check> => {
 };
 
 /** The log, and what can only be judged by it. */
-export const checkStores = async (dir: string, running: boolean, home: string): Promise<readonly Check[]> => {
+export const checkStores = async (dir: string, running: boolean, cell: string): Promise<readonly Check[]> => {
   const log = await checkLog(dir);
   const isRead = log.state === "ok" || !existsSync(filesOf(dir).log);
   if (isRead && missingLogOf(dir) === undefined)
-    return [log, ...(await checkHome(dir, home)), await checkKeys(dir), await checkViews(dir, running)];
+    return [log, ...(await checkCell(dir, cell)), await checkKeys(dir), await checkViews(dir, running)];
   const without = (name: string): Check => ({ name, state: "warning", says: "not looked at: needs the log" });
   return [log, without("keys"), without("views")];
 };
@@ -79,15 +79,15 @@ const checkKeys = async (dir: string): Promise<Check> => {
 };
 
 /** Said only where it is wrong: the configuration tells the name. */
-const checkHome = async (dir: string, given: string): Promise<readonly Check[]> => {
-  const home = existsSync(filesOf(dir).log) ? await withLog(dir, homeOf) : undefined;
-  return home === undefined ? [] : otherHome(home, given);
+const checkCell = async (dir: string, given: string): Promise<readonly Check[]> => {
+  const cell = existsSync(filesOf(dir).log) ? await withLog(dir, cellOfLog) : undefined;
+  return cell === undefined ? [] : otherCell(cell, given);
 };
 
-export const otherHome = (home: string, given: string): readonly Check[] => {
-  if (home === given) return [];
-  const says = `the data are of the cell ${home}, and PARLEY_CELL is ${given}`;
-  return [{ name: "cell", state: "wrong", says, mend: `Set PARLEY_CELL (--cell) to ${home}: the name is for ever` }];
+export const otherCell = (cell: string, given: string): readonly Check[] => {
+  if (cell === given) return [];
+  const says = `the data are of the cell ${cell}, and PARLEY_CELL is ${given}`;
+  return [{ name: "cell", state: "wrong", says, mend: `Set PARLEY_CELL (--cell) to ${cell}: the name is for ever` }];
 };
 
 const keysMend = "Restore keys.db from a backup of the same time as the log: without it sealed content is lost";

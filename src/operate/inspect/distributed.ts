@@ -10,10 +10,10 @@ import {
 import type { Checkpoint } from "../../projections/ports.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../../infra/event-log/eventstoredb/event-log.js";
 import { holdersKey, ownersKey } from "../../infra/leases/redis/scripts.js";
-import { openMongo, type Mongo } from "../../infra/engines/mongodb.js";
+import { openMongo, type Mongo } from "../../infra/engines/mongodb/connection.js";
 import { openRedis, type OpenedRedis } from "../../infra/engines/redis.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
-import { reasonOf } from "../../lib/reason-of.js";
+import { reasonOf } from "../../lib/errors.js";
 import { within } from "../../lib/time.js";
 import { closeQuietly, probeMsMax } from "../doctor/probe.js";
 import { cellPrefix, type Closers } from "../../profiles/engines.js";

@@ -1,11 +1,11 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { sealedFieldsOf } from "../../commands/sealed-fields.js";
-import { ContentDamaged, openingWith } from "../../commands/sealing.js";
+import { sealedFieldsOf } from "../../commands/sealing/sealed-fields.js";
+import { ContentDamaged, openingWith } from "../../commands/sealing/sealing.js";
 import { catalogue } from "../../domain/catalogue.js";
 import { byOf, userIdOf } from "../../domain/kernel/by.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
-import type { SqliteLogReader } from "../../infra/event-log/sqlite/reader.js";
+import type { SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { pause } from "../../lib/time.js";
 import { openKeysOf, openLogOf } from "./stores.js";
 

@@ -3,7 +3,7 @@ import type { Sealed } from "../../domain/kernel/sealed.js";
 import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import { asError } from "../../lib/errors.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
-import { whileAway } from "../while-away.js";
+import { whileAway } from "../keep-trying.js";
 import { readingAtMost } from "./bounded-reads.js";
 import { deletionsAfter, deletionsIn, type Deletions } from "./deletions.js";
 import { userDeliveries } from "./deliveries.js";
@@ -13,7 +13,7 @@ import { createReadPrivacy, type ReadPrivacy } from "./read-privacy.js";
 import { createProgress, type Progress } from "./progress.js";
 import type { ReceiptRollups } from "./receipt-rollups.js";
 import { createMemberships, type FindMembership, type Memberships } from "./memberships.js";
-import { createResolve, isReceipts } from "./resolve.js";
+import { createFramesOfEvent, isReceipts } from "./frames-of-event.js";
 
 export type DeliveryDependencies = {
   readonly source: EventSource;
@@ -76,7 +76,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   const memberships = createMemberships(source, deps.findMembership ?? (() => Promise.resolve(undefined)));
   const privacy = createReadPrivacy(source);
   const noting: Noting = { inboxUpdates: deps.inboxUpdates, rollups: deps.rollups, typing: deps.typing, privacy };
-  const resolve = createResolve({ ...deps, source, memberships, privacy });
+  const resolve = createFramesOfEvent({ ...deps, source, memberships, privacy });
   const share = deps.share;
   let stopped = false;
   const isStopped = (): boolean => stopped;

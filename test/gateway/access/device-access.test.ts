@@ -7,7 +7,7 @@ import { limits } from "../../../src/domain/kernel/limits.js";
 import { streamOf } from "../../../src/domain/kernel/stream.js";
 import { createDeviceAccess } from "../../../src/gateway/access/device-access.js";
 import { gatewayLimits as bounds } from "../../../src/gateway/limits.js";
-import { createUses } from "../../../src/gateway/access/uses.js";
+import { createDeviceUses } from "../../../src/gateway/access/device-uses.js";
 import { commandsOn, openLogKit, type LogKit } from "../../kit/log.js";
 import { createApp } from "../session/dispatch-kit.js";
 
@@ -23,7 +23,7 @@ afterEach(() => kit.dispose());
 /** A gateway's devices over the real log; time is the test's. */
 const start = () => {
   const commands = commandsOn(kit);
-  const uses = createUses(100);
+  const uses = createDeviceUses(100);
   let now = 1_000_000_000_000;
   let registrations = 0;
   const app = {
@@ -170,7 +170,7 @@ it("a use is told to the others so often that they know it to the hour", async (
 });
 
 it("last uses are bounded by users and by devices of one, the longest unused forgotten first", () => {
-  const uses = createUses(2);
+  const uses = createDeviceUses(2);
   for (let index = 0; index < 100; index++) uses.used({ userId: "alice", deviceId: `d${index}` }, index);
   expect([...uses.of("alice").keys()]).toEqual(Array.from({ length: limits.deviceUsesMax }, (_, i) => `d${i + 68}`));
   uses.used({ userId: "bob", deviceId: "d" }, 1);

@@ -3,7 +3,7 @@ import { onTestFinished } from "vitest";
 import { createCommands } from "../../../src/commands/execute.js";
 import { lookUpIn } from "../../../src/commands/look-up.js";
 import type { KeyStore } from "../../../src/commands/ports.js";
-import { sealingWith } from "../../../src/commands/sealing.js";
+import { sealingWith } from "../../../src/commands/sealing/sealing.js";
 import { decodeConversationEvent, decodeReceiptsEvent } from "../../../src/domain/catalogue.js";
 import { E } from "../../../src/domain/kernel/fp.js";
 import { streamOf, type Position } from "../../../src/domain/kernel/stream.js";

@@ -3,7 +3,7 @@ import { byUser } from "../../../src/domain/kernel/by.js";
 import { E } from "../../../src/domain/kernel/fp.js";
 import { messageIdOf } from "../../../src/domain/kernel/ids.js";
 import { reject } from "../../../src/domain/rejections.js";
-import { createGate, createQuota } from "../../../src/gateway/access/gate.js";
+import { createGate, createQuota } from "../../../src/gateway/access/concurrency-limits.js";
 import { createHub } from "../../../src/gateway/connections/hub.js";
 import { createMessageRate } from "../../../src/gateway/access/message-rate.js";
 import type { RateLimiter } from "../../../src/gateway/ports.js";

@@ -6,7 +6,7 @@ import { afterEach, beforeEach } from "vitest";
 import { openEpoch } from "../../../src/commands/epoch.js";
 import { createCommands } from "../../../src/commands/execute.js";
 import { lookUpIn } from "../../../src/commands/look-up.js";
-import { sealingWith } from "../../../src/commands/sealing.js";
+import { sealingWith } from "../../../src/commands/sealing/sealing.js";
 import { E, type Either } from "../../../src/domain/kernel/fp.js";
 import type { CommandContext } from "../../../src/domain/kernel/decider.js";
 import type { Actor } from "../../../src/domain/kernel/ids.js";
@@ -16,7 +16,7 @@ import { createLocalBus } from "../../../src/infra/bus/local.js";
 import { openSqliteLog } from "../../../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore } from "../../../src/infra/key-store/sqlite/key-store.js";
 import { messageIndex } from "../../../src/infra/view-store/message-index.js";
-import { viewsWorker } from "../../../src/profiles/views-worker.js";
+import { viewsWorkerUrl } from "../../../src/profiles/views-worker-url.js";
 import { openSqliteViews } from "../../../src/infra/view-store/sqlite/view-store.js";
 import type { Frame } from "../../../src/projections/frames/frames.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
@@ -30,7 +30,7 @@ export const openReadSide = async () => {
   const log = await openSqliteLog(join(dir, "log.db"));
   const keys = await openSqliteKeyStore(join(dir, "keys.db"));
   const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
-  const views = await openSqliteViews(viewsWorker, {
+  const views = await openSqliteViews(viewsWorkerUrl, {
     path: join(dir, "views.db"),
     logPath: join(dir, "log.db"),
     epoch,

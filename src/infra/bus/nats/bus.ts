@@ -2,13 +2,13 @@ import type { Bus, Delivery } from "../../../projections/ports.js";
 import { asError } from "../../../lib/errors.js";
 import { within } from "../../../lib/time.js";
 import type { Nats } from "../../engines/nats.js";
-import { createAsk } from "./ask.js";
+import { createAsk } from "./sending/ask.js";
 import { countThatFits, encodeGone, encodeRequest, requestOverheadBytes, type EncodedItem } from "./codec.js";
 import { natsBusLimits, type NatsBusLimits } from "./limits.js";
-import { listenForGateways } from "./living.js";
-import { createGatewaySenders } from "./gateway-senders.js";
-import { createLossyPublish } from "./publish.js";
-import { routeTo, type GatewaysOf } from "./route.js";
+import { listenForLivingGateways } from "./sending/living-gateways.js";
+import { createGatewaySenders } from "./sending/gateway-senders.js";
+import { createLossyPublish } from "./sending/publish.js";
+import { routeTo, type GatewaysOf } from "./sending/route.js";
 import { encodeSmall, subjectsOf, type Replaced } from "./subjects.js";
 
 export type NatsBus = Omit<Bus, "deliver"> & {
@@ -64,7 +64,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
     requestOverheadBytes;
   const publish = createLossyPublish({ nats, bytesMax: limits.ephemeralBytesMax });
   const ask = createAsk(nats, limits.answerMs);
-  const living = listenForGateways({
+  const living = listenForLivingGateways({
     nats,
     subjects,
     limits,

@@ -9,7 +9,7 @@ import { workerUrl } from "../../engines/worker.js";
 import { committedEvents, createAppendQueue, lastCommitted, type QueueBounds } from "./append-queue.js";
 import { createFeed } from "./feed.js";
 import { createReadQueue } from "./read-queue.js";
-import { eventsOf } from "./reads.js";
+import { eventsOf } from "./read-statements.js";
 import type { FromLog, LogWorkerData, ReadRequest, ResultCells, ToLog } from "./wire.js";
 
 export type SqliteLog = EventLog & {

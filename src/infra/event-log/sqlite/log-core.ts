@@ -6,7 +6,7 @@
 import type { Position } from "../../../domain/kernel/stream.js";
 import { createJudge } from "./judge.js";
 import { cutWal } from "../../engines/wal.js";
-import { createReads, type Cells } from "./reads.js";
+import { createReadStatements, type Cells } from "./read-statements.js";
 import { openForWriting, prepareLastPosition, type Db } from "./schema.js";
 import { createIndex, type LogIndex, type StreamState } from "./stream-index.js";
 import { cellsPerNewEvent, expectsAny, outcome, type AppendCells, type ReadRequest, type ResultCells } from "./wire.js";
@@ -33,7 +33,7 @@ export const openLogCore = (path: string): LogCore => {
   const db = openForWriting(path);
   const begin = db.prepare("begin immediate");
   const commit = db.prepare("commit");
-  const reads = createReads(db);
+  const reads = createReadStatements(db);
   const index = createIndex(db);
   const writer = createWriter(db, index);
   let charsSinceCheckpoint = 0;

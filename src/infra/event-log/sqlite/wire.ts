@@ -4,7 +4,7 @@
  */
 import type { Direction } from "../../../commands/ports.js";
 import type { ExpectedRevision, NewEvent, Position, Revision, StreamName } from "../../../domain/kernel/stream.js";
-import type { Cells } from "./reads.js";
+import type { Cells } from "./read-statements.js";
 
 export type LogWorkerData = { readonly path: string };
 

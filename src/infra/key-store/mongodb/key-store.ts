@@ -5,7 +5,7 @@
  */
 import type { Db } from "mongodb";
 import { LogError, type Clock, type KeyStore } from "../../../commands/ports.js";
-import { createBatches } from "../batches.js";
+import { createBatchedLookup } from "../batched-lookup.js";
 import { createAgingKeys, type AgingKey } from "./cache.js";
 import { createKeyDocuments } from "./documents.js";
 import { createRefresher } from "./refresher.js";
@@ -77,8 +77,8 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
       }
     };
   const [findNow, obtainNow] = [noting(documents.find), noting(documents.obtain)];
-  const finding = createBatches(async (ids) => dated(await findNow(ids)), waitingMax);
-  const obtaining = createBatches(async (ids) => dated(await obtainNow(ids)), waitingMax);
+  const finding = createBatchedLookup(async (ids) => dated(await findNow(ids)), waitingMax);
+  const obtaining = createBatchedLookup(async (ids) => dated(await obtainNow(ids)), waitingMax);
   const refresher = createRefresher({ keys, find: findNow, clock, cacheMs, staleMs, onProblem });
 
   const isFresh = ({ checkedAt }: AgingKey): boolean => clock() - checkedAt < cacheMs;

@@ -5,7 +5,7 @@
 import { LRUCache } from "lru-cache";
 import { LogError, type KeyStore } from "../../../commands/ports.js";
 import { callWorker, workerUrl } from "../../engines/worker.js";
-import { createBatches } from "../batches.js";
+import { createBatchedLookup } from "../batched-lookup.js";
 import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./key-store.worker.js";
 
 /** `obtain` and `find` reject with LogError `UNAVAILABLE`: no key was handed out, and nothing was sealed with it. */
@@ -53,7 +53,7 @@ export const openSqliteKeyStore = async (
   };
   // A page of an inbox asks for the keys of two hundred conversations at once.
   const batchesOf = (call: "obtain" | "find") =>
-    createBatches(async (ids) => {
+    createBatchedLookup(async (ids) => {
       const keys = await worker.call(call, ids);
       return new Map(ids.flatMap((id, i) => (keys[i] === undefined ? [] : [[id, keys[i]] as const])));
     }, waitingMax);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { StoredSnapshot } from "../../../commands/ports.js";
-import { reachable } from "../../engines/mongodb.js";
+import { reachable } from "../../engines/mongodb/connection.js";
 import { digestOf, isSound, partIdsOf, type HeadDocument, type SnapshotCollections } from "./documents.js";
 
 /** Saves that may overtake one load. */

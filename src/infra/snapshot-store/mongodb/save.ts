@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { MongoServerError, type Collection } from "mongodb";
 import type { SnapshotHead } from "../../../commands/ports.js";
 import type { Chunk } from "../../../domain/kernel/chunks.snapshot.js";
-import { reachable } from "../../engines/mongodb.js";
+import { reachable } from "../../engines/mongodb/connection.js";
 import {
   digestOf,
   headDigestOf,

@@ -1,4 +1,4 @@
-import { reachable } from "../../engines/mongodb.js";
+import { reachable } from "../../engines/mongodb/connection.js";
 import { partIdsOf, type SnapshotCollections } from "./documents.js";
 
 /** A save takes no longer. One that does may find its snapshot damaged: a longer fold. */

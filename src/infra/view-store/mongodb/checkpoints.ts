@@ -1,7 +1,7 @@
 import { MongoServerError, type Collection, type Db } from "mongodb";
 import type { Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../../projections/ports.js";
-import { reachable } from "../../engines/mongodb.js";
+import { reachable } from "../../engines/mongodb/connection.js";
 import { checkpointsId, collectionPrefix } from "./documents.js";
 import { untilPassing } from "./retry.js";
 

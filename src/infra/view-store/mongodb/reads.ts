@@ -1,9 +1,9 @@
 import { defaultPrivacy } from "../../../domain/user/user.events.js";
 import type { ViewReads } from "../../../projections/ports.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
-import { reachable } from "../../engines/mongodb.js";
+import { reachable } from "../../engines/mongodb/connection.js";
 import { afterAll, idOf, idsUnder, valueOf, type ViewCollections, assigned, arrived } from "./documents.js";
-import { inboxOf, touchedOf } from "./lists.js";
+import { inboxOf, touchedOf } from "./conversation-lists.js";
 import { messageReads } from "./messages.js";
 import { receiptReads } from "./receipts.js";
 import { memberOf, stepOf } from "./rows.js";

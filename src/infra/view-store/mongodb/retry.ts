@@ -1,8 +1,8 @@
 import { MongoBulkWriteError, MongoServerError } from "mongodb";
 import { StoreUnavailable } from "../../../projections/ports.js";
 import { backoffMs, retried } from "../../../lib/retry.js";
-import { reachable } from "../../engines/mongodb.js";
-import { isPassingCode } from "../../engines/mongodb-passing.js";
+import { reachable } from "../../engines/mongodb/connection.js";
+import { isPassingCode } from "../../engines/mongodb/passing-errors.js";
 
 /**
  * The pauses are one and a half seconds at most, and each attempt fails within two seconds when no server is there: what

@@ -12,7 +12,7 @@ import {
   arrived,
 } from "./documents.js";
 import { messageFigures, type Reach } from "./figures.js";
-import { othersOf } from "./others.js";
+import { othersOf } from "./other-members.js";
 import { conversationOf, memberOf, stepOf } from "./rows.js";
 
 type Summaries = (userId: string, conversationIds: readonly string[]) => Promise<readonly SummaryRow[]>;

@@ -2,7 +2,7 @@ import type { Db } from "mongodb";
 import type { Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint, ViewStore } from "../../../projections/ports.js";
 import type { ViewChange } from "../../../projections/view-change.js";
-import { reachable } from "../../engines/mongodb.js";
+import { reachable } from "../../engines/mongodb/connection.js";
 import {
   checkpointsOf,
   claimEpoch,
@@ -14,7 +14,7 @@ import {
 import { collectionsOf } from "./documents.js";
 import { createIndexes } from "./indexes.js";
 import { mongoReads } from "./reads.js";
-import { createWaiting, type Waiting } from "./waiting.js";
+import { createCheckpointPoll, type CheckpointPoll } from "./checkpoint-poll.js";
 import { changesWriter } from "./writer.js";
 
 /** The views in MongoDB, which any number of projectors write and any number of gateways read. */
@@ -25,8 +25,8 @@ export type MongoViews = {
   readonly write: (changes: readonly ViewChange[]) => Promise<void>;
   readonly checkpoints: Checkpoints;
   /** What the queries wait with: true as soon as every partition is projected up to the position. */
-  readonly awaitCaughtUp: Waiting["awaitCaughtUp"];
-  readonly reached: Waiting["reached"];
+  readonly awaitCaughtUp: CheckpointPoll["awaitCaughtUp"];
+  readonly reached: CheckpointPoll["reached"];
   /** The log's head when they were opened; 0 without a log. */
   readonly opened: Position;
   /** Readers that wait are answered false. The connection is its owner's to close. */
@@ -64,7 +64,7 @@ export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoV
   const opened = (await log?.head()) ?? 0;
   const write = changesWriter(db, onProblem);
   const checkpoint = async (): Promise<Checkpoint | undefined> => smallestCheckpoint(await checkpoints.load());
-  const { awaitCaughtUp, reached, close } = createWaiting(checkpoint, onProblem);
+  const { awaitCaughtUp, reached, close } = createCheckpointPoll(checkpoint, onProblem);
   const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
   return {
     store: {

@@ -3,7 +3,7 @@ import type { Checkpoint, ViewReads, ViewStore } from "../../../projections/port
 import type { ViewChange } from "../../../projections/view-change.js";
 import { callWorker, WorkerError, type WorkerClient } from "../../engines/worker.js";
 import { stillBuilding } from "../still-building.js";
-import { createWaiters } from "../waiters.js";
+import { createPositionWaiters } from "../position-waiters.js";
 
 /** What `profiles/views.worker.ts` answers to: the reads by name, and these. */
 export type ViewsHandlers = {
@@ -81,7 +81,7 @@ const viewsOf = (
   { from: started, head: opened, replaced }: OpenedViews,
   onProblem: (problem: string | undefined) => void,
 ): SqliteViews => {
-  const waiters = createWaiters(started.position);
+  const waiters = createPositionWaiters(started.position);
   let checkpoint = started;
   let head = started.position;
   /** The newest head that the worker was told: while it is on its way there, it need not be told again. */

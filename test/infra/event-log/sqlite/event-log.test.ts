@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { openLogCore } from "../../../../src/infra/event-log/sqlite/log-core.js";
 import { openForWriting } from "../../../../src/infra/event-log/sqlite/schema.js";
 import { openSqliteLog, type SqliteLog } from "../../../../src/infra/event-log/sqlite/event-log.js";
-import { openSqliteLogReader } from "../../../../src/infra/event-log/sqlite/reader.js";
+import { openSqliteLogReader } from "../../../../src/infra/event-log/sqlite/file-reader.js";
 import {
   appended,
   collect,

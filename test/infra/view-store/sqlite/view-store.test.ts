@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { NewEvent } from "../../../../src/domain/kernel/stream.js";
 import { openSqliteLog, type SqliteLog } from "../../../../src/infra/event-log/sqlite/event-log.js";
-import { viewsWorker } from "../../../../src/profiles/views-worker.js";
+import { viewsWorkerUrl } from "../../../../src/profiles/views-worker-url.js";
 import { openSqliteViews, type SqliteViews } from "../../../../src/infra/view-store/sqlite/view-store.js";
 import { olderViewsIn } from "../../../../src/infra/view-store/sqlite/older-views.js";
 import { viewsVersion } from "../../../../src/projections/registry.js";
@@ -77,12 +77,12 @@ viewStoreContract("SQLite, in its worker", async () => {
   const log = await openSqliteLog(files.logPath);
   // The contract's checkpoints are of this log.
   await append(log, Array.from({ length: 10 }, started));
-  let views = await openSqliteViews(viewsWorker, { ...files, ...bound });
+  let views = await openSqliteViews(viewsWorkerUrl, { ...files, ...bound });
   return {
     store: views.store,
     reopen: async () => {
       await views.close();
-      views = await openSqliteViews(viewsWorker, { ...files, ...bound });
+      views = await openSqliteViews(viewsWorkerUrl, { ...files, ...bound });
       return views.store;
     },
     close: async () => {
@@ -115,7 +115,7 @@ describe("the views of a log", () => {
   let views: SqliteViews | undefined;
   const open = async (epoch = "e1"): Promise<SqliteViews> => {
     await views?.close();
-    return (views = await openSqliteViews(viewsWorker, { ...files, epoch }));
+    return (views = await openSqliteViews(viewsWorkerUrl, { ...files, epoch }));
   };
   /** The events of a small conversation, as the log takes them. */
   const conversation = async (messages: number): Promise<number> => {
@@ -198,7 +198,7 @@ describe("the views of a log", () => {
 
   it("a lock or a full disk that passes is tried again and told, and reads see everything after it", async () => {
     const told: (string | undefined)[] = [];
-    views = await openSqliteViews(viewsWorker, { ...files, epoch: "e1" }, (problem) => told.push(problem));
+    views = await openSqliteViews(viewsWorkerUrl, { ...files, epoch: "e1" }, (problem) => told.push(problem));
     const other = new Database(files.path);
     other.exec("begin immediate");
     const position = await conversation(3);

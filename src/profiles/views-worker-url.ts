@@ -1,4 +1,4 @@
 import { workerUrl } from "../infra/engines/worker.js";
 
 /** The thread that makes the embedded views: it puts projections, the log's file and the views' file together. */
-export const viewsWorker = workerUrl(import.meta.url, "./views.worker.js");
+export const viewsWorkerUrl = workerUrl(import.meta.url, "./views.worker.js");

@@ -5,7 +5,7 @@
 import type { Direction, EventLog } from "../../../commands/ports.js";
 import type { Revision, StreamName } from "../../../domain/kernel/stream.js";
 import { createFeed } from "./feed.js";
-import { createReads, eventsOf } from "./reads.js";
+import { createReadStatements, eventsOf } from "./read-statements.js";
 import { openForReading, prepareIndexedTo, prepareLastPosition, type Db } from "./schema.js";
 import { createTail, type Tail } from "./tail.js";
 
@@ -20,7 +20,7 @@ export type SqliteLogReader = Pick<EventLog, "readStream" | "readAll" | "subscri
 /** @throws Error when there is no log in the file `path`: the writer makes it. */
 export const openSqliteLogReader = (path: string): SqliteLogReader => {
   const db = openForReading(path);
-  const reads = createReads(db);
+  const reads = createReadStatements(db);
   const head = prepareLastPosition(db);
   const refreshedTail = createTailOfReader(db);
   const feed = createFeed(head(), (from, count) => attempt(() => eventsOf(reads.readAll(from, count, "forwards"))));

@@ -1,4 +1,4 @@
-import { sealedAs, type SealedText } from "../domain/kernel/sealed.js";
+import { sealedAs, type SealedText } from "../../domain/kernel/sealed.js";
 import type { Sealing } from "./sealing.js";
 
 type Texts<T> = { readonly name?: T; readonly description?: T };

@@ -1,6 +1,6 @@
 import { ErrorCode, NatsError } from "nats";
-import type { Nats } from "../../engines/nats.js";
-import { decodeReply } from "./subjects.js";
+import type { Nats } from "../../../engines/nats.js";
+import { decodeReply } from "../subjects.js";
 
 /** What became of one request. `silent`: unknown, it may have been taken. `absent`: no process serves that gateway's subject. */
 export type Answer =

@@ -1,5 +1,5 @@
-import type { Delivery } from "../../../projections/ports.js";
-import { encodeFrame, type EncodedItem } from "./codec.js";
+import type { Delivery } from "../../../../projections/ports.js";
+import { encodeFrame, type EncodedItem } from "../codec.js";
 
 /** Gateways that hold a connection of each user; a user without one is not in the answer. Rejects when it is not known. */
 export type GatewaysOf = (userIds: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;

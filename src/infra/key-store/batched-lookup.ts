@@ -1,5 +1,5 @@
 /** Asks for many ids with few calls. */
-export type Batches<A> = {
+export type BatchedLookup<A> = {
   /** What the call said about this id. Rejects as the call did, or at once when too many wait. */
   readonly ask: (id: string) => Promise<A | undefined>;
   /** Resolves when nothing is under way. */
@@ -19,10 +19,10 @@ type Waiting<A> = {
  * One call at a time; whatever is asked for meanwhile is the next one, and an id that waits is asked for once. `call`
  * answers a map of what there is.
  */
-export const createBatches = <A>(
+export const createBatchedLookup = <A>(
   call: (ids: readonly string[]) => Promise<ReadonlyMap<string, A>>,
   waitingMax: number,
-): Batches<A> => {
+): BatchedLookup<A> => {
   const asked = new Map<string, Promise<A | undefined>>();
   const queue: Waiting<A>[] = [];
   let running: Promise<void> | undefined;

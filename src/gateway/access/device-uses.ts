@@ -3,13 +3,13 @@ import type { Actor } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 
 /** When devices were last used, where one process sees all of it; a restart leaves what the log knows, to the day. */
-export type Uses = {
+export type DeviceUses = {
   /** `at`: Unix milliseconds. */
   readonly used: (device: Actor, at: number) => void;
   readonly of: (userId: string) => ReadonlyMap<string, number>;
 };
 
-export const createUses = (usersMax: number): Uses => {
+export const createDeviceUses = (usersMax: number): DeviceUses => {
   const users = new LRUCache<string, Map<string, number>>({ max: usersMax });
   return {
     used: ({ userId, deviceId }, at) => {

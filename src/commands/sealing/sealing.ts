@@ -1,11 +1,11 @@
 import { createHmac } from "node:crypto";
-import { unsealed, type Sealed, type SealedText } from "../domain/kernel/sealed.js";
-import type { KeyStore } from "./ports.js";
-import { createCipher, digestWith, nonceOf, openWith } from "./sealing/cipher.js";
-import { keyIdOf, type DataKey } from "./sealing/data-keys.js";
-import { createPlaintexts } from "./sealing/plaintexts.js";
+import { unsealed, type Sealed, type SealedText } from "../../domain/kernel/sealed.js";
+import type { KeyStore } from "../ports.js";
+import { createCipher, digestWith, nonceOf, openWith } from "./cipher.js";
+import { keyIdOf, type DataKey } from "./data-keys.js";
+import { createPlaintexts } from "./plaintexts.js";
 
-export { freshIncarnation, incarnationOf, type DataKey } from "./sealing/data-keys.js";
+export { freshIncarnation, incarnationOf, type DataKey } from "./data-keys.js";
 
 /**
  * Personal text is sealed before it enters the log, because a log cannot be rewritten later: to destroy a data key is to

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { sealedFieldsOf } from "../../src/commands/sealed-fields.js";
-import { unsealed } from "../../src/domain/kernel/sealed.js";
+import { sealedFieldsOf } from "../../../src/commands/sealing/sealed-fields.js";
+import { unsealed } from "../../../src/domain/kernel/sealed.js";
 
 const meta = JSON.stringify({ by: { kind: "user", userId: "alice", deviceId: "phone" } });
 const fieldsOf = (stream: string, data: object) =>

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Ask } from "./ask.js";
-import type { NatsBusLimits } from "./limits.js";
-import type { Living } from "./living.js";
+import type { NatsBusLimits } from "../limits.js";
+import type { LivingGateways } from "./living-gateways.js";
 import { createGatewaySender, type GatewaySender } from "./gateway-sender.js";
-import type { Heartbeat, Subjects } from "./subjects.js";
+import type { Heartbeat, Subjects } from "../subjects.js";
 
 /** One for each gateway that this process has had anything for. */
 export type GatewaySenders = {
@@ -19,7 +19,7 @@ export const createGatewaySenders = (options: {
   readonly senderId: string;
   readonly subjects: Subjects;
   readonly ask: Ask;
-  readonly living: Living;
+  readonly living: LivingGateways;
   readonly requestBytesMax: () => number;
   readonly limits: NatsBusLimits;
   readonly onProblem: (error: Error) => void;

@@ -10,13 +10,13 @@ type Row = [position: number, stream: string, revision: number, id: string, type
 const cellsPerEvent = 7;
 const columns = "e.position, s.name, e.revision, e.id, e.type, e.data, e.meta";
 
-export type Reads = {
+export type ReadStatements = {
   readonly readAll: (from: Position | undefined, count: number, direction: Direction) => Cells;
   /** `tail` has to know every event that the index does not. */
   readonly readStream: (stream: StreamName, from: Revision, count: number, direction: Direction, tail: Tail) => Cells;
 };
 
-export const createReads = (db: Db): Reads => {
+export const createReadStatements = (db: Db): ReadStatements => {
   const all = `select ${columns} from events e join streams s on s.id = e.stream`;
   const forwards = db.prepare<number[], Row>(`${all} where e.position > ? order by e.position limit ?`).raw();
   const backwards = db.prepare<number[], Row>(`${all} where e.position < ? order by e.position desc limit ?`).raw();

@@ -11,7 +11,7 @@ import { openTexts, openTextsNow, textsOf } from "../frames/texts.js";
 import type { ReadPrivacy } from "./read-privacy.js";
 import { foldMembership, type Membership, type Memberships } from "./memberships.js";
 
-export type ResolveDependencies = {
+export type FramesOfEventDependencies = {
   readonly source: EventSource;
   readonly bus: Pick<Bus, "connected">;
   readonly memberships: Memberships;
@@ -21,14 +21,14 @@ export type ResolveDependencies = {
 };
 
 /** The frames of an event of a conversation or of its receipts, and their recipients. */
-export type Resolve = {
+export type FramesOfEvent = {
   /** From memory; undefined when something has to be read first. @throws UnreadableEvent */
   readonly now: (recorded: RecordedEvent, deleted: Deletions) => readonly Delivery[] | undefined;
   /** `deleted` is asked last, right before the frames are made. @throws UnreadableEvent, and what the log throws */
   readonly later: (recorded: RecordedEvent, deleted: () => Promise<Deletions>) => Promise<readonly Delivery[]>;
 };
 
-export const createResolve = (deps: ResolveDependencies): Resolve => {
+export const createFramesOfEvent = (deps: FramesOfEventDependencies): FramesOfEvent => {
   const { memberships, privacy, bus } = deps;
   const viewers = { connected: (userId: string) => bus.connected(userId), seesReads: privacy.known };
 
@@ -96,7 +96,7 @@ const shownOf = (event: ConversationEvent, deleted: Deletions): Shown | undefine
 
 /** What is sealed, opened. */
 const openedOf = async (
-  { open }: Pick<ResolveDependencies, "open">,
+  { open }: Pick<FramesOfEventDependencies, "open">,
   conversationId: string,
   event: ConversationEvent,
 ): Promise<Shown> => {
@@ -109,7 +109,7 @@ const openedOf = async (
 };
 
 const shownNow = (
-  { openNow }: Pick<ResolveDependencies, "openNow">,
+  { openNow }: Pick<FramesOfEventDependencies, "openNow">,
   conversationId: string,
   event: ConversationEvent,
   deleted: Deletions,

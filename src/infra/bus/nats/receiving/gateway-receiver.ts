@@ -1,23 +1,23 @@
 import type { NatsConnection, Subscription } from "nats";
-import { E } from "../../../domain/kernel/fp.js";
-import type { Delivery } from "../../../projections/ports.js";
-import { guarded, listen, type Nats } from "../../engines/nats.js";
-import { decodeRequest, type BusItem, type BusRequest } from "./codec.js";
-import { natsBusLimits, type NatsBusLimits } from "./limits.js";
-import { createSenders } from "./senders.js";
-import { decodeReplaced, encodeSmall, subjectsOf, type Heartbeat, type Replaced } from "./subjects.js";
+import { E } from "../../../../domain/kernel/fp.js";
+import type { Delivery } from "../../../../projections/ports.js";
+import { guarded, listen, type Nats } from "../../../engines/nats.js";
+import { decodeRequest, type BusItem, type BusRequest } from "../codec.js";
+import { natsBusLimits, type NatsBusLimits } from "../limits.js";
+import { createSenderCounts } from "./sender-counts.js";
+import { decodeReplaced, encodeSmall, subjectsOf, type Heartbeat, type Replaced } from "../subjects.js";
 
 /** Why frames may have gone past this gateway's connections. `stall`: this process stood still for seconds. */
 export type MissedReason = "hole" | "new sender" | "reconnect" | "stall";
 
-export type ServedGateway = {
+export type GatewayReceiver = {
   /** Resolves when frames arrive, which is when NATS is there. Rejects with StoreUnavailable when `close` came first. */
   readonly ready: Promise<void>;
   /** Says goodbye to the senders, so that none waits for this gateway's answers. Close the sockets before. */
   readonly close: () => Promise<void>;
 };
 
-export type ServeGatewayOptions = {
+export type GatewayReceiverOptions = {
   readonly nats: Nats;
   readonly cell: string;
   readonly gatewayId: string;
@@ -37,7 +37,7 @@ export type ServeGatewayOptions = {
 };
 
 /** Takes what senders have for this gateway's connections. Call it before the first connection is accepted. */
-export const serveGateway = (options: ServeGatewayOptions): ServedGateway => {
+export const receiveForGateway = (options: GatewayReceiverOptions): GatewayReceiver => {
   const { nats, gatewayId, metrics, onProblem } = options;
   const limits = { ...natsBusLimits, ...options.limits };
   const subjects = subjectsOf(options.cell);
@@ -144,9 +144,9 @@ export const serveGateway = (options: ServeGatewayOptions): ServedGateway => {
 };
 
 /** Hands a request over unless it was before; answers the last counter taken of its sender. */
-const createTake = (options: ServeGatewayOptions, limits: NatsBusLimits): ((request: BusRequest) => number) => {
+const createTake = (options: GatewayReceiverOptions, limits: NatsBusLimits): ((request: BusRequest) => number) => {
   const { metrics, onProblem } = options;
-  const senders = createSenders({
+  const senders = createSenderCounts({
     startedAtMs: performance.now(),
     startMs: limits.startMs,
     forgetMs: limits.forgetMs,

@@ -1,4 +1,4 @@
-import type { Nats } from "../../engines/nats.js";
+import type { Nats } from "../../../engines/nats.js";
 
 /**
  * Publishes what may be lost: answers false when it is dropped, because NATS is away or has not confirmed what went

@@ -1,9 +1,9 @@
 /** What keys seal what, and what digests say. */
 import { createHmac } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ContentDamaged, sealingWith, type DataKey, type Sealing } from "../../src/commands/sealing.js";
-import { sameText, sealedAs, unsealed } from "../../src/domain/kernel/sealed.js";
-import { openLogKit, type LogKit } from "../kit/log.js";
+import { ContentDamaged, sealingWith, type DataKey, type Sealing } from "../../../src/commands/sealing/sealing.js";
+import { sameText, sealedAs, unsealed } from "../../../src/domain/kernel/sealed.js";
+import { openLogKit, type LogKit } from "../../kit/log.js";
 
 let kit: LogKit;
 let sealing: Sealing;

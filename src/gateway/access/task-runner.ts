@@ -7,7 +7,7 @@ import type { Logger } from "../ports.js";
 import type { Failure } from "../protocol/codes.js";
 
 /** Runs what the application does for the gateway: every piece ends in exactly one outcome, a defect included. */
-export type Work = {
+export type TaskRunner = {
   /**
    * Calls `task` at once, `done` with its outcome later. What `task` throws or rejects with is a defect: logged under an
    * id, and all that the client learns is the id.
@@ -22,7 +22,7 @@ export type Work = {
   readonly idle: (msMax: number) => Promise<void>;
 };
 
-export const createWork = (logger: Logger, ids: Ids): Work => {
+export const createTaskRunner = (logger: Logger, ids: Ids): TaskRunner => {
   let pending = 0;
   const waiters = new Set<() => void>();
   const ended = (): void => {

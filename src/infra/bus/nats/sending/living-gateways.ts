@@ -1,9 +1,9 @@
 import type { NatsConnection, Subscription } from "nats";
-import { listen, type Nats } from "../../engines/nats.js";
-import type { NatsBusLimits } from "./limits.js";
-import { decodeHeartbeat, type Heartbeat, type Subjects } from "./subjects.js";
+import { listen, type Nats } from "../../../engines/nats.js";
+import type { NatsBusLimits } from "../limits.js";
+import { decodeHeartbeat, type Heartbeat, type Subjects } from "../subjects.js";
 
-export type Living = {
+export type LivingGateways = {
   /** Gateways whose heartbeats are heard. While this process hears nothing itself, none ceases to live. */
   readonly gateways: () => readonly string[];
   readonly has: (gatewayId: string) => boolean;
@@ -13,13 +13,13 @@ export type Living = {
 };
 
 /** Keeps a list of the cell's gateways by their heartbeats; a roll call fills it when the process starts. */
-export const listenForGateways = (options: {
+export const listenForLivingGateways = (options: {
   readonly nats: Nats;
   readonly subjects: Subjects;
   readonly limits: NatsBusLimits;
   readonly onHeartbeat: (heartbeat: Heartbeat) => void;
   readonly onProblem: (error: Error) => void;
-}): Living => {
+}): LivingGateways => {
   const { nats, subjects, limits } = options;
   const heardAt = new Map<string, number>();
   let subscription: Subscription | undefined;

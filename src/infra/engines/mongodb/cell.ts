@@ -1,11 +1,12 @@
 /** The collection `cell`: one document, which says whose database this is. It is written once. */
 import type { Db } from "mongodb";
-import { reachable } from "./mongodb.js";
+import { reachable } from "./connection.js";
 
 const cellId = "cell";
 const duplicateKey = 11_000;
 
 const collectionOf = (db: Db) =>
+  // `home`, as in events: what a cell was called when they were first written.
   db.collection<{ readonly _id: string; readonly home: string }>("cell", {
     readPreference: "primary",
     readConcern: { level: "majority" },
@@ -13,18 +14,18 @@ const collectionOf = (db: Db) =>
   });
 
 /** Undefined before the first start. @throws StoreUnavailable */
-export const homeOfDatabase = async (db: Db): Promise<string | undefined> =>
+export const cellOfDatabase = async (db: Db): Promise<string | undefined> =>
   (await reachable(() => collectionOf(db).findOne({ _id: cellId })))?.home;
 
-/** The cell that this database is of: `home`, where no cell was before. @throws StoreUnavailable */
-export const rememberedHome = async (db: Db, home: string): Promise<string> => {
+/** The cell that this database is of: `cell`, where none was before. @throws StoreUnavailable */
+export const rememberedCell = async (db: Db, cell: string): Promise<string> => {
   await reachable(() =>
     collectionOf(db)
-      .updateOne({ _id: cellId }, { $setOnInsert: { home } }, { upsert: true })
+      .updateOne({ _id: cellId }, { $setOnInsert: { home: cell } }, { upsert: true })
       // Two first starts at the same moment: the other one's counts.
       .catch((error: unknown) => {
         if ((error as { readonly code?: unknown }).code !== duplicateKey) throw error;
       }),
   );
-  return (await homeOfDatabase(db)) ?? home;
+  return (await cellOfDatabase(db)) ?? cell;
 };

@@ -1,5 +1,5 @@
-import { sealedAs, sealedCodec, type Sealed } from "../domain/kernel/sealed.js";
-import { streamId, type RecordedEvent } from "../domain/kernel/stream.js";
+import { sealedAs, sealedCodec, type Sealed } from "../../domain/kernel/sealed.js";
+import { streamId, type RecordedEvent } from "../../domain/kernel/stream.js";
 
 /** A sealed text of an event, and the place that it was sealed as. */
 export type SealedField = {

@@ -1,15 +1,15 @@
 /** Names, descriptions and display names on their way into the log. */
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openingWith, sealingWith } from "../../src/commands/sealing.js";
-import { decodeEvent, encodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
-import type { ConversationProfile } from "../../src/domain/conversation/conversation.events.js";
-import { E, type Either } from "../../src/domain/kernel/fp.js";
-import { sealedAs } from "../../src/domain/kernel/sealed.js";
-import { streamOf, type RecordedEvent, type StreamName } from "../../src/domain/kernel/stream.js";
-import { contextOf } from "../kit/given.js";
-import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
-import { asBefore, sealedText } from "../kit/texts.js";
+import { openingWith, sealingWith } from "../../../src/commands/sealing/sealing.js";
+import { decodeEvent, encodeEvent, type DomainEvent } from "../../../src/domain/catalogue.js";
+import type { ConversationProfile } from "../../../src/domain/conversation/conversation.events.js";
+import { E, type Either } from "../../../src/domain/kernel/fp.js";
+import { sealedAs } from "../../../src/domain/kernel/sealed.js";
+import { streamOf, type RecordedEvent, type StreamName } from "../../../src/domain/kernel/stream.js";
+import { contextOf } from "../../kit/given.js";
+import { commandsOn, openLogKit, type LogKit } from "../../kit/log.js";
+import { asBefore, sealedText } from "../../kit/texts.js";
 
 const right = <A>(either: Either<unknown, A>): A => {
   if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);

@@ -2,10 +2,10 @@ import type { Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../../projections/ports.js";
 import { asError } from "../../../lib/errors.js";
 import { pause } from "../../../lib/time.js";
-import { createWaiters } from "../waiters.js";
+import { createPositionWaiters } from "../position-waiters.js";
 
 /** Readers that wait until projectors in other processes have come to a position. */
-export type Waiting = {
+export type CheckpointPoll = {
   /** True as soon as the views hold everything up to the position; false when the time is up, or too many wait. */
   readonly awaitCaughtUp: (position: Position, timeoutMs: number) => Promise<boolean>;
   /** How far the views were when they were asked last; -1 before that. */
@@ -20,12 +20,12 @@ const pollMs = 15;
 const pollFailedMs = 250;
 
 /** Asks for the checkpoint while readers wait, for all of them at once, and not at all while none does. */
-export const createWaiting = (
+export const createCheckpointPoll = (
   checkpoint: () => Promise<Checkpoint | undefined>,
   onProblem: (error: Error) => void,
-): Waiting => {
+): CheckpointPoll => {
   let newest: Position = -1;
-  const waiters = createWaiters(newest);
+  const waiters = createPositionWaiters(newest);
   let waiting = 0;
   let closed = false;
   let polling: Promise<void> | undefined;

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createSenders } from "../../../../src/infra/bus/nats/senders.js";
-import { withSeed } from "../../../kit/seed.js";
+import { createSenderCounts } from "../../../../../src/infra/bus/nats/receiving/sender-counts.js";
+import { withSeed } from "../../../../kit/seed.js";
 
 const startMs = 1_000;
 const create = (options: { readonly forgetMs?: number; readonly max?: number } = {}) =>
-  createSenders({ startedAtMs: 0, startMs, forgetMs: 60_000, max: 100, ...options });
+  createSenderCounts({ startedAtMs: 0, startMs, forgetMs: 60_000, max: 100, ...options });
 
 describe("a gateway's count of its senders", () => {
   it("takes numbers in a row, the same again never, and tells a hole once", () => {

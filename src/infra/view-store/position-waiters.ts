@@ -1,7 +1,7 @@
 import type { Position } from "../../domain/kernel/stream.js";
 
 /** Callers that wait for a position of the log. */
-export type Waiters = {
+export type PositionWaiters = {
   /** True when the position is reached, false when the time is up, when the views work on it no more, or beyond `waitersMax`. */
   readonly wait: (position: Position, timeoutMs: number) => Promise<boolean>;
   readonly reached: (position: Position) => void;
@@ -12,7 +12,7 @@ export type Waiters = {
 /** More than this many readers at once are more than can be answered in the time that they wait. */
 const waitersMax = 10_000;
 
-export const createWaiters = (start: Position): Waiters => {
+export const createPositionWaiters = (start: Position): PositionWaiters => {
   const waiting = new Set<{ readonly position: Position; readonly settle: (reached: boolean) => void }>();
   let newest = start;
   let over = false;

@@ -14,8 +14,8 @@ import {
   type Db,
   type MongoClientOptions,
 } from "mongodb";
-import { StoreUnavailable } from "../../projections/ports.js";
-import { hasPassingLabel, isPassingCode } from "./mongodb-passing.js";
+import { StoreUnavailable } from "../../../projections/ports.js";
+import { hasPassingLabel, isPassingCode } from "./passing-errors.js";
 
 export type Mongo = {
   /** Connections that are lost are made again for as long as the process lives; its owner never opens it again. */

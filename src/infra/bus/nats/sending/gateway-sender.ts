@@ -1,8 +1,8 @@
-import { backoffMs } from "../../../lib/retry.js";
-import { pause } from "../../../lib/time.js";
+import { backoffMs } from "../../../../lib/retry.js";
+import { pause } from "../../../../lib/time.js";
 import type { Answer, Ask } from "./ask.js";
-import { countThatFits, encodeRequest, type EncodedItem } from "./codec.js";
-import type { NatsBusLimits } from "./limits.js";
+import { countThatFits, encodeRequest, type EncodedItem } from "../codec.js";
+import type { NatsBusLimits } from "../limits.js";
 
 /**
  * What waits for one gateway: one request is under way, all that comes meanwhile is the next. Whatever is lost leaves a

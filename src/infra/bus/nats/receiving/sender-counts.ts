@@ -1,7 +1,7 @@
 /** What a counted request is to the gateway; all but `duplicate` and `probe` are handed over. */
 export type Sight = "next" | "duplicate" | "probe" | "hole" | "new sender";
 
-export type Senders = {
+export type SenderCounts = {
   /** `counter` 0 is a probe, which counts nothing. */
   readonly see: (sender: string, counter: number, nowMs: number) => Sight;
   /** The last counter taken of this sender; 0 for one that is not known. */
@@ -13,12 +13,12 @@ export type Senders = {
  * never seen takes the place of one that may have died with frames unsent, unless this gateway has only just started
  * and it is the first. One that was forgotten is never taken for a duplicate: at worst there is a hole too many.
  */
-export const createSenders = (options: {
+export const createSenderCounts = (options: {
   readonly startedAtMs: number;
   readonly startMs: number;
   readonly forgetMs: number;
   readonly max: number;
-}): Senders => {
+}): SenderCounts => {
   /** In the order in which they were last heard, so that the first is the one to be forgotten. */
   const senders = new Map<string, { readonly taken: number; readonly heardAtMs: number }>();
   let seenAny = false;
