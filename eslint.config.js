@@ -13,9 +13,11 @@ const filesThatUseTime = [
   "test/lib/time.test.ts",
   // Load that goes on while servers are killed and paused at seeded moments, and engines that stay away for so long.
   "test/crash/{crash.test,outstanding.test,load}.ts",
-  "test/stack/{faults.test,faults-jobs,rolling-restart.test,chaos-schedule,chaos-probes}.ts",
+  "test/stack/faults/{faults.test,jobs}.ts",
+  "test/stack/chaos/{schedule,probes}.ts",
+  "test/stack/deploy/rolling-restart.test.ts",
   // A subscriber that needs five milliseconds a batch, so that 20,000 events wait for it in another process.
-  "test/stack/eventstoredb-faults.test.ts",
+  "test/stack/event-log/eventstoredb/faults.test.ts",
 ];
 
 export default tseslint.config(

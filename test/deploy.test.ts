@@ -1,4 +1,4 @@
-/** What the deployment files promise, by their text; test/stack/deploy.test.ts asks the tools themselves. */
+/** What the deployment files promise, by their text; test/stack/deploy/deploy.test.ts asks the tools themselves. */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";

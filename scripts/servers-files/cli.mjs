@@ -35,7 +35,7 @@ const commands = {
 
 Installs what is missing: redis-server from Debian (as root), nats-server and versitygw through Go, mongo-java-server
 through Maven, and, unless --only is given, what tests use besides: the official clients
-(test/stack/clients/install.sh), haproxy and docker-compose from Debian. The cache is ~/.cache/parley-servers;
+(test/stack/eventstore-server/clients/install.sh), haproxy and docker-compose from Debian. The cache is ~/.cache/parley-servers;
 PARLEY_SERVERS_CACHE names another one. What is there already is left as it is.\n`,
     options: only,
     run: ({ only: names }) => install(namesIn(names), say),

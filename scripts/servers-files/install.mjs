@@ -32,9 +32,11 @@ export const install = async (names, say, extras = names.length === engineNames.
   await orSaid(() => installTools(say), say);
 };
 
-const clients = "test/stack/clients/install.sh";
+const clients = "test/stack/eventstore-server/clients/install.sh";
 /** The tests that use them. */
-const extrasTests = ["eventstore-clients", "deploy", "haproxy"].map((name) => `test/stack/${name}.test.ts`);
+const extrasTests = ["eventstore-server/clients", "deploy/deploy", "deploy/haproxy"].map(
+  (name) => `test/stack/${name}.test.ts`,
+);
 
 /** Whether a run of these servers' tests, with these arguments of vitest, has any that uses the extras. */
 export const wantsExtras = (names, args) => {

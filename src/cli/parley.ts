@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { doctorCommand } from "./doctor.js";
-import { eventsCommand } from "./events.js";
+import { eventsCommand } from "./events/events.js";
 import { fail, usageExitCode } from "./failure.js";
 import { projectionsCommand } from "./projections.js";
 import { serveCommand } from "./serve.js";

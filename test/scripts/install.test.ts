@@ -10,10 +10,10 @@ describe("clients and tools are installed", () => {
   it.each([
     [engineNames, [], true],
     [engineNames, ["--bail=1"], true],
-    [engineNames, ["test/stack/story.test.ts"], false],
+    [engineNames, ["test/stack/acceptance/story.test.ts"], false],
     [["eventstore"], [], false],
-    [["redis", "eventstore"], ["test/stack/story.test.ts"], false],
-    [["eventstore"], ["test/stack/eventstore-clients.test.ts"], true],
+    [["redis", "eventstore"], ["test/stack/acceptance/story.test.ts"], false],
+    [["eventstore"], ["test/stack/eventstore-server/clients.test.ts"], true],
     [["eventstore"], ["clients"], true],
     [engineNames, ["test/stack"], true],
   ])("for %j and %j: %s", (names, args, wanted) => {

@@ -8,7 +8,7 @@ import { membersQuery } from "./members.js";
 import type { Answer, Queries } from "./queries.js";
 import { receiptsQuery } from "./receipts.js";
 import { summaryQuery } from "./summary.js";
-import { syncQueries } from "./sync.js";
+import { syncQueries } from "./sync/sync.js";
 import { meQuery, userQuery } from "./users.js";
 
 export type QueryDependencies = {

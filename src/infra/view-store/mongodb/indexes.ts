@@ -7,7 +7,7 @@ import { collectionOf } from "./documents.js";
  * rows in their order needs none: that is the order of the `_id`s. One that changes gets a new name, since MongoDB
  * refuses another index of the same name.
  *
- * Reads and what they are made for (`test/stack/mongodb-indexes.test.ts` holds every command against it):
+ * Reads and what they are made for (`test/stack/view-store/mongodb/indexes.test.ts` holds every command against it):
  *
  * | read | the order of `_id`s | an index |
  * |---|---|---|

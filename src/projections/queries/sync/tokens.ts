@@ -1,0 +1,77 @@
+import { O, t, type Option } from "../../../domain/kernel/fp.js";
+import type { Position } from "../../../domain/kernel/stream.js";
+import type { ActivityKey } from "../../ports.js";
+
+/**
+ * What the server gives a client to bring back: opaque to the client, and checked when it returns, because it comes
+ * through hands that are not ours.
+ */
+const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+const decode = <A>(codec: t.Type<A>, text: string): Option<A> => {
+  try {
+    return O.fromEither(codec.decode(JSON.parse(Buffer.from(text, "base64url").toString("utf8"))));
+  } catch {
+    return O.none;
+  }
+};
+
+const tokenCodec = t.type({ kind: t.literal("sync"), epoch: t.string, userId: t.string, position: t.number });
+
+/** Marks the whole account at a log position. */
+export const encodeToken = (epoch: string, userId: string, position: Position): string =>
+  encode({ kind: "sync", epoch, userId, position });
+
+/** The position; none when the token is of another incarnation, another user, beyond the head, or not ours. */
+export const decodeToken = (token: string, epoch: string, userId: string, head: Position): Option<Position> => {
+  const decoded = decode(tokenCodec, token);
+  if (O.isNone(decoded)) return O.none;
+  const { value } = decoded;
+  const ours =
+    value.epoch === epoch &&
+    value.userId === userId &&
+    Number.isInteger(value.position) &&
+    value.position >= 0 &&
+    value.position <= head;
+  return ours ? O.some(value.position) : O.none;
+};
+
+const keyCodec = t.type({ activity: t.number, conversationId: t.string });
+const nextCodec = t.intersection([
+  t.type({
+    kind: t.literal("next"),
+    epoch: t.string,
+    userId: t.string,
+    head: t.number,
+    seen: t.number,
+    part: t.keyof({ first: null, moved: null }),
+    reset: t.boolean,
+  }),
+  t.partial({ after: keyCodec }),
+]);
+
+/**
+ * Where an answer of several pages goes on. Conversations come by latest activity, which what happens meanwhile moves:
+ * so those that were touched since the first page was read follow, by id, which nothing moves. None is passed over, and
+ * none comes more than twice, however busy the account is.
+ */
+export type Place = {
+  /** The log's when the first page was asked for: the token will mark it. */
+  readonly head: Position;
+  /** The views held everything up to it when the first page was read. */
+  readonly seen: Position;
+  readonly part: "first" | "moved";
+  readonly after?: ActivityKey;
+  /** The first page said `reset`: the whole answer is a first sync's. */
+  readonly reset: boolean;
+};
+
+export const encodeNext = (epoch: string, userId: string, place: Place): string =>
+  encode({ kind: "next", epoch, userId, ...place });
+
+export const decodeNext = (next: string, epoch: string, userId: string): Option<Place> => {
+  const decoded = decode(nextCodec, next);
+  if (O.isNone(decoded) || decoded.value.epoch !== epoch || decoded.value.userId !== userId) return O.none;
+  const { head, seen, part, after, reset } = decoded.value;
+  return O.some({ head, seen, part, reset, ...(after === undefined ? {} : { after }) });
+};

@@ -1,0 +1,202 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import type { Binary } from "mongodb";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import {
+  assertMasterKey,
+  openMongoKeyStore,
+  type MongoKeyStore,
+} from "../../../../src/infra/key-store/mongodb/key-store.js";
+import { openMongo, type Mongo } from "../../../../src/infra/engines/mongodb/connection.js";
+import { keyStoreContract } from "../../../contract/key-store.contract.js";
+import { engine } from "../../../kit/engines.js";
+import { mayStartServers, startOwnServers, type OwnServers } from "../../../kit/own-servers.js";
+
+type Options = Partial<Parameters<typeof openMongoKeyStore>[0]>;
+type StoredKey = { readonly _id: string; readonly wrapped: Binary };
+
+const mongodb = engine("PARLEY_MONGODB_URL");
+const masterKey = randomBytes(32);
+const cleanUps: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+const newDatabase = async (url = mongodb ?? ""): Promise<Mongo> => {
+  const mongo = await openMongo({ url, database: `keys-${randomUUID()}` });
+  cleanUps.push(async () => {
+    await mongo.db.dropDatabase();
+    await mongo.close();
+  });
+  return mongo;
+};
+const open = ({ db }: Mongo, options: Options = {}): MongoKeyStore => {
+  const store = openMongoKeyStore({ db, masterKey, ...options });
+  cleanUps.push(store.close);
+  return store;
+};
+const documentsOf = ({ db }: Mongo) => db.collection<StoredKey>("keys");
+const until = (condition: () => boolean | Promise<boolean>) => expect.poll(condition, { timeout: 60_000 }).toBe(true);
+
+describe.skipIf(mongodb === undefined)("on MongoDB", () => {
+  keyStoreContract("MongoDB", async () => {
+    const mongo = await newDatabase();
+    let store = open(mongo);
+    const reopen = async (): Promise<MongoKeyStore> => {
+      await store.close();
+      return (store = open(mongo));
+    };
+    const close = async () => {
+      for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+    };
+    return { store, reopen, close };
+  });
+
+  it("gives all processes that make a key at the same moment the same one, which is the stored one", async () => {
+    const first = await newDatabase();
+    const name = first.db.databaseName;
+    const others = await Promise.all([1, 2, 3].map(() => openMongo({ url: mongodb ?? "", database: name })));
+    const stores = [first, ...others].map((mongo) => open(mongo));
+    const ids = Array.from({ length: 100 }, (_, i) => `user/${i}/2026-01`);
+    const made = await Promise.all(stores.map((store) => Promise.all(ids.map((id) => store.obtain(id)))));
+    for (const keys of made) expect(keys).toEqual(made[0]);
+    const fresh = open(first);
+    expect(await Promise.all(ids.map((id) => fresh.find(id)))).toEqual(made[0]);
+    await Promise.all(others.map((mongo) => mongo.close()));
+  });
+
+  it("stores no key that anybody could read without the master key, nor under another id", async () => {
+    const mongo = await newDatabase();
+    const key = await open(mongo).obtain("a");
+    const stored = await documentsOf(mongo).findOne({ _id: "a" });
+    expect(stored).toMatchObject({ alg: "A256GCM" });
+    const wrapped = stored?.wrapped;
+    expect(Buffer.from(wrapped?.value() ?? []).includes(key)).toBe(false);
+    if (wrapped !== undefined) await documentsOf(mongo).insertOne({ _id: "b", wrapped });
+    await expect(open(mongo).find("b")).rejects.toThrow(/the stored key b cannot be opened/);
+  });
+
+  it("says that the master key is the wrong one, at start and for every key, and answers the others", async () => {
+    const mongo = await newDatabase();
+    await assertMasterKey(mongo.db, masterKey);
+    await assertMasterKey(mongo.db, masterKey);
+    await open(mongo).obtain("right");
+    const wrong = randomBytes(32);
+    await expect(assertMasterKey(mongo.db, wrong)).rejects.toThrow(/PARLEY_MASTER_KEY is not the one/);
+    const store = open(mongo, { masterKey: wrong });
+    const asked = await Promise.allSettled([store.find("right"), store.obtain("right"), store.obtain("new")]);
+    expect(asked.map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled"]);
+    expect(asked[0]).toMatchObject({ reason: { code: "UNAVAILABLE", message: /PARLEY_MASTER_KEY/ } });
+    expect(store.cached("right")).toBeUndefined();
+    await expect(assertMasterKey(mongo.db, Buffer.alloc(16))).rejects.toThrow("16 bytes");
+    expect(() => openMongoKeyStore({ db: mongo.db, masterKey: Buffer.alloc(31) })).toThrow("31 bytes");
+  });
+
+  it("does not declare a wrong master key right where there are keys but no mark", async () => {
+    const mongo = await newDatabase();
+    await open(mongo).obtain("a");
+    await expect(assertMasterKey(mongo.db, randomBytes(32))).rejects.toThrow(/PARLEY_MASTER_KEY/);
+    await assertMasterKey(mongo.db, masterKey);
+  });
+
+  it("forgets a key that was destroyed, used or not, and keeps the others fresh without being asked", async () => {
+    const mongo = await newDatabase();
+    const store = open(mongo, { cacheMs: 400 });
+    const [kept] = await Promise.all([store.obtain("kept"), store.obtain("used"), store.obtain("unused")]);
+    await documentsOf(mongo).deleteMany({ _id: { $ne: "kept" } });
+    await until(() => store.cached("used") === undefined && store.figures().keysCached === 1);
+    expect(await store.find("used")).toBeUndefined();
+    expect(await store.find("unused")).toBeUndefined();
+    expect(await store.find("kept")).toEqual(kept);
+    expect(store.figures()).toMatchObject({ staleAnswers: 0, isAway: false });
+  });
+
+  it("forgets a key that was destroyed although the machine's clock was a day ahead when it came", async () => {
+    const mongo = await newDatabase();
+    const right = Date.now;
+    const clock = vi.spyOn(Date, "now").mockImplementation(() => right() + 24 * 3_600_000);
+    cleanUps.push(() => {
+      clock.mockRestore();
+      return Promise.resolve();
+    });
+    const store = open(mongo, { cacheMs: 400 });
+    await store.obtain("k");
+    clock.mockImplementation(right);
+    await documentsOf(mongo).deleteOne({ _id: "k" });
+    await until(() => store.cached("k") === undefined);
+  });
+
+  it("takes a key that was destroyed and made again by another process as the new one", async () => {
+    const mongo = await newDatabase();
+    const [store, other] = [open(mongo, { cacheMs: 400 }), open(mongo)];
+    const old = await store.obtain("k");
+    await documentsOf(mongo).deleteOne({ _id: "k" });
+    const made = await other.obtain("k");
+    expect(made).not.toEqual(old);
+    await until(async () => (await store.obtain("k")).equals(made));
+  });
+
+  it("holds no more keys in memory than it may, the most recently used ones", async () => {
+    const store = open(await newDatabase(), { cachedKeysMax: 2 });
+    const key = await store.obtain("a");
+    await store.obtain("b");
+    store.cached("a");
+    await store.obtain("c");
+    expect([store.cached("a"), store.cached("b")]).toEqual([key, undefined]);
+    expect(store.figures().keysCached).toBe(2);
+  });
+});
+
+describe.skipIf(mongodb === undefined || !mayStartServers)("while MongoDB is away", () => {
+  let servers: OwnServers;
+  beforeAll(async () => {
+    servers = await startOwnServers("mongodb");
+  });
+  afterAll(() => servers.stop());
+
+  it("answers known keys, counted, for staleMs; refuses unknown ones; and goes on when it is back", async () => {
+    let later = 0;
+    const clock = () => Date.now() + later;
+    const mongo = await newDatabase(servers.env.PARLEY_MONGODB_URL);
+    const store = open(mongo, { cacheMs: 1_000, clock });
+    const key = await store.obtain("known");
+    await servers.kill("mongodb");
+
+    await until(() => store.figures().isAway);
+    await until(() => store.cached("known") !== undefined && store.figures().staleAnswers > 0);
+    expect(await store.obtain("known")).toEqual(key);
+    expect(await store.find("known")).toEqual(key);
+    await expect(store.obtain("unknown")).rejects.toMatchObject({ name: "LogError", code: "UNAVAILABLE" });
+    await expect(store.find("unknown")).rejects.toMatchObject({ name: "LogError", code: "UNAVAILABLE" });
+    later = 3_600_000;
+    expect(store.cached("known")).toBeUndefined();
+    await expect(store.obtain("known")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+
+    await servers.startAgain("mongodb");
+    await until(() =>
+      store.obtain("known").then(
+        (again) => again.equals(key),
+        () => false,
+      ),
+    );
+    expect(store.figures().isAway).toBe(false);
+    await documentsOf(mongo).deleteOne({ _id: "known" });
+    await until(async () => (await store.find("known")) === undefined);
+  });
+
+  it("loses no key that it has handed out when MongoDB is killed", async () => {
+    const mongo = await newDatabase(servers.env.PARLEY_MONGODB_URL);
+    const store = open(mongo);
+    const ids = Array.from({ length: 50 }, (_, i) => `k/${i}`);
+    const keys = await Promise.all(ids.map((id) => store.obtain(id)));
+    await servers.kill("mongodb");
+    await servers.startAgain("mongodb");
+    const fresh = open(mongo);
+    await until(() =>
+      fresh.find("k/0").then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(await Promise.all(ids.map((id) => fresh.find(id)))).toEqual(keys);
+  });
+});
