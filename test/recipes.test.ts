@@ -8,6 +8,7 @@ import { expect, it } from "vitest";
 import { openSqliteLog } from "../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore } from "../src/infra/key-store/sqlite/key-store.js";
 import { openLogKit, writeLongConversation, type LogKit } from "./kit/log.js";
+import { noRevision } from "../src/domain/kernel/stream.js";
 
 /** The one block of shell that holds this text. */
 const recipeWith = (text: string): string => {
@@ -51,7 +52,7 @@ it("the online backup ends beside a busy writer, and what was there when it bega
     expect(statSync(join(work, "backup", "log.db")).mode & 0o077).toBe(0);
     const log = await openSqliteLog(join(work, "backup", "log.db"));
     expect(await log.head()).toBeGreaterThanOrEqual(head);
-    const [last] = await log.readStream("conversation-g_long", -1, 1, "backwards");
+    const [last] = await log.readStream("conversation-g_long", noRevision, 1, "backwards");
     expect(last?.position).toBe(head);
     await log.close();
     const keys = await openSqliteKeyStore(join(work, "backup", "keys.db"));

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { EventLog } from "../../src/commands/ports.js";
-import type { NewEvent, Revision, StreamName } from "../../src/domain/kernel/stream.js";
+import { noRevision, type NewEvent, type Revision, type StreamName } from "../../src/domain/kernel/stream.js";
 import type { Latency } from "../load/latency.js";
 
 /** `data` and `meta` of an event together, in bytes: about a sealed message of 200 bytes with its metadata. */
@@ -22,10 +22,10 @@ export type AppendLoop = {
 
 /** One writer per stream, each with one append in flight at the exact revision, as the gateway's writers do. */
 export const createAppendLoop = (log: EventLog, name: string, streams: number): AppendLoop => {
-  const revisions: Revision[] = Array.from({ length: streams }, () => -1);
+  const revisions: Revision[] = Array.from({ length: streams }, () => noRevision);
 
   const appendOne = async (index: number, stream: StreamName): Promise<void> => {
-    const revision = revisions[index] ?? -1;
+    const revision = revisions[index] ?? noRevision;
     const result = await log.append(stream, revision < 0 ? "no_stream" : revision, [newEvent()]);
     if (result.kind === "conflict" || result.revision !== revision + 1) {
       throw new Error(`append to ${stream} at ${revision} answered ${JSON.stringify(result)}`);

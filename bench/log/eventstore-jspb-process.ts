@@ -5,6 +5,7 @@ import { StreamsService } from "../../src/eventstore-server/proto.js";
 import { pageEvents, sinkOf } from "../../src/eventstore-server/sink.js";
 import { openSqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import { responseOf, type Response } from "./jspb-response.js";
+import { noPosition } from "../../src/domain/kernel/stream.js";
 
 /**
  * What the log's gRPC port would cost without its prebuilt buffers: `Streams.Read` of $all from its start, answered with
@@ -18,7 +19,7 @@ const log = await openSqliteLog(join(data, "log.db"));
 
 const readAll = async (call: Parameters<typeof sinkOf<Response>>[0]): Promise<void> => {
   const sink = sinkOf<Response>(call);
-  let from = 0;
+  let from = noPosition;
   while (!sink.ended()) {
     const page = await log.readAll(from, pageEvents);
     for (const event of page) {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { pageEvents } from "../../src/eventstore-server/sink.js";
 import { openSqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import type { Figures } from "../scenario.js";
+import { noPosition } from "../../src/domain/kernel/stream.js";
 
 /**
  * The floor of reads through the log's gRPC port, a process of its own so that it runs on the server's core: the same
@@ -14,7 +15,7 @@ const log = await openSqliteLog(join(directory, "log.db"));
 
 const readWhole = async (): Promise<number> => {
   let events = 0;
-  for (let from = 0; ;) {
+  for (let from = noPosition; ;) {
     const page = await log.readAll(from, pageEvents);
     events += page.length;
     from = page.at(-1)?.position ?? from;

@@ -4,6 +4,7 @@ import { openSqliteViewsFile } from "../../src/infra/view-store/sqlite/views-fil
 import { startRunner } from "../../src/projections/runner.js";
 import type { Figures } from "../scenario.js";
 import { seedLog } from "./seed.js";
+import { noPosition } from "../../src/domain/kernel/stream.js";
 
 /**
  * The views from nothing, a process of its own so that it runs on the server's core: `replay-process.js DIRECTORY
@@ -20,7 +21,7 @@ const log = openSqliteLogReader(join(directory, "log.db"));
 
 const readAll = async (): Promise<Figures> => {
   const from = performance.now();
-  let position = 0;
+  let position = noPosition;
   for (;;) {
     const page = await log.readAll(position, 2000);
     for (const { data, meta } of page) {
@@ -42,7 +43,7 @@ const replay = (): Promise<Figures> => {
     const runner = startRunner({
       source: log,
       apply: views.apply,
-      from: { position: 0, epoch },
+      from: { position: noPosition, epoch },
       batchIntervalMs: 0,
       onCheckpoint: ({ position }) => {
         if (position < events) return;

@@ -6,7 +6,7 @@ import { encodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import { byUser } from "../../src/domain/kernel/by.js";
 import { directConversationId, messageIdOf } from "../../src/domain/kernel/ids.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { noRevision, revisionAfter, streamOf, type Revision } from "../../src/domain/kernel/stream.js";
 import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 
 /** A history as a server would have left it, written into the log directly: through sockets it would take minutes. */
@@ -34,7 +34,7 @@ export const seedLog = async (directory: string, seed: Seed): Promise<Seeded> =>
   try {
     const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
     const conversationIds: string[] = [];
-    let events = await log.head();
+    let events: number = await log.head();
     for (let index = 0; index < seed.conversations; index++) {
       const [alice, bob] = seedUsers(index);
       const id = directConversationId(alice, bob);
@@ -70,17 +70,17 @@ function* history(id: string, users: readonly [string, string], messages: number
 const write = async (log: SqliteLog, id: string, events: Iterable<DomainEvent>): Promise<number> => {
   const causation = { commandId: randomUUID(), correlationId: randomUUID() };
   const stream = streamOf.conversation(id);
-  let revision = -1;
+  let revision = noRevision;
   let batch: DomainEvent[] = [];
   let inFlight: Promise<void>[] = [];
-  const flush = async (events: readonly DomainEvent[], expected: number): Promise<void> => {
+  const flush = async (events: readonly DomainEvent[], expected: Revision): Promise<void> => {
     const encoded = events.map((event) => encodeEvent(event, causation));
     const result = await log.append(stream, expected < 0 ? "no_stream" : expected, encoded);
     if (result.kind === "conflict") throw new Error(`seeding ${stream} at ${expected} met ${result.actual}`);
   };
   const send = async (): Promise<void> => {
     inFlight.push(flush(batch, revision));
-    revision += batch.length;
+    revision = revisionAfter(revision, batch.length);
     batch = [];
     if (inFlight.length < 16) return;
     await Promise.all(inFlight);

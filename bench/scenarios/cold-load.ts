@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { firstRevision, revisionAfter, streamOf } from "../../src/domain/kernel/stream.js";
 import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reader.js";
 import { openAsking, type Asking } from "../load/asking.js";
 import { createLatency } from "../load/latency.js";
@@ -94,9 +94,9 @@ const readStream = async (directory: string, id: string): Promise<Figures> => {
   const log = openSqliteLogReader(join(directory, "log.db"));
   try {
     const from = performance.now();
-    for (let revision = 0, more = true; more;) {
+    for (let revision = firstRevision, more = true; more;) {
       const page = await log.readStream(streamOf.conversation(id), revision, 500);
-      revision += page.length;
+      revision = revisionAfter(revision, page.length);
       more = page.length > 0;
     }
     return { loadMs: performance.now() - from };

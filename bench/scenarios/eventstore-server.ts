@@ -11,6 +11,7 @@ import { row, scaled, type BenchContext, type Figures, type Row, type Scenario }
 import { startChild } from "../server/child.js";
 import { busyFigures, sampleCpu } from "../server/cpu.js";
 import { startEventStoreServer, type EventStoreServer } from "../server/eventstore-server.js";
+import { noPosition } from "../../src/domain/kernel/stream.js";
 
 const conversations = 100;
 const messagesEach = 200;
@@ -83,7 +84,7 @@ const readByAdapter = async (context: BenchContext, server: EventStoreServer, ex
   const log = openEventStoreDb({ url: server.url });
   const readWhole = async (): Promise<number> => {
     let events = 0;
-    for (let from = 0; ;) {
+    for (let from = noPosition; ;) {
       const page = await log.readAll(from, adapterPageEvents);
       events += page.length;
       from = page.at(-1)?.position ?? from;

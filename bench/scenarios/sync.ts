@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { asRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reader.js";
 import { openAsking, type Asking } from "../load/asking.js";
 import { createLatency } from "../load/latency.js";
@@ -77,7 +77,7 @@ const readAgainAndAgain = async (directory: string, id: string, seconds: number)
     const from = performance.now();
     for (let now = from; now < from + seconds * 1000; reads++) {
       const start = now;
-      for (const { data, meta } of await log.readStream(streamOf.conversation(id), 2, messages)) {
+      for (const { data, meta } of await log.readStream(streamOf.conversation(id), asRevision(2), messages)) {
         JSON.parse(data);
         JSON.parse(meta);
       }

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Conversation } from "../domain/conversation/conversation.js";
 import type { Messages } from "../domain/conversation/messages.js";
 import { E, type Either } from "../domain/kernel/fp.js";
-import { streamOf, type Revision } from "../domain/kernel/stream.js";
+import { revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
 import { conversationNotFound, formerMember, type Rejection } from "../domain/rejections.js";
 import { within } from "../lib/time.js";
 import { loadAggregate } from "./load.js";
@@ -124,14 +124,14 @@ const follow = async ({ log }: AudienceOptions, id: string, before: Kept, asOf: 
   const former = new Set(before.former);
   let { revision } = before;
   for (;;) {
-    const page = await log.readStream(streamOf.conversation(id), revision + 1, pageSize);
+    const page = await log.readStream(streamOf.conversation(id), revisionAfter(revision), pageSize);
     for (const recorded of page) {
       if (recorded.type !== "MemberJoined" && recorded.type !== "MemberLeft") continue;
       const event = routes.conversation.decode(recorded);
       if (event.type === "MemberJoined") for (const { userId } of event.members) move(userId, former, present);
       if (event.type === "MemberLeft") move(event.userId, present, former);
     }
-    revision += page.length;
+    revision = revisionAfter(revision, page.length);
     if (page.length < pageSize) return { present, former, revision, asOf };
   }
 };

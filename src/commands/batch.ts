@@ -1,7 +1,7 @@
 import { encodeEvent } from "../domain/catalogue.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { limits } from "../domain/kernel/limits.js";
-import type { NewEvent, Position, Revision } from "../domain/kernel/stream.js";
+import { noPosition, revisionAfter, type NewEvent, type Position, type Revision } from "../domain/kernel/stream.js";
 import type { Rejection } from "../domain/rejections.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 
@@ -27,7 +27,7 @@ export type Job<Command, State, Event> = {
   readonly fail: (error: Error) => void;
 };
 
-export const startPosition: Position = 0;
+export const startPosition: Position = noPosition;
 
 export type Batch<Command, State, Event> = {
   readonly outcomes: readonly Either<Rejection, CommandResult<Command, State, Event>>[];
@@ -69,7 +69,7 @@ export const decideAll = <Command extends Routed, State, Event extends RoutedEve
     // The first always goes: what one command makes is within the log's bound by the limits of the protocol.
     if (events.length > 0 && bytes > limits.appendBytesMax) break;
     for (const event of decision.right) {
-      revision += 1;
+      revision = revisionAfter(revision);
       state = decider.evolve(state, event);
       decider.index.add(index, event, revision);
     }

@@ -5,7 +5,7 @@ import type { DeviceType, Privacy } from "../domain/user/user.events.js";
 import type { Preferences } from "../domain/user/user.js";
 import type { Conversation } from "../domain/conversation/conversation.js";
 import type { ContentType, Role, Settings } from "../domain/conversation/conversation.events.js";
-import type { Position } from "../domain/kernel/stream.js";
+import type { Position, Revision } from "../domain/kernel/stream.js";
 import type { Rejection } from "../domain/rejections.js";
 
 /**
@@ -89,7 +89,7 @@ export type Outcome<A> = Promise<Either<Rejection, A>>;
 
 export type Written = { readonly position: Position };
 /** `pos`: the change's, absent when nothing changed. */
-export type Changed = Written & { readonly pos?: number };
+export type Changed = Written & { readonly pos?: Revision };
 /** `state`: the conversation as the command left it, or found it. */
 export type Started = Written & {
   readonly conversationId: string;
@@ -130,7 +130,7 @@ export type MessageAccepted = Written & {
   readonly messageId: string;
   readonly conversationId: string;
   readonly sequence: number;
-  readonly pos: number;
+  readonly pos: Revision;
   readonly timestamp: number;
   readonly duplicate: boolean;
 };

@@ -1,7 +1,7 @@
 import { bySystem } from "../domain/kernel/by.js";
 import type { LogStarted } from "../domain/log.events.js";
 import { decodeEvent, encodeEvent } from "../domain/catalogue.js";
-import { streamOf } from "../domain/kernel/stream.js";
+import { noPosition, noRevision, streamOf } from "../domain/kernel/stream.js";
 import type { Clock, EventLog, Ids } from "./ports.js";
 
 /**
@@ -33,7 +33,7 @@ const cellEventsMax = 1_000;
 export const cellOfLog = async (log: Pick<EventLog, "readStream" | "readAll">): Promise<string | undefined> => {
   const started = await newestStart(log);
   if (started?.home !== undefined) return started.home;
-  for (const { type, data } of await log.readAll(0, cellEventsMax)) {
+  for (const { type, data } of await log.readAll(noPosition, cellEventsMax)) {
     if (type !== "UserRegistered" && type !== "ConversationStarted") continue;
     return (JSON.parse(data) as { readonly home: string }).home;
   }
@@ -51,7 +51,7 @@ export class OtherCell extends Error {
 }
 
 const newestStart = async (log: Pick<EventLog, "readStream">): Promise<LogStarted | undefined> => {
-  const [newest] = await log.readStream(streamOf.log, -1, 1, "backwards");
+  const [newest] = await log.readStream(streamOf.log, noRevision, 1, "backwards");
   if (newest === undefined) return undefined;
   const event = decodeEvent(newest);
   return event.type === "LogStarted" ? event : undefined;

@@ -19,6 +19,7 @@ import { changed, type ConversationDone } from "./command-result.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import { createSnapshots, noSnapshots } from "./snapshots.js";
 import { createWriter } from "./writer.js";
+import type { Position } from "../domain/kernel/stream.js";
 
 export type CommandDependencies = {
   readonly log: EventLog;
@@ -141,7 +142,7 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       if (E.isLeft(present)) return present;
       const command = { type: "ChangePreferences" as const, conversationId, changes, context };
       const settled = await users.submit(context.by.userId, command);
-      return E.map(({ position, state }: { position: number; state: Parameters<typeof preferencesOf>[0] }) => ({
+      return E.map(({ position, state }: { position: Position; state: Parameters<typeof preferencesOf>[0] }) => ({
         position,
         ...preferencesOf(state, conversationId),
       }))(settled);

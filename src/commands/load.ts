@@ -1,4 +1,4 @@
-import { noRevision, type StreamName } from "../domain/kernel/stream.js";
+import { noRevision, revisionAfter, type StreamName } from "../domain/kernel/stream.js";
 import type { EventLog } from "./ports.js";
 import type { Loaded, Route } from "./routes.js";
 import type { Snapshots } from "./snapshots.js";
@@ -42,10 +42,10 @@ export const catchUp = async <Command, State, Event, Index>(
   const { index } = from;
   let { state, revision, eventId } = from;
   for (;;) {
-    const page = await log.readStream(stream, revision + 1, pageSize);
+    const page = await log.readStream(stream, revisionAfter(revision), pageSize);
     for (const recorded of page) {
       const event = decode(recorded);
-      revision += 1;
+      revision = revisionAfter(revision);
       state = decider.evolve(state, event);
       decider.index.fold(index, event, revision);
     }

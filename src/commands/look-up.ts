@@ -5,7 +5,7 @@ import { amendmentsKnownFrom, type Messages } from "../domain/conversation/messa
 import type { Conversation, ConversationCommand, OldMessage } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import { userIdOf } from "../domain/kernel/by.js";
-import { streamOf, type Revision } from "../domain/kernel/stream.js";
+import { noRevision, revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
 import type { Folded, Reading } from "./routes.js";
 
@@ -18,7 +18,9 @@ export const lookUpIn =
   (index: MessageIndex, log: Pick<EventLog, "readStream">): LookUpMessage =>
   async (conversationId, messageId, from) => {
     const { coversTo, message } = await index.find(conversationId, messageId).catch(() => nothingFound);
-    return coversTo >= from - 1 ? message : foldMessage(log, conversationId, messageId, message, coversTo + 1, from);
+    return coversTo >= from - 1
+      ? message
+      : foldMessage(log, conversationId, messageId, message, revisionAfter(coversTo), from);
   };
 
 /** How the messages that a command names from before the window are read: see `Route.reading`. */
@@ -37,7 +39,7 @@ export const readingWith =
     };
   };
 
-const nothingFound = { coversTo: -1, message: null };
+const nothingFound = { coversTo: noRevision, message: null };
 
 const pageSize = 1_000;
 /** Events that are read in place of a view, a quarter of a second of them: it holds up its conversation, and others' reads. */
@@ -56,7 +58,7 @@ const foldMessage = async (
     throw new LogError("UNAVAILABLE", `the view of messages is ${end - start} events behind in ${conversationId}`);
   let message = before;
   const reactions = new Set(before?.reactions);
-  for (let from = start; from < end; from += pageSize) {
+  for (let from = start; from < end; from = revisionAfter(from, pageSize)) {
     const page = await log.readStream(streamOf.conversation(conversationId), from, Math.min(pageSize, end - from));
     for (const recorded of page) {
       const event = decodeConversationEvent(recorded);

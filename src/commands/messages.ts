@@ -6,7 +6,7 @@ import type { CommandContext } from "../domain/kernel/decider.js";
 import { E } from "../domain/kernel/fp.js";
 import { messageIdOf } from "../domain/kernel/ids.js";
 import { unsealed, type Sealed } from "../domain/kernel/sealed.js";
-import { streamOf } from "../domain/kernel/stream.js";
+import { streamOf, type Revision } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Commands, EditMessage, MessageAccepted, Outcome, SendMessage } from "./commands.js";
 import type { EventLog } from "./ports.js";
@@ -121,7 +121,7 @@ const repeatReads = pLimit(64);
 const differenceFrom = async (
   deps: MessageDependencies,
   sent: SendMessage,
-  pos: number,
+  pos: Revision,
 ): Promise<Rejection | undefined> => {
   const stream = streamOf.conversation(sent.conversationId);
   const [recorded] = await repeatReads(() => deps.log.readStream(stream, pos, 1));

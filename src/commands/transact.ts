@@ -1,5 +1,5 @@
 import { E } from "../domain/kernel/fp.js";
-import type { Position, Revision, StreamName } from "../domain/kernel/stream.js";
+import { revisionAfter, type Position, type Revision, type StreamName } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import { backoffMs, retried } from "../lib/retry.js";
 import { pause } from "../lib/time.js";
@@ -77,7 +77,7 @@ const accepted = <Command, State, Event, Index>(
   { events, decided, state }: Batch<Command, State, Event>,
 ): Loaded<State, Index> => {
   let { revision } = loaded;
-  for (const event of decided) decider.index.fold(loaded.index, event, (revision += 1));
+  for (const event of decided) decider.index.fold(loaded.index, event, (revision = revisionAfter(revision)));
   return { ...loaded, state, revision, eventId: events.at(-1)?.id ?? loaded.eventId };
 };
 

@@ -3,7 +3,7 @@
  * for each field and grows its output by pieces, which is most of what a read costs.
  */
 import { Buffer } from "node:buffer";
-import type { Position, RecordedEvent, StreamName } from "../domain/kernel/stream.js";
+import type { Position, RecordedEvent, Revision, StreamName } from "../domain/kernel/stream.js";
 import { identifierOf, streams } from "./proto.js";
 
 const ticksPerMs = 10_000n;
@@ -46,8 +46,8 @@ type Fields = {
   readonly id: string;
   readonly stream: string;
   readonly streamBytes: number;
-  readonly revision: number;
-  readonly position: number;
+  readonly revision: Revision;
+  readonly position: Position;
   /** Keys in the order in which the generated code sorts them. */
   readonly metadata: readonly (readonly [key: string, value: string, valueBytes: number])[];
   readonly meta: string;

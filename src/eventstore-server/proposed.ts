@@ -1,7 +1,15 @@
 /** What clients want appended, taken in: bounded while it comes in pieces, checked once it is whole. */
 import type { AppendResult, EventLog } from "../commands/ports.js";
 import { limits } from "../domain/kernel/limits.js";
-import { noRevision, type ExpectedRevision, type NewEvent, type StreamName } from "../domain/kernel/stream.js";
+import {
+  asRevision,
+  noPosition,
+  noRevision,
+  type ExpectedRevision,
+  type NewEvent,
+  type Revision,
+  type StreamName,
+} from "../domain/kernel/stream.js";
 import { accessDenied, invalid, tooLarge } from "./errors.js";
 import { uuidOf, wholeNumber, type streams } from "./proto.js";
 import { status } from "@grpc/grpc-js";
@@ -22,7 +30,7 @@ export const expectationOf = (options: ExpectedOptions, revision: string): Expec
   if (options.hasAny()) return "any";
   if (options.hasNoStream()) return "no_stream";
   if (options.hasStreamExists()) return "stream_exists";
-  return wholeNumber(revision);
+  return asRevision(wholeNumber(revision));
 };
 
 export type Proposed = {
@@ -93,15 +101,15 @@ export const appendProposed = async (
   events: readonly NewEvent[],
 ): Promise<AppendResult> => {
   if (events.length > 0 && expected !== "stream_exists") return log.append(stream, expected, events);
-  const [newest] = await log.readStream(stream, -1, 1, "backwards");
+  const [newest] = await log.readStream(stream, noRevision, 1, "backwards");
   const revision = newest?.revision ?? noRevision;
   if (!allows(expected, revision)) return { kind: "conflict", actual: revision };
-  if (events.length === 0) return { kind: "appended", revision, position: 0 };
+  if (events.length === 0) return { kind: "appended", revision, position: noPosition };
   // Streams of this log are never deleted, so one that was there still is.
   return log.append(stream, "any", events);
 };
 
-const allows = (expected: Expectation, revision: number): boolean => {
+const allows = (expected: Expectation, revision: Revision): boolean => {
   switch (expected) {
     case "any":
       return true;

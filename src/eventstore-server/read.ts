@@ -1,6 +1,15 @@
 /** `Streams.Read`: a stream or `$all`, so many events or a subscription. */
 import type { EventLog } from "../commands/ports.js";
-import type { RecordedEvent } from "../domain/kernel/stream.js";
+import {
+  asPosition,
+  asRevision,
+  firstRevision,
+  noPosition,
+  noRevision,
+  revisionAfter,
+  type Position,
+  type RecordedEvent,
+} from "../domain/kernel/stream.js";
 import { eventResponse, notFoundResponse } from "./encode.js";
 import { invalid, type CallError } from "./errors.js";
 import { filterOf } from "./filter.js";
@@ -37,12 +46,12 @@ const readStream = async (log: EventLog, options: ReadOptions, sink: Sink): Prom
   const stream = nameOf(options.getStream()?.getStreamIdentifier());
   const direction = isBackwards(options) ? "backwards" : "forwards";
   const start = options.getStream();
-  let from = direction === "backwards" ? -1 : 0;
-  if (start?.hasRevision() === true) from = wholeNumber(start.getRevision());
-  else if (start?.hasStart() === true) from = 0;
-  else if (start?.hasEnd() === true && direction === "forwards") from = Number.MAX_SAFE_INTEGER;
+  let from = direction === "backwards" ? noRevision : firstRevision;
+  if (start?.hasRevision() === true) from = asRevision(wholeNumber(start.getRevision()));
+  else if (start?.hasStart() === true) from = firstRevision;
+  else if (start?.hasEnd() === true && direction === "forwards") from = asRevision(Number.MAX_SAFE_INTEGER);
   let left = wholeNumber(options.getCount());
-  const [newest] = await log.readStream(stream, -1, 1, "backwards");
+  const [newest] = await log.readStream(stream, noRevision, 1, "backwards");
   if (newest === undefined) {
     await sink.send(notFoundResponse(stream));
     return;
@@ -55,7 +64,7 @@ const readStream = async (log: EventLog, options: ReadOptions, sink: Sink): Prom
     const last = page.at(-1);
     left -= page.length;
     if (last === undefined || page.length < count) return;
-    from = last.revision + (direction === "backwards" ? -1 : 1);
+    from = revisionAfter(last.revision, direction === "backwards" ? -1 : 1);
     if (from < 0) return;
   }
 };
@@ -78,15 +87,15 @@ const readAll = async (log: EventLog, options: ReadOptions, sink: Sink): Promise
 };
 
 /** Where the log is to be read from: strictly after (backwards: before) it. */
-const startOfAll = (options: ReadOptions, backwards: boolean): number | undefined | "nothing" => {
+const startOfAll = (options: ReadOptions, backwards: boolean): Position | undefined | "nothing" => {
   const start = options.getAll();
   const position = start?.getPosition();
   if (position !== undefined) {
     const commit = wholeNumber(position.getCommitPosition());
-    return backwards ? commit : Math.max(0, commit - 1);
+    return asPosition(backwards ? commit : Math.max(0, commit - 1));
   }
   if (start?.hasEnd() === true) return backwards ? undefined : "nothing";
-  return backwards ? "nothing" : 0;
+  return backwards ? "nothing" : noPosition;
 };
 
 const sendAll = async (events: readonly RecordedEvent[], sink: Sink): Promise<void> => {

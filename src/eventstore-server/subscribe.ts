@@ -5,7 +5,17 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import type { EventLog } from "../commands/ports.js";
-import type { Position, RecordedEvent, Revision } from "../domain/kernel/stream.js";
+import {
+  asPosition,
+  asRevision,
+  firstRevision,
+  noPosition,
+  noRevision,
+  revisionAfter,
+  type Position,
+  type RecordedEvent,
+  type Revision,
+} from "../domain/kernel/stream.js";
 import { caughtUpResponse, checkpointResponse, confirmationResponse, eventResponse } from "./encode.js";
 import { callErrorOf, CallError } from "./errors.js";
 import { filterOf, type Filter } from "./filter.js";
@@ -18,7 +28,8 @@ export const subscribeToAll = async (log: EventLog, options: ReadOptions, sink: 
   const start = options.getAll();
   const position = start?.getPosition();
   const head = await log.head();
-  const from = position !== undefined ? wholeNumber(position.getCommitPosition()) : start?.hasEnd() === true ? head : 0;
+  const atHead = start?.hasEnd() === true ? head : noPosition;
+  const from = position !== undefined ? asPosition(wholeNumber(position.getCommitPosition())) : atHead;
   if (from > head)
     throw new CallError(
       status.INVALID_ARGUMENT,
@@ -72,15 +83,16 @@ export const subscribeToStream = async (log: EventLog, options: ReadOptions, sin
   const stream = nameOf(start?.getStreamIdentifier());
   // The head first: what comes while the past is read is seen twice then, and told apart by its revision.
   const head = await log.head();
-  let next: Revision = 0;
-  if (start?.hasRevision() === true) next = wholeNumber(start.getRevision()) + 1;
-  else if (start?.hasEnd() === true) next = ((await log.readStream(stream, -1, 1, "backwards"))[0]?.revision ?? -1) + 1;
+  let next: Revision = firstRevision;
+  if (start?.hasRevision() === true) next = revisionAfter(asRevision(wholeNumber(start.getRevision())));
+  else if (start?.hasEnd() === true)
+    next = revisionAfter((await log.readStream(stream, noRevision, 1, "backwards"))[0]?.revision ?? noRevision);
   await sink.send(confirmationResponse(randomUUID()));
   for (let page = await log.readStream(stream, next, pageEvents); page.length > 0 && !sink.ended();) {
     for (const event of page) {
       if (sink.ended()) return;
       await sink.send(eventResponse(event));
-      next = event.revision + 1;
+      next = revisionAfter(event.revision);
     }
     page = await log.readStream(stream, next, pageEvents);
   }
@@ -91,7 +103,7 @@ export const subscribeToStream = async (log: EventLog, options: ReadOptions, sin
       for (const event of events) {
         if (sink.ended()) return;
         if (event.stream !== stream || event.revision < next) continue;
-        next = event.revision + 1;
+        next = revisionAfter(event.revision);
         await sink.send(eventResponse(event));
       }
     },

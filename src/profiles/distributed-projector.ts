@@ -7,6 +7,7 @@ import { checkpointsOf } from "../infra/view-store/mongodb/checkpoints.js";
 import type { ProcessParts } from "./distributed-gateway.js";
 import { followUpsLostIn, startDelivering } from "./delivering.js";
 import { cellPrefix, type Closers } from "./engines.js";
+import { noPosition } from "../domain/kernel/stream.js";
 
 /** One of M projectors: keeps the views and delivers for the partitions whose leases it holds. */
 export type ProjectorRole = {
@@ -19,7 +20,7 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   const { log, views, sealing, snapshots, bus, epoch, mongo, redis } = engines;
   const { partitions } = config;
   // No client reads here: what delivery asks for is of a position that it waits for.
-  const awaited = { ...views, opened: 0, problem: () => undefined };
+  const awaited = { ...views, opened: noPosition, problem: () => undefined };
   const queries = createQueries({ source: log, views: awaited, open: sealing.open, epoch, clock: Date.now });
   const standing = createStanding(parts);
   let held: readonly number[] = [];

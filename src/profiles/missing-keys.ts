@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { EventLog, KeyStore } from "../commands/ports.js";
 import { sealedFieldsOf } from "../commands/sealing/sealed-fields.js";
 import { freshIncarnation, incarnationOf } from "../commands/sealing/sealing.js";
-import type { RecordedEvent } from "../domain/kernel/stream.js";
+import { noPosition, type RecordedEvent } from "../domain/kernel/stream.js";
 import type { Logger } from "../gateway/ports.js";
 
 type Log = Pick<EventLog, "readAll" | "head">;
@@ -19,7 +19,7 @@ export const refuseWithoutKeys = async (path: string, log: Log): Promise<void> =
   if (existsSync(path)) return;
   const [newest, oldest] = [
     await log.readAll(undefined, sampleEventsMax, "backwards"),
-    await log.readAll(0, sampleEventsMax),
+    await log.readAll(noPosition, sampleEventsMax),
   ];
   if (keyIdsIn([...newest, ...oldest]).size === 0) return;
   throw new Error(

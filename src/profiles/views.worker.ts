@@ -18,6 +18,7 @@ import {
   type SqliteViews,
 } from "../infra/view-store/sqlite/views-file.js";
 import { serveWorker } from "../infra/engines/worker.js";
+import { noPosition } from "../domain/kernel/stream.js";
 
 type Opened = { readonly log: SqliteLogReader; readonly views: SqliteViews; readonly runner: Runner };
 
@@ -73,7 +74,7 @@ const startingPoint = async (
   checkpoint: Checkpoint | undefined,
   log: SqliteLogReader,
 ): Promise<Pick<OpenedViews, "from" | "head">> => {
-  const from = checkpoint ?? { position: 0, epoch: data.epoch };
+  const from = checkpoint ?? { position: noPosition, epoch: data.epoch };
   const unless = `${data.logPath} may be an old one or another's: look at it first. If it is the right one, delete`;
   if (from.epoch !== data.epoch)
     throw new ViewsUnusable(data.path, "it was made from another incarnation of the log", unless);

@@ -113,7 +113,7 @@ export type ConversationRow = {
   readonly messageTtl: number | null;
   readonly memberCount: number;
   readonly lastSequence: number;
-  readonly headPos: number;
+  readonly headPos: Revision;
   /** Log position of the newest change of the conversation's stream. */
   readonly activity: Position;
 };
@@ -123,7 +123,7 @@ export type MemberRow = {
   readonly present: boolean;
   readonly role: Role;
   readonly joinedAt: number;
-  readonly joinedPos: number;
+  readonly joinedPos: Revision;
   readonly deliveredUpTo: number;
   readonly readUpTo: number;
 };
@@ -164,7 +164,7 @@ export type TouchedRow = {
 };
 
 export type MembershipStep = {
-  readonly pos: number;
+  readonly pos: Revision;
   readonly joined: boolean;
   readonly sequence: number;
   readonly at: number;
@@ -182,7 +182,7 @@ export type MessageRow = {
   readonly senderDeviceId: string | null;
   readonly clientMessageId: string;
   readonly contentType: ContentType;
-  readonly pos: number;
+  readonly pos: Revision;
   readonly at: number;
   readonly replyTo: string | null;
   /** Empty where no user is named. */
@@ -201,7 +201,7 @@ export type MessageRow = {
     readonly count: number;
     readonly userIds: readonly string[];
   }[];
-  readonly updatedPos: number;
+  readonly updatedPos: Revision;
 };
 
 export type FoundMessage = {

@@ -1,4 +1,4 @@
-import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
+import { asPosition, noPosition, type Position, type RecordedEvent } from "../domain/kernel/stream.js";
 import type { DeliveryProjector, DeliveryShare } from "./delivery/delivery.js";
 import { startFollower } from "./follower.js";
 import { partitionOf } from "./partitions.js";
@@ -77,7 +77,7 @@ const keepViews = (options: ProjectorOptions, partitions: readonly number[]): Ke
   };
   const reached = (position: Position) => checkpoints.views.raise(partitions, { position, epoch });
   return keepGoing({
-    prepare: () => shareOf(options, partitions, checkpoints.views, 0),
+    prepare: () => shareOf(options, partitions, checkpoints.views, noPosition),
     begin: (share, onEnded) => startFollower({ source, ...share, write, reached, onProblem, onEnded, onFailure }),
     onProblem,
   });
@@ -122,7 +122,7 @@ const shareOf = async (
   const stored = await checkpoints.load();
   const done = new Map(partitions.map((partition) => [partition, stored[partition]?.position ?? otherwise]));
   return {
-    from: Math.min(...done.values()),
+    from: asPosition(Math.min(...done.values())),
     isMine: ({ stream, position }) => position > (done.get(partitionOf(stream, count)) ?? Infinity),
   };
 };

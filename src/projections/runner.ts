@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { decodeEvent } from "../domain/catalogue.js";
-import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
+import { laterOf, noPosition, type Position, type RecordedEvent } from "../domain/kernel/stream.js";
 import { pause } from "../lib/time.js";
 import type { Checkpoint, EventSource, ViewStore } from "./ports.js";
 import { project } from "./registry.js";
@@ -48,7 +48,7 @@ export type ProjectionFailure = {
 /** Starts after `from`, and follows the log for as long as it is woken. */
 export const startRunner = (options: RunnerOptions): Runner => {
   const { batchEventsMax = 2000, batchIntervalMs = 250 } = options;
-  const state: State = { checkpoint: options.from, wanted: 0, more: false, stopping: new AbortController() };
+  const state: State = { checkpoint: options.from, wanted: noPosition, more: false, stopping: new AbortController() };
   const { signal } = state.stopping;
   const isStopped = (): boolean => signal.aborted;
   const { rest, end: endRest } = createRest();
@@ -64,7 +64,7 @@ export const startRunner = (options: RunnerOptions): Runner => {
       const count = await untilDone(() => step(options, state, batchEventsMax), signal, options.onProblem);
       if (count === batchEventsMax) state.more = true;
       // A short page and no wake since: this is the head. A reader that waits for something beyond it waits for a wake.
-      if (!state.more) state.wanted = 0;
+      if (!state.more) state.wanted = noPosition;
     }
   };
   const wake = (): void => {
@@ -82,7 +82,7 @@ export const startRunner = (options: RunnerOptions): Runner => {
     wake,
     hurry: (position) => {
       if (position <= state.checkpoint.position) return;
-      state.wanted = Math.max(state.wanted, position);
+      state.wanted = laterOf(state.wanted, position);
       wake();
       endRest();
     },

@@ -5,7 +5,7 @@ import { sealingWith } from "../../src/commands/sealing/sealing.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { firstRevision, noPosition, streamOf } from "../../src/domain/kernel/stream.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
 import { settled } from "../kit/turns.js";
@@ -29,7 +29,7 @@ describe("commands on a real log", () => {
     return right(started).conversationId;
   };
   const messages = async (conversationId: string) => {
-    const all = (await kit.log.readStream(streamOf.conversation(conversationId), 0, 10_000)).map(
+    const all = (await kit.log.readStream(streamOf.conversation(conversationId), firstRevision, 10_000)).map(
       decodeConversationEvent,
     );
     return all.filter((event) => event.type === "MessageSent");
@@ -62,7 +62,7 @@ describe("commands on a real log", () => {
       { conversationId, clientMessageId: "m-1", ...textOf("a secret") },
       context("alice"),
     );
-    const stored = await kit.log.readAll(0, 1_000);
+    const stored = await kit.log.readAll(noPosition, 1_000);
     expect(JSON.stringify(stored)).not.toContain("a secret");
   });
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { cellOfLog, openEpoch } from "../../src/commands/epoch.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
+import { firstRevision } from "../../src/domain/kernel/stream.js";
 
 let kit: LogKit;
 beforeEach(async () => {
@@ -19,7 +20,7 @@ it("a log remembers the cell that began it", async () => {
 
 it("a log is begun by nobody but the system", async () => {
   await openEpoch(kit.log, "first", Date.now, { uuid: randomUUID });
-  const [started] = await kit.log.readStream("parley-log", 0, 1);
+  const [started] = await kit.log.readStream("parley-log", firstRevision, 1);
   expect(JSON.parse(started?.meta ?? "")).toMatchObject({ by: { kind: "system" } });
 });
 

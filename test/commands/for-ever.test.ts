@@ -11,7 +11,7 @@ import { noSnapshots } from "../../src/commands/snapshots.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { limits } from "../../src/domain/kernel/limits.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { asRevision, noRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite/snapshot-store.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, countingReads, emptyIndex, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
@@ -31,13 +31,13 @@ const message = (clientMessageId: string, text = "Hello") => ({
   content: JSON.stringify({ type: "text", text }),
 });
 const first = { messageId: messageIdOf(conversationId, { userId: "alice", deviceId: "phone" }, "m-1") };
-const old = { sequence: 1, pos: 2, at: 1, senderId: "alice", contentType: "text" as const, deleted: false };
+const old = { sequence: 1, pos: asRevision(2), at: 1, senderId: "alice", contentType: "text" as const, deleted: false };
 const coversTo = messages - 5_000;
 /** A view that is some thousand events behind: what is not that old is read in the stream. */
 const early: MessageIndex = {
   find: (_, messageId) =>
     Promise.resolve({
-      coversTo,
+      coversTo: asRevision(coversTo),
       message: messageId === first.messageId ? { ...first, ...old, reactions: [] } : null,
     }),
 };
@@ -68,7 +68,7 @@ describe(`a conversation of ${messages} messages`, () => {
     await kit.dispose();
   });
 
-  const retryOfTheFirst = { sequence: 1, pos: 2, timestamp: 1, duplicate: true, ...first };
+  const retryOfTheFirst = { sequence: 1, pos: asRevision(2), timestamp: 1, duplicate: true, ...first };
 
   it("answers a retry of its first key with the first acceptance, cold and warm, and refuses other content", async () => {
     const commands = commandsOn(kit, kit.log, { lookUp: lookUpIn(early, kit.log) });
@@ -97,7 +97,11 @@ describe(`a conversation of ${messages} messages`, () => {
     const commands = commandsOn(kit, kit.log, { snapshots });
     const last = right(await commands.sendMessage(message(randomUUID()), context())).sequence;
     const oldest = (
-      await kit.log.readStream(streamOf.conversation(conversationId), last - limits.recentMessagesMax + 3, 1)
+      await kit.log.readStream(
+        streamOf.conversation(conversationId),
+        asRevision(last - limits.recentMessagesMax + 3),
+        1,
+      )
     )[0];
     const { clientMessageId } = JSON.parse(oldest?.data ?? "{}") as { clientMessageId: string };
     // The first is appended alone; what came meanwhile is the next append, the retry in front.
@@ -116,7 +120,8 @@ describe(`a conversation of ${messages} messages`, () => {
       return commands.addReaction({ conversationId, ...first, emoji }, context("bob"));
     };
     const covering: MessageIndex = {
-      find: () => Promise.resolve({ coversTo: Infinity, message: { ...first, ...old, reactions: ["👍 bob"] } }),
+      find: () =>
+        Promise.resolve({ coversTo: asRevision(Infinity), message: { ...first, ...old, reactions: ["👍 bob"] } }),
     };
     // What the index says is believed: the stream has no such reaction.
     expect(right(await react("👍", covering))).not.toHaveProperty("pos");
@@ -161,9 +166,12 @@ describe(`a conversation of ${messages} messages`, () => {
     const { log, reads } = countingReads(kit.log);
     const behind: MessageIndex = {
       find: () =>
-        Promise.resolve({ coversTo: end - 4, message: { ...first, ...old, reactions: ["👍 bob", "🧭 alice"] } }),
+        Promise.resolve({
+          coversTo: asRevision(end - 4),
+          message: { ...first, ...old, reactions: ["👍 bob", "🧭 alice"] },
+        }),
     };
-    const found = await lookUpIn(behind, log)(conversationId, first.messageId, end);
+    const found = await lookUpIn(behind, log)(conversationId, first.messageId, asRevision(end));
     expect(found).toEqual({ ...first, ...old, reactions: ["👍 bob", "🧭 bob"] });
     expect(reads.events).toBe(3);
   });
@@ -197,7 +205,7 @@ describe(`a conversation of ${messages} messages`, () => {
     expect(reads.events).toBeLessThanOrEqual(1_000);
     expect(accepted).toMatchObject({
       duplicate: false,
-      pos: (await kit.log.readStream(streamOf.conversation(conversationId), -1, 1, "backwards"))[0]?.revision,
+      pos: (await kit.log.readStream(streamOf.conversation(conversationId), noRevision, 1, "backwards"))[0]?.revision,
     });
     expect(right(await cold.sendMessage(message("m-1"), context()))).toMatchObject(retryOfTheFirst);
     expect(failures).toEqual([]);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { UnreadableEvent } from "../../src/domain/catalogue.js";
 import { E } from "../../src/domain/kernel/fp.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { noRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
 
@@ -29,7 +29,7 @@ afterEach(() => kit.dispose());
 /** A gateway of a newer version writes a message into the conversation, in a form that this one does not know. */
 const newerSends = async () => {
   const stream = streamOf.conversation(conversationId);
-  const [last] = await kit.log.readStream(stream, -1, 1, "backwards");
+  const [last] = await kit.log.readStream(stream, noRevision, 1, "backwards");
   if (last?.type !== "MessageSent") throw new Error("no message");
   const meta = JSON.stringify({ ...(JSON.parse(last.meta) as object), schema: 99 });
   const data = JSON.stringify({ ...(JSON.parse(last.data) as object), sequence: 2, novelty: true });

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LogError, type EventLog } from "../../src/commands/ports.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { firstRevision, noRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import { farAway, lagging, leaderless, silentToRepetitions } from "../kit/event-store.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
@@ -29,7 +29,7 @@ describe("several processes that write one conversation", () => {
   const send = (side: Side, conversationId: string, clientMessageId: string, text = "Hello", userId = "alice") =>
     side.sendMessage({ conversationId, clientMessageId, ...textOf(text) }, context(userId));
   const messagesIn = async (conversationId: string) =>
-    (await kit.log.readStream(streamOf.conversation(conversationId), 0, 20_000))
+    (await kit.log.readStream(streamOf.conversation(conversationId), firstRevision, 20_000))
       .map(decodeConversationEvent)
       .filter((event) => event.type === "MessageSent");
 
@@ -129,7 +129,7 @@ describe("several processes that write one conversation", () => {
         ...kit.log,
         append: () => {
           appends += 1;
-          return Promise.resolve({ kind: "conflict", actual: -1 });
+          return Promise.resolve({ kind: "conflict", actual: noRevision });
         },
         readStream: () => Promise.resolve([]),
       };

@@ -9,7 +9,7 @@ import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import type { Conversation, ConversationCommand } from "../../src/domain/conversation/conversation.js";
 import type { ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { firstRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import { commands as histories, conversationId, decided } from "../kit/conversations.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, emptyIndex, openLogKit, type LogKit } from "../kit/log.js";
@@ -47,7 +47,7 @@ const writerOn = (log: EventLog): ConversationWriter =>
   );
 
 const historyOf = async (id: string): Promise<readonly ConversationEvent[]> =>
-  (await kit.log.readStream(streamOf.conversation(id), 0, 10_000)).map(decodeConversationEvent);
+  (await kit.log.readStream(streamOf.conversation(id), firstRevision, 10_000)).map(decodeConversationEvent);
 
 /** What was answered, with how many events the log surely had at the call, and had at most at the answer. */
 type Answered = {

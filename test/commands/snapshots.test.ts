@@ -6,7 +6,7 @@ import type { CommandDependencies } from "../../src/commands/execute.js";
 import type { SnapshotStore } from "../../src/commands/ports.js";
 import { conversationSnapshot } from "../../src/domain/conversation/conversation.snapshot.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { asRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite/snapshot-store.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, countingReads, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
@@ -86,7 +86,7 @@ describe("snapshots beside the commands", () => {
     const chunks = [...found.chunks].map(([name, data]) => ({ name, fixed: false, data: () => data }));
     await store.save(stream, { ...found, eventId: randomUUID(), chunks });
     expect(await cold(id(1))).toMatchObject({ sequence: 1_502 });
-    await store.save(stream, { ...found, revision: 99_999, chunks });
+    await store.save(stream, { ...found, revision: asRevision(99_999), chunks });
     expect(await cold(id(1))).toMatchObject({ sequence: 1_503 });
   });
 

@@ -2,7 +2,15 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AppendResult, EventLog } from "../../src/commands/ports.js";
-import type { NewEvent, Position, RecordedEvent } from "../../src/domain/kernel/stream.js";
+import {
+  asPosition,
+  asRevision,
+  firstRevision,
+  noPosition,
+  type NewEvent,
+  type Position,
+  type RecordedEvent,
+} from "../../src/domain/kernel/stream.js";
 
 export type OpenedLog = {
   readonly log: EventLog;
@@ -33,7 +41,7 @@ export const newStream = (): string => `conversation-d_${randomUUID()}`;
 
 const idsOf = (events: readonly { id: string }[]): string[] => events.map(({ id }) => id);
 const revisionsOf = (events: readonly RecordedEvent[]): number[] => events.map(({ revision }) => revision);
-const positionsOf = (events: readonly RecordedEvent[]): number[] => events.map(({ position }) => position);
+const positionsOf = (events: readonly RecordedEvent[]): readonly Position[] => events.map(({ position }) => position);
 
 /** The answer of an append that has to be taken. */
 export const appended = async (result: Promise<AppendResult>): Promise<{ revision: number; position: Position }> => {
@@ -109,10 +117,10 @@ export const eventLogContract = (
       const last = await appended(log.append(loose, "any", others));
       const again = await opened.reopen();
       expect(await again.head()).toBe(last.position);
-      expect(idsOf(await again.readStream(stream, 0, 10))).toEqual(idsOf(events));
+      expect(idsOf(await again.readStream(stream, firstRevision, 10))).toEqual(idsOf(events));
       expect(await again.append(stream, "no_stream", events)).toMatchObject({ kind: "appended", revision: 2 });
       if (traits.place === "local") expect(await again.append(loose, "any", others)).toEqual(last);
-      const next = await appended(again.append(stream, 2, newEvents(1)));
+      const next = await appended(again.append(stream, asRevision(2), newEvents(1)));
       expect(next.revision).toBe(3);
       expect(next.position).toBeGreaterThan(last.position);
     });
@@ -125,18 +133,18 @@ const appending = (current: () => EventLog, { place }: LogTraits): void => {
       expect(await current().head()).toBe(0);
       expect(await current().readAll(undefined, 10)).toEqual([]);
     }
-    expect(await current().readStream(newStream(), 0, 10)).toEqual([]);
+    expect(await current().readStream(newStream(), firstRevision, 10)).toEqual([]);
   });
 
   it("answers with the last event's revision and position, without a gap in the stream, and stores every byte", async () => {
     const [log, stream] = [current(), newStream()];
     const first = [newEvent({ text: 'ü 😀 "\\ \u0000' }), newEvent({ text: "" })];
     const one = await appended(log.append(stream, "no_stream", first));
-    const two = await appended(log.append(stream, 1, newEvents(1)));
+    const two = await appended(log.append(stream, asRevision(1), newEvents(1)));
     expect([one.revision, two.revision]).toEqual([1, 2]);
     expect(two.position).toBeGreaterThan(one.position);
     expect(await log.head()).toBe(two.position);
-    const read = await log.readStream(stream, 0, 10);
+    const read = await log.readStream(stream, firstRevision, 10);
     expect(revisionsOf(read)).toEqual([0, 1, 2]);
     expect(read[0]).toEqual({ ...first[0], stream, revision: 0, position: read[0]?.position });
   });
@@ -144,9 +152,9 @@ const appending = (current: () => EventLog, { place }: LogTraits): void => {
   it("refuses what does not stand where the writer believes, says where it stands, and writes nothing", async () => {
     const [log, stream] = [current(), newStream()];
     const before = await log.head();
-    expect(await log.append(stream, 0, newEvents(1))).toEqual({ kind: "conflict", actual: -1 });
+    expect(await log.append(stream, firstRevision, newEvents(1))).toEqual({ kind: "conflict", actual: -1 });
     await appended(log.append(stream, "no_stream", newEvents(2)));
-    for (const expected of ["no_stream", 0, 2, 7] as const)
+    for (const expected of ["no_stream", firstRevision, asRevision(2), asRevision(7)] as const)
       expect(await log.append(stream, expected, newEvents(2))).toEqual({ kind: "conflict", actual: 1 });
     expect(await log.readAll(before, 10)).toHaveLength(2);
   });
@@ -155,7 +163,7 @@ const appending = (current: () => EventLog, { place }: LogTraits): void => {
     const [log, stream] = [current(), newStream()];
     expect((await appended(log.append(stream, "any", newEvents(2)))).revision).toBe(1);
     expect((await appended(log.append(stream, "any", newEvents(1)))).revision).toBe(2);
-    expect((await appended(log.append(stream, 2, newEvents(1)))).revision).toBe(3);
+    expect((await appended(log.append(stream, asRevision(2), newEvents(1)))).revision).toBe(3);
   });
 
   it("lets exactly one of 50 concurrent writers of a revision win, and all of 50 that say `any`", async () => {
@@ -169,7 +177,7 @@ const appending = (current: () => EventLog, { place }: LogTraits): void => {
     expect(others.map((answer) => (answer.kind === "appended" ? answer.revision : -1)).sort((a, b) => a - b)).toEqual(
       Array.from({ length: 50 }, (_, i) => 2 * i + 1),
     );
-    const read = await log.readStream(open, 0, 1000);
+    const read = await log.readStream(open, firstRevision, 1000);
     expect(revisionsOf(read)).toEqual(Array.from({ length: 100 }, (_, i) => i));
     // Atomic: the two events of an append stand side by side.
     for (let i = 0; i < 100; i += 2) expect([read[i]?.data, read[i + 1]?.data]).toEqual(['{"i":0}', '{"i":1}']);
@@ -182,7 +190,7 @@ const appending = (current: () => EventLog, { place }: LogTraits): void => {
       log.append(one, "no_stream", newEvents(1)),
       log.append(one, "no_stream", newEvents(1)),
       log.append(two, "no_stream", newEvents(1)),
-      log.append(one, 0, newEvents(1)),
+      log.append(one, firstRevision, newEvents(1)),
     ]);
     expect(answers.map(({ kind }) => kind)).toEqual(["appended", "conflict", "appended", "appended"]);
     expect(await log.readAll(before, 10)).toHaveLength(3);
@@ -195,7 +203,7 @@ const appending = (current: () => EventLog, { place }: LogTraits): void => {
     const many = Array.from({ length: 9 }, () => large(60 * 1024));
     await expect(log.append(stream, "no_stream", many)).rejects.toMatchObject({ code: "TOO_LARGE" });
     await appended(log.append(stream, "no_stream", many.slice(1)));
-    expect((await log.readStream(stream, 7, 1))[0]?.data).toBe(many[8]?.data);
+    expect((await log.readStream(stream, asRevision(7), 1))[0]?.data).toBe(many[8]?.data);
   });
 };
 
@@ -205,11 +213,11 @@ const repeating = (current: () => EventLog, { place }: LogTraits): void => {
     const [first, second] = [newEvents(2), newEvents(3)];
     const start = await log.head();
     const one = await appended(log.append(stream, "no_stream", first));
-    const two = await appended(log.append(stream, 1, second));
-    await appended(log.append(stream, 4, newEvents(1)));
+    const two = await appended(log.append(stream, asRevision(1), second));
+    await appended(log.append(stream, asRevision(4), newEvents(1)));
     const before = await log.readAll(start, 100);
     expect(await log.append(stream, "no_stream", first)).toEqual(one);
-    expect(await log.append(stream, 1, second)).toEqual(two);
+    expect(await log.append(stream, asRevision(1), second)).toEqual(two);
     expect(await log.readAll(start, 100)).toEqual(before);
   });
 
@@ -223,7 +231,7 @@ const repeating = (current: () => EventLog, { place }: LogTraits): void => {
         expect(answer.reason).toMatchObject({ code: "OUTCOME_UNKNOWN" });
       else expect(answer).toEqual({ status: "fulfilled", value: first });
     }
-    expect(idsOf(await log.readStream(stream, 0, 10))).toEqual(idsOf(events));
+    expect(idsOf(await log.readStream(stream, firstRevision, 10))).toEqual(idsOf(events));
   });
 
   it("takes a partial overlap, another order or another place for a conflict", async () => {
@@ -232,9 +240,9 @@ const repeating = (current: () => EventLog, { place }: LogTraits): void => {
     await appended(log.append(stream, "no_stream", [a, b]));
     for (const events of [[a, c], [b, a], [a, b, c], [c]])
       expect(await log.append(stream, "no_stream", events)).toEqual({ kind: "conflict", actual: 1 });
-    expect(await log.append(stream, 0, [a])).toEqual({ kind: "conflict", actual: 1 });
-    expect(await log.append(stream, 0, [b])).toMatchObject({ kind: "appended", revision: 1 });
-    expect(await log.readStream(stream, 0, 10)).toHaveLength(2);
+    expect(await log.append(stream, firstRevision, [a])).toEqual({ kind: "conflict", actual: 1 });
+    expect(await log.append(stream, firstRevision, [b])).toMatchObject({ kind: "appended", revision: 1 });
+    expect(await log.readStream(stream, firstRevision, 10)).toHaveLength(2);
   });
 
   it.runIf(place === "local")("knows what was appended with `any`", async () => {
@@ -251,7 +259,7 @@ const repeating = (current: () => EventLog, { place }: LogTraits): void => {
       expect(await log.append(stream, "any", events)).toEqual({ kind: "conflict", actual: 3 });
     // Another stream's ids are its own.
     expect(await log.append(newStream(), "any", [a, b])).toMatchObject({ kind: "appended", revision: 1 });
-    expect(await log.readStream(stream, 0, 10)).toHaveLength(4);
+    expect(await log.readStream(stream, firstRevision, 10)).toHaveLength(4);
   });
 };
 
@@ -259,11 +267,11 @@ const reading = (current: () => EventLog): void => {
   it("reads a stream both ways, within bounds", async () => {
     const [log, stream] = [current(), newStream()];
     for (let i = 0; i < 5; i++) {
-      await log.append(stream, i - 1, newEvents(1));
+      await log.append(stream, asRevision(i - 1), newEvents(1));
       await log.append(newStream(), "no_stream", newEvents(1));
     }
     const read = async (from: number, count: number, direction?: "forwards" | "backwards") =>
-      revisionsOf(await log.readStream(stream, from, count, direction));
+      revisionsOf(await log.readStream(stream, asRevision(from), count, direction));
     expect(await read(0, 3)).toEqual([0, 1, 2]);
     expect(await read(3, 10)).toEqual([3, 4]);
     expect(await read(5, 10)).toEqual([]);
@@ -282,7 +290,7 @@ const reading = (current: () => EventLog): void => {
     expect(positions).toHaveLength(6);
     expect(positions).toEqual([...positions].sort((a, b) => a - b));
     expect(await log.readAll(start, 2)).toEqual(all.slice(0, 2));
-    expect(await log.readAll(undefined, 2)).toEqual(await log.readAll(0, 2));
+    expect(await log.readAll(undefined, 2)).toEqual(await log.readAll(noPosition, 2));
     expect(await log.readAll(positions[1], 2)).toEqual(all.slice(2, 4));
     expect(await log.readAll(positions[5], 2)).toEqual([]);
     expect(await log.readAll(undefined, 2, "backwards")).toEqual([all[5], all[4]]);
@@ -290,7 +298,7 @@ const reading = (current: () => EventLog): void => {
     expect(older[0]).toEqual(all[0]);
     if (start === 0) expect(older).toHaveLength(1);
     else expect(older[1]?.position).toBeLessThanOrEqual(start);
-    expect(await log.readAll(0, 9, "backwards")).toEqual([]);
+    expect(await log.readAll(noPosition, 9, "backwards")).toEqual([]);
   });
 };
 
@@ -312,9 +320,9 @@ const subscribing = (current: () => EventLog, { place }: LogTraits): void => {
       const writers = Array.from({ length: 8 }, async () => {
         for (let i = 0; i < 40; i++) await log.append(newStream(), "no_stream", newEvents(2));
       });
-      const live = collect(log, where === "start" ? start : where === "middle" ? middle : now);
+      const live = collect(log, where === "start" ? start : where === "middle" ? asPosition(middle) : now);
       await Promise.all(writers);
-      const all = await log.readAll(where === "start" ? start : where === "middle" ? middle : head, 10_000);
+      const all = await log.readAll(where === "start" ? start : where === "middle" ? asPosition(middle) : head, 10_000);
       await live.until(all.length);
       expect(positionsOf(live.events)).toEqual(positionsOf(all));
       expect(live.events).toEqual(all);

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SnapshotStore } from "../../src/commands/ports.js";
 import type { Chunk } from "../../src/domain/kernel/chunks.snapshot.js";
+import { asRevision } from "../../src/domain/kernel/stream.js";
 
 export type OpenedSnapshotStore = {
   readonly store: SnapshotStore;
@@ -14,7 +15,7 @@ export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(te
 export const chunk = (name: string, text: string, fixed = false): Chunk => ({ name, fixed, data: () => bytesOf(text) });
 export const snapshotOf = (revision: number, ...chunks: readonly Chunk[]) => ({
   version: 1,
-  revision,
+  revision: asRevision(revision),
   eventId: `event-${revision}`,
   chunks,
 });
@@ -37,7 +38,7 @@ export const snapshotStoreContract = (name: string, open: () => Promise<OpenedSn
       expect(await store.load("s", 1)).toBeUndefined();
       await store.save("s", snapshotOf(3, chunk("a", "1"), chunk("b", "2")));
       await store.save("t", snapshotOf(9, chunk("a", "other")));
-      const expected = { version: 1, revision: 3, eventId: "event-3" };
+      const expected = { version: 1, revision: asRevision(3), eventId: "event-3" };
       expect(await store.load("s", 1)).toMatchObject(expected);
       const again = await opened.reopen();
       expect(await again.load("s", 1)).toMatchObject(expected);

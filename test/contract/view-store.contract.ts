@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import { unsealed } from "../../src/domain/kernel/sealed.js";
-import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, noPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import type { ViewStore } from "../../src/projections/ports.js";
 import { unreadOf } from "../../src/projections/frames/unread.js";
 import { project } from "../../src/projections/registry.js";
@@ -22,7 +22,7 @@ export type OpenedViews = {
 };
 
 const named = (text: string): string => sealedValue(unsealed(text));
-const at = (position: number) => ({ position, epoch: "e1" });
+const at = (position: number) => ({ position: asPosition(position), epoch: "e1" });
 const changesOf = (log: readonly RecordedEvent[]): readonly ViewChange[] =>
   log.flatMap((recorded) => project(decodeEvent(recorded), recorded));
 
@@ -30,7 +30,7 @@ const changesOf = (log: readonly RecordedEvent[]): readonly ViewChange[] =>
 const conversation = (id: string, createdAt: number, activity = createdAt): readonly ViewChange[] => [
   insert("conversations", [id], { kind: "group", home: "main", createdBy: "alice", createdAt }),
   assign("conversations", [id], { settings: JSON.stringify(defaultSettings), memberCount: 1 }, 0),
-  raise("conversations", [id], { headPos: 1, activity, touched: activity }),
+  raise("conversations", [id], { headPos: 1, activity: asPosition(activity), touched: activity }),
 ];
 const member = (
   id: string,
@@ -123,30 +123,34 @@ export const viewStoreContract = (name: string, open: () => Promise<OpenedViews>
       await store.apply(
         [10, 20, 30].flatMap((activity) => [
           ...conversation(`g_${activity}`, 1, activity),
-          ...member(`g_${activity}`, "alice", { position: 5 }),
+          ...member(`g_${activity}`, "alice", { position: asPosition(5) }),
         ]),
         at(1),
       );
       await store.apply(
-        [...conversation("g_40", 1, 40), ...member("g_40", "alice", { present: false, position: 6 })],
+        [...conversation("g_40", 1, 40), ...member("g_40", "alice", { present: false, position: asPosition(6) })],
         at(2),
       );
       await store.apply([raise("conversations", ["g_10"], { touched: 45 })], at(3));
       type Page = Parameters<ViewStore["reads"]["touchedSince"]>[1];
       const touched = async (page: Omit<Page, "limit">) =>
         (await store.reads.touchedSince("alice", { limit: 10, ...page })).map((row) => row.activity);
-      expect(await touched({ touchedAfter: 0, order: "activity" })).toEqual([40, 30, 20, 10]);
-      expect(await touched({ touchedAfter: 6, order: "activity" })).toEqual([30, 20, 10]);
-      expect(await touched({ touchedAfter: 25, order: "activity" })).toEqual([30, 10]);
-      expect(await touched({ touchedAfter: 0, order: "id" })).toEqual([10, 20, 30, 40]);
-      const after = { activity: 30, conversationId: "g_30" };
-      expect(await touched({ touchedAfter: 0, order: "activity", after })).toEqual([20, 10]);
-      expect(await touched({ touchedAfter: 0, order: "id", after })).toEqual([40]);
+      expect(await touched({ touchedAfter: noPosition, order: "activity" })).toEqual([40, 30, 20, 10]);
+      expect(await touched({ touchedAfter: asPosition(6), order: "activity" })).toEqual([30, 20, 10]);
+      expect(await touched({ touchedAfter: asPosition(25), order: "activity" })).toEqual([30, 10]);
+      expect(await touched({ touchedAfter: noPosition, order: "id" })).toEqual([10, 20, 30, 40]);
+      const after = { activity: asPosition(30), conversationId: "g_30" };
+      expect(await touched({ touchedAfter: noPosition, order: "activity", after })).toEqual([20, 10]);
+      expect(await touched({ touchedAfter: noPosition, order: "id", after })).toEqual([40]);
       // By id alone: a conversation that moves keeps its place.
-      await store.apply([raise("conversations", ["g_20"], { activity: 50, touched: 50 })], at(4));
-      expect(await touched({ touchedAfter: 0, order: "activity" })).toEqual([50, 40, 30, 10]);
-      expect(await touched({ touchedAfter: 0, order: "id", after })).toEqual([40]);
-      const [, left] = await store.reads.touchedSince("alice", { touchedAfter: 0, order: "activity", limit: 2 });
+      await store.apply([raise("conversations", ["g_20"], { activity: asPosition(50), touched: 50 })], at(4));
+      expect(await touched({ touchedAfter: noPosition, order: "activity" })).toEqual([50, 40, 30, 10]);
+      expect(await touched({ touchedAfter: noPosition, order: "id", after })).toEqual([40]);
+      const [, left] = await store.reads.touchedSince("alice", {
+        touchedAfter: noPosition,
+        order: "activity",
+        limit: 2,
+      });
       expect(left).toEqual({ conversationId: "g_40", activity: 40, present: false, membershipPosition: 6 });
     });
 
@@ -191,7 +195,7 @@ export const viewStoreContract = (name: string, open: () => Promise<OpenedViews>
     it("a message is found by its id, however far apart in the log its conversation's events are", async () => {
       const send = (reply: boolean) => ({ do: "send", in: "g_one", user: "alice", reply }) as const;
       const log = logOf([send(false), send(false), send(true), { ...send(false), in: "g_two" }]);
-      const far = log.map((recorded) => ({ ...recorded, position: recorded.position * 50_000 }));
+      const far = log.map((recorded) => ({ ...recorded, position: asPosition(recorded.position * 50_000) }));
       await store.apply(changesOf(far), at(1));
       const ids = (await store.reads.messages("g_one", { from: 1, to: 9, limit: 9, order: "ascending" })).map(
         ({ messageId }) => messageId,

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { responseOf } from "../../bench/log/jspb-response.js";
-import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, asRevision, firstRevision, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { createdTicks, eventResponse } from "../../src/eventstore-server/encode.js";
 import { filterOf } from "../../src/eventstore-server/filter.js";
 import { shared, streams, uuidOf } from "../../src/eventstore-server/proto.js";
@@ -25,8 +25,10 @@ const recordedEvent: fc.Arbitrary<RecordedEvent> = fc.record({
     text(300),
     fc.nat().map((at) => JSON.stringify({ at, by: { userId: "alice" } })),
   ),
-  revision: fc.oneof(fc.nat(300), fc.maxSafeNat()),
-  position: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
+  revision: fc.oneof(fc.nat(300), fc.maxSafeNat()).map(asRevision),
+  position: fc
+    .oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }))
+    .map(asPosition),
 });
 
 it("writes every event as the generated code does, byte for byte", () => {
@@ -67,8 +69,8 @@ const eventOf = (stream: string, type: string): RecordedEvent => ({
   type,
   data: "{}",
   meta: "{}",
-  revision: 0,
-  position: 1,
+  revision: firstRevision,
+  position: asPosition(1),
 });
 
 it("filters a page as String.startsWith and RegExp.test do", () => {

@@ -1,7 +1,7 @@
 /** What an expression of a client may take of the process; with limits that do not depend on the machine's speed. */
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
-import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, firstRevision, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { filterOf } from "../../src/eventstore-server/filter.js";
 import { streams } from "../../src/eventstore-server/proto.js";
 
@@ -10,7 +10,7 @@ const { FilterOptions } = streams.ReadReq.Options;
 const byType = (regex: string) =>
   new FilterOptions().setEventType(new FilterOptions.Expression().setRegex(regex)).setMax(32);
 const eventOf = (type: string): RecordedEvent => ({
-  ...{ id: "", stream: "a", revision: 0, position: 1, type },
+  ...{ id: "", stream: "a", revision: firstRevision, position: asPosition(1), type },
   ...{ data: "{}", meta: "{}" },
 });
 const page = ["Sent", "Edited", "Sent"].map(eventOf);

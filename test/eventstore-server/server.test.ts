@@ -17,6 +17,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newEvents } from "../contract/event-log.contract.js";
 import { collect, openEventStoreServer } from "./server-kit.js";
+import { firstRevision } from "../../src/domain/kernel/stream.js";
 
 let server: Awaited<ReturnType<typeof openEventStoreServer>>;
 let client: EventStoreDBClient;
@@ -73,7 +74,7 @@ describe.each([
         expectedVersion: expectedRevision,
         actualVersion: 4n,
       });
-    expect(await server.log.readStream(stream, 0, 10)).toHaveLength(5);
+    expect(await server.log.readStream(stream, firstRevision, 10)).toHaveLength(5);
   });
 
   it("answers a repeated append as it did the first time and writes nothing", async () => {
@@ -84,8 +85,8 @@ describe.each([
     await client.appendToStream(stream, event(), how);
     expect(await client.appendToStream(stream, events, { ...how, expectedRevision: "no_stream" })).toEqual(first);
     expect(await client.appendToStream(loose, events, how)).toEqual(others);
-    expect(await server.log.readStream(stream, 0, 10)).toHaveLength(4);
-    expect(await server.log.readStream(loose, 0, 10)).toHaveLength(3);
+    expect(await server.log.readStream(stream, firstRevision, 10)).toHaveLength(4);
+    expect(await server.log.readStream(loose, firstRevision, 10)).toHaveLength(3);
   });
 
   it("checks the expectation of an append without events and writes nothing", async () => {

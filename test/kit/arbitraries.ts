@@ -7,7 +7,7 @@ import {
 } from "../../src/domain/conversation/conversation.events.js";
 import { byUser } from "../../src/domain/kernel/by.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
-import { streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, asRevision, streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { asBefore, sealedText } from "./texts.js";
 import { users, wish, type ConversationName, type User, type Wish } from "./wishes.js";
 
@@ -52,7 +52,7 @@ export const createWriter = () => {
     const full = { ...event, id, at: 1_000 + position, by: byUser({ userId: by, deviceId: "phone" }) } as DomainEvent;
     const { type, data, meta } = encodeEvent(full, { commandId: id, correlationId: id });
     // Without the decoded event that `encodeEvent` may leave beside the texts: what is read from a log is text.
-    log.push({ id, type, data, meta, stream, revision, position });
+    log.push({ id, type, data, meta, stream, revision: asRevision(revision), position: asPosition(position) });
   };
   return { log, write, now: () => 1_000 + log.length + 1 };
 };

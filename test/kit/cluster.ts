@@ -11,6 +11,7 @@ import type { EngineSource } from "./history.js";
 import { mayStartServers, startOwnServers, type OwnServers } from "./own-servers.js";
 import { stablePort } from "./ports.js";
 import { startProcess, type Door, type ServerProcess } from "./server.js";
+import { asPosition } from "../../src/domain/kernel/stream.js";
 
 export type Cluster = {
   readonly gateways: readonly ServerProcess[];
@@ -94,7 +95,7 @@ const beginAt = async ({ eventStoreUrl, after, mongo: where }: EngineSource, hom
   try {
     // The one partition of one: a projector with another number of them begins there too.
     for (const name of ["views", "delivery"] as const)
-      await checkpointsOf(mongo.db, 1, () => undefined, name).raise([0], { position: after, epoch });
+      await checkpointsOf(mongo.db, 1, () => undefined, name).raise([0], { position: asPosition(after), epoch });
   } finally {
     await mongo.close();
   }

@@ -8,6 +8,7 @@ import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import type { Messages } from "../../src/domain/conversation/messages.js";
 import { contextOf, folded } from "./given.js";
 import { sealedText } from "./texts.js";
+import { asRevision } from "../../src/domain/kernel/stream.js";
 
 /** Random commands of a few users on one conversation, and the history that deciding them makes. */
 export const userIds = ["alice", "bob", "carol", "dave"] as const;
@@ -147,7 +148,7 @@ export const run = (all: readonly ConversationCommand[]): Run => {
     const decision = conversation.decide(state, command, index);
     for (const event of E.isRight(decision) ? decision.right : []) {
       state = conversation.evolve(state, event);
-      conversation.index.fold(index, event, events.length);
+      conversation.index.fold(index, event, asRevision(events.length));
       events.push(event);
     }
   }
@@ -159,7 +160,7 @@ export const fold = (events: readonly ConversationEvent[]): Folded => folded(con
 /** Folds what comes after the first `revision` events: the state anew, the index in place. */
 export const foldOn = ({ state, index }: Folded, revision: number, events: readonly ConversationEvent[]): Folded => {
   events.forEach((event, offset) => {
-    conversation.index.fold(index, event, revision + offset);
+    conversation.index.fold(index, event, asRevision(revision + offset));
   });
   return { state: events.reduce(conversation.evolve, state), index };
 };

@@ -2,6 +2,7 @@ import { expect } from "vitest";
 import type { CommandContext, Decider } from "../../src/domain/kernel/decider.js";
 import { E } from "../../src/domain/kernel/fp.js";
 import type { RejectionCode } from "../../src/domain/rejections.js";
+import { asRevision } from "../../src/domain/kernel/stream.js";
 
 /** A command's context for tests: time and ids are the test's to say. */
 export const contextOf = (userId: string, now = 1_000, commandId = "c-1", deviceId = "phone"): CommandContext => ({
@@ -18,7 +19,7 @@ export const folded = <Command, State, Event, Index>(
 ): { readonly state: State; readonly index: Index } => {
   const index = decider.index.empty();
   history.forEach((event, revision) => {
-    decider.index.fold(index, event, revision);
+    decider.index.fold(index, event, asRevision(revision));
   });
   return { state: history.reduce(decider.evolve, decider.initial()), index };
 };

@@ -5,7 +5,7 @@ import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import type { ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
 import { userIdOf } from "../../src/domain/kernel/by.js";
 import type { Sealed } from "../../src/domain/kernel/sealed.js";
-import { streamId, type RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { noPosition, streamId, type Position, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
 import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reader.js";
 import { openMongoKeyStore } from "../../src/infra/key-store/mongodb/key-store.js";
@@ -27,7 +27,7 @@ export type HistorySource = string | EngineSource;
 export type EngineSource = {
   readonly eventStoreUrl: string;
   /** What was in the log already is not this test's: events after this position alone. */
-  readonly after: number;
+  readonly after: Position;
   readonly mongo: { readonly url: string; readonly database: string };
   readonly masterKey: Buffer;
 };
@@ -40,15 +40,15 @@ export const readLog = async (source: HistorySource): Promise<readonly RecordedE
   }
   const reader = openSqliteLogReader(join(source, "log.db"));
   try {
-    return await readWhole(reader, 0);
+    return await readWhole(reader, noPosition);
   } finally {
     reader.close();
   }
 };
 
 const readWhole = async (
-  log: { readonly readAll: (after: number, limit: number) => Promise<readonly RecordedEvent[]> },
-  after: number,
+  log: { readonly readAll: (after: Position, limit: number) => Promise<readonly RecordedEvent[]> },
+  after: Position,
 ): Promise<readonly RecordedEvent[]> => {
   const all: RecordedEvent[] = [];
   for (;;) {

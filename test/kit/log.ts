@@ -9,7 +9,7 @@ import { encodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { limits } from "../../src/domain/kernel/limits.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { asRevision, noRevision, streamOf, type Revision } from "../../src/domain/kernel/stream.js";
 import { sealingWith } from "../../src/commands/sealing/sealing.js";
 import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
@@ -40,7 +40,7 @@ export const openLogKit = async (): Promise<LogKit> => {
 };
 
 /** A view that has not read anything yet: whatever is older than a window is looked up in the stream. */
-export const emptyIndex: MessageIndex = { find: () => Promise.resolve({ coversTo: -1, message: null }) };
+export const emptyIndex: MessageIndex = { find: () => Promise.resolve({ coversTo: noRevision, message: null }) };
 
 /** The write side as one process has it; several on one log are several processes as far as the log can tell. */
 export const commandsOn = (kit: LogKit, log: EventLog = kit.log, options: Partial<CommandDependencies> = {}) =>
@@ -106,7 +106,7 @@ export const writeLongConversation = async (log: EventLog, conversationId: strin
     },
   ];
   const stream = streamOf.conversation(conversationId);
-  const append = async (expected: number | "no_stream", events: readonly DomainEvent[]) => {
+  const append = async (expected: Revision | "no_stream", events: readonly DomainEvent[]) => {
     const result = await log.append(
       stream,
       expected,
@@ -117,5 +117,5 @@ export const writeLongConversation = async (log: EventLog, conversationId: strin
   await append("no_stream", start);
   const batch = 1_000;
   for (let from = 1; from <= count; from += batch)
-    await append(from, eventsFrom(from, Math.min(from + batch, count + 1)));
+    await append(asRevision(from), eventsFrom(from, Math.min(from + batch, count + 1)));
 };

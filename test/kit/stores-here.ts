@@ -1,6 +1,13 @@
 import { join } from "node:path";
 import type { EventLog } from "../../src/commands/ports.js";
-import type { Position, RecordedEvent } from "../../src/domain/kernel/stream.js";
+import {
+  asPosition,
+  asRevision,
+  firstRevision,
+  noPosition,
+  type Position,
+  type RecordedEvent,
+} from "../../src/domain/kernel/stream.js";
 import { createFeed } from "../../src/infra/event-log/sqlite/feed.js";
 import { eventsOf } from "../../src/infra/event-log/sqlite/read-statements.js";
 import { openLogCore } from "../../src/infra/event-log/sqlite/log-core.js";
@@ -34,7 +41,9 @@ export const openStoresHere = (epoch: string): StoresHere => {
       const [kind, revision = 0, position = 0] = core.commit([cells]);
       feed.advance(core.head(), []);
       return Promise.resolve(
-        kind === outcome.conflict ? { kind: "conflict", actual: revision } : { kind: "appended", revision, position },
+        kind === outcome.conflict
+          ? { kind: "conflict", actual: asRevision(revision) }
+          : { kind: "appended", revision: asRevision(revision), position: asPosition(position) },
       );
     },
     readStream: (stream, from, count, direction = "forwards") =>
@@ -45,12 +54,12 @@ export const openStoresHere = (epoch: string): StoresHere => {
   };
 
   const store = coreStore(join(directory.path, "views.db"));
-  let projected: Position = 0;
+  let projected: Position = noPosition;
   return {
     log,
     views: {
       store,
-      opened: 0,
+      opened: noPosition,
       problem: () => undefined,
       awaitCaughtUp: async (position) => {
         const { changes, failure } = projectBatch(after(projected, countMax));
@@ -62,8 +71,8 @@ export const openStoresHere = (epoch: string): StoresHere => {
       reached: () => projected,
     },
     position: core.head,
-    streams: () => [...new Set(after(0, countMax).map(({ stream }) => stream))],
-    eventsOf: (stream) => read({ stream, from: 0, count: countMax, direction: "forwards" }),
+    streams: () => [...new Set(after(noPosition, countMax).map(({ stream }) => stream))],
+    eventsOf: (stream) => read({ stream, from: firstRevision, count: countMax, direction: "forwards" }),
     close: () => {
       store.close();
       core.close();

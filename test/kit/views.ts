@@ -1,5 +1,6 @@
 import type { ViewReads } from "../../src/projections/ports.js";
 import { conversationIds, users } from "./arbitraries.js";
+import { noPosition } from "../../src/domain/kernel/stream.js";
 
 /** Everything that a store's views say about the users and conversations of the arbitraries. */
 export const dumpViews = async (reads: ViewReads): Promise<unknown> => ({
@@ -9,7 +10,7 @@ export const dumpViews = async (reads: ViewReads): Promise<unknown> => ({
       devices: await reads.devices(userId),
       inbox: await reads.inbox(userId, { archived: undefined, limit: 200 }),
       summaries: await reads.summaries(userId, conversationIds),
-      touched: await reads.touchedSince(userId, { touchedAfter: 0, order: "id", limit: 200 }),
+      touched: await reads.touchedSince(userId, { touchedAfter: noPosition, order: "id", limit: 200 }),
     })),
   ),
   conversations: await Promise.all(

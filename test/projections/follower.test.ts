@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
-import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, firstRevision, noPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { startFollower, type FollowerOptions } from "../../src/projections/follower.js";
 import { StoreUnavailable, type EventSource } from "../../src/projections/ports.js";
 import { project } from "../../src/projections/registry.js";
@@ -28,7 +28,7 @@ const follow = (options: Partial<FollowerOptions> = {}) => {
         return { stop: () => (subscribed.stopped = true) };
       },
     },
-    from: 0,
+    from: noPosition,
     isMine: () => true,
     write: (changes) => Promise.resolve(void done.push(["write", changes])),
     reached: (position) => Promise.resolve(void done.push(["reached", position])),
@@ -51,7 +51,7 @@ const changesOf = (events: readonly RecordedEvent[]): readonly ViewChange[] =>
   events.flatMap((recorded) => project(decodeEvent(recorded), recorded));
 const broken = (position: number): RecordedEvent => ({
   ...{ id: "broken", type: "UserRegistered", data: "{", meta: "{}" },
-  ...{ stream: "user-x", revision: 0, position },
+  ...{ stream: "user-x", revision: firstRevision, position: asPosition(position) },
 });
 const storeAway = new StoreUnavailable("away");
 
@@ -66,7 +66,7 @@ describe("the follower", () => {
 
   it("writes a batch, says how far it came, and only then takes the next", async () => {
     const log = usersLog(5);
-    const { offer, done, subscribed } = follow({ from: 7 });
+    const { offer, done, subscribed } = follow({ from: asPosition(7) });
     expect(subscribed.from).toBe(7);
     await offer(log.slice(0, 2));
     expect(done).toEqual([
@@ -96,7 +96,7 @@ describe("the follower", () => {
   it("stops at what it cannot project, with everything before it written and reached, and nothing after", async () => {
     const log = usersLog(3);
     const { follower, offer, done, failures, subscribed } = follow();
-    await offer([...log.slice(0, 2), broken(3), { ...(log[2] ?? broken(4)), position: 4 }]);
+    await offer([...log.slice(0, 2), broken(3), { ...(log[2] ?? broken(4)), position: asPosition(4) }]);
     expect(done).toEqual([
       ["write", changesOf(log.slice(0, 2))],
       ["reached", 2],

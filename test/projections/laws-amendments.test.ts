@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import { reactionKey } from "../../src/domain/conversation/amendments.js";
 import { userIdOf } from "../../src/domain/kernel/by.js";
-import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { messageIndex } from "../../src/infra/view-store/message-index.js";
 import { project } from "../../src/projections/registry.js";
 import { conversationIds, logs } from "../kit/arbitraries.js";
@@ -28,7 +28,7 @@ const withEach = (
     fc.asyncProperty(logs, (log) =>
       withCoreStore(async (store) => {
         const changes = log.flatMap((recorded) => project(decodeEvent(recorded), recorded));
-        await store.apply(changes, { position: 1, epoch: "e" });
+        await store.apply(changes, { position: asPosition(1), epoch: "e" });
         for (const id of conversationIds) await check(store.reads, log, id);
       }),
     ),

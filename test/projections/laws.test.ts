@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
 import { userIdOf } from "../../src/domain/kernel/by.js";
-import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import type { ViewStore } from "../../src/projections/ports.js";
 import { unreadOf } from "../../src/projections/frames/unread.js";
 import { project, views } from "../../src/projections/registry.js";
@@ -16,7 +16,7 @@ const changesOf = (events: readonly RecordedEvent[]): readonly ViewChange[] =>
   events.flatMap((recorded) => project(decodeEvent(recorded), recorded));
 
 const applyIn = async (store: ViewStore, batches: readonly (readonly ViewChange[])[]): Promise<void> => {
-  for (const [index, batch] of batches.entries()) await store.apply(batch, { position: index, epoch: "e" });
+  for (const [index, batch] of batches.entries()) await store.apply(batch, { position: asPosition(index), epoch: "e" });
 };
 
 /** The views of a log applied in one batch, in order. */

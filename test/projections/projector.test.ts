@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
-import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, firstRevision, noPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import type { DeliveryShare } from "../../src/projections/delivery/delivery.js";
 import { partitionOf } from "../../src/projections/partitions.js";
 import { StoreUnavailable, type EventSource, type ViewStore } from "../../src/projections/ports.js";
@@ -27,7 +27,9 @@ const createCheckpoints = (count: number) => {
   const positions = new Array<number | undefined>(count).fill(undefined);
   const checkpoints: PartitionCheckpoints = {
     load: () =>
-      Promise.resolve(positions.map((position) => (position === undefined ? undefined : { position, epoch }))),
+      Promise.resolve(
+        positions.map((position) => (position === undefined ? undefined : { position: asPosition(position), epoch })),
+      ),
     raise: (partitions, { position }) => {
       for (const partition of partitions) positions[partition] = Math.max(position, positions[partition] ?? 0);
       return Promise.resolve();
@@ -88,7 +90,7 @@ describe("the projector", () => {
       deliver: (share, onEnded) => {
         const delivering = { share, onEnded, stopped: false };
         shares.push(delivering);
-        return { position: () => 0, stop: () => (delivering.stopped = true) };
+        return { position: () => noPosition, stop: () => (delivering.stopped = true) };
       },
       onProblem: (part, problem) => {
         problems.set(part, problem);
@@ -123,11 +125,11 @@ describe("the projector", () => {
     await append(kit, userEvents(0, 40));
     const { projector, hold, views, delivery, shares, writes } = setUp();
     for (const checkpoints of [views, delivery]) {
-      await checkpoints.raise([0], { position: 10, epoch });
-      await checkpoints.raise([1], { position: 25, epoch });
+      await checkpoints.raise([0], { position: asPosition(10), epoch });
+      await checkpoints.raise([1], { position: asPosition(25), epoch });
     }
     await hold([0, 1]);
-    const events = await kit.log.readAll(0, 100);
+    const events = await kit.log.readAll(noPosition, 100);
     const isOwed = ({ stream, position }: RecordedEvent): boolean => {
       const partition = partitionOf(stream, 4);
       return (partition === 0 && position > 10) || (partition === 1 && position > 25);
@@ -227,7 +229,7 @@ describe("the projector", () => {
     await append(kit, userEvents(0, 20));
     const { projector, hold, delivery, shares, told } = setUp();
     await hold([0]);
-    await delivery.raise([0], { position: 7, epoch });
+    await delivery.raise([0], { position: asPosition(7), epoch });
     await append(kit, userEvents(20, 30));
     const error = new Error("the log is gone");
     shares[0]?.onEnded(error);
@@ -273,12 +275,12 @@ describe("the projector", () => {
     await hold([3]);
     const save = shares[0]?.share.onDelivered;
     away = true;
-    for (let position = 1; position <= 1_000; position += 1) save?.(position);
+    for (let position = 1; position <= 1_000; position += 1) save?.(asPosition(position));
     await eventually(() => told.length > 0, "a failed attempt");
     away = false;
     await eventually(() => delivery.positions[3] === 1_000, "the next one");
     expect(raised.length).toBeLessThan(100);
-    save?.(1_001);
+    save?.(asPosition(1_001));
     await projector.stop();
     expect(delivery.positions).toEqual([undefined, undefined, undefined, 1_001]);
   });
@@ -345,7 +347,7 @@ const inOrder = async (kit: LogKit, store: ViewStore): Promise<unknown> => {
   const head = await kit.log.head();
   const failures: ProjectionFailure[] = [];
   const runner = startRunner({
-    ...{ source: kit.log, apply: store.apply, from: { position: 0, epoch }, onCheckpoint: () => undefined },
+    ...{ source: kit.log, apply: store.apply, from: { position: noPosition, epoch }, onCheckpoint: () => undefined },
     onProblem: () => undefined,
     onFailure: (failure) => failures.push(failure),
   });
@@ -366,7 +368,7 @@ it("takes an event for late that does not say when it happened: others may write
     checkpoints: { views: none, delivery: none },
     deliver: (share) => {
       shares.push(share);
-      return { position: () => 0, stop: () => undefined };
+      return { position: () => noPosition, stop: () => undefined };
     },
     onProblem: () => undefined,
     onUnsaved: () => undefined,
@@ -375,7 +377,15 @@ it("takes an event for late that does not say when it happened: others may write
   await projector.hold([0]);
   await eventually(() => shares.length > 0, "delivery has begun");
   const lateWith = (meta: string) =>
-    shares[0]?.isLate({ id: "1", type: "T", data: "{}", meta, stream: "user-a", revision: 0, position: 1 });
+    shares[0]?.isLate({
+      id: "1",
+      type: "T",
+      data: "{}",
+      meta,
+      stream: "user-a",
+      revision: firstRevision,
+      position: asPosition(1),
+    });
   expect(["", "null", "not JSON", "{}", '{"at":8999}', '{"at":9001}'].map(lateWith)).toEqual([
     true,
     true,
@@ -411,11 +421,11 @@ it(`projectors that take partitions from each other, die, and meet a store that 
         /** The law: whatever is of these partitions and up to there is in the store. */
         const expectWritten = async (held: readonly number[], position: number): Promise<void> => {
           seen.raises += 1;
-          const log = await kit.log.readAll(0, 10_000);
+          const log = await kit.log.readAll(noPosition, 10_000);
           for (const each of log) {
             if (each.position > position || !held.includes(partitionOf(each.stream, partitions))) continue;
             const missing = wantedOf(each).filter((change) => !written.has(change));
-            if (missing.length > 0) problems.push({ held, position, event: each, missing });
+            if (missing.length > 0) problems.push({ held, position: asPosition(position), event: each, missing });
           }
         };
         const start = () => {
@@ -425,7 +435,7 @@ it(`projectors that take partitions from each other, die, and meet a store that 
             views: {
               write: (changes) =>
                 life.call(async () => {
-                  await store.apply(changes, { position: 0, epoch });
+                  await store.apply(changes, { position: noPosition, epoch });
                   for (const change of textsOf(changes)) written.add(change);
                 }),
             },
@@ -443,7 +453,7 @@ it(`projectors that take partitions from each other, die, and meet a store that 
                 raise: (...raised) => life.call(() => delivery.raise(...raised)),
               },
             },
-            deliver: () => ({ position: () => 0, stop: () => undefined }),
+            deliver: () => ({ position: () => noPosition, stop: () => undefined }),
             onProblem: (_, problem) => (seen.away += problem === undefined ? 0 : 1),
             onUnsaved: () => (seen.away += 1),
             onFailure: (failure) => problems.push(failure),

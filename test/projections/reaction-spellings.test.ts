@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { encodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { asRevision, noRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import type { MessageName } from "../../src/commands/commands.js";
 import { by, openReadSide, right, send, startDirect, type ReadSide } from "./delivery/delivery-kit.js";
 
@@ -26,9 +26,11 @@ const reacted = (type: "ReactionAdded" | "ReactionRemoved", name: MessageName, e
 /** What an older version has left behind, behind the back of the commands' memory: a conflict makes them read it. */
 const asBefore = async (name: MessageName, ...events: Parameters<typeof reacted>[]) => {
   const stream = streamOf.conversation(name.conversationId);
-  const [newest] = await side.log.readStream(stream, -1, 1, "backwards");
+  const [newest] = await side.log.readStream(stream, noRevision, 1, "backwards");
   const encoded = events.map((event) => reacted(...event));
-  expect(await side.log.append(stream, newest?.revision ?? -1, encoded)).toMatchObject({ kind: "appended" });
+  expect(await side.log.append(stream, asRevision(newest?.revision ?? -1), encoded)).toMatchObject({
+    kind: "appended",
+  });
 };
 
 const reactionsOf = async ({ conversationId }: MessageName) => {

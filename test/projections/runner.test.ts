@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { asPosition, firstRevision, noPosition, streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import type { Checkpoint } from "../../src/projections/ports.js";
 import { startRunner, type ProjectionFailure, type RunnerOptions } from "../../src/projections/runner.js";
 import { createWriter } from "../kit/arbitraries.js";
@@ -21,7 +21,7 @@ const setUp = (options: Partial<RunnerOptions> = {}) => {
     apply: (changes, checkpoint) => {
       batches.push({ size: changes.length, checkpoint });
     },
-    from: { position: 0, epoch: "e" },
+    from: { position: noPosition, epoch: "e" },
     onCheckpoint: ({ position }) => {
       for (const waiter of waiting) if (waiter.position <= position) waiter.resolve();
     },
@@ -38,14 +38,14 @@ const setUp = (options: Partial<RunnerOptions> = {}) => {
   const reached = (position: number): Promise<void> =>
     new Promise((resolve) => {
       if (runner.checkpoint().position >= position) resolve();
-      else waiting.push({ position, resolve });
+      else waiting.push({ position: asPosition(position), resolve });
     });
   return { log, grow, runner, batches, failures, problems, reached };
 };
 
 const broken = (position: number): RecordedEvent => ({
   ...{ id: "broken", type: "UserRegistered", data: "{", meta: "{}" },
-  ...{ stream: "user-x", revision: 0, position },
+  ...{ stream: "user-x", revision: firstRevision, position: asPosition(position) },
 });
 
 describe("the runner", () => {
@@ -78,7 +78,7 @@ describe("the runner", () => {
     runner.wake();
     await settled();
     expect(batches.map(({ size }) => size)).toEqual([1, 2]);
-    runner.hurry(7);
+    runner.hurry(asPosition(7));
     await reached(7);
     expect(batches.map(({ size }) => size)).toEqual([1, 2, 2, 2]);
     await runner.stop();
@@ -148,7 +148,7 @@ describe("the runner", () => {
     await runner.stop();
     const written = batches.length;
     runner.wake();
-    runner.hurry(1_000);
+    runner.hurry(asPosition(1_000));
     await settled();
     expect(batches).toHaveLength(written);
     expect(written).toBeLessThan(1_000);

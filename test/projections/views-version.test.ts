@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import type { DomainEvent } from "../../src/domain/catalogue.js";
-import { streamOf } from "../../src/domain/kernel/stream.js";
+import { asPosition, asRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import { schema } from "../../src/infra/view-store/sqlite/schema.js";
 import { project, views, viewsVersion } from "../../src/projections/registry.js";
 import { goldenHistory } from "../golden/history.js";
@@ -18,7 +18,9 @@ it("the version of the views is raised when what they hold changes", () => {
   const path = new URL("../golden/views/versions.json", import.meta.url);
   const versions = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>;
   const changes = (stream: string, events: readonly DomainEvent[]) =>
-    events.map((event, revision) => project(event, { stream, revision, position: revision + 1 }));
+    events.map((event, revision) =>
+      project(event, { stream, revision: asRevision(revision), position: asPosition(revision + 1) }),
+    );
   const written = [
     changes(streamOf.conversation(conversationId), goldenHistory.conversation),
     changes(streamOf.receipts(conversationId), goldenHistory.receipts),

@@ -4,14 +4,15 @@ import { contextOf, privileged, withOpening, type OpeningOptions } from "./outpu
 import { fail } from "../failure.js";
 import { dataDirOf, withInspection } from "../options.js";
 import { harmless, next, note, paint, say, sayJson } from "../output.js";
+import { asPosition, asRevision } from "../../domain/kernel/stream.js";
 
 const placePattern = /^(.+)@(\d{1,15})$/;
 const place = (value: string): EventPlace => {
-  if (/^\d{1,15}$/.test(value)) return { position: Number(value) };
+  if (/^\d{1,15}$/.test(value)) return { position: asPosition(Number(value)) };
   const [, stream, revision] = placePattern.exec(value) ?? [];
   if (stream === undefined || revision === undefined)
     throw new InvalidArgumentError("It must be a position, such as 42, or a place in a stream, such as user-alice@0.");
-  return { stream, revision: Number(revision) };
+  return { stream, revision: asRevision(Number(revision)) };
 };
 
 export const showCommand = withOpening(withInspection(new Command("show")))

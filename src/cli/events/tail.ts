@@ -10,6 +10,7 @@ import { privileged, summaryOf, withOpening, type OpeningOptions } from "./outpu
 import { fail } from "../failure.js";
 import { dataDirOf, someText, time, wholeNumber, withInspection } from "../options.js";
 import { harmless, next, note, say, sayJson } from "../output.js";
+import { asPosition, laterOf, noPosition } from "../../domain/kernel/stream.js";
 
 type Options = OpeningOptions & {
   readonly follow?: true;
@@ -70,11 +71,12 @@ const tail = async (log: LogInspection, options: Options): Promise<void> => {
   } else {
     const isUnlimited = follow === true || options.since !== undefined;
     const limit = options.limit ?? (isUnlimited ? Number.MAX_SAFE_INTEGER : limitDefault);
-    for await (const event of log.from(filter, from, limit)) print(event);
+    for await (const event of log.from(filter, asPosition(from), limit)) print(event);
   }
   if (follow) {
     // What came between reading the head and printing is in both: the larger of the two is where it goes on.
-    for await (const event of log.follow(filter, Math.max(head, last?.position ?? 0), interrupted())) print(event);
+    for await (const event of log.follow(filter, laterOf(head, last?.position ?? noPosition), interrupted()))
+      print(event);
   } else if (!json) {
     suggest(last, options);
   }

@@ -2,7 +2,7 @@ import { userIdOf } from "../kernel/by.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
 import { emojiKey } from "./emoji.js";
 import { limits } from "../kernel/limits.js";
-import type { Revision } from "../kernel/stream.js";
+import { asRevision, laterOf, noRevision, type Revision } from "../kernel/stream.js";
 import type { ConversationEvent } from "./conversation.events.js";
 import { findRecent, windowStart, type RecentMessages } from "./recent.js";
 
@@ -35,7 +35,7 @@ export type Amendments = {
   forgottenTo: Revision;
 };
 
-export const noAmendments = (): Amendments => ({ byId: new Map(), reactions: 0, forgottenTo: -1 });
+export const noAmendments = (): Amendments => ({ byId: new Map(), reactions: 0, forgottenTo: noRevision });
 
 export const amendmentsFrom = (
   entries: readonly (readonly [MessageId, Amendment])[],
@@ -80,7 +80,9 @@ export const amend = (amendments: Amendments, event: AmendingEvent, pos: Revisio
  * to know all the others.
  */
 export const knownFrom = (amendments: Amendments, recent: RecentMessages, messageId: MessageId): Revision =>
-  Math.max(windowStart(recent), amendments.forgottenTo + 1, (amendments.byId.get(messageId)?.removedPos ?? -1) + 1);
+  asRevision(
+    Math.max(windowStart(recent), amendments.forgottenTo + 1, (amendments.byId.get(messageId)?.removedPos ?? -1) + 1),
+  );
 
 const setReaction = (reactions: Amendment["reactions"], emoji: string, userId: UserId, isThere: boolean): void => {
   const key = emojiKey(emoji);
@@ -119,7 +121,7 @@ const forget = (amendments: Amendments, recent: RecentMessages): void => {
     if (amendment.pos >= start) {
       if (excess <= 0) return;
       if (findRecent(recent, messageId)) continue;
-      amendments.forgottenTo = Math.max(amendments.forgottenTo, amendment.pos);
+      amendments.forgottenTo = laterOf(amendments.forgottenTo, amendment.pos);
     }
     byId.delete(messageId);
     amendments.reactions -= sizeOf(amendment);
@@ -131,8 +133,8 @@ const untouched = (): Amendment => ({
   deleted: false,
   digest: undefined,
   reactions: new Map(),
-  removedPos: -1,
-  pos: -1,
+  removedPos: noRevision,
+  pos: noRevision,
 });
 
 /** How looked-up messages name a reaction. No user id holds a space. */

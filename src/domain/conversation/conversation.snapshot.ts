@@ -10,6 +10,7 @@ import type { UserId } from "../kernel/ids.js";
 import { absent, type Conversation, type Member, type Started, type Visible } from "./conversation.js";
 import type { Messages } from "./messages.js";
 import { messagesChunks, messagesFrom } from "./messages.snapshot.js";
+import { asRevision } from "../kernel/stream.js";
 
 type Folded = { readonly state: Conversation; readonly index: Messages };
 type Head = Pick<Started, "id" | "revision" | "profile" | "lastSequence" | "lastAt">;
@@ -59,7 +60,7 @@ const tupleOfMember = ([userId, member]: readonly [UserId, Member]): MemberTuple
 ];
 const memberOf = ([userId, role, joinedPos, joinedAt, visible]: MemberTuple): [UserId, Member] => [
   userId,
-  { role, joinedPos, joinedAt, visible: visible.map(visibleOf) },
+  { role, joinedPos: asRevision(joinedPos), joinedAt, visible: visible.map(visibleOf) },
 ];
 
 type FormerTuple = readonly [UserId, readonly VisibleTuple[]];

@@ -1,7 +1,7 @@
 import type { CommandContext } from "../kernel/decider.js";
 import type { ConversationId, MessageId, UserId } from "../kernel/ids.js";
 import type { Sealed, SealedText } from "../kernel/sealed.js";
-import { noRevision, type Revision } from "../kernel/stream.js";
+import { noRevision, revisionAfter, type Revision } from "../kernel/stream.js";
 import type {
   ContentType,
   ConversationEvent,
@@ -124,7 +124,7 @@ export const evolve = (state: Conversation, event: ConversationEvent): Conversat
     return {
       situation: "started",
       id: event.conversationId,
-      revision: state.revision + 1,
+      revision: revisionAfter(state.revision),
       profile: event.profile,
       lastSequence: 0,
       lastAt: event.at,
@@ -134,14 +134,14 @@ export const evolve = (state: Conversation, event: ConversationEvent): Conversat
   // A stream always begins with ConversationStarted: `decide` writes nothing to an absent conversation before it.
   if (state.situation === "absent") return state;
   if (event.type === "MessageSent") return evolveSent(state, event);
-  return evolveStarted({ ...state, revision: state.revision + 1, lastAt: event.at }, event);
+  return evolveStarted({ ...state, revision: revisionAfter(state.revision), lastAt: event.at }, event);
 };
 
 /** Written out: copying all fields twice by spread costs more than all else that is done for a message here. */
 const evolveSent = ({ id, revision, profile, members, former }: Started, { sequence, at }: MessageSent): Started => ({
   situation: "started",
   id,
-  revision: revision + 1,
+  revision: revisionAfter(revision),
   profile,
   lastSequence: sequence,
   lastAt: at,

@@ -1,6 +1,6 @@
 import { entriesOf, entryChunks, jsonChunk, jsonOf, type Chunk, type Chunks } from "../kernel/chunks.snapshot.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
-import type { Revision } from "../kernel/stream.js";
+import { asRevision, type Revision } from "../kernel/stream.js";
 import { amendmentsFrom, type Amendment } from "./amendments.js";
 import { emojiKey } from "./emoji.js";
 import { messagesIndex, type Messages } from "./messages.js";
@@ -86,7 +86,7 @@ const tupleOfMessage = ({ messageId, sequence, pos, at, senderId, contentType }:
 const messageOf = ([messageId, sequence, pos, at, senderId, contentType]: RecentTuple): RecentMessage => ({
   messageId,
   sequence,
-  pos,
+  pos: asRevision(pos),
   at,
   senderId,
   contentType,

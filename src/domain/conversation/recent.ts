@@ -1,6 +1,6 @@
 import { limits } from "../kernel/limits.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
-import type { Revision } from "../kernel/stream.js";
+import { firstRevision, type Revision } from "../kernel/stream.js";
 import type { ContentType } from "./conversation.events.js";
 import { addEvicted, mayBeEvicted, noEvictedIds, type EvictedIds } from "./evicted-ids.js";
 
@@ -61,7 +61,7 @@ export const mayBeOlderThanRecent = (recent: RecentMessages, messageId: MessageI
 
 /** Where the window starts: every change from this revision on is in the index; 0 while nothing was evicted. */
 export const windowStart = ({ order, first, evicted }: RecentMessages): Revision =>
-  evicted.blocks.length === 0 ? 0 : (order[first]?.pos ?? 0);
+  evicted.blocks.length === 0 ? firstRevision : (order[first]?.pos ?? firstRevision);
 
 export const findRecent = (recent: RecentMessages, messageId: MessageId): RecentMessage | undefined =>
   recent.byId.get(messageId);

@@ -1,3 +1,5 @@
+import type { Brand } from "./brand.js";
+
 /**
  * The vocabulary of the log, shared by all layers that write or read it. Types only: the ports that use them belong to
  * the layers that call them.
@@ -7,13 +9,26 @@
 export type StreamName = string;
 
 /** Place of an event in its stream: 0, 1, 2 … without a gap. */
-export type Revision = number;
+export type Revision = Brand<number, "Revision">;
 
 /** The revision before the first event: what an absent stream is at. */
-export const noRevision: Revision = -1;
+export const noRevision = -1 as Revision;
+export const firstRevision = 0 as Revision;
+
+/** What a log, a row, a token or a client says is a revision. */
+export const asRevision = (value: number): Revision => value as Revision;
+export const revisionAfter = (revision: Revision, events = 1): Revision => asRevision(revision + events);
 
 /** Place of an event in the whole log: grows, is opaque and need not be dense. `0` is before every event. */
-export type Position = number;
+export type Position = Brand<number, "Position">;
+export const noPosition = 0 as Position;
+
+/** What a log, a row, a token or a client says is a position. */
+export const asPosition = (value: number): Position => value as Position;
+
+/** Of two places of one kind. */
+export const laterOf = <Place extends Revision | Position>(a: Place, b: Place): Place => (a > b ? a : b);
+export const earlierOf = <Place extends Revision | Position>(a: Place, b: Place): Place => (a < b ? a : b);
 
 /**
  * What the writer believes about the stream. A number is its exact last revision, `no_stream` says it has none, `any`

@@ -1,6 +1,6 @@
 import { E } from "../../domain/kernel/fp.js";
 import type { Actor } from "../../domain/kernel/ids.js";
-import type { Position } from "../../domain/kernel/stream.js";
+import { laterOf, type Position } from "../../domain/kernel/stream.js";
 import type { Rejection } from "../../domain/rejections.js";
 import type { Answer, SyncRequest, SyncResult } from "../../projections/queries/queries.js";
 import { createGate, createQuota } from "./concurrency-limits.js";
@@ -40,7 +40,7 @@ export const createCatchUp = (app: Application): CatchUp => {
         // views takes no place: a place is for reading, and views that stand still would hold all of them.
         const head = await app.head();
         const own = writes.seen(userId);
-        const visible = awaitCaughtUp(Math.max(head, own));
+        const visible = awaitCaughtUp(laterOf(head, own));
         // No caller listens to it while the page is tried, nor when that fails or is enough.
         visible.catch(() => undefined);
         // A page that is full needs no head. It is tried beside the wait, and only where no other sync waits for the

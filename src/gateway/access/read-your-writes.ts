@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import type { Position } from "../../domain/kernel/stream.js";
+import { laterOf, noPosition, type Position } from "../../domain/kernel/stream.js";
 
 /** Up to where in the log a user's reads must see: the newest change that an answer has told that user about. */
 export type ReadYourWrites = {
@@ -12,11 +12,11 @@ export type ReadYourWrites = {
  * was ever forgotten: perhaps longer than needed, never too short.
  */
 export const createReadYourWrites = (usersMax: number): ReadYourWrites => {
-  let forgotten: Position = 0;
+  let forgotten: Position = noPosition;
   const newest = new LRUCache<string, Position>({
     max: usersMax,
     dispose: (at, _, reason) => {
-      if (reason === "evict") forgotten = Math.max(forgotten, at);
+      if (reason === "evict") forgotten = laterOf(forgotten, at);
     },
   });
   return {

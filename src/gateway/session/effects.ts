@@ -13,6 +13,7 @@ import type { ChangeRequest } from "../protocol/frames.js";
 import type { ServerFrame } from "../protocol/server-frames.js";
 import type { Request, SessionEffect, SessionInput } from "./session-types.js";
 import type { TaskRunner } from "../access/task-runner.js";
+import type { Position } from "../../domain/kernel/stream.js";
 
 type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
 
@@ -30,7 +31,7 @@ export const createEffectRunner = (
   });
 
   /** A write: syncs that come after it wait for it, and reads that come after its answer see it. */
-  const write = <A extends { readonly position: number }>(
+  const write = <A extends { readonly position: Position }>(
     live: Live,
     type: string,
     command: (context: CommandContext) => Promise<Either<Failure, A>>,

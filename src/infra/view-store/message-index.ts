@@ -1,6 +1,7 @@
 import { reactionKey } from "../../domain/conversation/amendments.js";
 import type { MessageIndex } from "../../commands/ports.js";
 import type { ViewReads } from "../../projections/ports.js";
+import { noRevision } from "../../domain/kernel/stream.js";
 
 /** The messages view as commands ask it. Views that cannot answer cover nothing: the caller reads the stream then. */
 export const messageIndex = (reads: Pick<ViewReads, "messageById">): MessageIndex => ({
@@ -21,6 +22,6 @@ export const messageIndex = (reads: Pick<ViewReads, "messageById">): MessageInde
         },
       }),
       // No view's failure stops acceptance. It is not lost: the views report it themselves (`failed`, readiness).
-      () => ({ coversTo: -1, message: null }),
+      () => ({ coversTo: noRevision, message: null }),
     ),
 });

@@ -1,4 +1,4 @@
-import type { Position } from "../../domain/kernel/stream.js";
+import { laterOf, type Position } from "../../domain/kernel/stream.js";
 
 /** Callers that wait for a position of the log. */
 export type PositionWaiters = {
@@ -34,7 +34,7 @@ export const createPositionWaiters = (start: Position): PositionWaiters => {
       });
     },
     reached: (position) => {
-      newest = Math.max(newest, position);
+      newest = laterOf(newest, position);
       for (const waiter of waiting) if (waiter.position <= newest) waiter.settle(true);
     },
     giveUp: () => {

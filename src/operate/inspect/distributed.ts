@@ -17,6 +17,7 @@ import { reasonOf } from "../../lib/errors.js";
 import { within } from "../../lib/time.js";
 import { closeQuietly, probeMsMax } from "../doctor/probe.js";
 import { cellPrefix, type Closers } from "../../profiles/engines.js";
+import { noPosition, type Position } from "../../domain/kernel/stream.js";
 
 export type DistributedStatus = {
   readonly profile: "distributed";
@@ -32,7 +33,7 @@ export type DistributedStatus = {
 export type DistributedProjection = {
   readonly name: "views" | "delivery";
   /** Up to here every partition has come; 0 while one has not begun. */
-  readonly position: number;
+  readonly position: Position;
   readonly head: number;
   /** Events of the log after `position`, counted up to `lagEventsMax`. */
   readonly lag: number;
@@ -143,7 +144,7 @@ type Reached = {
 const projectionOf = async (log: EventStoreDbLog, reached: Reached): Promise<DistributedProjection> => {
   const { name, checkpoints, head, logEpoch } = reached;
   const epoch = checkpoints.find((checkpoint) => checkpoint !== undefined)?.epoch ?? null;
-  const position = smallestCheckpoint(checkpoints)?.position ?? 0;
+  const position = smallestCheckpoint(checkpoints)?.position ?? noPosition;
   const problem = problemOf(reached, epoch);
   const lag = problem === undefined ? await eventsAfter(log, position) : 0;
   return { name, position, head, lag, epoch, logEpoch, ...(problem === undefined ? {} : { problem }) };
@@ -155,7 +156,7 @@ const problemOf = ({ name, checkpoints, head, logEpoch, database }: Reached, epo
   return position <= head ? undefined : new ViewsAheadOfLog(database, { name, position, end: head }).message;
 };
 
-const eventsAfter = async (log: EventStoreDbLog, position: number): Promise<number> => {
+const eventsAfter = async (log: EventStoreDbLog, position: Position): Promise<number> => {
   let count = 0;
   for (let from = position; count < lagEventsMax;) {
     const events = await log.readAll(from, lagPageEvents);

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { openLogOf } from "./stores.js";
 import { pagesOf } from "./log.js";
+import { noPosition } from "../../domain/kernel/stream.js";
 
 type Amount = { readonly events: number; readonly bytes: number };
 
@@ -32,7 +33,7 @@ export const readLogStats = async (dir: string, onProgress: (done: number, of: n
     const largest = createLargest(largestMax);
     let head = 0;
     let total: Amount = { events: 0, bytes: 0 };
-    for await (const page of pagesOf(log, 0)) {
+    for await (const page of pagesOf(log, noPosition)) {
       for (const { stream, revision, type, data, meta } of page) {
         const bytes = Buffer.byteLength(data) + Buffer.byteLength(meta);
         total = plus(total, bytes);

@@ -4,7 +4,15 @@ import { sealedFieldsOf } from "../../commands/sealing/sealed-fields.js";
 import { ContentDamaged, openingWith } from "../../commands/sealing/sealing.js";
 import { catalogue } from "../../domain/catalogue.js";
 import { byOf, userIdOf } from "../../domain/kernel/by.js";
-import type { RecordedEvent } from "../../domain/kernel/stream.js";
+import {
+  asPosition,
+  laterOf,
+  noRevision,
+  revisionAfter,
+  type Position,
+  type RecordedEvent,
+  type Revision,
+} from "../../domain/kernel/stream.js";
 import type { SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { pause } from "../../lib/time.js";
 import { openKeysOf, openLogOf } from "./stores.js";
@@ -27,16 +35,16 @@ export type EventFilter = {
   readonly since?: number;
   readonly user?: string;
 };
-export type EventPlace = { readonly position: number } | { readonly stream: string; readonly revision: number };
+export type EventPlace = { readonly position: Position } | { readonly stream: string; readonly revision: Revision };
 
 export type LogInspection = {
-  readonly head: () => Promise<number>;
+  readonly head: () => Promise<Position>;
   /** The newest `limit` events that pass, oldest first. */
   readonly newest: (filter: EventFilter, limit: number) => Promise<readonly ShownEvent[]>;
   /** Events from a position on, inclusive, that pass; ends at the head, or after `limit`. */
-  readonly from: (filter: EventFilter, position: number, limit: number) => AsyncGenerator<ShownEvent>;
+  readonly from: (filter: EventFilter, position: Position, limit: number) => AsyncGenerator<ShownEvent>;
   /** Those after a position as they come; ends with the signal. Rejects when the log cannot be read any more. */
-  readonly follow: (filter: EventFilter, after: number, signal: AbortSignal) => AsyncGenerator<ShownEvent>;
+  readonly follow: (filter: EventFilter, after: Position, signal: AbortSignal) => AsyncGenerator<ShownEvent>;
   /** The revision of a stream's last event; undefined for a stream that is not there. */
   readonly lastRevision: (stream: string) => Promise<number | undefined>;
   readonly at: (place: EventPlace) => Promise<ShownEvent | undefined>;
@@ -73,7 +81,7 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
   };
   const from: LogInspection["from"] = async function* (filter, position, limit) {
     let left = limit;
-    for await (const recorded of forwards(log, filter, position - 1)) {
+    for await (const recorded of forwards(log, filter, asPosition(position - 1))) {
       if (left <= 0) return;
       left -= 1;
       yield await show(recorded);
@@ -101,15 +109,15 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
           yield await show(recorded);
         }
         // What does not pass is not read again and again.
-        seen = Math.max(seen, head);
+        seen = laterOf(seen, head);
         await pause(pollMs, { stopped: signal });
       }
     },
-    lastRevision: async (stream) => (await log.readStream(stream, -1, 1, "backwards"))[0]?.revision,
+    lastRevision: async (stream) => (await log.readStream(stream, noRevision, 1, "backwards"))[0]?.revision,
     at: async (place) => {
       const [recorded] =
         "position" in place
-          ? await log.readAll(place.position - 1, 1)
+          ? await log.readAll(asPosition(place.position - 1), 1)
           : await log.readStream(place.stream, place.revision, 1);
       const here =
         recorded !== undefined &&
@@ -144,7 +152,7 @@ const passes = (filter: EventFilter, recorded: RecordedEvent): boolean => {
 /** Pages of the whole log after a position, until a short one. Between pages other work of this process has its turn. */
 export async function* pagesOf(
   log: Pick<SqliteLogReader, "readAll">,
-  after: number,
+  after: Position,
 ): AsyncGenerator<readonly RecordedEvent[]> {
   let position = after;
   for (;;) {
@@ -156,7 +164,7 @@ export async function* pagesOf(
   }
 }
 
-async function* forwards(log: SqliteLogReader, filter: EventFilter, after: number): AsyncGenerator<RecordedEvent> {
+async function* forwards(log: SqliteLogReader, filter: EventFilter, after: Position): AsyncGenerator<RecordedEvent> {
   for await (const page of pagesOf(log, after))
     for (const recorded of page) if (passes(filter, recorded)) yield recorded;
 }
@@ -164,18 +172,20 @@ async function* forwards(log: SqliteLogReader, filter: EventFilter, after: numbe
 /** By the stream's index where there is a stream, else through the whole log. */
 async function* backwards(log: SqliteLogReader, filter: EventFilter): AsyncGenerator<RecordedEvent> {
   const { stream } = filter;
-  let before: number | undefined;
+  let before: Position | undefined;
+  let from = noRevision;
   for (;;) {
     const page =
       stream === undefined
         ? await log.readAll(before, pageEvents, "backwards")
-        : await log.readStream(stream, before ?? -1, pageEvents, "backwards");
+        : await log.readStream(stream, from, pageEvents, "backwards");
     for (const recorded of page) if (passes(filter, recorded)) yield recorded;
     const last = page.at(-1);
     if (page.length < pageEvents || last === undefined) return;
     // A position is exclusive, a revision inclusive; before revision 0 there is nothing.
-    before = stream === undefined ? last.position : last.revision - 1;
-    if (stream !== undefined && before < 0) return;
+    before = last.position;
+    from = revisionAfter(last.revision, -1);
+    if (stream !== undefined && from < 0) return;
     await nextTurn();
   }
 }

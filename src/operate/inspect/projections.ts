@@ -2,12 +2,13 @@ import { newestEpoch } from "../../commands/epoch.js";
 import { statSync } from "node:fs";
 import { filesOf } from "../../profiles/data-directory.js";
 import { isDamaged, openLogOf, readCheckpoint } from "./stores.js";
+import { noPosition, type Position } from "../../domain/kernel/stream.js";
 
 /** How far a projection has come behind the log. Positions of this log are dense: `lag` is a number of events. */
 export type ProjectionStatus = {
   readonly name: string;
   /** Position of the last event projected; 0 before the first. */
-  readonly position: number;
+  readonly position: Position;
   readonly head: number;
   readonly lag: number;
   /** Null before the first event. */
@@ -36,7 +37,7 @@ export const projectionStatuses = async (dir: string): Promise<readonly Projecti
   try {
     const head = await log.head();
     const logEpoch = (await newestEpoch(log)) ?? null;
-    const position = checkpoint?.position ?? 0;
+    const position = checkpoint?.position ?? noPosition;
     const epoch = checkpoint?.epoch ?? null;
     const problem = problemOf(dir, { position, head, epoch, logEpoch });
     const bytes = bytesOf(filesOf(dir).views) + bytesOf(`${filesOf(dir).views}-wal`);

@@ -1,5 +1,12 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
-import { streamOf, type RecordedEvent, type Revision } from "../../domain/kernel/stream.js";
+import {
+  laterOf,
+  noRevision,
+  revisionAfter,
+  streamOf,
+  type RecordedEvent,
+  type Revision,
+} from "../../domain/kernel/stream.js";
 import type { EventSource } from "../ports.js";
 
 /** Messages that are deleted by now, with the times of their deletions. */
@@ -46,16 +53,16 @@ export const deletionsAfter = (
   conversationId: string,
 ): ((revision: Revision) => Promise<Deletions>) => {
   const deletions = new Map<string, number>();
-  let readTo = -1;
+  let readTo = noRevision;
   let readAt = -Infinity;
   return async (revision) => {
     if (readTo >= revision && performance.now() - readAt < freshMs) return deletions;
     const askedAt = performance.now();
     for (;;) {
-      const from = Math.max(readTo, revision) + 1;
+      const from = revisionAfter(laterOf(readTo, revision));
       const page = await source.readStream(streamOf.conversation(conversationId), from, pageSize);
       note(deletions, page);
-      readTo = from + page.length - 1;
+      readTo = revisionAfter(from, page.length - 1);
       if (page.length < pageSize) {
         readAt = askedAt;
         return deletions;

@@ -6,11 +6,12 @@ import type { Delivery } from "../ports.js";
 import { isAboutMessage } from "../frames/about-message.js";
 import { encodeMessage, frameOf, hidden, receiptFrames, type Frame, type Shown } from "../frames/frames.js";
 import { maySee, type Membership } from "./memberships.js";
+import type { Revision } from "../../domain/kernel/stream.js";
 
 export type Change = {
   readonly conversationId: string;
   readonly event: ConversationEvent;
-  readonly pos: number;
+  readonly pos: Revision;
   readonly before: Membership;
   readonly after: Membership;
   /** To members who may see the message that the change is about. */

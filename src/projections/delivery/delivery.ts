@@ -1,6 +1,6 @@
 import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from "../../domain/catalogue.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
-import { streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { noPosition, streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import { asError } from "../../lib/errors.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
 import { whileAway } from "../keep-trying.js";
@@ -86,9 +86,9 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   };
   const progress = share && createProgress(onDelivered, underWayMax);
   const from = deps.share?.from ?? deps.resumed?.from;
-  let position = from ?? 0;
+  let position = from ?? noPosition;
   /** Up to here the log was ahead of delivery: what was deleted meanwhile stands in no batch, so the log is asked. */
-  let behindTo = deps.resumed?.head ?? 0;
+  let behindTo = deps.resumed?.head ?? noPosition;
 
   const failed = (recorded: RecordedEvent, error: unknown): void => {
     deps.onUndeliverable(recorded, asError(error));

@@ -1,4 +1,4 @@
-import type { Position } from "../../domain/kernel/stream.js";
+import { laterOf, noPosition, type Position } from "../../domain/kernel/stream.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { Bus, ViewReads } from "../ports.js";
 
@@ -59,8 +59,8 @@ export const allVisible = async (
   { awaitCaughtUp, onLost }: Pick<FollowUpDependencies<never>, "awaitCaughtUp" | "onLost">,
   all: readonly { readonly position: Position }[],
 ): Promise<boolean> => {
-  let highest = 0;
-  for (const { position } of all) highest = Math.max(highest, position);
+  let highest = noPosition;
+  for (const { position } of all) highest = laterOf(highest, position);
   if (E.isRight(await awaitCaughtUp(highest))) return true;
   onLost(all.length, "views behind");
   return false;

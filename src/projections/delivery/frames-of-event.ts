@@ -1,7 +1,14 @@
 import { decodeConversationEvent, decodeReceiptsEvent } from "../../domain/catalogue.js";
 import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
-import { streamId, streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
+import {
+  firstRevision,
+  noRevision,
+  revisionAfter,
+  streamId,
+  streamOf,
+  type RecordedEvent,
+} from "../../domain/kernel/stream.js";
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
 import type { Deletions } from "./deletions.js";
 import { changeDeliveries, receiptDeliveries } from "./deliveries.js";
@@ -46,8 +53,8 @@ export const createFramesOfEvent = (deps: FramesOfEventDependencies): FramesOfEv
   const latest = async (id: string): Promise<Membership> => {
     const known = memberships.latest(id);
     if (known !== undefined) return known;
-    const [newest] = await deps.source.readStream(streamOf.conversation(id), -1, 1, "backwards");
-    return memberships.load(id, newest === undefined ? 0 : newest.revision + 1);
+    const [newest] = await deps.source.readStream(streamOf.conversation(id), noRevision, 1, "backwards");
+    return memberships.load(id, newest === undefined ? firstRevision : revisionAfter(newest.revision));
   };
 
   const receiptsLater = async (recorded: RecordedEvent): Promise<readonly Delivery[]> => {

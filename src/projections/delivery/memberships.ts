@@ -6,7 +6,7 @@ import type {
   MemberJoined,
 } from "../../domain/conversation/conversation.events.js";
 import type { Started } from "../../domain/conversation/conversation.js";
-import { noRevision, streamOf, type Revision } from "../../domain/kernel/stream.js";
+import { noRevision, revisionAfter, streamOf, type Revision } from "../../domain/kernel/stream.js";
 import type { EventSource } from "../ports.js";
 
 /** Sequences from `from` up to, not including, `to`. */
@@ -31,7 +31,7 @@ export const maySee = ({ members }: Membership, userId: string, sequence: number
   members.get(userId)?.some(({ from, to }) => from <= sequence && sequence < to) === true;
 
 export const foldMembership = (before: Membership, event: ConversationEvent): Membership => {
-  const revision = before.revision + 1;
+  const revision = revisionAfter(before.revision);
   switch (event.type) {
     case "ConversationStarted":
       return { kind: event.profile.kind, ...nobody, revision };
@@ -132,7 +132,7 @@ export const createMemberships = (source: Pick<EventSource, "readStream">, find:
     load: async (conversationId, revision) => {
       let membership = await start(conversationId, revision);
       while (membership.revision + 1 < revision) {
-        const from = membership.revision + 1;
+        const from = revisionAfter(membership.revision);
         const page = await source.readStream(
           streamOf.conversation(conversationId),
           from,

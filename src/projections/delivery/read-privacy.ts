@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { decodeUserEvent } from "../../domain/catalogue.js";
-import { streamOf } from "../../domain/kernel/stream.js";
+import { firstRevision, noRevision, revisionAfter, streamOf } from "../../domain/kernel/stream.js";
 import { defaultPrivacy, type UserEvent } from "../../domain/user/user.events.js";
 import type { EventSource } from "../ports.js";
 
@@ -41,7 +41,7 @@ export const createReadPrivacy = (source: Pick<EventSource, "readStream">): Read
 
 /** From the end of the stream to the newest change of privacy. */
 const newestIn = async (source: Pick<EventSource, "readStream">, userId: string): Promise<boolean> => {
-  let from = -1;
+  let from = noRevision;
   do {
     const page = await source.readStream(streamOf.user(userId), from, pageSize, "backwards");
     for (const recorded of page) {
@@ -49,7 +49,7 @@ const newestIn = async (source: Pick<EventSource, "readStream">, userId: string)
       if (event.type === "ProfileChanged" && event.changes.privacy !== undefined)
         return event.changes.privacy.readReceipts;
     }
-    from = (page.at(-1)?.revision ?? 0) - 1;
+    from = revisionAfter(page.at(-1)?.revision ?? firstRevision, -1);
   } while (from >= 0);
   return defaultPrivacy.readReceipts;
 };

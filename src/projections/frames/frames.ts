@@ -3,6 +3,7 @@ import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MemberJoined, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 import type { Texts } from "./texts.js";
+import type { Revision } from "../../domain/kernel/stream.js";
 
 /** The types of all frames that projections make. */
 export type FrameType =
@@ -43,7 +44,7 @@ export const visible: Shown = { kind: "visible" };
 export const frameOf = (
   conversationId: string,
   event: ConversationEvent,
-  pos: number,
+  pos: Revision,
   viewerId: string,
   shown: Shown,
 ): Frame | undefined => {
@@ -109,7 +110,7 @@ const inTheClear = <F extends object>(fields: F, shown: Shown) => {
 const createdFrame = (
   conversationId: string,
   event: MemberJoined,
-  pos: number,
+  pos: Revision,
   viewerId: string,
   shown: Shown,
 ): Frame => {
@@ -128,7 +129,7 @@ const createdFrame = (
   return { type: "conversation.created", payload: { conversation, pos, ...whoActed(event), timestamp: event.at } };
 };
 
-const messagePayload = (conversationId: string, event: MessageSent, pos: number, viewerId: string, shown: Shown) => ({
+const messagePayload = (conversationId: string, event: MessageSent, pos: Revision, viewerId: string, shown: Shown) => ({
   messageId: event.messageId,
   conversationId,
   sequence: event.sequence,
@@ -154,7 +155,7 @@ const senderOf = ({ by }: MessageSent) => {
  * `JSON.stringify(frameOf(…))` of a message with content, for the sender's devices and for all others, without
  * parsing the content: the one frame that is made for every message. Ids need no escaping, by their patterns.
  */
-export const encodeMessage = (conversationId: string, event: MessageSent, pos: number, content: string) => {
+export const encodeMessage = (conversationId: string, event: MessageSent, pos: Revision, content: string) => {
   const { messageId, sequence, by, expiresAt, replyTo, mentions } = event;
   const deviceId = deviceIdOf(by);
   const device = deviceId === undefined ? "" : `,"senderDeviceId":"${deviceId}"`;

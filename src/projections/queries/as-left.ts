@@ -3,7 +3,7 @@ import type { ConversationEvent } from "../../domain/conversation/conversation.e
 import { emojiKey } from "../../domain/conversation/emoji.js";
 import { userIdOf } from "../../domain/kernel/by.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
-import { streamOf } from "../../domain/kernel/stream.js";
+import { asRevision, revisionAfter, streamOf, type Revision } from "../../domain/kernel/stream.js";
 import { reactionUserIdsMax, type EventSource, type MembershipStep, type MessageRow } from "../ports.js";
 
 type Source = Pick<EventSource, "readStream">;
@@ -31,7 +31,7 @@ export const asLeft = async (
   if (left === undefined || left.joined) return rows;
   const changed = rows.filter(({ updatedPos, content }) => updatedPos > left.pos && content !== null);
   if (changed.length === 0) return rows;
-  const from = Math.max(Math.min(...changed.map(({ pos }) => pos)), left.pos - eventsMax);
+  const from = asRevision(Math.max(Math.min(...changed.map(({ pos }) => pos)), left.pos - eventsMax));
   const thenBySequence = await foldBetween(source, conversationId, from, left.pos);
   const then = async (row: MessageRow): Promise<MessageRow> => {
     const known = thenBySequence.get(row.sequence);
@@ -47,7 +47,7 @@ export const asLeft = async (
 type Then = {
   content?: Sealed;
   editedAt: number | null;
-  updatedPos: number;
+  updatedPos: Revision;
   /** From its sending on, or only of a part of its life. */
   whole: boolean;
   /** By `emojiKey`, in the order in which they were first there; users in the order in which they added it last. */
@@ -57,8 +57,8 @@ type Then = {
 const foldBetween = async (
   source: Source,
   conversationId: string,
-  from: number,
-  to: number,
+  from: Revision,
+  to: Revision,
 ): Promise<ReadonlyMap<number, Then>> => {
   const found = new Map<number, Then>();
   for (let next = from; next <= to;) {
@@ -66,12 +66,12 @@ const foldBetween = async (
     const recorded = await source.readStream(streamOf.conversation(conversationId), next, count);
     if (recorded.length === 0) break;
     for (const each of recorded) evolve(found, decodeConversationEvent(each), each.revision);
-    next += recorded.length;
+    next = revisionAfter(next, recorded.length);
   }
   return found;
 };
 
-const evolve = (found: Map<number, Then>, event: ConversationEvent, pos: number): void => {
+const evolve = (found: Map<number, Then>, event: ConversationEvent, pos: Revision): void => {
   if (!("messageId" in event)) return;
   const then: Then = found.get(event.sequence) ?? {
     editedAt: null,

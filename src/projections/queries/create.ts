@@ -1,5 +1,5 @@
 import { E } from "../../domain/kernel/fp.js";
-import type { Position } from "../../domain/kernel/stream.js";
+import { laterOf, type Position } from "../../domain/kernel/stream.js";
 import { reject } from "../../domain/rejections.js";
 import type { EventSource, OpenContent, ViewStore } from "../ports.js";
 import { historyQuery } from "./history.js";
@@ -39,7 +39,7 @@ const catchUpMsMax = 2_000;
 export const createQueries = ({ source, views, open, epoch, clock }: QueryDependencies): Queries => {
   const { reads } = views.store;
   const awaitCaughtUp: Queries["awaitCaughtUp"] = async (position) => {
-    const reached = await views.awaitCaughtUp(Math.max(position, views.opened), catchUpMsMax);
+    const reached = await views.awaitCaughtUp(laterOf(position, views.opened), catchUpMsMax);
     if (views.problem() !== undefined) return E.left(notThere);
     return reached ? E.right(undefined) : E.left(behind);
   };

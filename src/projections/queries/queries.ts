@@ -2,7 +2,7 @@ import type { Either } from "../../domain/kernel/fp.js";
 import type { Actor } from "../../domain/kernel/ids.js";
 import type { ConversationKind, Role, Settings, ContentType } from "../../domain/conversation/conversation.events.js";
 import type { DeviceType } from "../../domain/user/user.events.js";
-import type { Position } from "../../domain/kernel/stream.js";
+import type { Position, Revision } from "../../domain/kernel/stream.js";
 import type { Rejection } from "../../domain/rejections.js";
 import type { Frame } from "../frames/frames.js";
 
@@ -62,7 +62,7 @@ export type ConversationView = {
   readonly myRole: Role;
   readonly peerId?: string;
   readonly lastSequence: number;
-  readonly pos: number;
+  readonly pos: Revision;
 };
 
 export type StateView = {
@@ -96,7 +96,7 @@ export type MessageView = {
   readonly messageId: string;
   readonly conversationId: string;
   readonly sequence: number;
-  readonly pos: number;
+  readonly pos: Revision;
   readonly senderId: string;
   /** Missing where the sender has no device. */
   readonly senderDeviceId?: string;
@@ -114,7 +114,7 @@ export type MessageView = {
     readonly count: number;
     readonly userIds: readonly string[];
   }[];
-  readonly updatedPos: number;
+  readonly updatedPos: Revision;
 };
 export type HistoryPage = {
   readonly messages: readonly MessageView[];
@@ -142,7 +142,7 @@ export type SyncRequest = {
 export type SyncEntry = {
   readonly conversationId: string;
   readonly changes: readonly Frame[];
-  readonly pos: number;
+  readonly pos: Revision;
   readonly hasMore: boolean;
   readonly reset: boolean;
   readonly state: StateView;

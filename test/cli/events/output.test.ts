@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { contextOf, summaryOf } from "../../../src/cli/events/output.js";
+import { asPosition, firstRevision } from "../../../src/domain/kernel/stream.js";
 
 test.each([
   [{ userId: "alice", deviceId: "phone" }, "alice/phone"],
@@ -15,6 +16,13 @@ test.each([
 ])("an event by %j is shown as by %s", (by, name) => {
   const meta = { at: 0, by };
   expect(contextOf(meta)).toEqual({ at: "1970-01-01T00:00:00.000Z", by: name });
-  const place = { position: 7, stream: "user-alice", revision: 0, id: "e", type: "DeviceRemoved", data: {} };
+  const place = {
+    position: asPosition(7),
+    stream: "user-alice",
+    revision: firstRevision,
+    id: "e",
+    type: "DeviceRemoved",
+    data: {},
+  };
   expect(summaryOf({ ...place, meta })).toContain(`  ${name}  `);
 });

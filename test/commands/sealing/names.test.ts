@@ -6,7 +6,13 @@ import { decodeEvent, encodeEvent, type DomainEvent } from "../../../src/domain/
 import type { ConversationProfile } from "../../../src/domain/conversation/conversation.events.js";
 import { E, type Either } from "../../../src/domain/kernel/fp.js";
 import { sealedAs } from "../../../src/domain/kernel/sealed.js";
-import { streamOf, type RecordedEvent, type StreamName } from "../../../src/domain/kernel/stream.js";
+import {
+  firstRevision,
+  noPosition,
+  streamOf,
+  type RecordedEvent,
+  type StreamName,
+} from "../../../src/domain/kernel/stream.js";
 import { contextOf } from "../../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../../kit/log.js";
 import { asBefore, sealedText } from "../../kit/texts.js";
@@ -31,7 +37,7 @@ const startGroup = async (): Promise<string> =>
     ),
   ).conversationId;
 const eventsOf = async (stream: StreamName): Promise<readonly DomainEvent[]> =>
-  (await kit.log.readStream(stream, 0, 1_000)).map(decodeEvent);
+  (await kit.log.readStream(stream, firstRevision, 1_000)).map(decodeEvent);
 const profilesIn = (events: readonly DomainEvent[]): readonly ConversationProfile[] =>
   events.flatMap((event) => ("profile" in event ? [event.profile] : []));
 
@@ -42,7 +48,7 @@ it("no name, description or display name is in the log in readable form, new or 
   right(await commands.joinMembers({ conversationId, userIds: ["carol"] }, context("alice")));
   right(await commands.changeProfile({ displayName: "Secret Alice" }, context("alice")));
   right(await commands.changeProfile({ displayName: "Secret Alicia" }, context("alice")));
-  expect(JSON.stringify(await kit.log.readAll(0, 1_000))).not.toContain("Secret");
+  expect(JSON.stringify(await kit.log.readAll(noPosition, 1_000))).not.toContain("Secret");
 });
 
 it("the same text again writes nothing, by another process neither", async () => {
@@ -139,7 +145,7 @@ it("no key is made for a conversation that is not there, nor by somebody who is 
 it("where sealing is off texts stand as they are, and the same again writes nothing", async () => {
   const off = commandsOn(kit, kit.log, { sealing: sealingWith(kit.keys, undefined) });
   const { conversationId } = right(await off.startGroup({ name: "Open", participantIds: [] }, context("alice")));
-  expect(JSON.stringify(await kit.log.readAll(0, 10))).toContain("Open");
+  expect(JSON.stringify(await kit.log.readAll(noPosition, 10))).toContain("Open");
   const head = await kit.log.head();
   right(await off.changeSettings({ conversationId, name: "Open" }, context("alice")));
   expect(await kit.log.head()).toBe(head);

@@ -13,6 +13,7 @@ import { E } from "../../../src/domain/kernel/fp.js";
 import { fold, foldOn, run, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf } from "../../kit/given.js";
 import { seed, withSeed } from "../../kit/seed.js";
+import { asRevision } from "../../../src/domain/kernel/stream.js";
 
 const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
 const stamp = { id: "event", at: 1_000, by };
@@ -88,7 +89,7 @@ describe(`what is done to messages (seed ${seed})`, () => {
         const over = conversation.index.over(index);
         const rest = events.slice(length);
         rest.forEach((event, offset) => {
-          conversation.index.add(over, event, length + offset);
+          conversation.index.add(over, event, asRevision(length + offset));
         });
         expectRight(state, index, events.slice(0, length), back);
         const isRecent = (sequence: number): boolean => index.recent.byId.has(sent(sequence).messageId);
@@ -163,5 +164,5 @@ const lookedUp = (events: readonly ConversationEvent[], sequence: number): OldMe
   const pos = start.length + sequence - 1;
   const { messageId, contentType, at } = sent(sequence);
   const reactions = [...reactionsTo(events, sequence)].map((emoji) => reactionKey(emoji, by.userId));
-  return { messageId, sequence, pos, at, senderId: by.userId, contentType, deleted: false, reactions };
+  return { messageId, sequence, pos: asRevision(pos), at, senderId: by.userId, contentType, deleted: false, reactions };
 };

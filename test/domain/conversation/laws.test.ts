@@ -4,6 +4,7 @@ import { conversation } from "../../../src/domain/conversation/conversation.deci
 import { E } from "../../../src/domain/kernel/fp.js";
 import { commands, decided, fold, run } from "../../kit/conversations.js";
 import { seed, withSeed } from "../../kit/seed.js";
+import { asRevision } from "../../../src/domain/kernel/stream.js";
 
 describe(`laws of a conversation (seed ${seed})`, () => {
   it("decide is deterministic and leaves its state and index alone", () => {
@@ -133,7 +134,7 @@ describe(`laws of a conversation (seed ${seed})`, () => {
         const over = conversation.index.over(index);
         const state = events.slice(at).reduce(conversation.evolve, before);
         events.slice(at).forEach((event, offset) => {
-          conversation.index.add(over, event, at + offset);
+          conversation.index.add(over, event, asRevision(at + offset));
         });
         for (const command of all) expect(conversation.decide(state, command, over)).toEqual(decided(events, command));
         expect({ state: before, index }).toEqual(fold(events.slice(0, at)));

@@ -7,6 +7,7 @@ import { amendmentsKnownFrom } from "../../../src/domain/conversation/messages.j
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { editCommand, fold, messageOf, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf, given } from "../../kit/given.js";
+import { asRevision } from "../../../src/domain/kernel/stream.js";
 
 let commandsMade = 0;
 const by = <C extends object>(userId: string, command: C) => ({
@@ -204,7 +205,7 @@ describe("messages from before the window", () => {
         {
           messageId: m1,
           sequence: 1,
-          pos: 2,
+          pos: asRevision(2),
           at: 1_000,
           senderId: "bob",
           contentType: "text",

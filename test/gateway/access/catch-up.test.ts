@@ -9,6 +9,7 @@ import type { EventSource, ViewStore } from "../../../src/projections/ports.js";
 import type { SyncResult } from "../../../src/projections/queries/queries.js";
 import { settled } from "../../kit/turns.js";
 import { createApp } from "../session/dispatch-kit.js";
+import { asPosition, noPosition, type Position } from "../../../src/domain/kernel/stream.js";
 
 const result: SyncResult = {
   ...{ epoch: "epoch-1", reset: false, serverTime: 1 },
@@ -68,7 +69,7 @@ describe("a sync", () => {
   it("is read at the head of its arrival, and its views are waited for once", async () => {
     const waits: number[] = [];
     let head = 10;
-    const source = { head: () => Promise.resolve(head++) } as Partial<EventSource> as EventSource;
+    const source = { head: () => Promise.resolve(asPosition(head++)) } as Partial<EventSource> as EventSource;
     const reads: Partial<ViewStore["reads"]> = {
       touchedSince: () => Promise.resolve([]),
       summaries: () => Promise.resolve([]),
@@ -76,7 +77,10 @@ describe("a sync", () => {
     const store = { reads } as Partial<ViewStore> as ViewStore;
     const awaitCaughtUp = (position: number) => Promise.resolve(waits.push(position) > 0);
     const queries = createQueries({
-      ...{ source, views: { store, awaitCaughtUp, reached: () => 10, opened: 0, problem: () => undefined } },
+      ...{
+        source,
+        views: { store, awaitCaughtUp, reached: () => asPosition(10), opened: noPosition, problem: () => undefined },
+      },
       ...{ open: () => Promise.resolve(null), epoch: "epoch-1", clock: () => 1 },
     });
     const catchUp = createCatchUp({ ...createApp().app, head: source.head, queries });
@@ -139,8 +143,8 @@ it("a wait that fails beside a page that is tried fails this sync, and not the p
 describe("a read of one's own writes", () => {
   it("waits for them and for the head at the same time: once, not twice", async () => {
     const { app, waiting, views } = createStanding();
-    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(20) });
-    catchUp.wrote("alice", 10);
+    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(asPosition(20)) });
+    catchUp.wrote("alice", asPosition(10));
     const visible = catchUp.ownWritesVisible(phoneOf("alice"));
     await settled();
     expect(waiting.map(({ position }) => position)).toEqual([10, 20]);
@@ -150,8 +154,8 @@ describe("a read of one's own writes", () => {
 
   it("is answered though the head is not reached, and refused when they are not", async () => {
     const { app, waiting } = createStanding();
-    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(20) });
-    catchUp.wrote("alice", 10);
+    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(asPosition(20)) });
+    catchUp.wrote("alice", asPosition(10));
     const ends = (position: number, answer: Either<Rejection, undefined>) => {
       waiting.find((one) => one.position === position)?.end(answer);
     };
@@ -173,7 +177,7 @@ describe("a read of one's own writes", () => {
     onTestFinished(() => {
       vi.useRealTimers();
     });
-    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(20) });
+    const catchUp = createCatchUp({ ...app, head: () => Promise.resolve(asPosition(20)) });
     /** The own writes are there: none. */
     const read = async () => {
       const visible = catchUp.ownWritesVisible(phoneOf("alice"));
@@ -207,7 +211,7 @@ describe("a read of one's own writes", () => {
     let fail: (error: Error) => void = () => undefined;
     const head = () => {
       asked++;
-      return new Promise<number>((_resolve, reject) => (fail = reject));
+      return new Promise<Position>((_resolve, reject) => (fail = reject));
     };
     const queries = { ...app.queries, awaitCaughtUp: () => Promise.resolve(E.right(undefined)) };
     const catchUp = createCatchUp({ ...app, queries, head });

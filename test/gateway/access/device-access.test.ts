@@ -4,7 +4,7 @@ import { decodeUserEvent } from "../../../src/domain/catalogue.js";
 import type { CommandContext } from "../../../src/domain/kernel/decider.js";
 import { E } from "../../../src/domain/kernel/fp.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
-import { streamOf } from "../../../src/domain/kernel/stream.js";
+import { firstRevision, streamOf } from "../../../src/domain/kernel/stream.js";
 import { createDeviceAccess } from "../../../src/gateway/access/device-access.js";
 import { gatewayLimits as bounds } from "../../../src/gateway/limits.js";
 import { createDeviceUses } from "../../../src/gateway/access/device-uses.js";
@@ -59,7 +59,7 @@ const start = () => {
       devices.deviceRemoved("alice", deviceId);
     },
     written: async (deviceId: string) =>
-      (await kit.log.readStream(streamOf.user("alice"), 0, 1_000))
+      (await kit.log.readStream(streamOf.user("alice"), firstRevision, 1_000))
         .map(decodeUserEvent)
         .flatMap((event) =>
           (event.type === "DeviceRegistered" || event.type === "DeviceRemoved") && event.deviceId === deviceId

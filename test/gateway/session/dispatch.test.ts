@@ -12,6 +12,7 @@ import { createWriteBarrier } from "../../../src/gateway/session/write-barrier.j
 import { foreignFrames } from "../../kit/malformed.js";
 import { settled } from "../../kit/turns.js";
 import { createConnection, createGatewayKit, createApp } from "./dispatch-kit.js";
+import { asPosition } from "../../../src/domain/kernel/stream.js";
 
 const online = async (userId = "alice", kit = createGatewayKit()) => {
   const client = createConnection(userId);
@@ -452,12 +453,12 @@ describe("the end of a connection", () => {
 describe("the parts", () => {
   it("read-your-writes never forgets too much", () => {
     const writes = createReadYourWrites(2);
-    writes.wrote("a", 10);
-    writes.wrote("b", 4);
-    writes.wrote("a", 7);
-    writes.wrote("c", 20);
+    writes.wrote("a", asPosition(10));
+    writes.wrote("b", asPosition(4));
+    writes.wrote("a", asPosition(7));
+    writes.wrote("c", asPosition(20));
     expect(["a", "b", "c", "never"].map(writes.seen)).toEqual([10, 4, 20, 10]);
-    writes.wrote("d", 30);
+    writes.wrote("d", asPosition(30));
     expect(["a", "b", "c", "d"].map(writes.seen)).toEqual([10, 10, 20, 30]);
   });
 

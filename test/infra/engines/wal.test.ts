@@ -9,6 +9,7 @@ import { openSqliteViewsFile } from "../../../src/infra/view-store/sqlite/views-
 import { cutWal, walBytes, walBytesKept } from "../../../src/infra/engines/wal.js";
 import { assign } from "../../../src/projections/view-change.js";
 import { writeLongConversation } from "../../kit/log.js";
+import { asPosition, asRevision } from "../../../src/domain/kernel/stream.js";
 
 let dir: string;
 beforeEach(() => {
@@ -55,7 +56,7 @@ it("the views' is", async () => {
   await expectCutAfter(path, () => {
     for (let index = 1; index <= 20; index++)
       views.apply([assign("messages", ["g_1", index], { content: "x".repeat(mebibyte) }, index)], {
-        position: index,
+        position: asPosition(index),
         epoch: "e",
       });
     return Promise.resolve();
@@ -69,7 +70,7 @@ it("the snapshots' is", async () => {
   const snapshots = openSqliteSnapshots(path);
   const save = (index: number) => {
     const chunks = [{ name: "all", fixed: false, data: () => new Uint8Array(mebibyte) }];
-    return snapshots.save(`conversation-${index}`, { version: 1, revision: 1, eventId: "e", chunks });
+    return snapshots.save(`conversation-${index}`, { version: 1, revision: asRevision(1), eventId: "e", chunks });
   };
   await save(0);
   await expectCutAfter(path, async () => {

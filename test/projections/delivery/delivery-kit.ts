@@ -21,6 +21,7 @@ import { openSqliteViews } from "../../../src/infra/view-store/sqlite/view-store
 import type { Frame } from "../../../src/projections/frames/frames.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import type { Answer, SyncRequest, SyncResult } from "../../../src/projections/queries/queries.js";
+import { asPosition } from "../../../src/domain/kernel/stream.js";
 
 /** The whole read side on a real log, real keys and real views; connections are lists of what they were sent. */
 export type ReadSide = Awaited<ReturnType<typeof openReadSide>>;
@@ -37,7 +38,7 @@ export const openReadSide = async () => {
   });
   log.subscribe("head", {
     onEvents: (events) => {
-      views.wake(events.at(-1)?.position ?? 0);
+      views.wake(asPosition(events.at(-1)?.position ?? 0));
     },
     onFailure: () => undefined,
   });

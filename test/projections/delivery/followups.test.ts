@@ -6,6 +6,7 @@ import { createInboxUpdates } from "../../../src/projections/delivery/inbox-upda
 import { createReceiptRollups } from "../../../src/projections/delivery/receipt-rollups.js";
 import type { Delivery, ReceiptCounts, SummaryRow } from "../../../src/projections/ports.js";
 import { eventually } from "../../kit/device.js";
+import { asPosition } from "../../../src/domain/kernel/stream.js";
 
 /** Views that the test lets come to a position, and reads that go on when it says so. */
 const createStanding = () => {
@@ -29,7 +30,7 @@ const createStanding = () => {
       disconnect: () => undefined,
     },
     awaitCaughtUp: (position: number) =>
-      new Promise<Either<Rejection, undefined>>((end) => waits.push({ position, end })),
+      new Promise<Either<Rejection, undefined>>((end) => waits.push({ position: asPosition(position), end })),
     onFailure: (error: Error) => void failures.push(error),
     onLost: (count: number, reason: LostReason) => void lost.push([count, reason]),
   };
@@ -52,7 +53,7 @@ describe("inbox updates", () => {
     const summaries = (userId: string, ids: readonly string[]) => reading(`${userId}: ${ids.join()}`, ids.map(rowOf));
     const updates = createInboxUpdates({ ...deps, reads: { summaries } });
     const moved = (userId: string, conversationId: string, position: number) => {
-      updates.readMoved({ userId, conversationId, deviceId: "phone", position });
+      updates.readMoved({ userId, conversationId, deviceId: "phone", position: asPosition(position) });
     };
     return { ...standing, moved };
   };
@@ -134,7 +135,7 @@ describe("receipt roll-ups", () => {
     const privacy: string[] = [];
     const advanced = (conversationId: string, position: number) => {
       rollups.advanced({
-        ...{ conversationId, upTo: 4, lastSequence: 4, position, at: 1, isMember: () => true },
+        ...{ conversationId, upTo: 4, lastSequence: 4, position: asPosition(position), at: 1, isMember: () => true },
         seesReads: (userId) => {
           privacy.push(userId);
           return Promise.resolve(true);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeConversationEvent } from "../../../src/domain/catalogue.js";
-import { streamOf } from "../../../src/domain/kernel/stream.js";
+import { asRevision, noRevision, streamOf } from "../../../src/domain/kernel/stream.js";
 import {
   createMemberships,
   foldMembership,
@@ -13,7 +13,13 @@ import { logOf } from "../../kit/arbitraries.js";
 import { commands, fold, run } from "../../kit/conversations.js";
 import { seed, untilSeen } from "../../kit/seed.js";
 
-const none: Membership = { kind: "group", members: new Map(), former: new Map(), lastSequence: 0, revision: -1 };
+const none: Membership = {
+  kind: "group",
+  members: new Map(),
+  former: new Map(),
+  lastSequence: 0,
+  revision: noRevision,
+};
 
 it(`a membership from the conversation's state is the one that delivery folds (seed ${seed})`, async () => {
   const seen = { former: 0 };
@@ -62,7 +68,7 @@ describe("a long stream", () => {
       read += page.length;
       return Promise.resolve(page);
     };
-    const membership = await createMemberships({ readStream }, find).load("g_one", revision);
+    const membership = await createMemberships({ readStream }, find).load("g_one", asRevision(revision));
     expect(membership).toEqual(folded(revision));
     return read;
   };

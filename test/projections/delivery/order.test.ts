@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { decodeConversationEvent } from "../../../src/domain/catalogue.js";
 import { E } from "../../../src/domain/kernel/fp.js";
-import { streamOf } from "../../../src/domain/kernel/stream.js";
+import { firstRevision, streamOf } from "../../../src/domain/kernel/stream.js";
 import { startDelivery } from "../../../src/projections/delivery/delivery.js";
 import { eventually } from "../../kit/device.js";
 import { randomFrom } from "../../kit/random.js";
@@ -74,7 +74,7 @@ const perform = async (conversationId: string, sent: string[], each: Step, index
 
 /** Which changes concern a user, from the log alone: all while a member, the joining and the leaving included. */
 const expectedPos = async (conversationId: string, userId: string): Promise<readonly number[]> => {
-  const events = await side.log.readStream(streamOf.conversation(conversationId), 0, 1_000);
+  const events = await side.log.readStream(streamOf.conversation(conversationId), firstRevision, 1_000);
   let inside = false;
   return events.flatMap((recorded) => {
     const event = decodeConversationEvent(recorded);

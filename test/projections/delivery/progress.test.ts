@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createProgress } from "../../../src/projections/delivery/progress.js";
 import { randomFrom } from "../../kit/random.js";
 import { seed, withSeed } from "../../kit/seed.js";
+import { asPosition } from "../../../src/domain/kernel/stream.js";
 
 /** Per step: how far the next position is away, and how often it is begun; how many are ended before the next step. */
 const steps = fc.array(
@@ -27,14 +28,14 @@ describe("progress", () => {
         };
         const endOne = (): void => {
           const [ended] = open.splice(random.int(open.length), 1);
-          if (ended !== undefined) progress.end(ended);
+          if (ended !== undefined) progress.end(asPosition(ended));
           expectAsDefined();
         };
         let position = 0;
         for (const { gap, times, ends } of all) {
           position += gap;
           for (let time = 0; time < times; time += 1) {
-            progress.begin(position);
+            progress.begin(asPosition(position));
             open.push(position);
           }
           begun.push(position);
@@ -53,18 +54,18 @@ describe("progress", () => {
 
   it("has room below its bound, and says when it has it again", async () => {
     const progress = createProgress(() => undefined, 2);
-    progress.begin(1);
+    progress.begin(asPosition(1));
     expect(progress.room()).toBeUndefined();
-    progress.begin(2);
+    progress.begin(asPosition(2));
     let resumed = false;
     const room = progress.room()?.then(() => (resumed = true));
     expect(room).toBeDefined();
     // The second is done, but stands behind the first: both are still remembered.
-    progress.end(2);
+    progress.end(asPosition(2));
     await Promise.resolve();
     expect([resumed, progress.room() === undefined]).toEqual([false, false]);
     const again = progress.room();
-    progress.end(1);
+    progress.end(asPosition(1));
     await again;
     expect(progress.room()).toBeUndefined();
   });

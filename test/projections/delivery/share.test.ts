@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeConversationEvent } from "../../../src/domain/catalogue.js";
 import { E } from "../../../src/domain/kernel/fp.js";
-import { streamOf, type RecordedEvent } from "../../../src/domain/kernel/stream.js";
+import { asPosition, firstRevision, streamOf, type RecordedEvent } from "../../../src/domain/kernel/stream.js";
 import { startDelivery, type DeliveryShare } from "../../../src/projections/delivery/delivery.js";
 import type { Bus, Delivery, EventSource } from "../../../src/projections/ports.js";
 import { createProjector } from "../../../src/projections/projector.js";
@@ -79,7 +79,7 @@ const deliveryWith =
 
 /** Which changes concern a user, from the log alone: all while a member, the joining and the leaving included. */
 const expectedOf = async (conversationId: string, userId: string) => {
-  const events = await side.log.readStream(streamOf.conversation(conversationId), 0, 1_000);
+  const events = await side.log.readStream(streamOf.conversation(conversationId), firstRevision, 1_000);
   let inside = false;
   return events.filter((recorded) => {
     const event = decodeConversationEvent(recorded);
@@ -189,7 +189,10 @@ const startProcess = (world: World, isOld: boolean) => {
     checkpoints: {
       views: { load: () => Promise.resolve([]), raise: () => Promise.resolve() },
       delivery: {
-        load: () => later(() => Promise.resolve(positions.map((position) => ({ position, epoch: side.epoch })))),
+        load: () =>
+          later(() =>
+            Promise.resolve(positions.map((position) => ({ position: asPosition(position), epoch: side.epoch }))),
+          ),
         raise: (held, { position }) =>
           later(() => {
             for (const partition of held) positions[partition] = Math.max(position, positions[partition] ?? 0);
@@ -201,8 +204,8 @@ const startProcess = (world: World, isOld: boolean) => {
       deletedBefore = new Set(world.deleted);
       const onDelivered = (position: number): void => {
         if (dead) return;
-        said.push({ share, position, arrived: devices.map(({ frames }) => frames.length) });
-        share.onDelivered(position);
+        said.push({ share, position: asPosition(position), arrived: devices.map(({ frames }) => frames.length) });
+        share.onDelivered(asPosition(position));
       };
       return deliveryWith({ random, source, bus, problems })({ ...share, onDelivered });
     },

@@ -16,6 +16,7 @@ import {
 } from "../../../src/projections/frames/frames.js";
 import { seed, withSeed } from "../../kit/seed.js";
 import { byUser, userIdOf, type By } from "../../../src/domain/kernel/by.js";
+import { asRevision } from "../../../src/domain/kernel/stream.js";
 
 const idChars = Array.from("ABCXYZabcxyz019_.:@-");
 const id = fc.string({ unit: fc.constantFrom(...idChars), minLength: 1, maxLength: 128 });
@@ -50,10 +51,10 @@ describe(`frames (seed ${seed})`, () => {
     fc.assert(
       fc.property(message, fc.json(), fc.nat(), (event, json, pos) => {
         const content = JSON.stringify({ type: "text", text: json });
-        const { own, others } = encodeMessage("g_one", event, pos, content);
+        const { own, others } = encodeMessage("g_one", event, asRevision(pos), content);
         const shown: Shown = { kind: "content", text: content };
         const frame = (viewer: string) =>
-          JSON.parse(JSON.stringify(frameOf("g_one", event, pos, viewer, shown))) as unknown;
+          JSON.parse(JSON.stringify(frameOf("g_one", event, asRevision(pos), viewer, shown))) as unknown;
         expect(JSON.parse(own)).toEqual(frame(userIdOf(event.by)));
         expect(JSON.parse(others)).toEqual(frame(""));
         expect(own).toContain(content);
@@ -72,7 +73,8 @@ describe(`frames (seed ${seed})`, () => {
 
   const context = { id: "e", at: 7, by: byUser({ userId: "alice", deviceId: "phone" }) };
   const about = { ...context, messageId: "m", sequence: 3 };
-  const frame = (event: Parameters<typeof frameOf>[1], shown: Shown) => frameOf("g", event, 5, "bob", shown);
+  const frame = (event: Parameters<typeof frameOf>[1], shown: Shown) =>
+    frameOf("g", event, asRevision(5), "bob", shown);
   const common = { conversationId: "g", messageId: "m", sequence: 3, pos: 5, timestamp: 7, by: "alice" };
   const edited = {
     type: "MessageEdited" as const,
@@ -90,7 +92,7 @@ describe(`frames (seed ${seed})`, () => {
       origin: { source: "s", id: "o", at: 1 },
     };
     const sent = [{ kind: "content", text: "{}" } as const, gone].map((shown) =>
-      frameOf("g", whole, 5, "alice", shown),
+      frameOf("g", whole, asRevision(5), "alice", shown),
     );
     expect(namesIn(sent)).toEqual(tableOf("message.new"));
     const reacted = { type: "ReactionAdded", ...about, emoji: "x" } as const;
@@ -144,7 +146,7 @@ describe(`frames (seed ${seed})`, () => {
     const fields = { messageId: "m", sequence: 3, clientMessageId: "c", contentType: "text" as const };
     const by = { kind: "bot" as const, userId: "weather" };
     const event: MessageSent = { type: "MessageSent", ...context, by, ...fields, content: edited.content };
-    const { own, others } = encodeMessage("g", event, 5, '{"type":"text","text":"rain"}');
+    const { own, others } = encodeMessage("g", event, asRevision(5), '{"type":"text","text":"rain"}');
     const shown: Shown = { kind: "content", text: '{"type":"text","text":"rain"}' };
     expect(JSON.parse(others)).toEqual(frame(event, shown));
     expect(JSON.parse(own)).toEqual({

@@ -12,6 +12,7 @@ import { meQuery, userQuery } from "../../../src/projections/queries/users.js";
 import { project } from "../../../src/projections/registry.js";
 import { logOf } from "../../kit/arbitraries.js";
 import { withCoreStore } from "../../kit/sqlite-views.js";
+import { asPosition, noPosition } from "../../../src/domain/kernel/stream.js";
 
 type Wishes = Parameters<typeof logOf>[0];
 type User = "alice" | "bob" | "carol" | "dave";
@@ -37,7 +38,7 @@ const open: OpenContent = (_messageId, { data }) => Promise.resolve(data);
 const withLog = <A>(wishes: Wishes, body: (reads: ViewReads) => Promise<A>): Promise<A> =>
   withCoreStore(async (store) => {
     const changes = logOf(wishes).flatMap((recorded) => project(decodeEvent(recorded), recorded));
-    await store.apply(changes, { position: 1, epoch: "e" });
+    await store.apply(changes, { position: asPosition(1), epoch: "e" });
     return body(store.reads);
   });
 
@@ -117,7 +118,7 @@ describe("preferences", () => {
         expect(shown.ids).toEqual(["g_two", "d_direct"]);
         expect(shown.conversations[1]?.state).toMatchObject({ pinned: null, archived: false, mutedUntil: 77 });
         const [touched] = await reads.touchedSince("alice", {
-          ...{ touchedAfter: 0, order: "activity", limit: 1 },
+          ...{ touchedAfter: noPosition, order: "activity", limit: 1 },
         });
         expect(touched?.conversationId).toBe("g_one");
       },
@@ -126,9 +127,9 @@ describe("preferences", () => {
   it("touch the conversation for sync, although nothing in it has changed", () =>
     withLog([...all, prefer("d_direct", { pinned: 1 })], async (reads) => {
       const since = async (touchedAfter: number) =>
-        (await reads.touchedSince("alice", { touchedAfter, order: "activity", limit: 9 })).map(
-          ({ conversationId }) => conversationId,
-        );
+        (
+          await reads.touchedSince("alice", { touchedAfter: asPosition(touchedAfter), order: "activity", limit: 9 })
+        ).map(({ conversationId }) => conversationId);
       const log = logOf([...all, prefer("d_direct", { pinned: 1 })]);
       expect(await since(log.length - 1)).toEqual(["d_direct"]);
       expect(await since(log.length)).toEqual([]);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../src/domain/catalogue.js";
 import { E } from "../../../src/domain/kernel/fp.js";
-import { streamOf, type RecordedEvent } from "../../../src/domain/kernel/stream.js";
+import { asPosition, streamOf, type RecordedEvent } from "../../../src/domain/kernel/stream.js";
 import type { OpenContent, ViewReads } from "../../../src/projections/ports.js";
 import { asLeft } from "../../../src/projections/queries/as-left.js";
 import { historyQuery } from "../../../src/projections/queries/history.js";
@@ -20,7 +20,7 @@ const sourceOf = (log: readonly RecordedEvent[]) => ({
 const withViews = <A>(log: readonly RecordedEvent[], body: (reads: ViewReads) => Promise<A>): Promise<A> =>
   withCoreStore(async (store) => {
     const changes = log.flatMap((recorded) => project(decodeEvent(recorded), recorded));
-    await store.apply(changes, { position: 1, epoch: "e" });
+    await store.apply(changes, { position: asPosition(1), epoch: "e" });
     return body(store.reads);
   });
 

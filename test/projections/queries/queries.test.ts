@@ -13,6 +13,7 @@ import { meQuery, userQuery } from "../../../src/projections/queries/users.js";
 import { project } from "../../../src/projections/registry.js";
 import { logOf } from "../../kit/arbitraries.js";
 import { withCoreStore } from "../../kit/sqlite-views.js";
+import { asPosition } from "../../../src/domain/kernel/stream.js";
 
 type Wishes = Parameters<typeof logOf>[0];
 const as = (userId: string) => ({ userId, deviceId: "phone" });
@@ -27,7 +28,7 @@ const open: OpenContent = (_messageId, { data }) => Promise.resolve(data);
 const withLog = <A>(wishes: Wishes, body: (reads: ViewReads) => Promise<A>): Promise<A> =>
   withCoreStore(async (store) => {
     const changes = logOf(wishes).flatMap((recorded) => project(decodeEvent(recorded), recorded));
-    await store.apply(changes, { position: 1, epoch: "e" });
+    await store.apply(changes, { position: asPosition(1), epoch: "e" });
     return body(store.reads);
   });
 
@@ -220,7 +221,7 @@ describe("what people and conversations are called", () => {
   ])("is opened where the answer is made, and absent where the key is gone: %s", async (_, before) => {
     const changes = logOf(story, before).flatMap((recorded) => project(decodeEvent(recorded), recorded));
     await withCoreStore(async (store) => {
-      await store.apply(changes, { position: 1, epoch: "e" });
+      await store.apply(changes, { position: asPosition(1), epoch: "e" });
       const { reads } = store;
       const shown = async (opener: OpenContent) => {
         const { conversation } = right(await summaryQuery({ reads, open: opener })(as("bob"), "g_one"));

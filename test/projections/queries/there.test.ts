@@ -2,18 +2,19 @@ import { describe, expect, it } from "vitest";
 import type { EventSource, ViewStore } from "../../../src/projections/ports.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import type { Queries } from "../../../src/projections/queries/queries.js";
+import { asPosition, noPosition } from "../../../src/domain/kernel/stream.js";
 
 const actor = { userId: "alice", deviceId: "phone" };
 const page = { limit: 10 };
 const all: { readonly [Name in keyof Queries]: (queries: Queries) => Promise<unknown> } = {
-  awaitCaughtUp: (queries) => queries.awaitCaughtUp(0),
+  awaitCaughtUp: (queries) => queries.awaitCaughtUp(noPosition),
   inbox: (queries) => queries.inbox(actor, page),
   summary: (queries) => queries.summary(actor, "g_1"),
   members: (queries) => queries.members(actor, "g_1", page),
   history: (queries) => queries.history(actor, "g_1", page),
   receipts: (queries) => queries.receipts(actor, "g_1", "m", page),
-  sync: (queries) => queries.sync(actor, {}, 0),
-  syncAhead: (queries) => queries.syncAhead(actor, {}, 1, 0),
+  sync: (queries) => queries.sync(actor, {}, noPosition),
+  syncAhead: (queries) => queries.syncAhead(actor, {}, asPosition(1), noPosition),
   me: (queries) => queries.me(actor),
   user: (queries) => queries.user("bob"),
 };
@@ -33,8 +34,8 @@ const setUp = (views: { opened: number; problem?: string; reaches: boolean }) =>
     source: {} as EventSource,
     views: {
       store: { reads: empty } as Partial<ViewStore> as ViewStore,
-      opened: views.opened,
-      reached: () => 0,
+      opened: asPosition(views.opened),
+      reached: () => noPosition,
       problem: () => state.problem,
       awaitCaughtUp: (position) => {
         waits.push(position);
@@ -74,7 +75,7 @@ describe("views that are not there", () => {
     const { queries, waits } = setUp({ opened: 7, problem: "they are being built", reaches: true });
     expect(await queries.summary(actor, "g_1")).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });
     expect(waits).toEqual([7]);
-    expect(await queries.awaitCaughtUp(3)).toMatchObject({ _tag: "Right" });
+    expect(await queries.awaitCaughtUp(asPosition(3))).toMatchObject({ _tag: "Right" });
     expect(waits).toEqual([7, 7]);
   });
 

@@ -1,7 +1,14 @@
 /** Between EventStoreDB's records and ours: which streams are Parley's, what a position is, the texts of an event. */
 import type { AllStreamRecordedEvent, AllStreamResolvedEvent, Position as StorePosition } from "@eventstore/db-client";
 import { LogError } from "../../../commands/ports.js";
-import { streamOf, type Position, type RecordedEvent, type StreamName } from "../../../domain/kernel/stream.js";
+import {
+  asPosition,
+  asRevision,
+  streamOf,
+  type Position,
+  type RecordedEvent,
+  type StreamName,
+} from "../../../domain/kernel/stream.js";
 
 /** A log that others use as well is no trouble: whatever is in other streams, the server's own included, is not there for us. */
 const categories = ["conversation-", "receipts-", "user-", "media-"] as const;
@@ -26,7 +33,7 @@ export const positionOf = (commit: bigint | string): Position => {
   const position = Number(commit);
   if (!Number.isSafeInteger(position))
     throw new LogError("UNAVAILABLE", `${commit} is no position that can be trusted`);
-  return position;
+  return asPosition(position);
 };
 
 /** Position of a record of `$all`. @throws LogError when it has none, or one that an explicit transaction made. */
@@ -51,7 +58,7 @@ export const recordedEventOf = (event: AllStreamRecordedEvent): RecordedEvent =>
   data: textOf(event.data),
   meta: textOf(event.metadata),
   stream: event.streamId,
-  revision: Number(event.revision),
+  revision: asRevision(Number(event.revision)),
   position: recordedPositionOf(event),
 });
 

@@ -9,7 +9,14 @@ import {
   type StreamingRead,
 } from "@eventstore/db-client";
 import { LogError, type Direction } from "../../../commands/ports.js";
-import type { Position, RecordedEvent, Revision, StreamName } from "../../../domain/kernel/stream.js";
+import {
+  asPosition,
+  noPosition,
+  type Position,
+  type RecordedEvent,
+  type Revision,
+  type StreamName,
+} from "../../../domain/kernel/stream.js";
 import { backoffMs, retried } from "../../../lib/retry.js";
 import { failureKind, unavailable } from "./errors.js";
 import { isOurs, positionOf, recordedEventOf, recordedPositionOf, recordsOf, storePositionOf } from "./events.js";
@@ -107,20 +114,20 @@ export const createReader = (options: ReaderOptions): Reader => {
       }
       const last = records.at(-1);
       if (ours.length >= count || last === undefined || records.length < size) break;
-      at = Number(last.position.commit);
+      at = asPosition(Number(last.position.commit));
     }
     return ours;
   };
 
   /** Up to here it is known which event of ours is the last, so that what others write is looked at only once. */
-  let known: { readonly through: Position; readonly head: Position } = { through: 0, head: 0 };
+  let known: { readonly through: Position; readonly head: Position } = { through: noPosition, head: noPosition };
   const head = async (): Promise<Position> => {
     const before = known;
     let end: Position | undefined;
     let at: Position | undefined;
     for (let size = pageEventsMin; ; size = clamp(size * 2)) {
       const records = await page(at, size, "backwards", true);
-      end ??= Number(records[0]?.position.commit ?? 0);
+      end ??= asPosition(Number(records[0]?.position.commit ?? 0));
       for (const record of records) {
         if (isOurs(record.streamId)) return remember(end, recordedPositionOf(record));
         // What lies below was looked at before; unless the log ends above that: then it is another log.
@@ -128,8 +135,8 @@ export const createReader = (options: ReaderOptions): Reader => {
           return remember(end, before.head);
       }
       const last = records.at(-1);
-      if (last === undefined || records.length < size) return remember(end, 0);
-      at = Number(last.position.commit);
+      if (last === undefined || records.length < size) return remember(end, noPosition);
+      at = asPosition(Number(last.position.commit));
     }
   };
   const remember = (through: Position, position: Position): Position => {

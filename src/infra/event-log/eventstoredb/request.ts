@@ -5,7 +5,13 @@ import shared_pb from "@eventstore/db-client/generated/shared_pb.js";
 import streams_pb, { type BatchAppendReq, type BatchAppendResp } from "@eventstore/db-client/generated/streams_pb.js";
 import { LogError, type AppendResult } from "../../../commands/ports.js";
 import { limits } from "../../../domain/kernel/limits.js";
-import { noRevision, type ExpectedRevision, type NewEvent, type StreamName } from "../../../domain/kernel/stream.js";
+import {
+  asRevision,
+  noRevision,
+  type ExpectedRevision,
+  type NewEvent,
+  type StreamName,
+} from "../../../domain/kernel/stream.js";
 import { appendFailure } from "./errors.js";
 import { positionOf } from "./events.js";
 
@@ -62,7 +68,11 @@ export const answerOf = (response: BatchAppendResp, target: string): AppendResul
   const position = success?.getPosition()?.getCommitPosition();
   if (success !== undefined && position !== undefined) {
     try {
-      return { kind: "appended", revision: Number(success.getCurrentRevision()), position: positionOf(position) };
+      return {
+        kind: "appended",
+        revision: asRevision(Number(success.getCurrentRevision())),
+        position: positionOf(position),
+      };
     } catch (error) {
       return error instanceof LogError ? error : new LogError("OUTCOME_UNKNOWN", String(error));
     }
@@ -74,7 +84,7 @@ export const answerOf = (response: BatchAppendResp, target: string): AppendResul
     const wrong = shared_pb.WrongExpectedVersion.deserializeBinary(details.getValue_asU8());
     return {
       kind: "conflict",
-      actual: wrong.hasCurrentStreamRevision() ? Number(wrong.getCurrentStreamRevision()) : noRevision,
+      actual: wrong.hasCurrentStreamRevision() ? asRevision(Number(wrong.getCurrentStreamRevision())) : noRevision,
     };
   }
   return appendFailure({ detail, message: status?.getMessage() ?? "neither success nor error" }, target);

@@ -1,7 +1,15 @@
 /** The main side's queue of appends: bounded, sent once per turn of the event loop, answered in order. */
 import { LogError, type AppendResult } from "../../../commands/ports.js";
 import { limits } from "../../../domain/kernel/limits.js";
-import type { ExpectedRevision, NewEvent, Position, RecordedEvent, StreamName } from "../../../domain/kernel/stream.js";
+import {
+  asPosition,
+  asRevision,
+  type ExpectedRevision,
+  type NewEvent,
+  type Position,
+  type RecordedEvent,
+  type StreamName,
+} from "../../../domain/kernel/stream.js";
 import { cellsPerResult, outcome, pushAppend, type AppendCells, type ResultCells, type ToLog } from "./wire.js";
 
 export type QueueBounds = {
@@ -142,8 +150,8 @@ const answersOf = (results: ResultCells): Answer[] => {
   const answers: Answer[] = [];
   for (let at = 0; at < results.length; at += cellsPerResult) {
     const kind = results[at];
-    const revision = results[at + 1] ?? 0;
-    const position = results[at + 2] ?? 0;
+    const revision = asRevision(results[at + 1] ?? 0);
+    const position = asPosition(results[at + 2] ?? 0);
     const result: AppendResult =
       kind === outcome.conflict ? { kind: "conflict", actual: revision } : { kind: "appended", revision, position };
     answers.push({ result, isNew: kind === outcome.appended });
@@ -161,7 +169,16 @@ export const committedEvents = (commit: Commit): RecordedEvent[] => {
     let position = answer.result.position - events.length;
     // Written out: V8 copies an object by spread in a slow call, 2 µs for each event of a commit.
     for (const { id, type, data, meta, decoded } of events)
-      recorded.push({ id, type, data, meta, decoded, stream, revision: ++revision, position: ++position });
+      recorded.push({
+        id,
+        type,
+        data,
+        meta,
+        decoded,
+        stream,
+        revision: asRevision(++revision),
+        position: asPosition(++position),
+      });
   }
   return recorded;
 };

@@ -3,7 +3,7 @@
  * It hears of new events from its owner alone, which calls `wake`.
  */
 import type { Direction, EventLog } from "../../../commands/ports.js";
-import type { Revision, StreamName } from "../../../domain/kernel/stream.js";
+import type { Position, Revision, StreamName } from "../../../domain/kernel/stream.js";
 import { createFeed } from "./feed.js";
 import { createReadStatements, eventsOf } from "./read-statements.js";
 import { openForReading, prepareIndexedTo, prepareLastPosition, type Db } from "./schema.js";
@@ -55,7 +55,7 @@ const attempt = <A>(read: () => A): Promise<A> =>
 const createTailOfReader = (db: Db): (() => Tail) => {
   const tail = createTail();
   const newer = db
-    .prepare<[number], [number, number, number]>(
+    .prepare<[number], [position: Position, stream: number, revision: Revision]>(
       "select position, stream, revision from events where position > ? order by position",
     )
     .raw();

@@ -1,5 +1,5 @@
 /** Whether an append is new, a repetition or a conflict. Idempotency is by event ids, and for ever (commands/ports.ts). */
-import type { Position, Revision } from "../../../domain/kernel/stream.js";
+import { asRevision, revisionAfter, type Position, type Revision } from "../../../domain/kernel/stream.js";
 import type { Db } from "./schema.js";
 import type { LogIndex, StreamState } from "./stream-index.js";
 import { cellsPerNewEvent, expectsAny, type AppendCells } from "./wire.js";
@@ -18,14 +18,14 @@ export type Judge = (
 
 export const createJudge = (db: Db, index: LogIndex): Judge => {
   const idAt = db.prepare<[number], string>("select id from events where position = ?").pluck();
-  const revisionAt = db.prepare<[number], number>("select revision from events where position = ?").pluck();
+  const revisionAt = db.prepare<[number], Revision>("select revision from events where position = ?").pluck();
 
   /** All ids have to be at the revisions after the expected one, in order; then they were appended by this very append. */
   const afterRevision: Judge = (stream, expected, cells, start, end) => {
-    let revision = expected;
+    let revision = asRevision(expected);
     let position: Position | undefined;
     for (let at = start; at < end; at += cellsPerNewEvent) {
-      revision++;
+      revision = revisionAfter(revision);
       position = index.position(stream, revision);
       if (position === undefined || idAt.get(position) !== cells[at]) return "conflict";
     }
@@ -43,7 +43,7 @@ export const createJudge = (db: Db, index: LogIndex): Judge => {
     const position = positions.at(-1);
     if (first === undefined || position === undefined) return "conflict";
     if (revisions.some((revision, i) => revision !== first + i)) return "conflict";
-    return { revision: first + revisions.length - 1, position };
+    return { revision: revisionAfter(first, revisions.length - 1), position };
   };
 
   return (stream, expected, cells, start, end) => {

@@ -3,7 +3,7 @@
  * checked against what the writer knows before anything of it is written, so a conflict needs no savepoint and leaves
  * its neighbours alone; whatever SQLite itself refuses is no conflict but a failure of the whole log.
  */
-import type { Position } from "../../../domain/kernel/stream.js";
+import { asPosition, revisionAfter, type Position } from "../../../domain/kernel/stream.js";
 import { createJudge } from "./judge.js";
 import { cutWal } from "../../engines/wal.js";
 import { createReadStatements, type Cells } from "./read-statements.js";
@@ -88,8 +88,8 @@ const createWriter = (db: Db, index: LogIndex): Writer => {
     if (stream.id === 0) index.create(stream);
     for (let at = start; at < end; at += cellsPerNewEvent) {
       const [id, data, meta] = [cells[at] as string, cells[at + 2] as string, cells[at + 3] as string];
-      position++;
-      stream.head++;
+      position = asPosition(position + 1);
+      stream.head = revisionAfter(stream.head);
       insert.run(position, stream.id, stream.head, any ? 1 : 0, id, cells[at + 1] as string, data, meta);
       index.add(stream, position, any ? id : undefined);
       chars += data.length + meta.length;

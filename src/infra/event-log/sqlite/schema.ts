@@ -2,6 +2,7 @@
 import Database from "better-sqlite3";
 import { closeToOthers, NewerFormat, openToRead } from "../../engines/sqlite-file.js";
 import { limitWal } from "../../engines/wal.js";
+import { noPosition, type Position } from "../../../domain/kernel/stream.js";
 
 export type Db = Database.Database;
 
@@ -79,13 +80,13 @@ const otherFormat = (path: string, version: unknown): Error =>
     : new Error(`${path} is not a log of format ${formatVersion}`);
 
 /** Position of the last event, 0 for an empty log. */
-export const prepareLastPosition = (db: Db): (() => number) => {
-  const last = db.prepare<[], number>("select coalesce(max(position), 0) from events").pluck();
-  return () => last.get() ?? 0;
+export const prepareLastPosition = (db: Db): (() => Position) => {
+  const last = db.prepare<[], Position>("select coalesce(max(position), 0) from events").pluck();
+  return () => last.get() ?? noPosition;
 };
 
 /** Up to which position the two indexes are complete. */
-export const prepareIndexedTo = (db: Db): (() => number) => {
-  const state = db.prepare<[], number>("select indexed_to from log_state").pluck();
-  return () => state.get() ?? 0;
+export const prepareIndexedTo = (db: Db): (() => Position) => {
+  const state = db.prepare<[], Position>("select indexed_to from log_state").pluck();
+  return () => state.get() ?? noPosition;
 };

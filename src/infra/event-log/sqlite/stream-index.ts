@@ -2,7 +2,13 @@
  * What the log's writer knows about streams: their heads, and where an event of a stream or an id appended with `any`
  * is. The newest events are known from memory, the others from the indexes of the file (schema.ts says why).
  */
-import type { Position, Revision, StreamName } from "../../../domain/kernel/stream.js";
+import {
+  noRevision,
+  revisionAfter,
+  type Position,
+  type Revision,
+  type StreamName,
+} from "../../../domain/kernel/stream.js";
 import { prepareIndexedTo, type Db } from "./schema.js";
 import { createTail, type Tail } from "./tail.js";
 
@@ -36,18 +42,22 @@ export const createIndex = (db: Db): LogIndex => {
   const anyIds = new Map<string, Position>();
   const find = db.prepare<[string], number>("select id from streams where name = ?").pluck();
   const create = db.prepare<[string]>("insert into streams (name) values (?)");
-  const headOf = db.prepare<[number], number | null>("select max(revision) from stream_index where stream = ?").pluck();
+  const headOf = db
+    .prepare<[number], Revision | null>("select max(revision) from stream_index where stream = ?")
+    .pluck();
   const positionOf = db
-    .prepare<[number, number], number>("select position from stream_index where stream = ? and revision = ?")
+    .prepare<[number, number], Position>("select position from stream_index where stream = ? and revision = ?")
     .pluck();
   const anyPositionOf = db
-    .prepare<[number, string], number>("select position from any_ids where stream = ? and id = ?")
+    .prepare<[number, string], Position>("select position from any_ids where stream = ? and id = ?")
     .pluck();
   const catchUp = prepareCatchUp(db);
 
   const head = (id: number): Revision => {
     const newest = tail.of(id);
-    return newest === undefined ? (headOf.get(id) ?? -1) : newest.first + newest.positions.length - 1;
+    return newest === undefined
+      ? (headOf.get(id) ?? noRevision)
+      : revisionAfter(newest.first, newest.positions.length - 1);
   };
   const remember = (stream: number, revision: Revision, position: Position, anyId: string | undefined): void => {
     tail.add(stream, revision, position);
@@ -63,7 +73,7 @@ export const createIndex = (db: Db): LogIndex => {
       const known = streams.get(name);
       if (known !== undefined) return known;
       const id = find.get(name);
-      if (id === undefined) return { name, id: 0, head: -1 };
+      if (id === undefined) return { name, id: 0, head: noRevision };
       const stream = { name, id, head: head(id) };
       streams.set(name, stream);
       return stream;
@@ -97,7 +107,7 @@ export const createIndex = (db: Db): LogIndex => {
 
 const anyKey = (stream: number, id: string): string => `${stream} ${id}`;
 
-type Unindexed = [position: number, stream: number, revision: number, any: number, id: string];
+type Unindexed = [position: Position, stream: number, revision: Revision, any: number, id: string];
 const unindexedEvents = (db: Db): IterableIterator<Unindexed> =>
   db
     .prepare<[number], Unindexed>(

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import type Database from "better-sqlite3";
 import type { SnapshotHead } from "../../../commands/ports.js";
-import type { StreamName } from "../../../domain/kernel/stream.js";
+import type { Revision, StreamName } from "../../../domain/kernel/stream.js";
 import { serveWorker } from "../../engines/worker.js";
 import { discardSnapshotFile, isDamage, openSnapshotFile } from "./schema.js";
 
@@ -17,7 +17,7 @@ export type Saved = {
 };
 type Found = SnapshotHead & { readonly chunks: readonly (readonly [string, Uint8Array])[] };
 
-type SnapshotRow = { version: number; revision: number; event_id: string; names: string };
+type SnapshotRow = { version: number; revision: Revision; event_id: string; names: string };
 type ChunkRow = { name: string; digest: Buffer; data: Buffer };
 
 const createFile = (db: Database.Database) => {

@@ -1,4 +1,4 @@
-import type { Position } from "../../../domain/kernel/stream.js";
+import { asPosition, type Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../../projections/ports.js";
 import { asError } from "../../../lib/errors.js";
 import { pause } from "../../../lib/time.js";
@@ -24,7 +24,7 @@ export const createCheckpointPoll = (
   checkpoint: () => Promise<Checkpoint | undefined>,
   onProblem: (error: Error) => void,
 ): CheckpointPoll => {
-  let newest: Position = -1;
+  let newest: Position = asPosition(-1);
   const waiters = createPositionWaiters(newest);
   let waiting = 0;
   let closed = false;
@@ -33,7 +33,7 @@ export const createCheckpointPoll = (
 
   const ask = async (): Promise<number> => {
     try {
-      newest = Math.max(newest, (await checkpoint())?.position ?? -1);
+      newest = asPosition(Math.max(newest, (await checkpoint())?.position ?? -1));
       waiters.reached(newest);
       return pollMs;
     } catch (error) {

@@ -1,5 +1,5 @@
 import { MongoServerError, type Collection, type Db } from "mongodb";
-import type { Position } from "../../../domain/kernel/stream.js";
+import { asPosition, noPosition, type Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../../projections/ports.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { checkpointsId, collectionPrefix } from "./documents.js";
@@ -91,7 +91,7 @@ export const checkpointsOf = (
  * @throws ViewsOfAnotherLog when they have another
  */
 export const claimEpoch = (checkpoints: Checkpoints, epoch: string): Promise<void> =>
-  checkpoints.raise([], { position: 0, epoch });
+  checkpoints.raise([], { position: noPosition, epoch });
 
 /** Where the log ends, as seen by the node that is asked, which may follow the leader, and as the leader has it. */
 export type LogEnd = { readonly head: () => Promise<Position>; readonly end: () => Promise<Position> };
@@ -119,7 +119,7 @@ export const refuseViewsAhead = async (
 
 /** 0 while no projector has begun. */
 export const highestCheckpoint = (checkpoints: readonly (Checkpoint | undefined)[]): Position =>
-  Math.max(0, ...checkpoints.map((checkpoint) => checkpoint?.position ?? 0));
+  asPosition(Math.max(0, ...checkpoints.map((checkpoint) => checkpoint?.position ?? 0)));
 
 type Join = { readonly $max?: Readonly<Record<string, number>> };
 
@@ -162,7 +162,7 @@ const positionsIn = (stored: CheckpointDocument, partitions: number): readonly (
     const position = own[partition] ?? everywhere;
     return position === undefined
       ? undefined
-      : { position: Math.max(position, everywhere ?? position), epoch: stored.epoch };
+      : { position: asPosition(Math.max(position, everywhere ?? position)), epoch: stored.epoch };
   });
 };
 

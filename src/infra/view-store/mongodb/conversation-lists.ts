@@ -1,5 +1,6 @@
 import type { ActivityKey, InboxKey, TouchedRow, ViewReads } from "../../../projections/ports.js";
 import { idOf, valueOf, type MemberDocument, type ViewCollections, assigned, arrived } from "./documents.js";
+import { asPosition, type Position } from "../../../domain/kernel/stream.js";
 
 /**
  * The two lists of a user's conversations. Their order is the conversations', whose heads move with every message, and
@@ -74,7 +75,7 @@ export const touchedOf =
           },
         ],
       })
-      .project<{ conversationId: string; activity: number }>({ _id: 0, conversationId: 1, activity: 1 })
+      .project<{ conversationId: string; activity: Position }>({ _id: 0, conversationId: 1, activity: 1 })
       .toArray();
     const inOrder = order === "id" ? byId : byActivity;
     return heads
@@ -85,7 +86,14 @@ export const touchedOf =
         const member = memberOf.get(conversationId);
         if (member === undefined) return [];
         const { present, membershipPosition } = member;
-        return [{ conversationId, activity, present: present.x, membershipPosition: membershipPosition.x }];
+        return [
+          {
+            conversationId,
+            activity: activity,
+            present: present.x,
+            membershipPosition: asPosition(membershipPosition.x),
+          },
+        ];
       });
   };
 

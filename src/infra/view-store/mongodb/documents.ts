@@ -2,6 +2,7 @@ import type { Collection, Db } from "mongodb";
 import type { ContentType, ConversationKind, Role } from "../../../domain/conversation/conversation.events.js";
 import type { DeviceType, Privacy } from "../../../domain/user/user.events.js";
 import type { Key, ViewName } from "../../../projections/view-change.js";
+import type { Revision } from "../../../domain/kernel/stream.js";
 
 /**
  * How the views lie in MongoDB: a collection a view, a document a row. Facts and growing numbers are plain fields, a
@@ -18,7 +19,7 @@ export type ConversationDocument = {
   readonly createdBy: string;
   readonly createdAt: number;
   readonly lastSequence?: number;
-  readonly headPos?: number;
+  readonly headPos?: Revision;
   readonly activity?: number;
   readonly lastMessageAt?: number;
   readonly touched?: number;
@@ -54,7 +55,7 @@ export type MembershipDocument = {
   readonly _id: string;
   readonly conversationId: string;
   readonly userId: string;
-  readonly pos: number;
+  readonly pos: Revision;
   readonly joined: boolean;
   readonly sequence: number;
   readonly at: number;
@@ -69,14 +70,14 @@ export type MessageDocument = {
   readonly senderDeviceId: string | null;
   readonly clientMessageId: string;
   readonly contentType: ContentType;
-  readonly pos: number;
+  readonly pos: Revision;
   readonly at: number;
   readonly replyTo: string | null;
   /** JSON text. Missing in what was written before there were mentions and forwarded messages. */
   readonly mentions?: string | null;
   readonly forwarded?: true | null;
   readonly expiresAt: number | null;
-  readonly updatedPos?: number;
+  readonly updatedPos?: Revision;
   /** JSON text. */
   readonly content?: Register<string | null>;
   readonly editedAt?: Register<number | null>;

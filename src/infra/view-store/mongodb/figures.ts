@@ -2,12 +2,13 @@ import type { Filter } from "mongodb";
 import type { SummaryRow } from "../../../projections/ports.js";
 import { idOf, type MessageDocument, type ViewCollections } from "./documents.js";
 import { messagesAt } from "./messages.js";
+import type { Revision } from "../../../domain/kernel/stream.js";
 
 /** What a member may see of a conversation. */
 export type Reach = {
   readonly conversationId: string;
   /** Of the head that this is of. What is later is not of it, though the messages may have it already. */
-  readonly headPos: number;
+  readonly headPos: Revision;
   readonly visibleFrom: number;
   readonly lastVisible: number;
   /** Newest sequence that they may see. */

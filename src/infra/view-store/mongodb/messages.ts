@@ -2,6 +2,7 @@ import type { FoundMessage, MessageRow, ViewReads } from "../../../projections/p
 import { idOf, type MessageDocument, type ViewCollections, arrived } from "./documents.js";
 import { allReactions, groupedReactions } from "./reactions.js";
 import { messageOf } from "./rows.js";
+import { noRevision } from "../../../domain/kernel/stream.js";
 
 type MessageReads = Pick<ViewReads, "messages" | "messagesAt" | "messageById">;
 
@@ -57,11 +58,15 @@ const messageByIdOf =
       { _id: idOf(conversationId), kind: arrived },
       { projection: { headPos: 1 } },
     );
-    if (head === null) return { coversTo: -1, message: null, reactions: [] };
-    const coversTo = head.headPos ?? -1;
+    if (head === null) return { coversTo: noRevision, message: null, reactions: [] };
+    const coversTo = head.headPos ?? noRevision;
     const found = await views.messages.findOne({ messageId, conversationId });
     if (found === null) return { coversTo, message: null, reactions: [] };
     const [message = null] = await reactionsOf(views)([found]);
     const there = message?.deletedAt === null;
-    return { coversTo, message, reactions: there ? await allReactions(views, conversationId, found.sequence) : [] };
+    return {
+      coversTo,
+      message,
+      reactions: there ? await allReactions(views, conversationId, found.sequence) : [],
+    };
   };

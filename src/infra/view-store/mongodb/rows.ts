@@ -8,6 +8,7 @@ import {
   type MembershipDocument,
   type MessageDocument,
 } from "./documents.js";
+import { asPosition, asRevision } from "../../../domain/kernel/stream.js";
 
 /** How documents become rows of the port. */
 
@@ -25,8 +26,8 @@ export const conversationOf = (found: ConversationDocument): ConversationRow => 
     messageTtl: valueOf(found.messageTtl),
     memberCount: valueOf(found.memberCount) ?? 0,
     lastSequence: found.lastSequence ?? 0,
-    headPos: found.headPos ?? -1,
-    activity: found.activity ?? 0,
+    headPos: asRevision(found.headPos ?? -1),
+    activity: asPosition(found.activity ?? 0),
   };
 };
 
@@ -35,7 +36,7 @@ export const memberOf = (found: MemberDocument): MemberRow => ({
   present: found.present.x,
   role: found.role.x,
   joinedAt: found.joinedAt.x,
-  joinedPos: found.joinedPos.x,
+  joinedPos: asRevision(found.joinedPos.x),
   deliveredUpTo: found.deliveredUpTo ?? 0,
   readUpTo: found.readUpTo ?? 0,
 });

@@ -14,6 +14,7 @@ import {
 import { messageFigures, type Reach } from "./figures.js";
 import { othersOf } from "./other-members.js";
 import { conversationOf, memberOf, stepOf } from "./rows.js";
+import { asPosition, asRevision } from "../../../domain/kernel/stream.js";
 
 type Summaries = (userId: string, conversationIds: readonly string[]) => Promise<readonly SummaryRow[]>;
 
@@ -42,7 +43,7 @@ export const mongoSummaries =
     return places.map(({ head, member, steps: ofMember, conversationId }) => ({
       conversation: conversationOf(head),
       member: memberOf(member),
-      membershipPosition: member.membershipPosition.x,
+      membershipPosition: asPosition(member.membershipPosition.x),
       steps: ofMember,
       ...figures(conversationId),
       ...others(conversationId),
@@ -104,7 +105,7 @@ const reachOf = (
   const visibleFrom = membership?.from ?? 1;
   return {
     conversationId,
-    headPos,
+    headPos: asRevision(headPos),
     steps,
     visibleFrom,
     lastVisible: Math.min(membership?.to ?? 0, lastSequence),

@@ -1,5 +1,5 @@
 import type { Db } from "mongodb";
-import type { Position } from "../../../domain/kernel/stream.js";
+import { noPosition, type Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint, ViewStore } from "../../../projections/ports.js";
 import type { ViewChange } from "../../../projections/view-change.js";
 import { reachable } from "../../engines/mongodb/connection.js";
@@ -61,7 +61,7 @@ export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoV
     await refuseViewsAhead(db.databaseName, { views: checkpoints, delivery }, log);
   }
   await reachable(() => createIndexes(db));
-  const opened = (await log?.head()) ?? 0;
+  const opened = (await log?.head()) ?? noPosition;
   const write = changesWriter(db, onProblem);
   const checkpoint = async (): Promise<Checkpoint | undefined> => smallestCheckpoint(await checkpoints.load());
   const { awaitCaughtUp, reached, close } = createCheckpointPoll(checkpoint, onProblem);

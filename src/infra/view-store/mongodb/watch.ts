@@ -1,5 +1,5 @@
 import { asError } from "../../../lib/errors.js";
-import type { Position } from "../../../domain/kernel/stream.js";
+import { laterOf, noPosition, type Position } from "../../../domain/kernel/stream.js";
 import type { MongoViews } from "./view-store.js";
 import { stillBuilding } from "../still-building.js";
 
@@ -42,7 +42,7 @@ export const watchViews = async (options: WatchOptions): Promise<WatchedViews> =
   const look = async (): Promise<void> => {
     try {
       const [end, checkpoint] = await Promise.all([head(), views.store.checkpoint()]);
-      const position = checkpoint?.position ?? 0;
+      const position = checkpoint?.position ?? noPosition;
       const isStill = seen !== undefined && position <= seen.position && seen.position < seen.end;
       seen = isStill && seen !== undefined ? { ...seen, looks: seen.looks + 1 } : { position, end, looks: 0 };
     } catch (error) {
@@ -62,7 +62,7 @@ export const watchViews = async (options: WatchOptions): Promise<WatchedViews> =
     opened,
     awaitCaughtUp: views.awaitCaughtUp,
     // A reader who has waited knows before the next look.
-    problem: () => stillBuilding(Math.max(seen?.position ?? 0, views.reached()), opened) ?? standing(),
+    problem: () => stillBuilding(laterOf(seen?.position ?? noPosition, views.reached()), opened) ?? standing(),
     stop: () => {
       stopped = true;
       clearTimeout(timer);

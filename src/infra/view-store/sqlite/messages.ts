@@ -3,6 +3,7 @@ import type { FoundMessage, MessageRow, ViewReads } from "../../../projections/p
 import { idKeysBetween } from "../../../projections/views/id-key.js";
 import { reactionReads } from "./reactions.js";
 import { messageColumns, messageOf, type StoredMessage, type Synchronous } from "./rows.js";
+import { noRevision, type Position, type Revision } from "../../../domain/kernel/stream.js";
 
 type MessageReads = Pick<Synchronous<ViewReads>, "messages" | "messagesAt" | "messageById">;
 
@@ -51,7 +52,7 @@ export const messageAt = (
 
 /** Asks one stretch of the log after another, from the conversation's newest event to its first (id-key.ts). */
 const messageByIdOf = (db: Database.Database): Synchronous<ViewReads>["messageById"] => {
-  type Bounds = { readonly headPos: number; readonly startedPosition: number; readonly activity: number };
+  type Bounds = { readonly headPos: Revision; readonly startedPosition: Position; readonly activity: Position };
   const bounds = db.prepare<[string], Bounds>(
     "select headPos, startedPosition, activity from conversations where conversationId = ? and kind is not null",
   );
@@ -64,7 +65,7 @@ const messageByIdOf = (db: Database.Database): Synchronous<ViewReads>["messageBy
   const reactions = reactionReads(db);
   return (conversationId, messageId): FoundMessage => {
     const known = bounds.get(conversationId);
-    if (known === undefined) return { coversTo: -1, message: null, reactions: [] };
+    if (known === undefined) return { coversTo: noRevision, message: null, reactions: [] };
     const coversTo = known.headPos;
     for (const key of idKeysBetween(messageId, known.startedPosition, known.activity)) {
       const sequence = find.get(key, messageId, conversationId);

@@ -2,6 +2,7 @@ import type Database from "better-sqlite3";
 import type { ReceiptCounts, ReceiptRow, ViewReads } from "../../../projections/ports.js";
 import type { StepKind } from "../../../projections/views/receipt-steps.js";
 import type { Synchronous } from "./rows.js";
+import type { Revision } from "../../../domain/kernel/stream.js";
 
 type ReceiptReads = Pick<Synchronous<ViewReads>, "receiptCounts" | "receiptsOf">;
 
@@ -25,7 +26,7 @@ export const receiptReads = (db: Database.Database): ReceiptReads => {
 };
 
 type ReceiptsPage = Parameters<ViewReads["receiptsOf"]>[2];
-type Sent = Pick<ReceiptCounts, "sequence" | "messageId" | "senderId"> & { readonly pos: number };
+type Sent = Pick<ReceiptCounts, "sequence" | "messageId" | "senderId"> & { readonly pos: Revision };
 
 const sentAt = (db: Database.Database) => {
   const select = db.prepare<[string, number], Sent>(
@@ -38,7 +39,7 @@ const sentAt = (db: Database.Database) => {
 const receiptCountsOf = (db: Database.Database) => {
   type Step = {
     readonly userId: string;
-    readonly pos: number;
+    readonly pos: Revision;
     readonly joined: 0 | 1;
     readonly deliveredStep: number;
     readonly readStep: number;

@@ -1,4 +1,4 @@
-import type { Position } from "../../../domain/kernel/stream.js";
+import { laterOf, type Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint, ViewReads, ViewStore } from "../../../projections/ports.js";
 import type { ViewChange } from "../../../projections/view-change.js";
 import { callWorker, WorkerError, type WorkerClient } from "../../engines/worker.js";
@@ -134,7 +134,7 @@ const viewsOf = (
       return waiters.wait(position, timeoutMs);
     },
     wake: (position) => {
-      head = Math.max(head, position);
+      head = laterOf(head, position);
       tellHead();
     },
     reached: () => checkpoint.position,

@@ -1,7 +1,16 @@
 import { decodeConversationEvent } from "../../../domain/catalogue.js";
 import type { AmendingEvent } from "../../../domain/conversation/amendments.js";
 import type { ConversationEvent, MessageSent } from "../../../domain/conversation/conversation.events.js";
-import { streamOf, type Position } from "../../../domain/kernel/stream.js";
+import {
+  asRevision,
+  earlierOf,
+  firstRevision,
+  laterOf,
+  revisionAfter,
+  streamOf,
+  type Position,
+  type Revision,
+} from "../../../domain/kernel/stream.js";
 import { hasContent, isAboutMessage } from "../../frames/about-message.js";
 import { frameOf, hidden, visible, type Frame, type Shown } from "../../frames/frames.js";
 import { openTexts, textsOf } from "../../frames/texts.js";
@@ -18,21 +27,21 @@ export type EntryDependencies = {
 export type Span = {
   readonly row: SummaryRow;
   /** What the device has. */
-  readonly after: number;
-  readonly start: number;
+  readonly after: Revision;
+  readonly start: Revision;
   /** What the row knows: for a former member the own leaving. */
-  readonly end: number;
+  readonly end: Revision;
   /** The cursor is beyond the end, or too far behind it. */
   readonly reset: boolean;
 };
 
 /** A change's `pos`, with its frame and that one's UTF-8 length as JSON where the reader gets one. */
-type Change = { readonly pos: number; readonly frame?: Frame; readonly bytes: number };
+type Change = { readonly pos: Revision; readonly frame?: Frame; readonly bytes: number };
 
 /** The changes of one conversation for one entry: `pos` is authoritative, whatever holes the changes have. */
 export type Changes = {
   readonly changes: readonly Frame[];
-  readonly pos: number;
+  readonly pos: Revision;
   readonly hasMore: boolean;
   readonly reset: boolean;
   /** UTF-8 length of the changes as JSON. */
@@ -44,13 +53,13 @@ const behindMax = 5_000;
 const pageSize = 1_000;
 
 /** Where an entry starts: after a `pos` that the client names, or after a log position that its token marks. */
-export type From = { readonly pos: number } | { readonly position: Position };
+export type From = { readonly pos: Revision } | { readonly position: Position };
 
 export const spanOf = async (deps: EntryDependencies, row: SummaryRow, from: From): Promise<Span> => {
   const end = row.member.present ? row.conversation.headPos : leftPos(row.steps);
   const after =
     "pos" in from ? from.pos : await posAt(deps.source, row.conversation.conversationId, end, from.position);
-  const start = Math.max(after, (await firstVisiblePos(deps.reads, row, after)) - 1);
+  const start = laterOf(after, revisionAfter(await firstVisiblePos(deps.reads, row, after), -1));
   return { row, after, start, end, reset: after > end || end - start > behindMax };
 };
 
@@ -63,11 +72,11 @@ export const readChanges = async (deps: EntryDependencies, span: Span, count: nu
   if (count === 0) return [];
   const { row, start } = span;
   const { conversationId } = row.conversation;
-  const recorded = await deps.source.readStream(streamOf.conversation(conversationId), start + 1, count);
+  const recorded = await deps.source.readStream(streamOf.conversation(conversationId), revisionAfter(start), count);
   const events = recorded.map(decodeConversationEvent);
   const [messages, texts] = await Promise.all([shownMessages(deps, row, events), shownTexts(deps, row, events)]);
   return events.map((event, index) => {
-    const pos = start + 1 + index;
+    const pos = revisionAfter(start, 1 + index);
     const frame = frameOf(
       conversationId,
       event,
@@ -95,26 +104,31 @@ export const cutChanges = ({ after, start, end, reset }: Span, read: readonly Ch
     }
     pos = change.pos;
   }
-  return { changes, pos: Math.max(pos, after), hasMore: pos < end, reset, bytes };
+  return { changes, pos: laterOf(pos, after), hasMore: pos < end, reset, bytes };
 };
 
-const leftPos = (steps: readonly MembershipStep[]): number => steps.at(-1)?.pos ?? 0;
+const leftPos = (steps: readonly MembershipStep[]): Revision => steps.at(-1)?.pos ?? firstRevision;
 
 /** The own first joining; earlier where the history before it is visible too. Of no interest before `after + 1`. */
-const firstVisiblePos = async (reads: ViewReads, row: SummaryRow, after: number): Promise<number> => {
+const firstVisiblePos = async (reads: ViewReads, row: SummaryRow, after: Revision): Promise<Revision> => {
   const joins = row.steps.filter((step) => step.joined);
-  const joinPos = Math.min(...joins.map((step) => step.pos));
+  const joinPos = asRevision(Math.min(...joins.map((step) => step.pos)));
   if (joinPos <= after + 1) return joinPos;
   const firstSequence = Math.min(...joins.map((step) => step.sequence));
   const [first] = await reads.messagesAt(row.conversation.conversationId, [firstSequence]);
-  return Math.min(joinPos, first?.pos ?? joinPos);
+  return earlierOf(joinPos, first?.pos ?? joinPos);
 };
 
 /**
  * The revision of the stream's last event at or before a log position; -1 when all are later. Reads backwards from
  * the end: a token is young, as a rule; one that is too old for an entry need not be found exactly.
  */
-const posAt = async (source: EventSource, conversationId: string, end: number, position: Position): Promise<number> => {
+const posAt = async (
+  source: EventSource,
+  conversationId: string,
+  end: Revision,
+  position: Position,
+): Promise<Revision> => {
   const stream = streamOf.conversation(conversationId);
   let from = end;
   let size = 64;
@@ -123,7 +137,7 @@ const posAt = async (source: EventSource, conversationId: string, end: number, p
     const found = page.find((recorded) => recorded.position <= position);
     if (found !== undefined) return found.revision;
     if (page.length === 0) break;
-    from -= page.length;
+    from = revisionAfter(from, -page.length);
     size = Math.min(size * 4, pageSize);
   }
   return from;

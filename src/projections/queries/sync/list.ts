@@ -1,5 +1,5 @@
 import type { Actor } from "../../../domain/kernel/ids.js";
-import type { Position } from "../../../domain/kernel/stream.js";
+import { asRevision, laterOf, noPosition, type Position, type Revision } from "../../../domain/kernel/stream.js";
 import type { ActivityKey, SummaryRow, TouchedRow, ViewReads } from "../../ports.js";
 import type { Place } from "./tokens.js";
 
@@ -22,8 +22,10 @@ export type Chunk = {
   readonly unknown: readonly string[];
 };
 
-export const cursorOf = ({ cursors }: Plan, id: string): number | undefined =>
-  Object.hasOwn(cursors, id) ? cursors[id] : undefined;
+export const cursorOf = ({ cursors }: Plan, id: string): Revision | undefined => {
+  const cursor = Object.hasOwn(cursors, id) ? cursors[id] : undefined;
+  return cursor === undefined ? undefined : asRevision(cursor);
+};
 
 export const keyOf = ({ conversation }: SummaryRow): ActivityKey => ({
   activity: conversation.activity,
@@ -37,7 +39,7 @@ export const chunkOf = (reads: ViewReads, plan: Plan, place: Place): Promise<Chu
 /** Those named, and unless it is `only` those touched since the token, newest activity first. */
 const firstChunk = async (reads: ViewReads, plan: Plan, { after }: Place): Promise<Chunk> => {
   const { userId } = plan.actor;
-  const page = { touchedAfter: plan.since ?? 0, order: "activity", limit: chunkSize, ...from(after) } as const;
+  const page = { touchedAfter: plan.since ?? noPosition, order: "activity", limit: chunkSize, ...from(after) } as const;
   const touched = plan.only ? [] : await reads.touchedSince(userId, page);
   const named = Object.keys(plan.cursors);
   const found = await reads.summaries(userId, [
@@ -57,7 +59,7 @@ const firstChunk = async (reads: ViewReads, plan: Plan, { after }: Place): Promi
 const movedChunk = async (reads: ViewReads, plan: Plan, { seen, after }: Place): Promise<Chunk> => {
   const { userId } = plan.actor;
   const page = {
-    touchedAfter: Math.max(seen, plan.since ?? 0),
+    touchedAfter: laterOf(seen, plan.since ?? noPosition),
     order: "id",
     limit: chunkSize,
     ...from(after),

@@ -1,6 +1,6 @@
 import { E, O, type Either } from "../../../domain/kernel/fp.js";
 import type { Actor } from "../../../domain/kernel/ids.js";
-import type { Position } from "../../../domain/kernel/stream.js";
+import { laterOf, noPosition, type Position } from "../../../domain/kernel/stream.js";
 import { reject, type Rejection } from "../../../domain/rejections.js";
 import type { SummaryRow, ViewStore } from "../../ports.js";
 import type { Queries, SyncRequest, SyncResult } from "../queries.js";
@@ -30,14 +30,14 @@ const changesWorthTrying = 100;
  */
 export const syncQueries = (deps: SyncDependencies): Pick<Queries, "sync" | "syncAhead"> => ({
   sync: async (actor, request, head) => {
-    const begun = begin(deps, actor, request, head, Math.max(head, deps.reached()));
+    const begun = begin(deps, actor, request, head, laterOf(head, deps.reached()));
     if (E.isLeft(begun)) return begun;
     const { plan, place } = begun.right;
     return E.right(answerOf(deps, plan, place, await fillPage(deps, plan, place, undefined)));
   },
   syncAhead: async (actor, request, head, own) => {
     if (deps.reached() >= head) return undefined;
-    const reached = (await deps.checkpoint())?.position ?? 0;
+    const reached = (await deps.checkpoint())?.position ?? noPosition;
     if (reached >= head || reached < own) return undefined;
     const begun = begin(deps, actor, request, head, reached);
     // A request that is refused is refused at its second try as well, and a token beyond the views is too new for them.
@@ -166,6 +166,6 @@ const partOf = async (deps: SyncDependencies, plan: Plan, row: SummaryRow): Prom
   if (cursor === undefined && present && membershipMoved) return { row, kind: "new", left: false };
   // Nothing of a conversation that was left before the token reaches its former member.
   if (cursor === undefined && !present && !membershipMoved) return { row, kind: "none", left: false };
-  const from: From = cursor === undefined ? { position: plan.since ?? 0 } : { pos: cursor };
+  const from: From = cursor === undefined ? { position: plan.since ?? noPosition } : { pos: cursor };
   return { row, kind: "entry", left: !present, span: await spanOf(deps, row, from) };
 };

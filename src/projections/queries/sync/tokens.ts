@@ -1,5 +1,5 @@
 import { O, t, type Option } from "../../../domain/kernel/fp.js";
-import type { Position } from "../../../domain/kernel/stream.js";
+import { asPosition, type Position } from "../../../domain/kernel/stream.js";
 import type { ActivityKey } from "../../ports.js";
 
 /**
@@ -33,7 +33,7 @@ export const decodeToken = (token: string, epoch: string, userId: string, head: 
     Number.isInteger(value.position) &&
     value.position >= 0 &&
     value.position <= head;
-  return ours ? O.some(value.position) : O.none;
+  return ours ? O.some(asPosition(value.position)) : O.none;
 };
 
 const keyCodec = t.type({ activity: t.number, conversationId: t.string });
@@ -73,5 +73,6 @@ export const decodeNext = (next: string, epoch: string, userId: string): Option<
   const decoded = decode(nextCodec, next);
   if (O.isNone(decoded) || decoded.value.epoch !== epoch || decoded.value.userId !== userId) return O.none;
   const { head, seen, part, after, reset } = decoded.value;
-  return O.some({ head, seen, part, reset, ...(after === undefined ? {} : { after }) });
+  const last = after === undefined ? {} : { after: { ...after, activity: asPosition(after.activity) } };
+  return O.some({ head: asPosition(head), seen: asPosition(seen), part, reset, ...last });
 };

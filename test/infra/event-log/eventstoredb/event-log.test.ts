@@ -33,6 +33,7 @@ import { withDefaults } from "../../../../src/infra/event-log/eventstoredb/clien
 import { recordedEventOf } from "../../../../src/infra/event-log/eventstoredb/events.js";
 import { newEvent, newEvents, newStream } from "../../../contract/event-log.contract.js";
 import { withSeed } from "../../../kit/seed.js";
+import { asPosition, asRevision, firstRevision, noPosition } from "../../../../src/domain/kernel/stream.js";
 
 type BatchCall = ServerDuplexStream<BatchAppendReq, BatchAppendResp>;
 type ReadCall = ServerWritableStream<ReadReq, ReadResp>;
@@ -286,7 +287,7 @@ describe("an append", () => {
     });
     const log = open(`${url}&throwOnAppendFailure=false`);
     expect(await log.append("s", "no_stream", newEvents(1))).toEqual({ kind: "conflict", actual: 7 });
-    expect(await log.append("s", 3, newEvents(1))).toEqual({ kind: "conflict", actual: -1 });
+    expect(await log.append("s", asRevision(3), newEvents(1))).toEqual({ kind: "conflict", actual: -1 });
   });
 
   it.each([
@@ -339,10 +340,10 @@ describe("a read", () => {
       },
     });
     const log = open(url);
-    expect(await log.readStream("s", 0, 10)).toEqual([]);
+    expect(await log.readStream("s", firstRevision, 10)).toEqual([]);
     deleted = true;
-    await expect(log.readStream("s", 0, 10)).rejects.toThrow("was deleted in the event store");
-    await expect(log.readStream("s", 0, 10)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await expect(log.readStream("s", firstRevision, 10)).rejects.toThrow("was deleted in the event store");
+    await expect(log.readStream("s", firstRevision, 10)).rejects.toMatchObject({ code: "UNAVAILABLE" });
   });
 
   it.each([
@@ -356,12 +357,19 @@ describe("a read", () => {
       },
     });
     const log = open(url);
-    for (const read of [() => log.readAll(undefined, 10), () => log.readStream("s", 0, 10), () => log.head()])
+    for (const read of [
+      () => log.readAll(undefined, 10),
+      () => log.readStream("s", firstRevision, 10),
+      () => log.head(),
+    ])
       await expect(read()).rejects.toThrow(reason);
   });
 
   it.each([
-    ["a stream", (log: EventStoreDbLog) => log.readStream("user-u", 0, 1).then(([event]) => event?.position)],
+    [
+      "a stream",
+      (log: EventStoreDbLog) => log.readStream("user-u", firstRevision, 1).then(([event]) => event?.position),
+    ],
     ["the head", (log: EventStoreDbLog) => log.head()],
   ])("of %s asks the leader, and waits for it while there is none: a follower may be behind", async (_, ask) => {
     const answering = (position: string) => (call: ReadCall) => {
@@ -484,7 +492,7 @@ describe("a subscription", () => {
     const log = open(url);
     for (const leave of ["stop", "close"] as const) {
       const confirmed = new Promise<void>((resolve) => (opened = resolve));
-      const { stop } = log.subscribe(0, {
+      const { stop } = log.subscribe(noPosition, {
         onEvents: () => undefined,
         onFailure: (error) => expect.fail(error.message),
       });
@@ -508,7 +516,9 @@ describe("a subscription", () => {
       [bad[1], "explicit transaction"],
     ] as const) {
       const log = open(await following((call) => live?.(call)));
-      const failed = new Promise<Error>((onFailure) => log.subscribe(1, { onEvents: () => undefined, onFailure }));
+      const failed = new Promise<Error>((onFailure) =>
+        log.subscribe(asPosition(1), { onEvents: () => undefined, onFailure }),
+      );
       expect((await failed).message).toContain(reason);
       await log.close();
     }
@@ -533,7 +543,7 @@ describe("a subscription", () => {
     const log = open(url);
     const positions: number[] = [];
     await new Promise<void>((resolve, reject) => {
-      const subscription = log.subscribe(0, {
+      const subscription = log.subscribe(noPosition, {
         onEvents: (events) => {
           positions.push(...events.map(({ position }) => position));
           if (positions.length < 4) return;

@@ -14,6 +14,7 @@ import {
   newEvents,
   newStream,
 } from "../../../contract/event-log.contract.js";
+import { asPosition, asRevision, firstRevision, noPosition, noRevision } from "../../../../src/domain/kernel/stream.js";
 
 const directories: string[] = [];
 const logs: SqliteLog[] = [];
@@ -84,12 +85,16 @@ describe("the lagging index", () => {
       core.commit(batch);
     };
     const read = (which: number, from: number, direction: "forwards" | "backwards") =>
-      core.read({ stream: streams[which] ?? "", from, count: 10_000, direction }).filter((_, i) => i % 7 === 3);
+      core
+        .read({ stream: streams[which] ?? "", from: asRevision(from), count: 10_000, direction })
+        .filter((_, i) => i % 7 === 3);
     const reader = openSqliteLogReader(path);
     const check = async (): Promise<void> => {
       for (const [which, known] of ids.entries()) {
         expect(read(which, 0, "forwards")).toEqual(known);
-        expect((await reader.readStream(streams[which] ?? "", 0, 10_000)).map(({ id }) => id)).toEqual(known);
+        expect((await reader.readStream(streams[which] ?? "", firstRevision, 10_000)).map(({ id }) => id)).toEqual(
+          known,
+        );
         expect(read(which, 100, "forwards")).toEqual(known.slice(100));
         expect(read(which, -1, "backwards")).toEqual([...known].reverse());
         expect(read(which, 100, "backwards")).toEqual(known.slice(0, 101).reverse());
@@ -135,17 +140,19 @@ describe("the reader in another thread", () => {
     const [stream, reader] = [newStream(), openSqliteLogReader(path)];
     expect(await reader.head()).toBe(0);
     const follower: number[] = [];
-    reader.subscribe(0, {
+    reader.subscribe(noPosition, {
       onEvents: (events) => void follower.push(...events.map(({ position }) => position)),
       onFailure: (error) => expect.fail(error.message),
     });
     for (let i = 0; i < 4; i++) {
       await log.append(newStream(), "no_stream", newEvents(400));
-      await log.append(stream, i - 1, newEvents(1));
+      await log.append(stream, asRevision(i - 1), newEvents(1));
       reader.wake();
-      expect(await reader.readStream(stream, 0, 10)).toEqual(await log.readStream(stream, 0, 10));
-      expect(await reader.readStream(stream, -1, 2, "backwards")).toEqual(
-        await log.readStream(stream, -1, 2, "backwards"),
+      expect(await reader.readStream(stream, firstRevision, 10)).toEqual(
+        await log.readStream(stream, firstRevision, 10),
+      );
+      expect(await reader.readStream(stream, noRevision, 2, "backwards")).toEqual(
+        await log.readStream(stream, noRevision, 2, "backwards"),
       );
     }
     expect(await reader.readAll(undefined, 3, "backwards")).toEqual(await log.readAll(undefined, 3, "backwards"));
@@ -158,7 +165,7 @@ describe("the reader in another thread", () => {
 describe("a subscription from a position that the log has not reached", () => {
   it("begins right after it, even in the middle of an append", async () => {
     const log = await open();
-    const live = collect(log, 1);
+    const live = collect(log, asPosition(1));
     await log.append(newStream(), "no_stream", newEvents(3));
     await log.append(newStream(), "no_stream", newEvents(1));
     await live.until(3);
@@ -177,7 +184,7 @@ describe("its queue", () => {
       const refused = answers.filter((answer) => answer.status === "rejected");
       expect(refused.length).toBeGreaterThan(2);
       for (const { reason } of refused) expect(reason).toMatchObject({ code: "UNAVAILABLE" });
-      expect(await log.readStream(stream, 0, 100)).toHaveLength(8 - refused.length);
+      expect(await log.readStream(stream, firstRevision, 100)).toHaveLength(8 - refused.length);
       await appended(log.append(stream, "any", newEvents(1)));
       expect(log.stats()).toMatchObject({ queueDepth: 0, queueBytes: 0, eventsAppended: 9 - refused.length });
     }

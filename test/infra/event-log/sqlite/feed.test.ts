@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { LogError } from "../../../../src/commands/ports.js";
-import type { Position, RecordedEvent } from "../../../../src/domain/kernel/stream.js";
+import {
+  asPosition,
+  asRevision,
+  noPosition,
+  type Position,
+  type RecordedEvent,
+} from "../../../../src/domain/kernel/stream.js";
 import { createFeed } from "../../../../src/infra/event-log/sqlite/feed.js";
 import { randomFrom } from "../../../kit/random.js";
 import { seed, withSeed } from "../../../kit/seed.js";
@@ -10,7 +16,15 @@ import { settled, someTurns } from "../../../kit/turns.js";
 const eventsAfter = (after: Position, to: Position): readonly RecordedEvent[] =>
   Array.from({ length: to - after }, (_, index) => {
     const position = after + index + 1;
-    return { position, stream: "s", revision: position - 1, id: `${position}`, type: "T", data: "{}", meta: "{}" };
+    return {
+      position: asPosition(position),
+      stream: "s",
+      revision: asRevision(position - 1),
+      id: `${position}`,
+      type: "T",
+      data: "{}",
+      meta: "{}",
+    };
   });
 
 /** A log with three events that cannot be read while `refusing` says why; pauses are counted and last until `endPause`. */
@@ -21,14 +35,16 @@ const setUp = () => {
   const refusing: { reason?: Error } = {};
   let resume: () => void = () => undefined;
   const read = (after: Position) =>
-    refusing.reason === undefined ? Promise.resolve(eventsAfter(after, 3)) : Promise.reject(refusing.reason);
+    refusing.reason === undefined
+      ? Promise.resolve(eventsAfter(after, asPosition(3)))
+      : Promise.reject(refusing.reason);
   const pause = (ms: number) => {
     pausesMs.push(ms);
     return new Promise<void>((resolve) => (resume = resolve));
   };
-  const feed = createFeed(3, read, pause);
+  const feed = createFeed(asPosition(3), read, pause);
   const subscribe = () =>
-    feed.subscribe(0, {
+    feed.subscribe(noPosition, {
       onEvents: (events) => void seen.push(...events.map(({ position }) => position)),
       onFailure: (error) => failures.push(error),
     });
@@ -48,11 +64,11 @@ it("asks for a page again that the log could not give now, and goes on without a
   await settled();
   for (let times = 0; times < 3; times += 1) await endPause();
   expect([pausesMs.length, seen]).toEqual([4, []]);
-  feed.advance(4, eventsAfter(3, 4));
+  feed.advance(asPosition(4), eventsAfter(asPosition(3), asPosition(4)));
   delete refusing.reason;
   await endPause();
   expect(seen).toEqual([1, 2, 3, 4]);
-  feed.advance(5, eventsAfter(4, 5));
+  feed.advance(asPosition(5), eventsAfter(asPosition(4), asPosition(5)));
   expect([seen.at(-1), failures]).toEqual([5, []]);
 });
 
@@ -96,12 +112,12 @@ it(`leaves no event out and none twice, however slow pages and subscribers are (
         await turns();
         const to = Math.min(head, after + 1 + random.int(8));
         await turns();
-        return eventsAfter(after, to);
+        return eventsAfter(after, asPosition(to));
       };
-      const feed = createFeed(head, readPage);
+      const feed = createFeed(asPosition(head), readPage);
       const seen: Position[] = [];
       const failures: Error[] = [];
-      feed.subscribe(from, {
+      feed.subscribe(asPosition(from), {
         onEvents: (events) => {
           seen.push(...events.map(({ position }) => position));
           return random.chance(0.5) ? turns() : undefined;
@@ -110,13 +126,13 @@ it(`leaves no event out and none twice, however slow pages and subscribers are (
       });
       for (let batch = 0; batch < 40; batch += 1) {
         const to = head + 1 + random.int(3);
-        const events = eventsAfter(head, to);
+        const events = eventsAfter(asPosition(head), asPosition(to));
         head = to;
-        feed.advance(to, events);
+        feed.advance(asPosition(to), events);
         if (random.chance(0.7)) await turns();
       }
       await expect.poll(() => seen.at(-1) ?? from, { interval: 1 }).toBe(head);
-      expect(seen).toEqual(eventsAfter(from, head).map(({ position }) => position));
+      expect(seen).toEqual(eventsAfter(asPosition(from), asPosition(head)).map(({ position }) => position));
       expect(failures).toEqual([]);
     }),
     withSeed({ numRuns: 200 }),

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, describe, expect, it } from "vitest";
+import { noRevision, type Revision } from "../../../../src/domain/kernel/stream.js";
 import { openSqliteLog } from "../../../../src/infra/event-log/sqlite/event-log.js";
 
 /** Appends for ever from 20 writers and prints a line for every append that was reported as durable, or the error that ended it. */
@@ -50,13 +51,15 @@ const verify = async (path: string, acknowledged: ReadonlyMap<string, number>): 
   const all = await log.readAll(undefined, 1_000_000);
   const positions = new Map(all.map(({ id, position }) => [id, position]));
   for (const [id, position] of acknowledged) expect(positions.get(id)).toBe(position);
-  const heads = new Map<string, number>();
+  const heads = new Map<string, Revision>();
   for (const { stream, revision } of all) {
     expect(revision).toBe((heads.get(stream) ?? -1) + 1);
     heads.set(stream, revision);
   }
   expect(all.map(({ position }) => position)).toEqual(all.map((_, i) => i + 1));
-  const answer = await log.append("s-0", heads.get("s-0") ?? -1, [{ id: "next", type: "T", data: "", meta: "" }]);
+  const answer = await log.append("s-0", heads.get("s-0") ?? noRevision, [
+    { id: "next", type: "T", data: "", meta: "" },
+  ]);
   expect(answer.kind).toBe("appended");
   await log.close();
 };

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { createReadQueue } from "../../../../src/infra/event-log/sqlite/read-queue.js";
 import type { ReadRequest } from "../../../../src/infra/event-log/sqlite/wire.js";
+import { firstRevision } from "../../../../src/domain/kernel/stream.js";
 
 /** A thread that has not looked yet: what it was sent, by the stream's name. */
 const setUp = () => {
@@ -8,7 +9,7 @@ const setUp = () => {
   const queue = createReadQueue((message) => {
     if (message.kind === "read" && "stream" in message.request) sent.push(message.request.stream);
   });
-  const request = (stream: string): ReadRequest => ({ stream, from: 0, count: 1, direction: "forwards" });
+  const request = (stream: string): ReadRequest => ({ stream, from: firstRevision, count: 1, direction: "forwards" });
   return {
     sent,
     queue,

@@ -2,15 +2,16 @@ import { describe, expect, it } from "vitest";
 import { LogError } from "../../../../src/commands/ports.js";
 import { refuseViewsAhead } from "../../../../src/infra/view-store/mongodb/checkpoints.js";
 import type { Checkpoint } from "../../../../src/projections/ports.js";
+import { asPosition, type Position } from "../../../../src/domain/kernel/stream.js";
 
-const at = (position: number): Checkpoint => ({ position, epoch: "e" });
+const at = (position: number): Checkpoint => ({ position: asPosition(position), epoch: "e" });
 
 /** What was asked, in order, and what came of it. */
 const opened = async (given: {
   readonly views?: readonly (Checkpoint | undefined)[];
   readonly delivery?: readonly (Checkpoint | undefined)[];
-  readonly head: () => Promise<number>;
-  readonly end?: () => Promise<number>;
+  readonly head: () => Promise<Position>;
+  readonly end?: () => Promise<Position>;
 }) => {
   const asked: string[] = [];
   const noting =
@@ -31,7 +32,7 @@ const opened = async (given: {
   );
   return { asked, refusal };
 };
-const is = (position: number) => () => Promise.resolve(position);
+const is = (position: number) => () => Promise.resolve(asPosition(position));
 
 describe("views whose checkpoint is beyond the log's end", () => {
   it.each([

@@ -3,7 +3,7 @@ import Database from "better-sqlite3";
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { NewEvent } from "../../../../src/domain/kernel/stream.js";
+import { asPosition, type NewEvent } from "../../../../src/domain/kernel/stream.js";
 import { openSqliteLog, type SqliteLog } from "../../../../src/infra/event-log/sqlite/event-log.js";
 import { viewsWorkerUrl } from "../../../../src/profiles/views-worker-url.js";
 import { openSqliteViews, type SqliteViews } from "../../../../src/infra/view-store/sqlite/view-store.js";
@@ -146,7 +146,7 @@ describe("the views of a log", () => {
   it("follows the log: whoever waits for a position reads everything up to it", async () => {
     const store = await open();
     const position = await conversation(20);
-    expect(await store.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect(await store.awaitCaughtUp(asPosition(position), 60_000)).toBe(true);
     expect(store.checkpoint()).toEqual({ position, epoch: "e1" });
     const [row] = await store.store.reads.summaries("bob", ["g_one"]);
     expect(row?.conversation.lastSequence).toBe(20);
@@ -156,7 +156,7 @@ describe("the views of a log", () => {
     const store = await open();
     log.subscribe("head", {
       onEvents: (events) => {
-        store.wake(events.at(-1)?.position ?? 0);
+        store.wake(asPosition(events.at(-1)?.position ?? 0));
       },
       onFailure: () => undefined,
     });
@@ -168,32 +168,32 @@ describe("the views of a log", () => {
   it("goes on from its checkpoint when it is opened again", async () => {
     const first = await open();
     const before = await conversation(5);
-    expect(await first.awaitCaughtUp(before, 60_000)).toBe(true);
+    expect(await first.awaitCaughtUp(asPosition(before), 60_000)).toBe(true);
     const again = await open();
     expect(again.checkpoint().position).toBe(before);
     const position = await append(log, [started()]);
-    expect(await again.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect(await again.awaitCaughtUp(asPosition(position), 60_000)).toBe(true);
   });
 
   it("waits no longer than it is told, and a position that is not there yet harms nobody", async () => {
     const store = await open();
     const position = await conversation(1);
-    expect(await store.awaitCaughtUp(position + 1, 30)).toBe(false);
+    expect(await store.awaitCaughtUp(asPosition(position + 1), 30)).toBe(false);
     const next = await append(log, [started()]);
-    expect(await store.awaitCaughtUp(next, 60_000)).toBe(true);
+    expect(await store.awaitCaughtUp(asPosition(next), 60_000)).toBe(true);
   });
 
   it("an event that cannot be projected stops the views, says so and keeps the checkpoint before it", async () => {
     const store = await open();
     const good = await conversation(3);
     const poison = await append(log, [eventOf("MessageSent", { sequence: "four" })], "conversation-g_one");
-    const waiting = store.awaitCaughtUp(poison, 10_000);
+    const waiting = store.awaitCaughtUp(asPosition(poison), 10_000);
     expect((await store.failed).message).toContain("MessageSent at conversation-g_one@5 cannot be projected");
     expect(await waiting).toBe(false);
     expect(await store.store.checkpoint()).toEqual({ position: good, epoch: "e1" });
     expect(await store.store.reads.summaries("alice", ["g_one"])).toHaveLength(1);
-    expect(await store.awaitCaughtUp(poison + 1, 10_000)).toBe(false);
-    expect(await store.awaitCaughtUp(good, 60_000)).toBe(true);
+    expect(await store.awaitCaughtUp(asPosition(poison + 1), 10_000)).toBe(false);
+    expect(await store.awaitCaughtUp(asPosition(good), 60_000)).toBe(true);
   });
 
   it("a lock or a full disk that passes is tried again and told, and reads see everything after it", async () => {
@@ -202,12 +202,12 @@ describe("the views of a log", () => {
     const other = new Database(files.path);
     other.exec("begin immediate");
     const position = await conversation(3);
-    expect(await views.awaitCaughtUp(position, 20)).toBe(false);
+    expect(await views.awaitCaughtUp(asPosition(position), 20)).toBe(false);
     await expect.poll(() => views?.problem()).toContain("database is locked");
     expect(await views.store.reads.summaries("bob", ["g_one"])).toEqual([]);
     other.exec("rollback");
     other.close();
-    expect(await views.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect(await views.awaitCaughtUp(asPosition(position), 60_000)).toBe(true);
     expect([views.problem(), told.at(-1)]).toEqual([undefined, undefined]);
     expect(told[0]).toContain("database is locked");
     expect(await views.store.reads.summaries("bob", ["g_one"])).toHaveLength(1);
@@ -220,7 +220,7 @@ describe("the views of a log", () => {
       position,
       expect.stringContaining(`at 0 of ${position}`) as string,
     ]);
-    expect(await store.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect(await store.awaitCaughtUp(asPosition(position), 60_000)).toBe(true);
     expect(store.problem()).toBeUndefined();
     await append(log, [started()]);
     expect(store.problem()).toBeUndefined();
@@ -229,10 +229,10 @@ describe("the views of a log", () => {
   it("refuses views of another incarnation, and views that are ahead of their log, naming the file", async () => {
     const store = await open();
     const position = await conversation(1);
-    expect(await store.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect(await store.awaitCaughtUp(asPosition(position), 60_000)).toBe(true);
     await expect(open("e2")).rejects.toThrow(`delete ${files.path}`);
     const core = coreStore(files.path);
-    await core.apply([], { position: position + 100, epoch: "e1" });
+    await core.apply([], { position: asPosition(position + 100), epoch: "e1" });
     core.close();
     await expect(open()).rejects.toMatchObject({ code: "VIEWS_UNUSABLE" });
   });
@@ -240,7 +240,7 @@ describe("the views of a log", () => {
   it("views of an older version are deleted and built anew, those of another log or of its future are looked at first", async () => {
     const position = await conversation(3);
     const store = await open();
-    expect([await store.awaitCaughtUp(position, 60_000), store.replaced]).toEqual([true, false]);
+    expect([await store.awaitCaughtUp(asPosition(position), 60_000), store.replaced]).toEqual([true, false]);
     await store.close();
     const older = (change = "select 1"): void => {
       const db = new Database(files.path);
@@ -254,7 +254,7 @@ describe("the views of a log", () => {
     await expect(open("e2")).rejects.toThrow(/another incarnation of the log.*look at it first/);
     const again = await open();
     expect(again.replaced).toBe(true);
-    expect(await again.awaitCaughtUp(position, 60_000)).toBe(true);
+    expect(await again.awaitCaughtUp(asPosition(position), 60_000)).toBe(true);
     expect(await again.store.reads.summaries("bob", ["g_one"])).toHaveLength(1);
     await again.close();
     expect((await open()).replaced).toBe(false);

@@ -11,6 +11,7 @@ import { randomFrom } from "../../../kit/random.js";
 import { seed } from "../../../kit/seed.js";
 import { coreStore, temporaryDirectory } from "../../../kit/sqlite-views.js";
 import { by, openReadSide, right, send, startGroup, type ReadSide } from "../../delivery/delivery-kit.js";
+import { asPosition, noPosition } from "../../../../src/domain/kernel/stream.js";
 
 /** A real log and real keys; views that are projected as far as the test says, and no further. */
 let side: ReadSide;
@@ -25,7 +26,7 @@ const openViewsBehind = async () => {
   let reached = 0;
   /** Up to the position, or the log's head. */
   const projectTo = async (position = Infinity): Promise<void> => {
-    const events = await side.log.readAll(reached, 10_000);
+    const events = await side.log.readAll(asPosition(reached), 10_000);
     const wanted = events.filter((event) => event.position <= position);
     const last = wanted.at(-1);
     if (last === undefined) return;
@@ -40,8 +41,8 @@ const openViewsBehind = async () => {
     views: {
       store,
       awaitCaughtUp: () => new Promise(() => undefined),
-      reached: () => reached,
-      opened: 0,
+      reached: () => asPosition(reached),
+      opened: noPosition,
       problem: () => undefined,
     },
     ...{ open: side.sealing.open, epoch: side.epoch, clock: Date.now },
@@ -63,7 +64,7 @@ type Behind = Awaited<ReturnType<typeof openViewsBehind>>;
 const bob = { userId: "bob", deviceId: "phone" };
 const positionOf = async (back: number): Promise<number> => (await side.log.head()) - back;
 const ahead = async ({ queries }: Behind, request: SyncRequest, userId = "bob", own = 0) =>
-  queries.syncAhead({ userId, deviceId: "phone" }, request, await side.log.head(), own);
+  queries.syncAhead({ userId, deviceId: "phone" }, request, await side.log.head(), asPosition(own));
 const posIn = (result: SyncResult | undefined) =>
   result?.conversations.map(({ changes, pos, hasMore }) => [changes.length, pos, hasMore]);
 
@@ -203,7 +204,7 @@ describe("pages", () => {
       const head = await side.log.head();
       await views.projectTo(Math.max(views.reached(), head - random.int(120)));
       asked += 1;
-      const early = await views.queries.syncAhead(actor, request, head, 0);
+      const early = await views.queries.syncAhead(actor, request, head, noPosition);
       if (early !== undefined) {
         answeredAhead += 1;
         return early;

@@ -8,6 +8,7 @@ import { project } from "../../../../src/projections/registry.js";
 import { createRounds } from "../../../kit/rounds.js";
 import { coreStore, temporaryDirectory } from "../../../kit/sqlite-views.js";
 import { openReadSide, right, send, startGroup, type ReadSide } from "../../delivery/delivery-kit.js";
+import { asPosition, noPosition } from "../../../../src/domain/kernel/stream.js";
 
 /** Over a network each read that waits for another one is a round trip of its own. */
 let side: ReadSide;
@@ -28,25 +29,25 @@ const openCounted = () => {
   const counted: ViewStore = { ...store, reads };
   let reached = 0;
   const catchUp = async (): Promise<void> => {
-    const events = await side.log.readAll(reached, 10_000);
+    const events = await side.log.readAll(asPosition(reached), 10_000);
     reached = events.at(-1)?.position ?? reached;
     const changes = events.flatMap((recorded) => project(decodeEvent(recorded), recorded));
-    await store.apply(changes, { position: reached, epoch: side.epoch });
+    await store.apply(changes, { position: asPosition(reached), epoch: side.epoch });
   };
   const queries = createQueries({
     source: { ...side.log, readStream: rounds.wrap(side.log.readStream) },
     views: {
       store: counted,
       awaitCaughtUp: () => Promise.resolve(true),
-      reached: () => reached,
-      opened: 0,
+      reached: () => asPosition(reached),
+      opened: noPosition,
       problem: () => undefined,
     },
     ...{ open: side.sealing.open, epoch: side.epoch, clock: Date.now },
   });
   const sync = async (request: SyncRequest) => {
     await catchUp();
-    const { answer, ...found } = await rounds.during(() => queries.sync(actor, request, reached));
+    const { answer, ...found } = await rounds.during(() => queries.sync(actor, request, asPosition(reached)));
     return { answer: right(answer), ...found };
   };
   const history = async (conversationId: string) =>

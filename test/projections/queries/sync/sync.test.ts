@@ -12,6 +12,7 @@ import {
   textContent,
   type ReadSide,
 } from "../../delivery/delivery-kit.js";
+import { asPosition, asRevision } from "../../../../src/domain/kernel/stream.js";
 
 /** PROTOCOL §7 on the real log and views. Each test has users of its own, so all share one log. */
 let side: ReadSide;
@@ -181,7 +182,7 @@ describe("tokens", () => {
       { token, epoch: "another" },
       { token: await tokenOf(alice) },
       { token: forged({ epoch: "another" }) },
-      { token: forged({ position: 1e9 }) },
+      { token: forged({ position: asPosition(1e9) }) },
       { token: "nonsense", cursors: { [conversationId]: 1 }, only: true },
       { token: "" },
     ]) {
@@ -204,7 +205,7 @@ describe("resets of an entry", () => {
     const token = await tokenOf(bob);
     await Promise.all(Array.from({ length: 5_001 }, (_, index) => send(side, conversationId, alice, `${index}`)));
     const head = 5_002;
-    const reset = { changes: [], pos: head, hasMore: false, reset: true };
+    const reset = { changes: [], pos: asRevision(head), hasMore: false, reset: true };
     const at = async (pos: number) => entry(await sync(bob, { cursors: { [conversationId]: pos } }), conversationId);
     expect(await at(head + 1)).toMatchObject(reset);
     expect(await at(1)).toMatchObject(reset);

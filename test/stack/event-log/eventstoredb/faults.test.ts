@@ -11,7 +11,15 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { LogError, type AppendResult, type EventLog } from "../../../../src/commands/ports.js";
-import { streamOf, type NewEvent, type RecordedEvent } from "../../../../src/domain/kernel/stream.js";
+import {
+  asPosition,
+  asRevision,
+  firstRevision,
+  noPosition,
+  streamOf,
+  type NewEvent,
+  type RecordedEvent,
+} from "../../../../src/domain/kernel/stream.js";
 import {
   openEventStoreDb,
   type EventStoreDbLog,
@@ -85,7 +93,7 @@ describe("an event store that dies", () => {
     const data = newDirectory();
     let server = await start(data);
     const log = open(server.url, { appendTimeoutMs: 1_000 });
-    const live = collect(log, 0);
+    const live = collect(log, noPosition);
     const perWriter = 120;
     let done = 0;
     const written = await Promise.all(
@@ -95,7 +103,7 @@ describe("an event store that dies", () => {
           for (let i = 0; i < perWriter; i++) {
             const events = newEvents(2);
             ids.push(...idsOf(events));
-            const result = await insist(log, stream, i === 0 ? "no_stream" : 2 * i - 1, events);
+            const result = await insist(log, stream, i === 0 ? "no_stream" : asRevision(2 * i - 1), events);
             expect(result).toMatchObject({ kind: "appended", revision: 2 * i + 1 });
             done += 1;
           }
@@ -113,7 +121,7 @@ describe("an event store that dies", () => {
     await live.until(6 * perWriter * 2);
     for (const writer of written) {
       if (writer === undefined) continue;
-      expect(idsOf(await log.readStream(writer.stream, 0, 1000))).toEqual(writer.ids);
+      expect(idsOf(await log.readStream(writer.stream, firstRevision, 1000))).toEqual(writer.ids);
       expect(idsOf(live.events.filter(({ stream }) => stream === writer.stream))).toEqual(writer.ids);
     }
     expect(live.events).toHaveLength(6 * perWriter * 2);
@@ -126,7 +134,7 @@ describe("an event store that dies", () => {
     const server = await start(data);
     const problems: Error[] = [];
     const log = open(server.url, { onProblem: (error) => problems.push(error) });
-    const live = collect(log, 0);
+    const live = collect(log, noPosition);
     await appended(log.append(newStream(), "no_stream", newEvents(1)));
     await live.until(1);
     await kill(server);
@@ -138,7 +146,7 @@ describe("an event store that dies", () => {
     const failing = [
       () => log.append(stream, "no_stream", newEvents(1)),
       () => log.head(),
-      () => log.readStream(stream, 0, 1),
+      () => log.readStream(stream, firstRevision, 1),
       () => log.ping(),
     ];
     for (const ask of failing)
@@ -162,7 +170,7 @@ describe("an event store that dies", () => {
     const server = await start(newDirectory());
     const log = open(server.url);
     await appended(log.append(newStream(), "no_stream", newEvents(50)));
-    const live = collect(log, 0);
+    const live = collect(log, noPosition);
     await live.until(50);
     const failed = expect(live.until(51)).rejects.toThrow("it belongs to another log");
     await kill(server);
@@ -178,7 +186,7 @@ describe("an event store that hangs", () => {
     const log = open(server.url, { appendTimeoutMs: 300 });
     const [stream, events] = [newStream(), newEvents(3)];
     await appended(log.append(newStream(), "no_stream", newEvents(1)));
-    const live = collect(log, 0);
+    const live = collect(log, noPosition);
     await live.until(1);
     server.child.kill("SIGSTOP");
     // More than one call's worth, so that calls are given up and new ones are opened.
@@ -187,7 +195,7 @@ describe("an event store that hangs", () => {
     expect(log.connected()).toBe(false);
     server.child.kill("SIGCONT");
     expect(await insist(log, stream, "no_stream", events)).toMatchObject({ kind: "appended", revision: 2 });
-    expect(idsOf(await log.readStream(stream, 0, 10))).toEqual(idsOf(events));
+    expect(idsOf(await log.readStream(stream, firstRevision, 10))).toEqual(idsOf(events));
     await live.until(4);
     expect(live.events).toHaveLength(4);
     live.stop();
@@ -207,7 +215,7 @@ describe("a leader that stands still", () => {
     const [stream, events] = [newStream(), newEvents(1)];
     await expect(log.append(stream, "no_stream", events)).rejects.toThrow("has ended before it answered");
     expect(await insist(log, stream, "no_stream", events)).toMatchObject({ kind: "appended", revision: 0 });
-    expect(idsOf(await log.readStream(stream, 0, 1))).toEqual(idsOf(events));
+    expect(idsOf(await log.readStream(stream, firstRevision, 1))).toEqual(idsOf(events));
   });
 });
 
@@ -219,7 +227,7 @@ describe("a subscription", () => {
     const [positions, sizes]: [number[], number[]] = [[], []];
     let busy = 0;
     await new Promise<void>((resolve, reject) => {
-      const subscription = log.subscribe(0, {
+      const subscription = log.subscribe(noPosition, {
         onEvents: async (events) => {
           busy += 1;
           expect(busy).toBe(1);
@@ -248,7 +256,7 @@ describe("a subscription", () => {
     // Never resolves its third batch: that one is not handled, though it was handed over.
     await new Promise<void>((resolve, reject) => {
       let batches = 0;
-      const first = log.subscribe(0, {
+      const first = log.subscribe(noPosition, {
         onEvents: (events) => {
           batches += 1;
           if (batches < 3) {
@@ -262,7 +270,7 @@ describe("a subscription", () => {
         onFailure: reject,
       });
     });
-    const rest = collect(log, handled.at(-1) ?? 0, settled);
+    const rest = collect(log, asPosition(handled.at(-1) ?? 0), settled);
     await rest.until(100);
     await kill(server);
     server = await start(data, portOf(server));
@@ -282,7 +290,7 @@ describe("a subscription", () => {
     expect(await log.head()).toBe(0);
     await others();
     expect(await log.head()).toBe(0);
-    const live = collect(log, 0);
+    const live = collect(log, noPosition);
     const streams = [newStream(), streamOf.receipts("d_x"), streamOf.user("u"), "media-m", streamOf.log];
     for (const stream of streams) {
       await others();

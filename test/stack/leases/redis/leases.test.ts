@@ -14,6 +14,7 @@ import {
   until,
   type RedisServer,
 } from "../../engines/redis-kit.js";
+import { asPosition, noPosition } from "../../../../src/domain/kernel/stream.js";
 
 const partitions = 8;
 const timings = { leaseMs: 1_000, everyMs: 50, aloneMs: 1_000 };
@@ -167,7 +168,7 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
         },
         delivery: memoryCheckpoints(),
       },
-      deliver: () => ({ position: () => 0, stop: () => undefined }),
+      deliver: () => ({ position: () => noPosition, stop: () => undefined }),
       onProblem: (part, problem) => part === "views" && problems.push(problem?.message),
       onUnsaved: () => undefined,
       onFailure: () => undefined,
@@ -310,7 +311,7 @@ const memoryCheckpoints = () => {
   const positions = new Array<number>(partitions).fill(0);
   return {
     positions,
-    load: () => Promise.resolve(positions.map((position) => ({ position, epoch: "e" }))),
+    load: () => Promise.resolve(positions.map((position) => ({ position: asPosition(position), epoch: "e" }))),
     raise: (raised: readonly number[], { position }: { readonly position: number }) => {
       for (const partition of raised) positions[partition] = Math.max(position, positions[partition] ?? 0);
       return Promise.resolve();

@@ -15,6 +15,7 @@ import { connectDevice, eventually, text } from "../../../kit/device.js";
 import { engine } from "../../../kit/engines.js";
 import { mayStartServers, startOwnServers } from "../../../kit/own-servers.js";
 import { stablePort } from "../../../kit/ports.js";
+import { asPosition } from "../../../../src/domain/kernel/stream.js";
 
 const hasEngines = clusterEngines() && engine("PARLEY_S3_URL") !== undefined;
 
@@ -125,7 +126,7 @@ describe.skipIf(!hasEngines)("with processes running", () => {
     const restored = { ...cell, PARLEY_MONGODB_DATABASE: `${cell.PARLEY_MONGODB_DATABASE ?? ""}-restored` };
     const mongo = await mongoOf(restored);
     const views = checkpointsOf(mongo.db, 8, () => undefined, "views");
-    const ahead = { position: Number.MAX_SAFE_INTEGER, epoch: found.logEpoch ?? "" };
+    const ahead = { position: asPosition(Number.MAX_SAFE_INTEGER), epoch: found.logEpoch ?? "" };
     try {
       await views.raise([3], ahead);
       const starts = await Promise.all(
@@ -191,7 +192,7 @@ describe.skipIf(!hasEngines)("without processes", () => {
     const cell = newCell();
     const mongo = await mongoOf(cell);
     const views = checkpointsOf(mongo.db, 8, () => undefined, "views");
-    await views.raise([0, 1, 2, 3, 4, 5, 6, 7], { position: 1, epoch: "another" });
+    await views.raise([0, 1, 2, 3, 4, 5, 6, 7], { position: asPosition(1), epoch: "another" });
     const { code, wrong, diagnosis } = await doctor(cell);
     const shown = await run(["projections", "status"], cell);
     await mongo.db.dropDatabase();

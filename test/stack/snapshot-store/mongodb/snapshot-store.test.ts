@@ -8,6 +8,7 @@ import {
 } from "../../../../src/infra/snapshot-store/mongodb/snapshot-store.js";
 import { bytesOf, chunk, snapshotOf, snapshotStoreContract } from "../../../contract/snapshot-store.contract.js";
 import { engine } from "../../../kit/engines.js";
+import { asRevision } from "../../../../src/domain/kernel/stream.js";
 
 const mongodb = engine("PARLEY_MONGODB_URL");
 const cleanUps: (() => Promise<unknown>)[] = [];
@@ -132,7 +133,7 @@ describe.skipIf(mongodb === undefined)("on MongoDB", () => {
   it.each<readonly [string, (mongo: Mongo) => Promise<unknown>]>([
     ["another byte", (mongo) => partsOf(mongo).updateOne({}, { $set: { data: new Binary(bytesOf("x")) } })],
     ["a missing chunk", (mongo) => partsOf(mongo).deleteOne({})],
-    ["another head", (mongo) => headsOf(mongo).updateOne({ _id: "s" }, { $set: { revision: 99 } })],
+    ["another head", (mongo) => headsOf(mongo).updateOne({ _id: "s" }, { $set: { revision: asRevision(99) } })],
     ["a head without chunks", (mongo) => headsOf(mongo).updateOne({ _id: "s" }, { $unset: { chunks: "" } })],
   ])("has no snapshot after %s, saves every chunk of the next one, and keeps nothing of the old", async (_, damage) => {
     const mongo = await newDatabase();

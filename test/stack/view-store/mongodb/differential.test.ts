@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../../src/domain/catalogue.js";
-import type { RecordedEvent } from "../../../../src/domain/kernel/stream.js";
+import { asPosition, type RecordedEvent } from "../../../../src/domain/kernel/stream.js";
 import { openMongoViews } from "../../../../src/infra/view-store/mongodb/view-store.js";
 import type { ViewReads, ViewStore } from "../../../../src/projections/ports.js";
 import { project } from "../../../../src/projections/registry.js";
@@ -16,7 +16,7 @@ import { openTestDatabase } from "./views-kit.js";
 
 const url = engine("PARLEY_MONGODB_URL");
 
-const at = (position: number) => ({ position, epoch: "e1" });
+const at = (position: number) => ({ position: asPosition(position), epoch: "e1" });
 const changesOf = (events: readonly RecordedEvent[]): readonly ViewChange[] =>
   events.flatMap((recorded) => project(decodeEvent(recorded), recorded));
 
@@ -89,7 +89,7 @@ const pagedInbox = async (reads: ViewReads, userId: string): Promise<readonly st
 
 const pagedTouched = async (reads: ViewReads, userId: string): Promise<readonly unknown[]> =>
   Promise.all(
-    ([0, 5, 15] as const).flatMap((touchedAfter) =>
+    [0, 5, 15].map(asPosition).flatMap((touchedAfter) =>
       (["activity", "id"] as const).map(async (order) => {
         const page = { touchedAfter, order, limit: 1 };
         const [first] = await reads.touchedSince(userId, page);

@@ -9,6 +9,7 @@ import { assign, type ViewName } from "../../../../src/projections/view-change.j
 import { logOf } from "../../../kit/arbitraries.js";
 import { engine } from "../../../kit/engines.js";
 import { dumpViews } from "../../../kit/views.js";
+import { asPosition } from "../../../../src/domain/kernel/stream.js";
 
 const url = engine("PARLEY_MONGODB_URL");
 
@@ -91,12 +92,12 @@ describe.skipIf(url === undefined)("reads of MongoDB's views", () => {
         ),
         assign("messages", ["g_one", 1], { editedAt: 1 }, 99),
       ],
-      { position: 99, epoch: "e1" },
+      { position: asPosition(99), epoch: "e1" },
     );
     started.length = 0;
     await dumpViews(views.store.reads);
     await views.store.apply([assign("conversations", ["g_one"], { memberCount: 101 }, 99)], {
-      position: 99,
+      position: asPosition(99),
       epoch: "e1",
     });
     await dumpViews(views.store.reads);

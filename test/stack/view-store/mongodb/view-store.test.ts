@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { decodeEvent } from "../../../../src/domain/catalogue.js";
 import { defaultSettings } from "../../../../src/domain/conversation/conversation.events.js";
 import { unsealed } from "../../../../src/domain/kernel/sealed.js";
-import type { RecordedEvent } from "../../../../src/domain/kernel/stream.js";
+import { asPosition, type RecordedEvent } from "../../../../src/domain/kernel/stream.js";
 import { openMongo, type Mongo } from "../../../../src/infra/engines/mongodb/connection.js";
 import { checkpointsOf } from "../../../../src/infra/view-store/mongodb/checkpoints.js";
 import { collectionOf } from "../../../../src/infra/view-store/mongodb/documents.js";
@@ -52,7 +52,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       opened.push(views);
       return views;
     };
-    const at = (position: number) => ({ position, epoch: "e1" });
+    const at = (position: number) => ({ position: asPosition(position), epoch: "e1" });
     beforeEach(async () => {
       mongo = await openDatabase();
     });
@@ -138,7 +138,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
         code: "VIEWS_UNUSABLE",
         message: expect.stringMatching(/epoch e1.*epoch e2.*mongosh/s) as string,
       });
-      await expect(views.checkpoints.raise([0], { position: 9, epoch: "e2" })).rejects.toMatchObject({
+      await expect(views.checkpoints.raise([0], { position: asPosition(9), epoch: "e2" })).rejects.toMatchObject({
         code: "VIEWS_UNUSABLE",
       });
       expect(await views.store.checkpoint()).toEqual(at(4));
@@ -150,7 +150,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
         Array.from({ length: 40 }, async (_, n) => {
           await stores[n % stores.length]?.write([
             assign("users", ["alice"], { displayName: named(`name ${n}`) }, n),
-            raise("conversations", ["g_1"], { headPos: n, activity: 1_000 - n }),
+            raise("conversations", ["g_1"], { headPos: n, activity: asPosition(1_000 - n) }),
           ]);
         }),
       );
@@ -205,20 +205,20 @@ describe.skipIf(url === undefined)("MongoDB", () => {
 
     it("whoever waits is told as soon as another process has projected so far", async () => {
       const [gateway, projector] = [await open({ partitions: 2 }), await open({ partitions: 2 })];
-      const waiting = [5, 5, 8].map((position) => gateway.awaitCaughtUp(position, 60_000));
-      const impatient = gateway.awaitCaughtUp(9, 1);
+      const waiting = [5, 5, 8].map((position) => gateway.awaitCaughtUp(asPosition(position), 60_000));
+      const impatient = gateway.awaitCaughtUp(asPosition(9), 1);
       await projector.checkpoints.raise([0, 1], at(8));
       expect(await Promise.all(waiting)).toEqual([true, true, true]);
       expect(await impatient).toBe(false);
-      expect(await gateway.awaitCaughtUp(8, 0)).toBe(true);
+      expect(await gateway.awaitCaughtUp(asPosition(8), 0)).toBe(true);
     });
 
     it("whoever waits when the views are closed is told no", async () => {
       const views = await open();
-      const waiting = views.awaitCaughtUp(5, 60_000);
+      const waiting = views.awaitCaughtUp(asPosition(5), 60_000);
       await views.close();
       expect(await waiting).toBe(false);
-      expect(await views.awaitCaughtUp(6, 60_000)).toBe(false);
+      expect(await views.awaitCaughtUp(asPosition(6), 60_000)).toBe(false);
     });
   });
 
@@ -244,16 +244,16 @@ describe.skipIf(url === undefined)("MongoDB", () => {
 
     it("rejects reads with UNAVAILABLE, keeps trying writes for a while, and needs nobody when it is back", async () => {
       const register = insert("users", ["alice"], { home: "main", registeredAt: 1 });
-      await views.store.apply([register], { position: 1, epoch: "e1" });
+      await views.store.apply([register], { position: asPosition(1), epoch: "e1" });
       await proxy.close();
       await expect(views.store.reads.user("alice")).rejects.toMatchObject(unavailable);
       await expect(views.store.checkpoint()).rejects.toMatchObject(unavailable);
       const kept = views.write([assign("users", ["alice"], { displayName: named("Alice") }, 1)]);
-      const waiting = views.awaitCaughtUp(2, 60_000);
+      const waiting = views.awaitCaughtUp(asPosition(2), 60_000);
       await vi.waitUntil(() => problems.length >= 2, { timeout: 60_000 });
       await proxy.open();
       await kept;
-      await views.checkpoints.raise([0], { position: 2, epoch: "e1" });
+      await views.checkpoints.raise([0], { position: asPosition(2), epoch: "e1" });
       expect(await waiting).toBe(true);
       expect(await views.store.reads.user("alice")).toMatchObject({ displayName: unsealed("Alice") });
       expect(problems.every((problem) => problem instanceof StoreUnavailable)).toBe(true);
