@@ -1,9 +1,6 @@
 import { BadConfig } from "../settings/config.js";
 import { InvalidArgumentError, Option, type Command } from "commander";
 
-/** Which data directory: that of `parley serve` with the same flag and environment. */
-export const dataDirOf = ({ data }: { readonly data?: string }): string => data ?? process.env.PARLEY_DATA ?? "./data";
-
 /** The options that every command which looks into a data directory has. */
 export const withInspection = (command: Command): Command =>
   command

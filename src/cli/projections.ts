@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { BadConfig } from "../settings/config.js";
+import { BadConfig, dataDirOf } from "../settings/config.js";
 import { readDistributedConfig } from "../settings/distributed.js";
 import { withoutSecrets } from "../operate/doctor/redact.js";
 import type { DistributedStatus } from "../operate/inspect/distributed.js";
 import { projectionStatuses } from "../operate/inspect/projections.js";
 import { fail } from "./failure.js";
-import { dataDirOf, exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
+import { exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
 import { next, paint, say, sayJson, table } from "./output.js";
 
 const statusCommand = withProfile(withInspection(new Command("status")))
@@ -19,7 +19,9 @@ const statusCommand = withProfile(withInspection(new Command("status")))
   .action(async (options: ProfileOptions) => {
     try {
       const json = options.json === true;
-      await (options.profile === "embedded" ? ofDirectory(dataDirOf(options), json) : ofEngines(options, json));
+      await (options.profile === "embedded"
+        ? ofDirectory(dataDirOf(options, process.env), json)
+        : ofEngines(options, json));
     } catch (error) {
       const said = withoutSecrets(process.env)(error instanceof Error ? error.message : String(error));
       fail(error instanceof BadConfig ? new BadConfig([said]) : said);

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { idForm, isUserId, issueToken } from "../operate/tokens.js";
+import { dataDirOf } from "../settings/config.js";
+import { givenTokenSecret } from "../settings/token-secret.js";
 import { fail } from "./failure.js";
 
 const id = (value: string): string => {
@@ -29,9 +31,9 @@ is made if it is missing. Your own application makes tokens the same way: HS256,
   )
   .action(async (options: { user: string; device: string; ttl: number; data?: string }) => {
     try {
-      const dataDir = options.data ?? process.env.PARLEY_DATA ?? "./data";
+      const dataDir = dataDirOf(options, process.env);
       const actor = { userId: options.user, deviceId: options.device };
-      if (process.env.PARLEY_TOKEN_SECRET === undefined && !existsSync(join(dataDir, "token.secret")))
+      if (givenTokenSecret(process.env) === undefined && !existsSync(join(dataDir, "token.secret")))
         process.stderr.write(`parley: no server has used ${dataDir} yet; its token.secret is made now\n`);
       process.stdout.write(`${await issueToken(dataDir, actor, options.ttl)}\n`);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { userIdCodec } from "../domain/kernel/ids.js";
 import { signToken } from "../infra/auth/jwt.js";
 import { loadOrCreateSecret } from "../infra/auth/secret.js";
+import { givenTokenSecret } from "../settings/token-secret.js";
 
 export { isUserId } from "../domain/kernel/ids.js";
 /** What a user's and a device's id look like, in words. */
@@ -11,4 +12,5 @@ export const issueToken = async (
   dataDir: string,
   actor: { readonly userId: string; readonly deviceId: string },
   ttlSeconds: number,
-): Promise<string> => signToken(actor, { secret: await loadOrCreateSecret(dataDir), ttlSeconds });
+): Promise<string> =>
+  signToken(actor, { secret: await loadOrCreateSecret(dataDir, givenTokenSecret(process.env)), ttlSeconds });

@@ -14,7 +14,8 @@ import { createSyncTeller } from "../gateway/connections/sync-teller.js";
 import { createDeviceUses } from "../gateway/access/device-uses.js";
 import { createTyping } from "../gateway/ephemeral/typing.js";
 import { createQueries } from "../projections/queries/create.js";
-import { loadOrCreateSecret, secretBytesAdvised } from "../infra/auth/secret.js";
+import { loadOrCreateSecret } from "../infra/auth/secret.js";
+import { givenTokenSecret, strengthOf, tokenSecretBytesAdvised } from "../settings/token-secret.js";
 import { createLocalBus } from "../infra/bus/local.js";
 import type { EventStoreServer } from "../eventstore-server/server.js";
 import { openSqliteLog, type SqliteLog } from "../infra/event-log/sqlite/event-log.js";
@@ -210,10 +211,14 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   closers.push(lockDirectory(config.dataDir).release);
   warnOfStrayVariables("embedded", logger);
   warnOfOldNames(config.oldNames, logger);
-  const isSecretNew = process.env.PARLEY_TOKEN_SECRET === undefined && !existsSync(files.secret);
-  const secret = await loadOrCreateSecret(config.dataDir);
-  if (secret.length < secretBytesAdvised)
-    logger.warn({ bytes: secret.length }, `the token secret is short; take ${secretBytesAdvised} random bytes or more`);
+  const given = givenTokenSecret(process.env);
+  const isSecretNew = given === undefined && !existsSync(files.secret);
+  const secret = await loadOrCreateSecret(config.dataDir, given);
+  if (strengthOf(secret) !== "strong")
+    logger.warn(
+      { bytes: secret.length },
+      `the token secret is short; take ${tokenSecretBytesAdvised} random bytes or more`,
+    );
   const missing = missingLogOf(config.dataDir);
   if (missing !== undefined) throw new Error(missing);
   const log = await openSqliteLog(files.log);

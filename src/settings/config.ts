@@ -133,25 +133,42 @@ export class BadConfig extends Error {
   }
 }
 
-/** @throws BadConfig naming each setting that is wrong, where it came from and what it should be */
-export const readConfig = (flags: Flags, environment: Readonly<Record<string, string | undefined>>): Config => {
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const givenOf = (name: keyof typeof settings, flags: Flags, environment: Environment): Given => {
+  const { variable, otherwise } = settings[name];
+  const flag = flags[name];
+  if (flag === undefined) return { source: variable, value: environment[variable] ?? otherwise };
+  return { source: `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value: flag };
+};
+
+const decoded = <A>(codec: t.Type<A, unknown>, { source, value }: Given, problems: string[]): A | undefined => {
+  const result = codec.decode(value);
+  if (E.isRight(result)) return result.right;
+  problems.push(`${source} is ${JSON.stringify(value)}; it must be ${codec.name}`);
+  return undefined;
+};
+
+/**
+ * The data directory, for whatever looks into one: that of `parley serve` with the same flag and environment.
+ *
+ * @throws BadConfig when it is empty, with the name of the flag or variable
+ */
+export const dataDirOf = ({ data }: Pick<Flags, "data">, environment: Environment): string => {
   const problems: string[] = [];
-  const givenOf = (name: keyof typeof settings): Given => {
-    const { variable, otherwise } = settings[name];
-    const flag = flags[name];
-    if (flag === undefined) return { source: variable, value: environment[variable] ?? otherwise };
-    return { source: `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value: flag };
-  };
+  const dir = decoded(settings.data.codec, givenOf("data", data === undefined ? {} : { data }, environment), problems);
+  if (dir === undefined) throw new BadConfig(problems);
+  return dir;
+};
+
+/** @throws BadConfig naming each setting that is wrong, where it came from and what it should be */
+export const readConfig = (flags: Flags, environment: Environment): Config => {
+  const problems: string[] = [];
   const read = <A>(
     name: keyof typeof settings,
     codec: t.Type<A, unknown>,
-    { source, value } = givenOf(name),
-  ): A | undefined => {
-    const decoded = codec.decode(value);
-    if (E.isRight(decoded)) return decoded.right;
-    problems.push(`${source} is ${JSON.stringify(value)}; it must be ${codec.name}`);
-    return undefined;
-  };
+    given = givenOf(name, flags, environment),
+  ): A | undefined => decoded(codec, given, problems);
   const host = read("host", settings.host.codec);
   const port = read("port", settings.port.codec);
   const dataDir = read("data", settings.data.codec);
@@ -214,7 +231,7 @@ const readEventStorePort = (
     readonly port: number | "off" | undefined;
     readonly writable: "on" | "off" | undefined;
   },
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   problems: string[],
 ): EventStorePort | undefined => {
   const { host, port, writable } = read;
@@ -276,10 +293,7 @@ const isOrigin = (text: string): boolean => {
 };
 
 /** By the environment alone: an identity provider is not chosen from one start to the next. */
-const readJwks = (
-  environment: Readonly<Record<string, string | undefined>>,
-  problems: string[],
-): Config["jwks"] | undefined => {
+const readJwks = (environment: Environment, problems: string[]): Config["jwks"] | undefined => {
   const { PARLEY_JWKS_URL: url, PARLEY_JWT_ISSUER: issuer, PARLEY_JWT_AUDIENCE: audience } = environment;
   if (url === undefined || url === "") {
     if (issuer) problems.push("PARLEY_JWT_ISSUER needs PARLEY_JWKS_URL: nothing is checked by it alone");

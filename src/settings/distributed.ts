@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { E, t } from "../domain/kernel/fp.js";
 import { BadConfig, embeddedVariables, readConfig, type Config, type Flags } from "./config.js";
+import { strengthOf, tokenSecretBytesMin } from "./token-secret.js";
 
 export const roles = ["gateway", "projector", "all"] as const;
 export type Role = (typeof roles)[number];
@@ -73,8 +74,8 @@ const variables = {
   },
   PARLEY_TOKEN_SECRET: {
     codec: string(
-      "at least 16 bytes (make them with: openssl rand -base64 48)",
-      (text) => Buffer.byteLength(text) >= 16,
+      `at least ${tokenSecretBytesMin} bytes (make them with: openssl rand -base64 48)`,
+      (text) => strengthOf(Buffer.from(text)) !== "guessable",
     ),
   },
   PARLEY_S3_URL: { codec: address("an address like http://host:7070", /^https?:\/\/./), otherwise: "" },

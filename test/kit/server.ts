@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { signToken } from "../../src/infra/auth/jwt.js";
 import { loadOrCreateSecret } from "../../src/infra/auth/secret.js";
+import { givenTokenSecret } from "../../src/settings/token-secret.js";
 
 /** A real Parley in a process of its own, from dist; to be killed and started again. */
 export type ServerProcess = {
@@ -56,7 +57,10 @@ export const startServerOn = async (
     ...server,
     dataDir,
     token: async (userId, deviceId, ttlSeconds = 3_600, clock = Date.now) =>
-      signToken({ userId, deviceId }, { secret: await loadOrCreateSecret(dataDir), ttlSeconds, clock }),
+      signToken(
+        { userId, deviceId },
+        { secret: await loadOrCreateSecret(dataDir, givenTokenSecret(process.env)), ttlSeconds, clock },
+      ),
     dispose: async () => {
       await server.kill();
       rmSync(dataDir, { recursive: true, force: true });

@@ -1,12 +1,35 @@
 /** What the settings of both profiles refuse, and that no secret is in what they say. */
 import { describe, expect, it } from "vitest";
-import { readConfig, type Flags } from "../../src/settings/config.js";
+import { dataDirOf, readConfig, type Flags } from "../../src/settings/config.js";
 import { strayVariables } from "../../src/settings/stray-variables.js";
 import { problemsIn } from "../kit/bad-config.js";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const problemsOf = (environment: Environment, flags: Flags = {}) => problemsIn(() => readConfig(flags, environment));
+
+describe("the data directory", () => {
+  it("is the flag's, else PARLEY_DATA's, else ./data: for a server and for what looks into its files", () => {
+    for (const [flags, environment, dir] of [
+      [{ data: "/flag" }, { PARLEY_DATA: "/variable" }, "/flag"],
+      [{}, { PARLEY_DATA: "/variable" }, "/variable"],
+      [{}, {}, "./data"],
+    ] as const) {
+      expect(dataDirOf(flags, environment)).toBe(dir);
+      expect(readConfig(flags, environment).dataDir).toBe(dir);
+    }
+  });
+
+  it("is refused where it is empty, with the name of what is", () => {
+    for (const [flags, environment, says] of [
+      [{}, { PARLEY_DATA: "" }, 'PARLEY_DATA is ""; it must be a text that is not empty'],
+      [{ data: "" }, { PARLEY_DATA: "/variable" }, '--data is ""; it must be a text that is not empty'],
+    ] as const) {
+      expect(problemsIn(() => dataDirOf(flags, environment))).toEqual([says]);
+      expect(problemsOf(environment, flags)).toEqual([says]);
+    }
+  });
+});
 
 describe("PARLEY_JWKS_URL", () => {
   it.each([

@@ -2,7 +2,8 @@ import { Argument, Command, InvalidArgumentError } from "commander";
 import { openLogInspection, type EventPlace, type LogInspection, type ShownEvent } from "../../operate/inspect/log.js";
 import { contextOf, privileged, withOpening, type OpeningOptions } from "./output.js";
 import { fail } from "../failure.js";
-import { dataDirOf, withInspection } from "../options.js";
+import { dataDirOf } from "../../settings/config.js";
+import { withInspection } from "../options.js";
 import { harmless, next, note, paint, say, sayJson } from "../output.js";
 import { asPosition, asRevision } from "../../domain/kernel/stream.js";
 
@@ -29,7 +30,7 @@ export const showCommand = withOpening(withInspection(new Command("show")))
 
 const show = async (where: EventPlace, options: OpeningOptions): Promise<void> => {
   if (options.open) note(privileged);
-  const dir = dataDirOf(options);
+  const dir = dataDirOf(options, process.env);
   const log = openLogInspection(dir, { open: options.open === true });
   try {
     const event = await log.at(where);

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { readLogStats, type LogStats } from "../../operate/inspect/log-stats.js";
 import { fail } from "../failure.js";
-import { dataDirOf, withInspection, type InspectionOptions } from "../options.js";
+import { dataDirOf } from "../../settings/config.js";
+import { withInspection, type InspectionOptions } from "../options.js";
 import { grouped, next, progress, say, sayJson, table } from "../output.js";
 
 /** Days on the screen; --json has all. */
@@ -16,7 +17,7 @@ export const statsCommand = withInspection(new Command("stats"))
   .action(async (options: InspectionOptions) => {
     const bar = progress("counting");
     try {
-      const dir = dataDirOf(options);
+      const dir = dataDirOf(options, process.env);
       const stats = await readLogStats(dir, bar.show);
       bar.end();
       if (options.json) sayJson(stats);

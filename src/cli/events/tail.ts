@@ -8,7 +8,8 @@ import {
 } from "../../operate/inspect/log.js";
 import { privileged, summaryOf, withOpening, type OpeningOptions } from "./output.js";
 import { fail } from "../failure.js";
-import { dataDirOf, someText, time, wholeNumber, withInspection } from "../options.js";
+import { dataDirOf } from "../../settings/config.js";
+import { someText, time, wholeNumber, withInspection } from "../options.js";
 import { harmless, next, note, say, sayJson } from "../output.js";
 import { asPosition, laterOf, noPosition } from "../../domain/kernel/stream.js";
 
@@ -44,7 +45,7 @@ Exit code: 0 done (or interrupted), 1 the log cannot be read, 2 wrong usage.`,
   .action(async (options: Options) => {
     try {
       if (options.open) note(privileged);
-      const log = openLogInspection(dataDirOf(options), { open: options.open === true });
+      const log = openLogInspection(dataDirOf(options, process.env), { open: options.open === true });
       try {
         await tail(log, options);
       } finally {
@@ -98,7 +99,7 @@ const noteUnknown = async (log: LogInspection, { stream, type }: EventFilter): P
 };
 
 const suggest = (last: ShownEvent | undefined, options: Options): void => {
-  const data = `--data ${dataDirOf(options)}`;
+  const data = `--data ${dataDirOf(options, process.env)}`;
   if (last === undefined) {
     note("No event passes.");
     next(`parley events stats ${data}     which types and streams there are`);

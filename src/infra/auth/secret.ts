@@ -3,20 +3,15 @@ import { link, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectories } from "../make-directories.js";
 
-/** HMAC-SHA256 is as strong as its key: a shorter one can be guessed. An operator who uses one is warned, not locked out. */
-export const secretBytesAdvised = 32;
 const secretBytesMade = 32;
 
 /**
- * The secret that tokens are signed with: PARLEY_TOKEN_SECRET, else the bytes of `dir/token.secret` without trailing
- * newline, made at first start. Two processes that start at once agree. Rejects when it is too short or unreadable.
+ * The secret that tokens are signed with: the one given by PARLEY_TOKEN_SECRET, else the bytes of `dir/token.secret`
+ * without trailing newline, made at first start. Two processes that start at once agree. Rejects when it is empty or
+ * cannot be read; a short one is taken.
  */
-export const loadOrCreateSecret = async (
-  dir: string,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<Buffer> => {
-  const given = environment.PARLEY_TOKEN_SECRET;
-  if (given !== undefined) return checked(Buffer.from(given), "PARLEY_TOKEN_SECRET");
+export const loadOrCreateSecret = async (dir: string, given: Buffer | undefined): Promise<Buffer> => {
+  if (given !== undefined) return checked(given, "PARLEY_TOKEN_SECRET");
   const path = join(dir, "token.secret");
   return checked(withoutNewline((await readIfThere(path)) ?? (await create(dir, path))), path);
 };

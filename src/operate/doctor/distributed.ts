@@ -8,6 +8,7 @@ import { closeQuietly } from "./probe.js";
 import { lookAtProjections, lookAtProjectors } from "./projectors.js";
 import { lookAtRedis } from "./redis.js";
 import { lookAtS3 } from "./s3.js";
+import { checkStrength } from "./token-secret.js";
 import { withoutSecrets } from "./redact.js";
 import { checkAudience, checkNode, checkOldNames, checkSealing, checkSockets } from "./doctor.js";
 import type { Closers } from "../../profiles/engines.js";
@@ -57,7 +58,12 @@ const problemOf = (says: string): Check => {
 const configurationOf = (config: DistributedConfig): readonly Check[] => {
   const { host, port, cell, partitions, seal, mongo } = config;
   const says = `valid: listens on ${host}:${port}, cell ${cell}, database ${mongo.database}, ${counted(partitions, "partition")}`;
-  return [checkSealing(says, seal), ...checkOldNames(config), ...checkAudience(config)];
+  return [
+    checkSealing(says, seal),
+    ...checkOldNames(config),
+    checkStrength(config.tokenSecret, "PARLEY_TOKEN_SECRET"),
+    ...checkAudience(config),
+  ];
 };
 
 const lookAtEngines = async (config: DistributedConfig) => {

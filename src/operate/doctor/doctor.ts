@@ -1,8 +1,9 @@
-import { readConfig, BadConfig, type Config, type Flags } from "../../settings/config.js";
+import { dataDirOf, readConfig, BadConfig, type Config, type Flags } from "../../settings/config.js";
 import { reasonOf } from "../../lib/errors.js";
 import type { Check } from "./check.js";
-import { checkDirectory, checkDisk, checkModes, checkSecret, checkWals } from "./files.js";
+import { checkDirectory, checkDisk, checkModes, checkWals } from "./files.js";
 import { checkStores } from "./stores.js";
+import { checkTokenSecret } from "./token-secret.js";
 import { givenCell } from "../../settings/cell.js";
 import { anyAudience, audienceFix } from "../../settings/any-audience.js";
 
@@ -17,9 +18,13 @@ export type Diagnosis = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Looks at everything that a server needs, as the same flags and environment would start it; changes nothing. */
+/**
+ * Looks at everything that a server needs, as the same flags and environment would start it; changes nothing.
+ *
+ * @throws BadConfig when they name no data directory: there is nothing to look at
+ */
 export const diagnose = async (flags: Flags, environment: Environment): Promise<Diagnosis> => {
-  const dataDir = flags.data ?? environment.PARLEY_DATA ?? "./data";
+  const dataDir = dataDirOf(flags, environment);
   const directory = checkDirectory(dataDir);
   const checks: Check[] = [
     ...checkConfiguration(flags, environment),
@@ -28,7 +33,12 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
     ...directory.checks,
   ];
   if (directory.exists) {
-    checks.push(await checkSecret(dataDir, environment), checkModes(dataDir), checkDisk(dataDir), checkWals(dataDir));
+    checks.push(
+      await checkTokenSecret(dataDir, environment),
+      checkModes(dataDir),
+      checkDisk(dataDir),
+      checkWals(dataDir),
+    );
     const cell = givenCell(flags, environment).given?.value ?? "main";
     checks.push(...(await checkStores(dataDir, directory.running, cell)));
   }

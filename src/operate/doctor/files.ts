@@ -1,6 +1,5 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { loadOrCreateSecret, secretBytesAdvised } from "../../infra/auth/secret.js";
 import { walBytesKept } from "../../infra/engines/wal.js";
 import { filesOf, walsOf } from "../../profiles/data-directory.js";
 import { reasonOf } from "../../lib/errors.js";
@@ -46,27 +45,6 @@ export const checkDirectory = (dir: string): DirectoryState => {
       mend: `Look at the owner and mode of ${filesOf(dir).lock}`,
     };
     return { exists: true, running: false, checks: [writable, check] };
-  }
-};
-
-/** The secret is made by the first start; here it is only looked at. */
-export const checkSecret = async (
-  dir: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<Check> => {
-  const name = "token secret";
-  const path = join(dir, "token.secret");
-  const given = environment.PARLEY_TOKEN_SECRET !== undefined;
-  if (!given && !existsSync(path))
-    return { name, state: "warning", says: `${path} is not there yet; the first start makes it` };
-  try {
-    const { length } = await loadOrCreateSecret(dir, environment);
-    const says = `${length} bytes, from ${given ? "PARLEY_TOKEN_SECRET" : path}`;
-    if (length >= secretBytesAdvised) return { name, state: "ok", says };
-    const mend = "A short secret can be guessed; make one with: openssl rand -base64 32";
-    return { name, state: "wrong", says, mend };
-  } catch (error) {
-    return { name, state: "wrong", says: reasonOf(error), mend: "Make one with: openssl rand -base64 32" };
   }
 };
 
