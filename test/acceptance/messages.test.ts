@@ -190,6 +190,17 @@ describe.skipIf(isNowhere)("messages after they were sent", () => {
     }
   });
 
+  it("of a message that was deleted, sync and history tell neither mentions nor forwarding", async () => {
+    const { messageId, pos } = await say(phone, direct, "look, Bob", { mentions: ["bob"], forwarded: true });
+    await changeBy(phone, "message.delete", { conversationId: direct, messageId });
+    const { changes } = await entryOf(bob, direct, (pos as number) - 1);
+    for (const shown of [changes[0]?.payload, await rowOf(bob, direct, messageId)]) {
+      expect(shown).toMatchObject({ messageId, deletedAt: expect.any(Number) as number });
+      expect(shown).not.toHaveProperty("mentions");
+      expect(shown).not.toHaveProperty("forwarded");
+    }
+  });
+
   it("replies name what they reply to, or are refused", async () => {
     const { messageId } = await say(bob, direct, "a question");
     const reply = await say(phone, direct, "an answer", { replyTo: messageId });

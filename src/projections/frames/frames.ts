@@ -140,9 +140,14 @@ const messagePayload = (conversationId: string, event: MessageSent, pos: Revisio
   timestamp: event.at,
   ...(event.expiresAt === undefined ? {} : { expiresAt: event.expiresAt }),
   ...(event.replyTo === undefined ? {} : { replyTo: event.replyTo }),
-  ...(event.mentions === undefined ? {} : { mentions: event.mentions }),
-  ...(event.forwarded === undefined ? {} : { forwarded: event.forwarded }),
+  ...(shown.kind === "content" ? besideContent(event) : {}),
   ...(shown.kind === "deleted" ? { deletedAt: shown.deletedAt } : {}),
+});
+
+/** Says something of what was written, so it is shown with the content alone. */
+const besideContent = ({ mentions, forwarded }: MessageSent) => ({
+  ...(mentions === undefined ? {} : { mentions }),
+  ...(forwarded === undefined ? {} : { forwarded }),
 });
 
 /** A sender without a device (a bot, an application) writes from none. */

@@ -88,9 +88,14 @@ const messageView = async (row: MessageRow, viewerId: string, open: OpenContent)
     timestamp: row.at,
     ...(row.expiresAt === null ? {} : { expiresAt: row.expiresAt }),
     ...(row.replyTo === null ? {} : { replyTo: row.replyTo }),
-    ...(row.mentions.length === 0 ? {} : { mentions: row.mentions }),
-    ...(row.forwarded ? { forwarded: true } : {}),
-    ...(row.reactions.length === 0 || text === null ? {} : { reactions: row.reactions }),
+    ...(text === null ? {} : besideContent(row)),
     updatedPos: row.updatedPos,
   };
 };
+
+/** Says something of what was written, or of who answered it: shown with the content alone. */
+const besideContent = ({ mentions, forwarded, reactions }: MessageRow) => ({
+  ...(mentions.length === 0 ? {} : { mentions }),
+  ...(forwarded ? { forwarded: true as const } : {}),
+  ...(reactions.length === 0 ? {} : { reactions }),
+});

@@ -150,7 +150,13 @@ export const startGroup = async ({ commands }: Commands, creator: string, others
 export const startDirect = async ({ commands }: Commands, a: string, b: string) =>
   right(await commands.startDirect({ peerId: b }, by(a))).conversationId;
 
-export const send = async ({ commands }: Commands, conversationId: string, userId: string, text: string) =>
-  right(
-    await commands.sendMessage({ conversationId, clientMessageId: randomUUID(), ...textContent(text) }, by(userId)),
-  );
+export const send = async (
+  { commands }: Commands,
+  conversationId: string,
+  userId: string,
+  text: string,
+  more: { readonly mentions?: readonly string[]; readonly forwarded?: true } = {},
+) => {
+  const message = { conversationId, clientMessageId: randomUUID(), ...textContent(text), ...more };
+  return right(await commands.sendMessage(message, by(userId)));
+};

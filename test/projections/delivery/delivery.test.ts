@@ -147,7 +147,10 @@ describe("deleted content never leaves again", () => {
   };
   const story = async () => {
     const conversationId = await startGroup(side, "alice", ["bob"]);
-    const { messageId } = await send(side, conversationId, "alice", "SECRET one");
+    const { messageId } = await send(side, conversationId, "alice", "SECRET one", {
+      mentions: ["bob"],
+      forwarded: true,
+    });
     right(await side.commands.editMessage({ conversationId, messageId, ...textContent("SECRET two") }, by("alice")));
     right(await side.commands.addReaction({ conversationId, messageId, emoji: "x" }, by("bob")));
     const { pos = -1 } = right(await side.commands.deleteMessage({ conversationId, messageId }, by("alice")));
@@ -158,7 +161,7 @@ describe("deleted content never leaves again", () => {
     expect(device.texts.join()).not.toContain("SECRET");
     for (const { payload } of device.frames.slice(1)) {
       expect(payload).toHaveProperty("deletedAt");
-      expect(payload).not.toHaveProperty("content");
+      for (const told of ["content", "mentions", "forwarded"]) expect(payload).not.toHaveProperty(told);
     }
     expect(device.frames[1]).toMatchObject({ type: "message.new" });
   };

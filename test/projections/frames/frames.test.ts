@@ -123,6 +123,18 @@ describe(`frames (seed ${seed})`, () => {
     expect(frame({ type: "MessageDeleted", ...about }, gone)?.payload).toEqual({ ...common, deletedAt: 7 });
   });
 
+  it("of a message that is gone, or that the viewer may not see, have neither mentions nor forwarded", () => {
+    const sent: MessageSent = {
+      ...{ type: "MessageSent", ...about, clientMessageId: "c", contentType: "text", content: edited.content },
+      ...{ mentions: ["bob"], forwarded: true },
+    };
+    const { by: senderId, ...others } = common;
+    const bare = { ...others, senderId, senderDeviceId: "phone" };
+    expect(frame(sent, hidden)?.payload).toEqual(bare);
+    expect(frame(sent, gone)?.payload).toEqual({ ...bare, deletedAt: 99 });
+    expect(frame(sent, { kind: "content", text: "{}" })?.payload).toMatchObject({ mentions: ["bob"], forwarded: true });
+  });
+
   it("of what the viewer may not see are the change without content and reaction", () => {
     expect(frame(edited, hidden)?.payload).toEqual({ ...common, editedAt: 7 });
     for (const type of ["ReactionAdded", "ReactionRemoved"] as const)
