@@ -80,7 +80,7 @@ function react(
   return replaceReaction(reactions, { ...known, count: known.count + 1, userIds });
 }
 
-/** What looks the same is the same: the server of today spells one alike, older changes may not. */
+/** What looks the same is the same: each frame spells an emoji as its user did. */
 const isSameEmoji = (one: string, other: string): boolean =>
   one === other || one.normalize("NFC").replaceAll("\uFE0F", "") === other.normalize("NFC").replaceAll("\uFE0F", "");
 

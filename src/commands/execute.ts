@@ -55,7 +55,7 @@ export type CommandSide = Commands & {
 /** The write side: every command on its aggregate's queue. */
 export const createCommands = (deps: CommandDependencies): CommandSide => {
   const { log, sealing, home, ids, membersMax, isShared = false } = deps;
-  const conversationRoute = { ...routes.conversation, reading: readingWith(deps.lookUp) };
+  const conversationRoute = { ...routes.conversation, reading: readingWith(deps.lookUp, sealing) };
   const bytesMax = { ...loadedBytes, ...deps.loadedBytesMax };
   const snapshots = {
     conversations: snapshotsOf(deps, conversationRoute.snapshot),

@@ -7,7 +7,9 @@ import type { ConversationEvent } from "../domain/conversation/conversation.even
 import { userIdOf } from "../domain/kernel/by.js";
 import { noRevision, revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
+import { sealReaction } from "./sealing/reactions.js";
 import type { Folded, Reading } from "./routes.js";
+import type { Sealing } from "./sealing/sealing.js";
 
 /**
  * What the view says, and what the stream says has happened since, where it has not come far enough. Accepting depends
@@ -23,21 +25,34 @@ export const lookUpIn =
       : foldMessage(log, conversationId, messageId, message, revisionAfter(coversTo), from);
   };
 
-/** How the messages that a command names from before the window are read: see `Route.reading`. */
+/** What a command cannot be decided without: messages from before the window, and the keys of a reaction. See `Route.reading`. */
 export const readingWith =
-  (lookUp: LookUpMessage) =>
+  (lookUp: LookUpMessage, sealing: Sealing) =>
   (
     { state, index }: Folded<Conversation, Messages>,
     command: ConversationCommand,
   ): Reading<ConversationCommand> | undefined => {
-    const ids = lookUpsFor(index, command);
-    if (ids.length === 0 || state.situation === "absent") return undefined;
-    const find = async (id: string) => [id, await lookUp(state.id, id, amendmentsKnownFrom(index, id))] as const;
+    if (state.situation === "absent") return undefined;
+    const { id } = state;
+    const missing = lookUpsFor(index, command);
+    const reaction = isUnsealed(command) && state.members.has(command.context.by.userId) ? command : undefined;
+    if (missing.length === 0 && reaction === undefined) return undefined;
+    const find = async (messageId: string) =>
+      [messageId, await lookUp(id, messageId, amendmentsKnownFrom(index, messageId))] as const;
     return async () => {
-      const found = await Promise.all(ids.map(find));
-      return { ...command, found: new Map([...(command.found ?? []), ...found]) };
+      const [found, sealed] = await Promise.all([
+        Promise.all(missing.map(find)),
+        reaction && sealReaction(sealing, { ...reaction, conversationId: id, userId: reaction.context.by.userId }),
+      ]);
+      const known = { ...command, found: new Map([...(command.found ?? []), ...found]) };
+      return sealed === undefined ? known : { ...known, sealed };
     };
   };
+
+const isUnsealed = (
+  command: ConversationCommand,
+): command is Extract<ConversationCommand, { readonly emoji: string }> =>
+  "emoji" in command && command.sealed === undefined;
 
 const nothingFound = { coversTo: noRevision, message: null };
 
@@ -66,8 +81,8 @@ const foldMessage = async (
       if (event.type === "MessageSent") message = sentMessage(event, recorded.revision);
       else if (event.type === "MessageEdited") message = message && { ...message, digest: event.digest };
       else if (event.type === "MessageDeleted") message = message && { ...message, deleted: true };
-      else if (event.type === "ReactionAdded") reactions.add(reactionKey(event.emoji, userIdOf(event.by)));
-      else reactions.delete(reactionKey(event.emoji, userIdOf(event.by)));
+      else if (event.type === "ReactionAdded") reactions.add(reactionKey(event.digest, userIdOf(event.by)));
+      else reactions.delete(reactionKey(event.digest, userIdOf(event.by)));
     }
   }
   return message && { ...message, reactions: [...reactions] };

@@ -10,6 +10,7 @@ import { streamOf, type Revision } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Commands, EditMessage, MessageAccepted, Outcome, SendMessage } from "./commands.js";
 import type { EventLog } from "./ports.js";
+import { sealReactionNow } from "./sealing/reactions.js";
 import type { SealedPlace, Sealing } from "./sealing/sealing.js";
 import { changed, type ConversationDone, type ConversationWriter } from "./command-result.js";
 
@@ -27,8 +28,11 @@ export const createMessageCommands = (
 ): MessageCommands => {
   const about =
     (type: "AddReaction" | "RemoveReaction"): MessageCommands["addReaction"] =>
-    async ({ conversationId, messageId, emoji }, context) =>
-      E.map(changed)(await conversations.submit(conversationId, { type, messageId, emoji, context }));
+    async ({ conversationId, messageId, emoji }, context) => {
+      const { userId } = context.by;
+      const sealed = sealReactionNow(deps.sealing, { conversationId, messageId, emoji, userId });
+      return E.map(changed)(await conversations.submit(conversationId, { type, messageId, emoji, sealed, context }));
+    };
   return {
     sendMessage: (command, context) => sendMessage(deps, conversations, command, context),
     editMessage: (command, context) => editMessage(deps, conversations, command, context),

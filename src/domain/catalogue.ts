@@ -14,10 +14,12 @@ import {
   messageSentCodec,
   messageSentCodec1,
   reactionCodec,
+  reactionCodec1,
   settingsChangedCodec,
   settingsChangedCodec1,
   upcastChanges,
   upcastProfile,
+  upcastReaction,
   type ConversationEvent,
 } from "./conversation/conversation.events.js";
 import { receiptsAdvancedCodec, type ReceiptsEvent } from "./receipts/receipts.events.js";
@@ -56,8 +58,8 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   MessageSent: [{ codec: messageSentCodec1, upcast: unchanged }, { codec: messageSentCodec }],
   MessageEdited: [{ codec: messageEditedCodec }],
   MessageDeleted: [{ codec: messageDeletedCodec }],
-  ReactionAdded: [{ codec: reactionCodec }],
-  ReactionRemoved: [{ codec: reactionCodec }],
+  ReactionAdded: [{ codec: reactionCodec1, upcast: upcastReaction }, { codec: reactionCodec }],
+  ReactionRemoved: [{ codec: reactionCodec1, upcast: upcastReaction }, { codec: reactionCodec }],
   ReceiptsAdvanced: [{ codec: receiptsAdvancedCodec }],
   UserRegistered: [{ codec: userRegisteredCodec }],
   DeviceRegistered: [{ codec: deviceRegisteredCodec }],

@@ -195,20 +195,23 @@ export type MessageRow = {
   readonly editedAt: number | null;
   /** Of the newest edit's content. */
   readonly editDigest: string | null;
-  /** By the order in which an emoji was first there; `userIds`: the first `reactionUserIdsMax`. */
-  readonly reactions: readonly {
-    readonly emoji: string;
-    readonly count: number;
-    readonly userIds: readonly string[];
-  }[];
+  /** By the order in which each was first there. */
+  readonly reactions: readonly ReactionRow[];
   readonly updatedPos: Revision;
+};
+
+/** Those who have reacted to a message with one digest: with one emoji. */
+export type ReactionRow = {
+  readonly count: number;
+  /** The first `reactionUserIdsMax` of them, in the order in which they added it last, at `pos`. */
+  readonly users: readonly { readonly userId: string; readonly pos: Revision; readonly emoji: Sealed }[];
 };
 
 export type FoundMessage = {
   /** -1 while the views do not know the conversation. */
   readonly coversTo: Revision;
   readonly message: MessageRow | null;
-  readonly reactions: readonly { readonly emoji: string; readonly userId: string }[];
+  readonly reactions: readonly { readonly digest: string; readonly userId: string }[];
 };
 
 export type ReceiptCounts = {

@@ -103,12 +103,12 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
     exists: "messageId",
   },
   reactions: {
-    /** `emoji`: its key (`emojiKey`); `shown`: as the user spelled it. */
-    key: { conversationId: "text", sequence: "integer", emoji: "text", userId: "text" },
+    /** `digest`: the reaction's; `shown`: its emoji as the user spelled it. */
+    key: { conversationId: "text", sequence: "integer", digest: "text", userId: "text" },
     facts: {},
     /** Minus the pos at which the user first added it: a minimum is a raised negative. */
     raised: ["minusFirstPos"],
-    registers: { present: "boolean", shown: "text" },
+    registers: { present: "boolean", shown: "sealed" },
     exists: "present",
   },
   receiptSteps: {
@@ -141,7 +141,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
  * Of the views' fields and of what projections write. Raised whenever one of them changes, which a golden test tells:
  * views that a store has in an older form are built again from the log.
  */
-export const viewsVersion = 2;
+export const viewsVersion = 3;
 
 const projections: { readonly [View in ViewName]: Projection<View> } = {
   conversations,

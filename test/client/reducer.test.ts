@@ -77,6 +77,27 @@ function entryAt(frames: readonly ChangeFrame[], head: number, pos: number, limi
 /** What an application sees; not what is kept for healing. */
 const visible = (state: ConversationState) => ({ ...state, held: [], seenUpTo: 0 });
 
+describe("reactions", () => {
+  test("what looks the same is one reaction, however each frame spells it", () => {
+    const said = historyOf([{ kind: 12, target: 0, other: false }]);
+    const reacted = (at: number, reaction: { emoji: string; userId: string; removed?: true }): ChangeFrame => {
+      const about = { conversationId: id, messageId: "m1", sequence: 1, pos: at, timestamp: at, by: reaction.userId };
+      return { type: "message.updated", payload: { ...about, reaction } };
+    };
+    const at = (said.at(-1)?.payload.pos ?? 0) + 1;
+    const both = [
+      ...said,
+      reacted(at, { emoji: "❤\ufe0f", userId: "bob" }),
+      reacted(at + 1, { emoji: "❤", userId: "carol" }),
+    ];
+    expect(inOrder(both).messages[0]?.reactions).toEqual([{ emoji: "❤\ufe0f", count: 2, userIds: ["bob", "carol"] }]);
+    const back = reacted(at + 2, { emoji: "❤", userId: "bob", removed: true });
+    expect(inOrder([...both, back]).messages[0]?.reactions).toEqual([
+      { emoji: "❤\ufe0f", count: 1, userIds: ["carol"] },
+    ]);
+  });
+});
+
 describe("the reducer", () => {
   test("any loss, repetition and order of live frames, healed by sync, ends as the ordered stream does", () => {
     const actions = fc.array(

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { LogError, type EventLog } from "../../src/commands/ports.js";
+import { LogError, type EventLog, type KeyStore } from "../../src/commands/ports.js";
 import { sealingWith } from "../../src/commands/sealing/sealing.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
-import { firstRevision, noPosition, streamOf } from "../../src/domain/kernel/stream.js";
+import { asRevision, firstRevision, noPosition, streamOf } from "../../src/domain/kernel/stream.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
 import { settled } from "../kit/turns.js";
@@ -64,6 +64,49 @@ describe("commands on a real log", () => {
     );
     const stored = await kit.log.readAll(noPosition, 1_000);
     expect(JSON.stringify(stored)).not.toContain("a secret");
+  });
+
+  it("a reaction is in the log sealed, and takes its place in the order also while its keys are being made", async () => {
+    const conversationId = await startGroup();
+    const commands = commandsOn(kit);
+    const message = { conversationId, clientMessageId: "m-1", ...textOf("Hello") };
+    const { messageId } = right(await commands.sendMessage(message, context("alice")));
+    const about = { conversationId, messageId, emoji: "❤\ufe0f" };
+    const answers = await Promise.all([
+      commands.addReaction(about, context("alice")),
+      commands.removeReaction({ ...about, emoji: "❤" }, context("alice")),
+      commands.addReaction(about, context("bob")),
+      commands.deleteMessage({ conversationId, messageId }, context("alice")),
+    ]);
+    expect(answers.map((answer) => right(answer).pos)).toEqual([3, 4, 5, 6]);
+    const written = (await kit.log.readStream(streamOf.conversation(conversationId), asRevision(3), 3)).map(
+      decodeConversationEvent,
+    );
+    const digests = written.map((event) => ("emoji" in event ? event.digest : ""));
+    // Of all users and spellings the same, and as long as no emoji is.
+    expect(new Set(digests)).toEqual(new Set([expect.stringMatching(/^[\w-]{43}$/)]));
+    expect(written).toMatchObject([{ emoji: { alg: "A256GCM" } }, {}, { emoji: { alg: "A256GCM" } }]);
+    expect(JSON.stringify(await kit.log.readAll(noPosition, 1_000))).not.toContain("❤");
+  });
+
+  it("no key is made in the name of a conversation for who is no member of it", async () => {
+    const made: string[] = [];
+    const keys: KeyStore = { ...kit.keys, obtain: (id) => (made.push(id), kit.keys.obtain(id)) };
+    const conversationId = await startGroup();
+    const { messageId } = right(
+      await commandsOn(kit).sendMessage(
+        { conversationId, clientMessageId: "m-1", ...textOf("Hello") },
+        context("alice"),
+      ),
+    );
+    const commands = commandsOn(kit, kit.log, { sealing: sealingWith(keys, "other") });
+    const react = (id: string, userId: string) =>
+      commands.addReaction({ conversationId: id, messageId, emoji: "👍" }, context(userId));
+    for (const id of [conversationId, "g_0000000000000000000000"])
+      expect(await react(id, "mallory")).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });
+    expect(made).toEqual([]);
+    right(await react(conversationId, "bob"));
+    expect(made.toSorted()).toEqual(["bob/profile/other", `${conversationId}/conversation/other`]);
   });
 
   it("two processes that write one conversation at once lose and double nothing", async () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lookUpIn, readingWith } from "../../src/commands/look-up.js";
 import type { EventLog } from "../../src/commands/ports.js";
 import { routes } from "../../src/commands/routes.js";
+import { sealingWith } from "../../src/commands/sealing/sealing.js";
 import { noSnapshots } from "../../src/commands/snapshots.js";
 import { createWriter, type Writer } from "../../src/commands/writer.js";
 import { decodeConversationEvent } from "../../src/domain/catalogue.js";
@@ -42,7 +43,7 @@ type ConversationWriter = Writer<ConversationCommand, Conversation, Conversation
 const writerOn = (log: EventLog): ConversationWriter =>
   createWriter(
     log,
-    { ...routes.conversation, reading: readingWith(lookUpIn(emptyIndex, log)) },
+    { ...routes.conversation, reading: readingWith(lookUpIn(emptyIndex, log), sealingWith(kit.keys, "test")) },
     { snapshots: noSnapshots(), loadedBytesMax: 1_000_000, isShared: true },
   );
 

@@ -9,10 +9,11 @@ import type { ViewStore } from "../../src/projections/ports.js";
 import { unreadOf } from "../../src/projections/frames/unread.js";
 import { project } from "../../src/projections/registry.js";
 import { assign, insert, raise, type ViewChange } from "../../src/projections/view-change.js";
-import { sealedValue } from "../../src/projections/views/sealed-value.js";
 import { logOf, logs } from "../kit/arbitraries.js";
 import { seed } from "../kit/seed.js";
 import { dumpViews } from "../kit/views.js";
+import { sealedValue } from "../../src/projections/views/sealed-value.js";
+import { emojiOf } from "../kit/reactions.js";
 
 export type OpenedViews = {
   readonly store: ViewStore;
@@ -212,21 +213,24 @@ export const viewStoreContract = (name: string, open: () => Promise<OpenedViews>
       expect(await store.reads.messageById("g_none", ids[0] ?? "")).toMatchObject({ coversTo: -1, message: null });
     });
 
-    it("names fifty users of an emoji and counts them all; by id it names them all", async () => {
+    it("names fifty users of a reaction and counts them all; by id it names them all", async () => {
       const [sent] = changesOf(logOf([{ do: "send", in: "g_one", user: "alice", reply: false }])).filter(
         ({ view, kind }) => view === "messages" && kind === "insert",
       );
       const users = Array.from({ length: 60 }, (_, index) => `user-${index}`);
+      const { emoji, digest } = emojiOf("👍");
       const there = users.map((userId, pos) =>
-        assign("reactions", ["g_one", 1, "👍", userId], { present: true, shown: "👍" }, pos),
+        assign("reactions", ["g_one", 1, digest, userId], { present: true, shown: sealedValue(emoji) }, pos),
       );
-      const taken = assign("reactions", ["g_one", 1, "👍", "user-0"], { present: false, shown: "👍" }, 99);
+      const taken = assign("reactions", ["g_one", 1, digest, "user-0"], { present: false, shown: null }, 99);
       await store.apply([...(sent === undefined ? [] : [sent]), ...conversation("g_one", 1), taken, ...there], at(1));
       await store.apply([insert("conversations", ["g_one"], { startedPosition: 1 })], at(2));
       const [row] = await store.reads.messagesAt("g_one", [1]);
-      expect(row?.reactions).toEqual([{ emoji: "👍", count: 59, userIds: users.slice(1, 51) }]);
+      const named = users.slice(1, 51).map((userId, index) => ({ userId, pos: index + 1, emoji }));
+      expect(row?.reactions).toEqual([{ count: 59, users: named }]);
       const found = await store.reads.messageById("g_one", row?.messageId ?? "");
       expect(found.reactions).toHaveLength(59);
+      expect(found.reactions).toContainEqual({ digest, userId: "user-59" });
     });
 
     it("a random log twice, backwards the second time, is the log once", async () => {

@@ -4,6 +4,7 @@ import type { ReceiptsEvent } from "../../src/domain/receipts/receipts.events.js
 import type { UserEvent } from "../../src/domain/user/user.events.js";
 import { unsealed } from "../../src/domain/kernel/sealed.js";
 import { conversationId, messageOf } from "../kit/conversations.js";
+import { emojiBefore, emojiOf } from "../kit/reactions.js";
 import { sealedText } from "../kit/texts.js";
 
 /**
@@ -69,11 +70,11 @@ const conversation = dated<ConversationEvent>([
   { type: "MessageEdited", ...named(2_000), contentType: "text", content, digest: "first" },
   { type: "MessageEdited", ...named(2_000), contentType: "text", content, digest: "second" },
   { type: "MessageDeleted", ...named(3) },
-  { type: "ReactionAdded", ...named(2_001), emoji: "👍" },
-  { type: "ReactionAdded", ...named(2_001), emoji: "🎉", who: "bob" },
-  { type: "ReactionRemoved", ...named(2_001), emoji: "👍" },
-  { type: "ReactionAdded", ...named(2_002), emoji: "❤\ufe0f" },
-  { type: "ReactionAdded", ...named(2_002), emoji: "❤", who: "bob" },
+  { type: "ReactionAdded", ...named(2_001), ...emojiOf("👍") },
+  { type: "ReactionAdded", ...named(2_001), ...emojiOf("🎉"), who: "bob" },
+  { type: "ReactionRemoved", ...named(2_001), ...emojiOf("👍") },
+  { type: "ReactionAdded", ...named(2_002), ...emojiBefore("❤\ufe0f") },
+  { type: "ReactionAdded", ...named(2_002), ...emojiOf("❤"), who: "bob" },
 ]);
 
 const receipts = dated<ReceiptsEvent>([

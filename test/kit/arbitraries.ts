@@ -8,6 +8,7 @@ import {
 import { byUser } from "../../src/domain/kernel/by.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { asPosition, asRevision, streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
+import { emojiBefore, emojiOf } from "./reactions.js";
 import { asBefore, sealedText } from "./texts.js";
 import { users, wish, type ConversationName, type User, type Wish } from "./wishes.js";
 
@@ -37,8 +38,8 @@ type NaiveMessage = {
   readonly sequence: number;
   readonly by: User;
   deleted: boolean;
-  /** `emoji user` of those there. */
-  readonly reactions: Set<string>;
+  /** Those there by `emoji user`, each as it was written. */
+  readonly reactions: Map<string, ReturnType<typeof emojiOf>>;
 };
 
 /** Writes a log: every event gets the next revision of its stream and the next position. */
@@ -107,7 +108,7 @@ const start = (write: Write, id: ConversationName): Naive => {
 type InConversation = Extract<Wish, { in: ConversationName }>;
 type OfUser = Exclude<Wish, InConversation>;
 
-const grant = (writer: Writer, state: Naive, wished: InConversation): void => {
+const grant = (writer: Writer, state: Naive, wished: InConversation, isBefore: boolean): void => {
   const { write } = writer;
   const stream = streamOf.conversation(state.id);
   switch (wished.do) {
@@ -141,7 +142,7 @@ const grant = (writer: Writer, state: Naive, wished: InConversation): void => {
     case "edit":
     case "delete":
     case "react":
-      amend(write, state, wished);
+      amend(write, state, wished, isBefore);
       return;
     case "prefer":
       if (!state.present.has(wished.user)) return;
@@ -175,7 +176,7 @@ const advance = ({ write, now }: Writer, state: Naive, wished: Extract<Wish, { d
 type Amend = Extract<Wish, { do: "edit" | "delete" | "react" }>;
 
 /** Edits are the sender's, deletions any member's (an admin's); what is deleted is left alone. */
-const amend = (write: Write, state: Naive, wished: Amend): void => {
+const amend = (write: Write, state: Naive, wished: Amend, isBefore: boolean): void => {
   const message = state.messages[Math.ceil(wished.share * state.messages.length) - 1];
   if (message === undefined || message.deleted || !state.present.has(wished.user)) return;
   const { messageId, sequence } = message;
@@ -185,11 +186,14 @@ const amend = (write: Write, state: Naive, wished: Amend): void => {
     write(stream, wished.user, { type: "MessageDeleted", messageId, sequence });
   } else if (wished.do === "react") {
     const key = `${wished.emoji} ${wished.user}`;
-    if (message.reactions.has(key) !== wished.remove) return;
+    const there = message.reactions.get(key);
+    if ((there !== undefined) !== wished.remove) return;
+    // One that the version before has added is removed in that one's form.
+    const reaction = there ?? (isBefore ? emojiBefore(wished.emoji) : emojiOf(wished.emoji));
     if (wished.remove) message.reactions.delete(key);
-    else message.reactions.add(key);
+    else message.reactions.set(key, reaction);
     const type = wished.remove ? "ReactionRemoved" : "ReactionAdded";
-    write(stream, wished.user, { type, messageId, sequence, emoji: wished.emoji });
+    write(stream, wished.user, { type, messageId, sequence, ...reaction });
   } else if (message.by === wished.user) {
     const content = textOf(`${wished.user} edited ${sequence}`);
     write(stream, wished.user, {
@@ -231,7 +235,7 @@ const send = (write: Write, state: Naive, by: User, reply: boolean): void => {
   const clientMessageId = `m${state.lastSequence}`;
   const messageId = messageIdOf(state.id, { userId: by, deviceId: "phone" }, clientMessageId);
   state.lastSequence += 1;
-  state.messages.push({ messageId, sequence: state.lastSequence, by, deleted: false, reactions: new Set() });
+  state.messages.push({ messageId, sequence: state.lastSequence, by, deleted: false, reactions: new Map() });
   const event = {
     type: "MessageSent" as const,
     messageId,
@@ -248,7 +252,7 @@ const send = (write: Write, state: Naive, by: User, reply: boolean): void => {
 /**
  * A whole log: the conversations start where they are first wished for.
  *
- * @param before so many wishes were granted by the version before, which wrote names in plain text
+ * @param before so many wishes were granted by the version before, which wrote names and emoji in plain text
  */
 export const logOf = (wishes: readonly Wish[], before = 0): readonly RecordedEvent[] => {
   const writer = createWriter();
@@ -264,7 +268,7 @@ export const logOf = (wishes: readonly Wish[], before = 0): readonly RecordedEve
     }
     const state = started.get(wished.in) ?? start(write, wished.in);
     started.set(wished.in, state);
-    grant(writer, state, wished);
+    grant(writer, state, wished, index < before);
   }
   return log.map((recorded, index) => (index < eventsBefore ? asBefore(recorded) : recorded));
 };

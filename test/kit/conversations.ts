@@ -7,6 +7,7 @@ import { limits } from "../../src/domain/kernel/limits.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import type { Messages } from "../../src/domain/conversation/messages.js";
 import { contextOf, folded } from "./given.js";
+import { reactionWith } from "./reactions.js";
 import { sealedText } from "./texts.js";
 import { asRevision } from "../../src/domain/kernel/stream.js";
 
@@ -101,11 +102,13 @@ const body = (by: string): fc.Arbitrary<WithoutContext> =>
     ),
     wished(
       3,
-      fc.record({
-        type: fc.constantFrom("AddReaction" as const, "RemoveReaction" as const),
-        messageId: someMessage,
-        emoji: fc.constantFrom("👍", "🎉"),
-      }),
+      fc
+        .record({
+          type: fc.constantFrom("AddReaction" as const, "RemoveReaction" as const),
+          messageId: someMessage,
+          emoji: fc.constantFrom("👍", "🎉"),
+        })
+        .map(({ emoji, ...wish }) => ({ ...wish, ...reactionWith(emoji) })),
     ),
     wished(
       1,

@@ -4,7 +4,7 @@ import { openingWith } from "../../src/commands/sealing/sealing.js";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
 import type { ConversationEvent } from "../../src/domain/conversation/conversation.events.js";
 import { userIdOf } from "../../src/domain/kernel/by.js";
-import type { Sealed } from "../../src/domain/kernel/sealed.js";
+import { sealedAs, type Sealed } from "../../src/domain/kernel/sealed.js";
 import { noPosition, streamId, type Position, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
 import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reader.js";
@@ -136,7 +136,7 @@ export type TrueMessage = { readonly shown: Shown; readonly said: readonly strin
  */
 export const trueMessagesOf = async (
   { conversationId, events }: TrueConversation,
-  open: (messageId: string, sealed: Sealed) => Promise<string>,
+  open: (context: string, sealed: Sealed) => Promise<string>,
 ): Promise<ReadonlyMap<string, TrueMessage>> => {
   const found = new Map<string, TrueMessage>();
   for (const [updatedPos, event] of events.entries()) {
@@ -170,7 +170,8 @@ export const trueMessagesOf = async (
       }
       case "ReactionAdded":
       case "ReactionRemoved": {
-        const reaction = `${event.emoji} ${userIdOf(event.by)}`;
+        const by = userIdOf(event.by);
+        const reaction = `${await open(sealedAs.emoji(conversationId, event.messageId, by), event.emoji)} ${by}`;
         const added = event.type === "ReactionAdded";
         if (shown.reactions.includes(reaction) === added) throw wrong;
         const others = shown.reactions.filter((other) => other !== reaction);
@@ -186,7 +187,7 @@ export const trueMessagesOf = async (
 /** With the texts of a source: `open` throws where a key is missing. */
 export const withTexts = async <A>(
   source: HistorySource,
-  body: (open: (messageId: string, sealed: Sealed) => Promise<string>) => Promise<A>,
+  body: (open: (context: string, sealed: Sealed) => Promise<string>) => Promise<A>,
 ): Promise<A> => {
   const { keys, close } = await openKeys(source);
   try {

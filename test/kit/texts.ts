@@ -1,4 +1,4 @@
-import type { SealedText } from "../../src/domain/kernel/sealed.js";
+import type { Sealed, SealedText } from "../../src/domain/kernel/sealed.js";
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 
 /** A text as today's commands bring it. Sealing is off in the kits: what is sealed is the text itself, beside its digest. */
@@ -10,20 +10,26 @@ export const sealedText = (text: string): SealedText => ({
 });
 
 type Named = { readonly name?: SealedText; readonly description?: SealedText };
-type Stored = { readonly profile?: Named; readonly changes?: Named & { readonly displayName?: SealedText | null } };
+type Stored = {
+  readonly emoji?: Sealed;
+  readonly profile?: Named;
+  readonly changes?: Named & { readonly displayName?: SealedText | null };
+};
 
-/** The event as the version before wrote it, with names in plain text. */
+/** The event as the version before wrote it, with names and emoji in plain text. */
 export const asBefore = (recorded: RecordedEvent): RecordedEvent => {
-  const versionBefore = { ConversationStarted: 1, MemberJoined: 1, SettingsChanged: 1, ProfileChanged: 2 }[
-    recorded.type
-  ];
+  const versionBefore = {
+    ...{ ConversationStarted: 1, MemberJoined: 1, SettingsChanged: 1, ProfileChanged: 2 },
+    ...{ ReactionAdded: 1, ReactionRemoved: 1 },
+  }[recorded.type];
   if (versionBefore === undefined) return recorded;
-  const { profile, changes, ...data } = JSON.parse(recorded.data) as Stored;
+  const { profile, changes, emoji, ...data } = JSON.parse(recorded.data) as Stored;
   const meta = { ...(JSON.parse(recorded.meta) as object), schema: versionBefore };
   const before = {
     ...data,
     ...(profile === undefined ? {} : { profile: plain(profile) }),
     ...(changes === undefined ? {} : { changes: plain(changes) }),
+    ...(emoji === undefined ? {} : { emoji: emoji.data, digest: undefined }),
   };
   return { ...recorded, data: JSON.stringify(before), meta: JSON.stringify(meta) };
 };

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeEvent, type DomainEvent } from "../../src/domain/catalogue.js";
+import type { Sealed } from "../../src/domain/kernel/sealed.js";
 import { reactionKey } from "../../src/domain/conversation/amendments.js";
 import { userIdOf } from "../../src/domain/kernel/by.js";
 import { asPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
@@ -45,7 +46,8 @@ describe(`laws of what is done to messages (seed ${seed})`, () => {
         expect(rows.map(({ sequence }) => sequence)).toEqual([...expected.keys()].reverse());
         for (const row of rows) {
           const { sequence, content, deletedAt, editedAt, updatedPos, reactions } = row;
-          expect({ sequence, text: content?.data ?? null, deletedAt, editedAt, updatedPos, reactions }).toEqual({
+          const there = expected.get(sequence)?.there;
+          expect({ sequence, text: content?.data ?? null, deletedAt, editedAt, updatedPos, reactions, there }).toEqual({
             sequence,
             ...expected.get(sequence),
           });
@@ -71,7 +73,7 @@ describe(`laws of what is done to messages (seed ${seed})`, () => {
         for (const { event, pos } of events) {
           if (event.type !== "MessageSent") continue;
           const { messageId, sequence, at, by, contentType } = event;
-          const { deletedAt, reactions } = expected.get(sequence) ?? { deletedAt: null, reactions: [] };
+          const { deletedAt, there } = expected.get(sequence) ?? { deletedAt: null, there: [] };
           const { coversTo, message } = await index.find(id, messageId);
           expect(coversTo).toBe(events.length - 1);
           const edits = events.filter(
@@ -80,9 +82,7 @@ describe(`laws of what is done to messages (seed ${seed})`, () => {
           expect({ ...message, reactions: message?.reactions.toSorted() }).toEqual({
             ...(edits.length === 0 ? {} : { digest: "d" }),
             ...{ messageId, sequence, pos, at, senderId: userIdOf(by), contentType, deleted: deletedAt !== null },
-            reactions: reactions
-              .flatMap(({ emoji, userIds }) => userIds.map((user) => reactionKey(emoji, user)))
-              .sort(),
+            reactions: there.toSorted(),
           });
         }
       },
@@ -118,35 +118,40 @@ type NaiveMessage = {
   deletedAt: number | null;
   editedAt: number | null;
   updatedPos: number;
-  reactions: { emoji: string; count: number; userIds: string[] }[];
+  reactions: { count: number; users: { userId: string; pos: number; emoji: Sealed }[] }[];
+  /** `reactionKey`s. */
+  there: string[];
 };
 
 const naiveMessages = (events: readonly Placed[]): ReadonlyMap<number, NaiveMessage> => {
   const found = new Map<number, NaiveMessage>();
-  /** By sequence, the emoji that were ever there, in order. */
+  /** By sequence, the digests that were ever there, in order. */
   const ever = new Map<number, string[]>();
+  const users = new Map<string, NaiveMessage["reactions"][number]["users"]>();
   for (const { event, pos } of events) {
     if (event.type === "MessageSent")
       found.set(event.sequence, {
-        ...{ text: event.content.data, deletedAt: null, editedAt: null, updatedPos: pos, reactions: [] },
+        ...{ text: event.content.data, deletedAt: null, editedAt: null, updatedPos: pos, reactions: [], there: [] },
       });
     if (!("messageId" in event)) continue;
     const message = found.get(event.sequence);
     if (message === undefined) continue;
     message.updatedPos = pos;
     if (event.type === "MessageEdited") Object.assign(message, { text: event.content.data, editedAt: event.at });
-    if (event.type === "MessageDeleted") Object.assign(message, { text: null, deletedAt: event.at, reactions: [] });
+    if (event.type === "MessageDeleted")
+      Object.assign(message, { text: null, deletedAt: event.at, reactions: [], there: [] });
     if (event.type === "ReactionAdded" || event.type === "ReactionRemoved") {
       const order = ever.get(event.sequence) ?? [];
-      if (!order.includes(event.emoji)) order.push(event.emoji);
+      const { digest, emoji } = event;
+      const userId = userIdOf(event.by);
+      if (!order.includes(digest)) order.push(digest);
       ever.set(event.sequence, order);
-      const users = new Map(message.reactions.map(({ emoji, userIds }) => [emoji, userIds]));
-      const others = (users.get(event.emoji) ?? []).filter((userId) => userId !== userIdOf(event.by));
-      users.set(event.emoji, event.type === "ReactionAdded" ? [...others, userIdOf(event.by)] : others);
-      message.reactions = order.flatMap((emoji) => {
-        const userIds = users.get(emoji) ?? [];
-        return userIds.length === 0 ? [] : [{ emoji, count: userIds.length, userIds }];
-      });
+      const name = `${event.sequence} ${digest}`;
+      const others = (users.get(name) ?? []).filter((other) => other.userId !== userId);
+      users.set(name, event.type === "ReactionAdded" ? [...others, { userId, pos, emoji }] : others);
+      const groups = order.map((each) => ({ digest: each, of: users.get(`${event.sequence} ${each}`) ?? [] }));
+      message.reactions = groups.flatMap(({ of }) => (of.length === 0 ? [] : [{ count: of.length, users: of }]));
+      message.there = groups.flatMap((each) => each.of.map((who) => reactionKey(each.digest, who.userId)));
     }
   }
   return found;

@@ -20,6 +20,10 @@ export type Sealing = {
    * not be the one that the text is sealed as: what is to be compared has a common one.
    */
   readonly digest: (text: string, place: SealedPlace) => string | Promise<string>;
+  /** `digest` for many texts, once there is the key. */
+  readonly digester: (key: DataKey) => Digester | Promise<Digester>;
+  /** Whether a key is in memory, so that what is asked of it is answered at once and makes none. */
+  readonly isAtHand: (key: DataKey) => boolean;
   /** Sealed, with its digest beside it. An empty text says nothing and stands as it is. */
   readonly sealText: (text: string, place: SealedPlace) => SealedText | Promise<SealedText>;
   /** The digest in `MessageEdited`: older than `digest`, and stored. */
@@ -29,6 +33,9 @@ export type Sealing = {
   /** Null when the key is gone. @throws (rejects) ContentDamaged, or what the key store says. */
   readonly open: (context: string, sealed: Sealed) => Promise<string | null>;
 };
+
+/** What `Sealing.digest` would answer. */
+export type Digester = (text: string, context: string) => string;
 
 /** `context`: a message's id, for its content; else one of `sealedAs`. */
 export type SealedPlace = { readonly key: DataKey; readonly context: string };
@@ -63,14 +70,26 @@ export const sealingWith = (keys: KeyStore, incarnation: string | undefined): Se
           if (of.of === "messages") plaintexts.keep(nonceOf(sealed), text);
           return sealed;
         });
-  const digest: Sealing["digest"] = (text, { key: of, context }) =>
+  const digester: Sealing["digester"] = (of) =>
     incarnation === undefined
-      ? digestWith("", context, text)
-      : withKey(of, incarnation, (key) => digestWith(key, context, text));
+      ? digestUnkeyed
+      : withKey(
+          of,
+          incarnation,
+          (key): Digester =>
+            (text, context) =>
+              digestWith(key, context, text),
+        );
+  const digest: Sealing["digest"] = (text, { key, context }) => {
+    const made = digester(key);
+    return made instanceof Promise ? made.then((digested) => digested(text, context)) : made(text, context);
+  };
 
   return {
     seal,
     digest,
+    digester,
+    isAtHand: (of) => incarnation === undefined || keys.cached(keyIdOf(of, incarnation)) !== undefined,
     sealText: (text, place) => {
       if (text === "") return unsealed(text);
       const sealed = seal(text, place);
@@ -93,6 +112,9 @@ export const sealingWith = (keys: KeyStore, incarnation: string | undefined): Se
     open: openingWith(keys),
   };
 };
+
+/** What stands beside a text where sealing is off. */
+export const digestUnkeyed: Digester = (text, context) => digestWith("", context, text);
 
 /** For callers that only read. */
 export const openingWith =

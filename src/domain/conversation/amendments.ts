@@ -1,6 +1,5 @@
 import { userIdOf } from "../kernel/by.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
-import { emojiKey } from "./emoji.js";
 import { limits } from "../kernel/limits.js";
 import { asRevision, laterOf, noRevision, type Revision } from "../kernel/stream.js";
 import type { ConversationEvent } from "./conversation.events.js";
@@ -11,8 +10,8 @@ export type Amendment = {
   readonly deleted: boolean;
   /** Of the newest edit. */
   readonly digest: string | undefined;
-  /** By `emojiKey`: added since the window's start, and there. Changed in place. */
-  readonly reactions: Map<string, Reaction>;
+  /** Who by digest: added since the window's start, and there. Changed in place. */
+  readonly reactions: Map<string, Set<UserId>>;
   /**
    * Of the newest removal of a reaction; -1 for none. A removal leaves nothing else: a command that needs the message
    * has it looked up where all before the removal is known. So adding and removing for ever takes no room.
@@ -21,9 +20,6 @@ export type Amendment = {
   /** Of the newest of these changes. */
   readonly pos: Revision;
 };
-
-/** `emoji`: as the first of the users who are there spelled it. */
-export type Reaction = { readonly emoji: string; readonly users: Set<UserId> };
 
 /** Changes to messages, old ones too, since the start of the window of recent ones. Changed in place. */
 export type Amendments = {
@@ -67,7 +63,7 @@ export const amend = (amendments: Amendments, event: AmendingEvent, pos: Revisio
     case "ReactionAdded":
     case "ReactionRemoved": {
       const isAdded = event.type === "ReactionAdded";
-      setReaction(reactions, event.emoji, userIdOf(event.by), isAdded);
+      setReaction(reactions, event.digest, userIdOf(event.by), isAdded);
       const newest = isAdded ? removedPos : pos;
       put(amendments, messageId, { deleted, digest, reactions, removedPos: newest, pos }, sizeBefore);
     }
@@ -84,14 +80,13 @@ export const knownFrom = (amendments: Amendments, recent: RecentMessages, messag
     Math.max(windowStart(recent), amendments.forgottenTo + 1, (amendments.byId.get(messageId)?.removedPos ?? -1) + 1),
   );
 
-const setReaction = (reactions: Amendment["reactions"], emoji: string, userId: UserId, isThere: boolean): void => {
-  const key = emojiKey(emoji);
-  const users = reactions.get(key)?.users;
+const setReaction = (reactions: Amendment["reactions"], digest: string, userId: UserId, isThere: boolean): void => {
+  const users = reactions.get(digest);
   if ((users?.has(userId) === true) === isThere) return;
-  if (users === undefined) reactions.set(key, { emoji, users: new Set([userId]) });
+  if (users === undefined) reactions.set(digest, new Set([userId]));
   else if (isThere) users.add(userId);
   else if (users.size > 1) users.delete(userId);
-  else reactions.delete(key);
+  else reactions.delete(digest);
 };
 
 /** @param sizeBefore reactions of what it takes the place of, before they were changed in place */
@@ -105,7 +100,7 @@ const put = (amendments: Amendments, messageId: MessageId, amendment: Amendment,
 /** At most `reactionsPerMessageMax` sets to add up. */
 const sizeOf = (amendment: Amendment | undefined): number => {
   let size = 0;
-  if (amendment !== undefined) for (const { users } of amendment.reactions.values()) size += users.size;
+  if (amendment !== undefined) for (const users of amendment.reactions.values()) size += users.size;
   return size;
 };
 
@@ -138,5 +133,5 @@ const untouched = (): Amendment => ({
 });
 
 /** How looked-up messages name a reaction. No user id holds a space. */
-export const reactionKey = (emoji: string, userId: UserId): string => `${emoji} ${userId}`;
-export const emojiOf = (key: string): string => key.slice(0, key.lastIndexOf(" "));
+export const reactionKey = (digest: string, userId: UserId): string => `${digest} ${userId}`;
+export const digestOf = (key: string): string => key.slice(0, key.lastIndexOf(" "));

@@ -2,6 +2,7 @@ import { t } from "../kernel/fp.js";
 import type { ByPerson } from "../kernel/by.js";
 import type { EventContext } from "../kernel/decider.js";
 import { sealedCodec, sealedTextCodec, unsealed, type SealedText } from "../kernel/sealed.js";
+import { emojiKey } from "./emoji.js";
 
 /**
  * Stored formats of `conversation-{id}`. A format changes only by a new version in `catalogue.ts`, with an upcaster and
@@ -160,7 +161,23 @@ export const messageEditedCodec = t.type({
 
 export const messageDeletedCodec = t.type({ messageId: t.string, sequence: t.number });
 
-export const reactionCodec = t.type({ messageId: t.string, sequence: t.number, emoji: t.string });
+/** Of before emoji were sealed. */
+export const reactionCodec1 = t.type({ messageId: t.string, sequence: t.number, emoji: t.string });
+/**
+ * `emoji`: as its user spelled it, sealed under the user's profile key. `digest`: of its `emojiKey`, keyed by the
+ * conversation, so that what is one emoji has one digest, whoever reacts with it and when. Of before it is the key itself,
+ * which is shorter than any digest: the same emoji in both forms is told apart only by one who has both.
+ */
+export const reactionCodec = t.type({ messageId: t.string, sequence: t.number, emoji: sealedCodec, digest: t.string });
+
+export const upcastReaction = ({
+  emoji,
+  ...about
+}: t.TypeOf<typeof reactionCodec1>): t.TypeOf<typeof reactionCodec> => ({
+  ...about,
+  emoji: unsealed(emoji),
+  digest: emojiKey(emoji),
+});
 
 export type ConversationStarted = { readonly type: "ConversationStarted" } & EventContext &
   Readonly<t.TypeOf<typeof conversationStartedCodec>>;

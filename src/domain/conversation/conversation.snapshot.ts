@@ -17,7 +17,7 @@ type Head = Pick<Started, "id" | "revision" | "profile" | "lastSequence" | "last
 
 /** Some 120 bytes a member, and what the messages take. */
 export const conversationSnapshot: SnapshotFormat<Folded> = {
-  version: 5,
+  version: 6,
 
   chunksOf: ({ state, index }) =>
     state.situation === "absent"

@@ -96,7 +96,15 @@ export type DeleteMessage = { readonly type: "DeleteMessage"; readonly messageId
 export type React = {
   readonly type: "AddReaction" | "RemoveReaction";
   readonly messageId: MessageId;
+  /** As the user spells it. */
   readonly emoji: string;
+  /** Undefined while a key has yet to be read or made for it, which is only done for a member. */
+  readonly sealed: SealedReaction | undefined;
+};
+export type SealedReaction = {
+  readonly emoji: Sealed;
+  /** Of an `emojiKey`, in each form in which it may be in the log; the first is the one that is written today. */
+  readonly digestsOf: (key: string) => readonly [string, ...string[]];
 };
 
 /** What commands about messages may name: messages older than the window come with them, looked up before. */
@@ -114,6 +122,7 @@ export type OldMessage = RecentMessage & {
   readonly deleted: boolean;
   /** Of the newest edit. */
   readonly digest?: string | undefined;
+  /** Each a `reactionKey`. */
   readonly reactions: readonly string[];
 };
 

@@ -4,7 +4,7 @@ import type { MessageId, UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
 import { stamping } from "../kernel/stamping.js";
 import { formerMember, messageNotFound, reject } from "../rejections.js";
-import { emojiOf, type AmendingEvent, type Amendment } from "./amendments.js";
+import { digestOf, reactionKey, type AmendingEvent, type Amendment } from "./amendments.js";
 import type {
   AboutMessages,
   ConversationCommand,
@@ -12,6 +12,7 @@ import type {
   EditMessage,
   OldMessage,
   React,
+  SealedReaction,
   SendMessage,
   Started,
 } from "./conversation.js";
@@ -114,20 +115,21 @@ const mayModerate = ({ members, profile }: Started, userId: UserId): boolean => 
 };
 
 const decideReaction = (state: Started, command: With<React>, messages: Messages): Decision => {
-  const { messageId, emoji, context } = command;
+  const { messageId, emoji, sealed, context } = command;
   const message = visibleMessage(state, command, messageId, messages);
   if (message === undefined) return notFoundOr(state, context.by.userId);
   if (message.deleted) return E.left(messageNotFound);
-  const adding = command.type === "AddReaction";
-  if (hasReaction(message, emoji, context.by.userId) === adding) return E.right([]);
-  const there = emojisOf(message);
-  // As it is there already, however this one spells it: clients that compare byte by byte count right as well.
-  const spelled = there.get(emojiKey(emoji));
-  if (adding && spelled === undefined && there.size >= limits.reactionsPerMessageMax)
+  if (sealed === undefined) return E.left(notSealedYet);
+  const digests = sealed.digestsOf(emojiKey(emoji));
+  const there = digests.filter((digest) => hasReaction(message, digest, context.by.userId));
+  const about = { messageId, sequence: message.sequence, emoji: sealed.emoji };
+  const stamp = stamping(context, state.lastAt);
+  if (command.type === "RemoveReaction")
+    return E.right(there.map((digest) => ({ type: "ReactionRemoved", ...stamp(), ...about, digest })));
+  if (there.length > 0) return E.right([]);
+  if (!hasRoomFor(message, digests, sealed))
     return E.left(reject("TOO_LARGE", `A message has at most ${limits.reactionsPerMessageMax} different reactions.`));
-  const stamp = stamping(context, state.lastAt)();
-  const type = adding ? "ReactionAdded" : "ReactionRemoved";
-  return E.right([{ type, ...stamp, messageId, sequence: message.sequence, emoji: spelled ?? emoji }]);
+  return E.right([{ type: "ReactionAdded", ...stamp(), ...about, digest: digests[0] }]);
 };
 
 /** A message with all that was done to it. */
@@ -141,29 +143,29 @@ type Whole = RecentMessage & {
 };
 type ReactionEvent = Extract<AmendingEvent, { type: "ReactionAdded" | "ReactionRemoved" }>;
 
-const hasReaction = ({ reactions, added, decided }: Whole, emoji: string, userId: UserId): boolean => {
-  const key = emojiKey(emoji);
-  const newest = decided.findLast((event) => userIdOf(event.by) === userId && emojiKey(event.emoji) === key);
+const hasReaction = ({ reactions, added, decided }: Whole, digest: string, userId: UserId): boolean => {
+  const newest = decided.findLast((event) => event.digest === digest && userIdOf(event.by) === userId);
   if (newest !== undefined) return newest.type === "ReactionAdded";
-  const isIt = (each: string): boolean => each.endsWith(` ${userId}`) && emojiKey(emojiOf(each)) === key;
-  return added?.get(key)?.users.has(userId) === true || reactions.some(isIt);
+  return added?.get(digest)?.has(userId) === true || reactions.includes(reactionKey(digest, userId));
 };
 
-/** Different emoji by `emojiKey`, each as the first of the users who are there spelled it. */
-const emojisOf = ({ reactions, added, decided }: Whole): ReadonlyMap<string, string> => {
-  const there = new Map<string, { readonly emoji: string; users: number }>();
-  for (const [key, { emoji, users }] of added ?? []) there.set(key, { emoji, users: users.size });
-  // Different spellings, each once: there are few, whatever the number of users.
-  for (const emoji of new Set(reactions.map(emojiOf)))
-    if (!there.has(emojiKey(emoji))) there.set(emojiKey(emoji), { emoji, users: 1 });
-  for (const { type, emoji } of decided) {
-    const key = emojiKey(emoji);
-    const before = there.get(key);
-    const users = (before?.users ?? 0) + (type === "ReactionAdded" ? 1 : -1);
-    if (users > 0) there.set(key, { emoji: before?.emoji ?? emoji, users });
-    else there.delete(key);
-  }
-  return new Map([...there].map(([key, { emoji }]) => [key, emoji]));
+/** Anybody may join a reaction that is there. */
+const hasRoomFor = (message: Whole, digests: readonly string[], { digestsOf }: SealedReaction): boolean => {
+  const there = digestsThere(message);
+  if (there.size < limits.reactionsPerMessageMax || digests.some((digest) => there.has(digest))) return true;
+  // What an older version left in its own form may be there in today's as well: then it is one. A digest of today has no
+  // other form, so that asking for it finds none.
+  const twice = [...there].filter((digest) => digestsOf(digest).some((form) => form !== digest && there.has(form)));
+  return there.size - twice.length < limits.reactionsPerMessageMax;
+};
+
+const digestsThere = ({ reactions, added, decided }: Whole): ReadonlySet<string> => {
+  const users = new Map<string, number>();
+  for (const [digest, { size }] of added ?? []) users.set(digest, size);
+  for (const reaction of reactions) users.set(digestOf(reaction), (users.get(digestOf(reaction)) ?? 0) + 1);
+  for (const { type, digest } of decided)
+    users.set(digest, (users.get(digest) ?? 0) + (type === "ReactionAdded" ? 1 : -1));
+  return new Set([...users].flatMap(([digest, count]) => (count > 0 ? [digest] : [])));
 };
 
 const find = (messages: Messages, { found }: With<AboutMessages>, messageId: MessageId) =>
@@ -189,9 +191,12 @@ const visibleMessage = (
     digest: edit?.digest ?? known?.digest ?? digest,
     reactions,
     added: known?.reactions,
-    decided: decided.filter((event) => "emoji" in event),
+    decided: decided.filter((event) => event.type === "ReactionAdded" || event.type === "ReactionRemoved"),
   };
 };
+
+/** Said only if what should have read the key for a member has not: `decide` asks nobody. */
+const notSealedYet = { ...reject("UNAVAILABLE", "The reaction could not be sealed; try again."), retryAfter: 1 };
 
 const replyNotFound = reject("MESSAGE_NOT_FOUND", "The message that `replyTo` names is not in this conversation.", [
   { field: "replyTo", expected: "the id of a message of this conversation" },

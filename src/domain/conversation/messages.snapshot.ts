@@ -2,7 +2,6 @@ import { entriesOf, entryChunks, jsonChunk, jsonOf, type Chunk, type Chunks } fr
 import type { MessageId, UserId } from "../kernel/ids.js";
 import { asRevision, type Revision } from "../kernel/stream.js";
 import { amendmentsFrom, type Amendment } from "./amendments.js";
-import { emojiKey } from "./emoji.js";
 import { messagesIndex, type Messages } from "./messages.js";
 import { evictedChunks, evictedFrom, type EvictedCounts } from "./evicted-ids.js";
 import { recentFrom, recentMessages, type RecentMessage } from "./recent.js";
@@ -104,7 +103,7 @@ const tupleOfAmendment = ([messageId, amendment]: readonly [MessageId, Amendment
   messageId,
   amendment.deleted,
   amendment.digest ?? null,
-  [...amendment.reactions.values()].map(({ emoji, users }) => [emoji, [...users]]),
+  [...amendment.reactions].map(([reaction, users]) => [reaction, [...users]]),
   amendment.removedPos,
   amendment.pos,
 ];
@@ -112,6 +111,6 @@ const amendmentOf = ([messageId, deleted, digest, reactions, removedPos, pos]: A
   MessageId,
   Amendment,
 ] => {
-  const there = new Map(reactions.map(([emoji, users]) => [emojiKey(emoji), { emoji, users: new Set(users) }]));
+  const there = new Map(reactions.map(([reaction, users]) => [reaction, new Set(users)]));
   return [messageId, { deleted, digest: digest ?? undefined, reactions: there, removedPos, pos }];
 };

@@ -39,4 +39,6 @@ export const sealedAs = {
   description: (id: ConversationId): string => `${id}/description`,
   displayName: (id: UserId): string => `${id}/displayName`,
   emoji: (id: ConversationId, messageId: MessageId, by: UserId): string => `${id}/${messageId}/${by}/emoji`,
+  /** What the digest of a reaction is made as: one for all who react to that message. */
+  reaction: (id: ConversationId, messageId: MessageId): string => `${id}/${messageId}/reaction`,
 } as const;

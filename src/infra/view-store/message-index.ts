@@ -18,7 +18,7 @@ export const messageIndex = (reads: Pick<ViewReads, "messageById">): MessageInde
           contentType: message.contentType,
           deleted: message.deletedAt !== null,
           digest: message.editDigest ?? undefined,
-          reactions: reactions.map(({ emoji, userId }) => reactionKey(emoji, userId)),
+          reactions: reactions.map(({ digest, userId }) => reactionKey(digest, userId)),
         },
       }),
       // No view's failure stops acceptance. It is not lost: the views report it themselves (`failed`, readiness).

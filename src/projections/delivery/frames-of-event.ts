@@ -12,8 +12,8 @@ import {
 import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
 import type { Deletions } from "./deletions.js";
 import { changeDeliveries, receiptDeliveries } from "./deliveries.js";
-import { hasContent, isAboutMessage } from "../frames/about-message.js";
-import { visible, type Shown } from "../frames/frames.js";
+import { emojiContext, hasContent, isAboutMessage, isReaction } from "../frames/about-message.js";
+import { visible, withEmoji, type Shown } from "../frames/frames.js";
 import { openTexts, openTextsNow, textsOf } from "../frames/texts.js";
 import type { ReadPrivacy } from "./read-privacy.js";
 import { foldMembership, type Membership, type Memberships } from "./memberships.js";
@@ -84,15 +84,16 @@ export const createFramesOfEvent = (deps: FramesOfEventDependencies): FramesOfEv
       const before = await memberships.load(id, recorded.revision);
       const event = decodeConversationEvent(recorded);
       const opened = await openedOf(deps, id, event);
+      const emoji = isReaction(event) ? await deps.open(emojiContext(id, event), event.emoji) : null;
       const shown = shownOf(event, isAboutMessage(event) ? await deleted() : new Map());
-      return change(recorded, event, before, shown ?? opened);
+      return change(recorded, event, before, withEmoji(shown ?? opened, emoji));
     },
   };
 };
 
 export const isReceipts = ({ stream }: Pick<RecordedEvent, "stream">): boolean => stream.startsWith("receipts-");
 
-/** What can be said without opening anything; undefined when there is something to be shown that is sealed. */
+/** What can be said without opening anything, but for an emoji; undefined when there is something to be shown that is sealed. */
 const shownOf = (event: ConversationEvent, deleted: Deletions): Shown | undefined => {
   if (textsOf(event) !== undefined) return undefined;
   if (!isAboutMessage(event) || event.type === "MessageDeleted") return visible;
@@ -127,6 +128,10 @@ const shownNow = (
     return texts && { kind: "texts", texts };
   }
   const shown = shownOf(event, deleted);
+  if (isReaction(event)) {
+    const emoji = openNow(emojiContext(conversationId, event), event.emoji);
+    return emoji === undefined ? undefined : withEmoji(shown ?? visible, emoji);
+  }
   if (shown !== undefined || !hasContent(event)) return shown;
   const text = openNow(event.messageId, event.content);
   return text === undefined ? undefined : { kind: "content", text };

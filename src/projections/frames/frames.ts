@@ -25,17 +25,21 @@ export type Frame = { readonly type: FrameType; readonly payload: Readonly<Recor
 /**
  * What may be shown of the message that a change is about: its content's JSON text; or that it is gone, and since when;
  * `visible` is a change without content of a message that the viewer may see, `hidden` one that they may not see. Of a
- * conversation's change: `texts`, what it is called.
+ * reaction: its emoji, unless its key is gone. Of a conversation's change: `texts`, what it is called.
  */
 export type Shown =
   | { readonly kind: "texts"; readonly texts: Texts }
   | { readonly kind: "content"; readonly text: string }
-  | { readonly kind: "deleted"; readonly deletedAt: number }
-  | { readonly kind: "visible" }
+  | { readonly kind: "deleted"; readonly deletedAt: number; readonly emoji?: string }
+  | { readonly kind: "visible"; readonly emoji?: string }
   | { readonly kind: "hidden" };
 
 export const hidden: Shown = { kind: "hidden" };
 export const visible: Shown = { kind: "visible" };
+
+/** Of a reaction to a message that may be gone by now. Null: the emoji's key is gone. */
+export const withEmoji = (shown: Shown, emoji: string | null): Shown =>
+  emoji !== null && (shown.kind === "visible" || shown.kind === "deleted") ? { ...shown, emoji } : shown;
 
 /**
  * The frame of a change for one viewer: a function of the event, so that live delivery and sync say the same. Undefined
@@ -91,8 +95,9 @@ const amendmentOf = (event: AmendingEvent, shown: Shown): Readonly<Record<string
       return { deletedAt: event.at };
     case "ReactionAdded":
     case "ReactionRemoved": {
-      if (shown.kind === "hidden") return {};
-      const reaction = { emoji: event.emoji, userId: userIdOf(event.by) };
+      const emoji = "emoji" in shown ? shown.emoji : undefined;
+      if (emoji === undefined) return gone;
+      const reaction = { emoji, userId: userIdOf(event.by) };
       return { reaction: event.type === "ReactionAdded" ? reaction : { ...reaction, removed: true }, ...gone };
     }
   }

@@ -1,10 +1,15 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
 import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
-import { emojiKey } from "../../domain/conversation/emoji.js";
 import { userIdOf } from "../../domain/kernel/by.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import { asRevision, revisionAfter, streamOf, type Revision } from "../../domain/kernel/stream.js";
-import { reactionUserIdsMax, type EventSource, type MembershipStep, type MessageRow } from "../ports.js";
+import {
+  reactionUserIdsMax,
+  type EventSource,
+  type MembershipStep,
+  type MessageRow,
+  type ReactionRow,
+} from "../ports.js";
 
 type Source = Pick<EventSource, "readStream">;
 
@@ -50,8 +55,8 @@ type Then = {
   updatedPos: Revision;
   /** From its sending on, or only of a part of its life. */
   whole: boolean;
-  /** By `emojiKey`, in the order in which they were first there; users in the order in which they added it last. */
-  readonly reactions: Map<string, readonly { readonly emoji: string; readonly userId: string }[]>;
+  /** By digest, in the order in which they were first there; users in the order in which they added it last. */
+  readonly reactions: Map<string, ReactionRow["users"]>;
 };
 
 const foldBetween = async (
@@ -92,10 +97,10 @@ const evolve = (found: Map<number, Then>, event: ConversationEvent, pos: Revisio
       return;
     case "ReactionAdded":
     case "ReactionRemoved": {
-      const key = emojiKey(event.emoji);
+      const { digest, emoji } = event;
       const userId = userIdOf(event.by);
-      const others = (then.reactions.get(key) ?? []).filter((other) => other.userId !== userId);
-      then.reactions.set(key, event.type === "ReactionAdded" ? [...others, { emoji: event.emoji, userId }] : others);
+      const others = (then.reactions.get(digest) ?? []).filter((other) => other.userId !== userId);
+      then.reactions.set(digest, event.type === "ReactionAdded" ? [...others, { userId, pos, emoji }] : others);
       return;
     }
     case "MessageDeleted":
@@ -113,8 +118,8 @@ const shown = ({
   updatedPos,
   reactions: whole
     ? [...reactions.values()].flatMap((there) => {
-        const userIds = there.slice(0, reactionUserIdsMax).map(({ userId }) => userId);
-        return there[0] === undefined ? [] : [{ emoji: there[0].emoji, count: there.length, userIds }];
+        const users = there.slice(0, reactionUserIdsMax);
+        return users.length === 0 ? [] : [{ count: there.length, users }];
       })
     : [],
 });

@@ -4,6 +4,7 @@ import type { EventSource, MessageRow, OpenContent, ViewReads } from "../ports.j
 import { visibleIntervals, type Interval } from "../views/visibility.js";
 import { asLeft } from "./as-left.js";
 import type { MessageView, Queries } from "./queries.js";
+import { shownReactions } from "./reactions.js";
 
 export type HistoryDependencies = {
   readonly source: Pick<EventSource, "readStream">;
@@ -72,7 +73,10 @@ const readAcross = async (
 
 /** What was deleted, has expired or whose key is gone stays as a row without content, so that sequences have no gap. */
 const messageView = async (row: MessageRow, viewerId: string, open: OpenContent): Promise<MessageView> => {
-  const text = row.content === null ? null : await open(row.messageId, row.content);
+  const [text, reactions] = await Promise.all([
+    row.content === null ? null : open(row.messageId, row.content),
+    shownReactions(row, open),
+  ]);
   return {
     messageId: row.messageId,
     conversationId: row.conversationId,
@@ -88,13 +92,13 @@ const messageView = async (row: MessageRow, viewerId: string, open: OpenContent)
     timestamp: row.at,
     ...(row.expiresAt === null ? {} : { expiresAt: row.expiresAt }),
     ...(row.replyTo === null ? {} : { replyTo: row.replyTo }),
-    ...(text === null ? {} : besideContent(row)),
+    ...(text === null ? {} : besideContent(row, reactions)),
     updatedPos: row.updatedPos,
   };
 };
 
 /** Says something of what was written, or of who answered it: shown with the content alone. */
-const besideContent = ({ mentions, forwarded, reactions }: MessageRow) => ({
+const besideContent = ({ mentions, forwarded }: MessageRow, reactions: NonNullable<MessageView["reactions"]>) => ({
   ...(mentions.length === 0 ? {} : { mentions }),
   ...(forwarded ? { forwarded: true as const } : {}),
   ...(reactions.length === 0 ? {} : { reactions }),

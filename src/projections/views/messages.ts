@@ -1,10 +1,10 @@
 import type { MessageSent, ReactionAdded, ReactionRemoved } from "../../domain/conversation/conversation.events.js";
-import { emojiKey } from "../../domain/conversation/emoji.js";
 import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type ViewChange } from "../view-change.js";
 import { idKeyOf } from "./id-key.js";
 import type { EventPlace, Projection } from "./projection.js";
+import { sealedValue } from "./sealed-value.js";
 
 /** Messages by sequence. Content stays sealed: it is opened where an answer is made. */
 export const messages: Projection<"messages"> = {
@@ -52,21 +52,23 @@ const sent = (event: MessageSent, place: EventPlace): readonly ViewChange[] => {
   ];
 };
 
-/** Which user reacted with what, however they spelled it. A removed reaction stays as a row that says so: its version is what an old event is beaten by. */
+/**
+ * Which user reacted with what, by digest. A removed reaction stays as a row that says so, without its emoji: its version is what
+ * an old event is beaten by.
+ */
 export const reactions: Projection<"reactions"> = {
   ReactionAdded: (event, place) => [
-    reaction(event, place, true),
+    assign("reactions", reactionKey(event, place), { present: true, shown: sealedValue(event.emoji) }, place.revision),
     raise("reactions", reactionKey(event, place), { minusFirstPos: -place.revision }),
   ],
-  ReactionRemoved: (event, place) => [reaction(event, place, false)],
+  ReactionRemoved: (event, place) => [
+    assign("reactions", reactionKey(event, place), { present: false, shown: null }, place.revision),
+  ],
 };
 
-const reactionKey = ({ sequence, emoji, by }: ReactionAdded | ReactionRemoved, place: EventPlace) => [
+const reactionKey = ({ sequence, digest, by }: ReactionAdded | ReactionRemoved, place: EventPlace) => [
   streamId(place.stream),
   sequence,
-  emojiKey(emoji),
+  digest,
   userIdOf(by),
 ];
-
-const reaction = (event: ReactionAdded | ReactionRemoved, place: EventPlace, present: boolean): ViewChange =>
-  assign("reactions", reactionKey(event, place), { present, shown: event.emoji }, place.revision);

@@ -8,10 +8,12 @@ import type { ConversationEvent, MessageSent } from "../../../src/domain/convers
 import { conversationSnapshot } from "../../../src/domain/conversation/conversation.snapshot.js";
 import { lookUpsFor } from "../../../src/domain/conversation/message.decide.js";
 import { amendmentsKnownFrom, type Messages } from "../../../src/domain/conversation/messages.js";
+import { unsealed } from "../../../src/domain/kernel/sealed.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { E } from "../../../src/domain/kernel/fp.js";
 import { fold, foldOn, run, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf } from "../../kit/given.js";
+import { emojiBefore, emojiOf, reactionWith } from "../../kit/reactions.js";
 import { seed, withSeed } from "../../kit/seed.js";
 import { asRevision } from "../../../src/domain/kernel/stream.js";
 
@@ -23,10 +25,11 @@ const sent = (sequence: number): MessageSent => {
   const message = { ...sendCommand("alice", `m${sequence}`), type: "MessageSent" as const };
   return { ...stamp, ...message, sequence };
 };
-const reacted = (type: "ReactionAdded" | "ReactionRemoved", sequence: number, emoji: string): ConversationEvent => ({
-  ...{ type, ...stamp, emoji, sequence },
-  messageId: sent(sequence).messageId,
-});
+const reacted = (
+  type: "ReactionAdded" | "ReactionRemoved",
+  sequence: number,
+  reaction: ReturnType<typeof emojiOf>,
+): ConversationEvent => ({ ...{ type, ...stamp, ...reaction, sequence }, messageId: sent(sequence).messageId });
 
 /** So many messages that the first `old` are before the window. */
 const history = (old: number): readonly ConversationEvent[] => [
@@ -42,7 +45,7 @@ describe(`what is done to messages (seed ${seed})`, () => {
     let folded = fold(history(5));
     const toggle = (at: number): void => {
       for (const type of ["ReactionAdded", "ReactionRemoved"] as const)
-        folded = foldOn(folded, folded.state.revision + 1, [reacted(type, sequence, `e${at}`)]);
+        folded = foldOn(folded, folded.state.revision + 1, [reacted(type, sequence, emojiOf(`e${at}`))]);
     };
     toggle(0);
     const { amendments } = folded.index;
@@ -60,7 +63,7 @@ describe(`what is done to messages (seed ${seed})`, () => {
     let folded = fold(history(old));
     const { amendments, recent } = folded.index;
     const react = (sequence: number): void => {
-      folded = foldOn(folded, folded.state.revision + 1, [reacted("ReactionAdded", sequence, "👍")]);
+      folded = foldOn(folded, folded.state.revision + 1, [reacted("ReactionAdded", sequence, emojiOf("👍"))]);
     };
     for (let sequence = old + 1; sequence <= old + limits.recentMessagesMax; sequence += 1) react(sequence);
     for (let sequence = 1; sequence <= old; sequence += 1) {
@@ -78,7 +81,7 @@ describe(`what is done to messages (seed ${seed})`, () => {
       if (!amendments.byId.has(sent(sequence).messageId)) expect(changedAt + sequence).toBeLessThan(from);
   });
 
-  it("is decided on rightly, whatever what was looked up knows beyond what it has to", () => {
+  it("is decided on rightly, whatever what was looked up knows beyond what it has to, and in whatever form it was written", () => {
     fc.assert(
       fc.property(steps, fc.nat(60), fc.nat(40), (all, cut, back) => {
         const events = all.reduce(next, history(3));
@@ -107,26 +110,36 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant("send" as const) },
   {
     weight: 4,
-    arbitrary: fc.record({ sequence: fc.constantFrom(...sequences), emoji: fc.constantFrom(...emojis) }),
+    arbitrary: fc.record({
+      sequence: fc.constantFrom(...sequences),
+      emoji: fc.constantFrom(...emojis),
+      isBefore: fc.boolean(),
+    }),
   },
 );
 const steps = fc.array(step, { minLength: 20, maxLength: 60 });
-type Step = "send" | { readonly sequence: number; readonly emoji: string };
+/** `isBefore`: as the version before wrote it. */
+type Step = "send" | { readonly sequence: number; readonly emoji: string; readonly isBefore: boolean };
 
 /** A message more, or a reaction that comes or goes. */
 const next = (events: readonly ConversationEvent[], wanted: Step): readonly ConversationEvent[] => {
   if (wanted === "send") return [...events, sent(events.filter(({ type }) => type === "MessageSent").length + 1)];
-  const { sequence, emoji } = wanted;
-  const type = reactionsTo(events, sequence).has(emoji) ? "ReactionRemoved" : "ReactionAdded";
-  return [...events, reacted(type, sequence, emoji)];
+  const { sequence, emoji, isBefore } = wanted;
+  const there = reactionsTo(events, sequence).get(emoji);
+  const type = there === undefined ? "ReactionAdded" : "ReactionRemoved";
+  return [...events, reacted(type, sequence, there ?? (isBefore ? emojiBefore(emoji) : emojiOf(emoji)))];
 };
 
-/** The slow and obvious way. */
-const reactionsTo = (events: readonly ConversationEvent[], sequence: number): ReadonlySet<string> => {
-  const there = new Set<string>();
+/** The slow and obvious way: by emoji, as it was written. */
+const reactionsTo = (
+  events: readonly ConversationEvent[],
+  sequence: number,
+): ReadonlyMap<string, ReturnType<typeof emojiOf>> => {
+  const there = new Map<string, ReturnType<typeof emojiOf>>();
   for (const event of events) {
-    if (event.type === "ReactionAdded" && event.sequence === sequence) there.add(event.emoji);
-    if (event.type === "ReactionRemoved" && event.sequence === sequence) there.delete(event.emoji);
+    if (event.type === "ReactionAdded" && event.sequence === sequence)
+      there.set(event.emoji.data, { emoji: unsealed(event.emoji.data), digest: event.digest });
+    if (event.type === "ReactionRemoved" && event.sequence === sequence) there.delete(event.emoji.data);
   }
   return there;
 };
@@ -140,7 +153,7 @@ const expectRight = (
 ): void => {
   for (const sequence of of) {
     const { messageId } = sent(sequence);
-    const react = { type: "AddReaction" as const, messageId, emoji: "", context: contextOf("alice") };
+    const react = { type: "AddReaction" as const, messageId, ...reactionWith(""), context: contextOf("alice") };
     const from = amendmentsKnownFrom(index, messageId);
     const found = lookUpsFor(index, react).map((id): [string, OldMessage] => [
       id,
@@ -149,7 +162,8 @@ const expectRight = (
     ]);
     for (const emoji of emojis) {
       const decided = (["AddReaction", "RemoveReaction"] as const).map((type) => {
-        const decision = conversation.decide(state, { ...react, type, emoji, found: new Map(found) }, index);
+        const command = { ...react, type, ...reactionWith(emoji), found: new Map(found) };
+        const decision = conversation.decide(state, command, index);
         return E.isRight(decision) ? decision.right.length : decision.left.code;
       });
       expect({ sequence, emoji, decided }).toEqual({
@@ -163,6 +177,7 @@ const expectRight = (
 const lookedUp = (events: readonly ConversationEvent[], sequence: number): OldMessage => {
   const pos = start.length + sequence - 1;
   const { messageId, contentType, at } = sent(sequence);
-  const reactions = [...reactionsTo(events, sequence)].map((emoji) => reactionKey(emoji, by.userId));
+  const there = [...reactionsTo(events, sequence).values()];
+  const reactions = there.map(({ digest }) => reactionKey(digest, by.userId));
   return { messageId, sequence, pos: asRevision(pos), at, senderId: by.userId, contentType, deleted: false, reactions };
 };

@@ -3,11 +3,13 @@ import { conversation } from "../../../src/domain/conversation/conversation.deci
 import type { ConversationCommand, OldMessage } from "../../../src/domain/conversation/conversation.js";
 import type { ConversationEvent } from "../../../src/domain/conversation/conversation.events.js";
 import { lookUpsFor } from "../../../src/domain/conversation/message.decide.js";
+import { reactionKey } from "../../../src/domain/conversation/amendments.js";
 import { amendmentsKnownFrom } from "../../../src/domain/conversation/messages.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { editCommand, fold, messageOf, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf, given } from "../../kit/given.js";
 import { asRevision } from "../../../src/domain/kernel/stream.js";
+import { emojiBefore, emojiOf, reactionWith } from "../../kit/reactions.js";
 
 let commandsMade = 0;
 const by = <C extends object>(userId: string, command: C) => ({
@@ -21,7 +23,11 @@ const edit = (userId: string, messageId: string, text: string): ConversationComm
 const remove = (userId: string, messageId: string): ConversationCommand =>
   by(userId, { type: "DeleteMessage" as const, messageId });
 const react = (userId: string, messageId: string, emoji = "👍", adding = true): ConversationCommand =>
-  by(userId, { type: adding ? ("AddReaction" as const) : ("RemoveReaction" as const), messageId, emoji });
+  by(userId, {
+    type: adding ? ("AddReaction" as const) : ("RemoveReaction" as const),
+    messageId,
+    ...reactionWith(emoji),
+  });
 const join = (userId: string, ...userIds: string[]): ConversationCommand =>
   by(userId, { type: "JoinMembers" as const, userIds, membersMax: limits.groupMembersMax });
 const leave = (userId: string): ConversationCommand => by(userId, { type: "LeaveConversation" as const, userId });
@@ -115,7 +121,9 @@ describe("deleting", () => {
 
 describe("reacting", () => {
   it("adds and removes one's own once", () => {
-    given(conversation, group).when(react("carol", m1)).then({ type: "ReactionAdded", emoji: "👍", sequence: 1 });
+    given(conversation, group)
+      .when(react("carol", m1))
+      .then({ type: "ReactionAdded", ...emojiOf("👍"), sequence: 1 });
     const reacted = after(group, react("carol", m1));
     given(conversation, reacted).when(react("carol", m1)).then();
     given(conversation, reacted).when(react("alice", m1)).then({ type: "ReactionAdded" });
@@ -140,6 +148,58 @@ describe("reacting", () => {
     given(conversation, room)
       .when(react("carol", m1, "one more"))
       .then({ type: "ReactionAdded" });
+  });
+
+  it("is one, in whatever form it was written: added once, and taken back as it was written", () => {
+    const about = { messageId: m1, sequence: 1 };
+    const stamp = { id: "e", at: 1_000, by: contextOf("carol").by };
+    const before: ConversationEvent = { type: "ReactionAdded", ...stamp, ...about, ...emojiBefore("❤\ufe0f") };
+    const old = [...group, before];
+    given(conversation, old)
+      .when(react("carol", m1, "❤"))
+      .then();
+    given(conversation, old)
+      .when(react("alice", m1, "❤"))
+      .then({ type: "ReactionAdded", ...emojiOf("❤") });
+    given(conversation, old)
+      .when(react("carol", m1, "❤", false))
+      .then({ type: "ReactionRemoved", digest: emojiBefore("❤").digest });
+    // By a process of before and by one of today at once.
+    const both = [...old, { ...before, ...emojiOf("❤") }];
+    given(conversation, both)
+      .when(react("carol", m1, "❤", false))
+      .then({ digest: emojiOf("❤").digest }, { digest: emojiBefore("❤").digest });
+    given(conversation, after(both, react("carol", m1, "❤", false)))
+      .when(react("carol", m1, "❤", false))
+      .then();
+  });
+
+  it("counts an emoji once that is there in two forms", () => {
+    const emojis = Array.from({ length: limits.reactionsPerMessageMax }, (_, index) => `e${index}`);
+    const stamp = { id: "e", at: 1_000, by: contextOf("carol").by, messageId: m1, sequence: 1 };
+    const before = emojis
+      .slice(1)
+      .map((emoji): ConversationEvent => ({ type: "ReactionAdded", ...stamp, ...emojiBefore(emoji) }));
+    const both = after([...group, ...before], ...emojis.slice(1).map((emoji) => react("alice", m1, emoji)));
+    expect(both).toHaveLength(group.length + 2 * before.length);
+    given(conversation, both)
+      .when(react("bob", m1, "e0"))
+      .then({ type: "ReactionAdded", ...emojiOf("e0") });
+    given(conversation, after(both, react("bob", m1, "e0")))
+      .when(react("bob", m1, "one more"))
+      .thenRejected("TOO_LARGE");
+    given(conversation, after(both, react("bob", m1, "e0")))
+      .when(react("bob", m1, "e1"))
+      .then({ type: "ReactionAdded" });
+  });
+
+  it("is refused, and never written unsealed, where no key was read for it", () => {
+    given(conversation, group)
+      .when({ ...react("carol", m1), sealed: undefined } as ConversationCommand)
+      .thenRejected("UNAVAILABLE");
+    given(conversation, group)
+      .when({ ...react("mallory", m1), sealed: undefined } as ConversationCommand)
+      .thenRejected("CONVERSATION_NOT_FOUND");
   });
 
   it("is not for what was deleted, nor for what is not there", () => {
@@ -228,7 +288,7 @@ describe("messages from before the window", () => {
   });
 
   it("are decided on as they were found, with what the window has seen since", () => {
-    const reacted = old({ reactions: ["👍 carol"] });
+    const reacted = old({ reactions: [reactionKey(emojiOf("👍").digest, "carol")] });
     given(conversation, long)
       .when({ ...react("carol", m1), ...old() })
       .then({ type: "ReactionAdded", sequence: 1 });

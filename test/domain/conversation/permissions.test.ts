@@ -10,6 +10,7 @@ import { E } from "../../../src/domain/kernel/fp.js";
 import { limits } from "../../../src/domain/kernel/limits.js";
 import { decided, editCommand, messageOf, sendCommand, startCommand } from "../../kit/conversations.js";
 import { contextOf, given } from "../../kit/given.js";
+import { reactionWith } from "../../kit/reactions.js";
 import { unsealed } from "../../../src/domain/kernel/sealed.js";
 import { sealedText } from "../../kit/texts.js";
 
@@ -61,7 +62,7 @@ const rows: readonly Row[] = [
   { act: "delete another's message", command: () => ({ type: "DeleteMessage", messageId: others }), allowed: admins },
   {
     act: "react",
-    command: () => ({ type: "AddReaction", messageId: others, emoji: "👍" }),
+    command: () => ({ type: "AddReaction", messageId: others, ...reactionWith("👍") }),
     allowed: all,
     settings: closed,
   },

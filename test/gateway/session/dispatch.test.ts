@@ -13,6 +13,7 @@ import { foreignFrames } from "../../kit/malformed.js";
 import { settled } from "../../kit/turns.js";
 import { createConnection, createGatewayKit, createApp } from "./dispatch-kit.js";
 import { asPosition } from "../../../src/domain/kernel/stream.js";
+import { unsealed } from "../../../src/domain/kernel/sealed.js";
 
 const online = async (userId = "alice", kit = createGatewayKit()) => {
   const client = createConnection(userId);
@@ -233,8 +234,8 @@ describe("requests", () => {
     const by = { kind: "user" as const, userId: "alice", deviceId: "phone" };
     expect(kit.changesOf(conversationId).slice(-4)).toMatchObject([
       { type: "MessageEdited", messageId, by, content: { data: '{"type":"text","text":"b"}' } },
-      { type: "ReactionAdded", messageId, by, emoji: "👍" },
-      { type: "ReactionRemoved", messageId, by, emoji: "👍" },
+      { type: "ReactionAdded", messageId, by, emoji: unsealed("👍") },
+      { type: "ReactionRemoved", messageId, by, emoji: unsealed("👍") },
       { type: "MessageDeleted", messageId, by },
     ]);
     expect(kit.changesOf(conversationId)[Number(sent.pos)]).toMatchObject({ type: "MessageSent", messageId });

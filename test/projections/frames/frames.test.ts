@@ -10,10 +10,12 @@ import {
   hidden,
   receiptFrames,
   visible,
+  withEmoji,
   type Frame,
   type FrameType,
   type Shown,
 } from "../../../src/projections/frames/frames.js";
+import { emojiOf } from "../../kit/reactions.js";
 import { seed, withSeed } from "../../kit/seed.js";
 import { byUser, userIdOf, type By } from "../../../src/domain/kernel/by.js";
 import { asRevision } from "../../../src/domain/kernel/stream.js";
@@ -95,11 +97,11 @@ describe(`frames (seed ${seed})`, () => {
       frameOf("g", whole, asRevision(5), "alice", shown),
     );
     expect(namesIn(sent)).toEqual(tableOf("message.new"));
-    const reacted = { type: "ReactionAdded", ...about, emoji: "x" } as const;
+    const reacted = { type: "ReactionAdded", ...about, ...emojiOf("x") } as const;
     const changed = [
       frame(edited, { kind: "content", text: "{}" }),
       frame({ type: "MessageDeleted", ...about }, gone),
-      frame(reacted, visible),
+      frame(reacted, withEmoji(visible, "x")),
     ];
     expect(namesIn(changed)).toEqual(tableOf("message.updated"));
     const made: Readonly<Record<FrameType, true>> = {
@@ -115,7 +117,7 @@ describe(`frames (seed ${seed})`, () => {
 
   it("of a message that is gone never have content and say since when", () => {
     expect(frame(edited, gone)?.payload).toEqual({ ...common, editedAt: 7, deletedAt: 99 });
-    expect(frame({ type: "ReactionAdded", ...about, emoji: "x" }, gone)?.payload).toEqual({
+    expect(frame({ type: "ReactionAdded", ...about, ...emojiOf("x") }, { ...gone, emoji: "x" })?.payload).toEqual({
       ...common,
       reaction: { emoji: "x", userId: "alice" },
       deletedAt: 99,
@@ -135,10 +137,18 @@ describe(`frames (seed ${seed})`, () => {
     expect(frame(sent, { kind: "content", text: "{}" })?.payload).toMatchObject({ mentions: ["bob"], forwarded: true });
   });
 
+  it("of a reaction whose key is gone are the change without reaction", () => {
+    for (const type of ["ReactionAdded", "ReactionRemoved"] as const) {
+      expect(frame({ type, ...about, ...emojiOf("x") }, withEmoji(visible, null))?.payload).toEqual(common);
+      const nothingLeft = frame({ type, ...about, ...emojiOf("x") }, withEmoji(gone, null));
+      expect(nothingLeft?.payload).toEqual({ ...common, deletedAt: 99 });
+    }
+  });
+
   it("of what the viewer may not see are the change without content and reaction", () => {
     expect(frame(edited, hidden)?.payload).toEqual({ ...common, editedAt: 7 });
     for (const type of ["ReactionAdded", "ReactionRemoved"] as const)
-      expect(frame({ type, ...about, emoji: "x" }, hidden)?.payload).toEqual(common);
+      expect(frame({ type, ...about, ...emojiOf("x") }, withEmoji(hidden, "x"))?.payload).toEqual(common);
   });
 
   it("name the user who acted, where there is one", () => {

@@ -89,12 +89,12 @@ export type ReactionDocument = {
   readonly _id: string;
   readonly conversationId: string;
   readonly sequence: number;
-  /** Its key. */
-  readonly emoji: string;
+  readonly digest: string;
   readonly userId: string;
   readonly minusFirstPos?: number;
   readonly present: Register<boolean>;
-  readonly shown: Register<string>;
+  /** JSON text; null for a removed one. */
+  readonly shown: Register<string | null>;
 };
 
 type ReceiptStepDocument = { readonly _id: string; readonly minusAt: number };
@@ -133,7 +133,7 @@ export const collectionPrefix = "views.";
 /** Views whose keys or fields mean something else than they did under an earlier name: names are sealed since `.2`. */
 const renamed: Partial<Record<ViewName, string>> = {
   conversations: "conversations.2",
-  reactions: "reactions.2",
+  reactions: "reactions.3",
   users: "users.2",
 };
 
@@ -168,7 +168,7 @@ export const collectionsOf = (db: Db): ViewCollections => {
 
 /**
  * A row's `_id`: the parts of its key with a space between, numbers with their zeros in front, so that the order of the
- * ids is the order of the keys. No id holds a space; an emoji may, but it stands before one id and after two parts
+ * ids is the order of the keys. No id holds a space; the digest of an old reaction may, but it stands before one id and after two parts
  * without, so different keys still have different ids.
  */
 export const idOf = (...key: Key): string =>

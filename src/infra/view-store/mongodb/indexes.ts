@@ -13,7 +13,7 @@ import { collectionOf } from "./documents.js";
  * |---|---|---|
  * | inbox, touchedSince | conversations by their ids | members `by_user` |
  * | summaries | conversations, members, memberships, newest messages, peers | unread: messages `by_sender`, `deleted`; others' cursors: members `by_delivered`, `by_read` |
- * | members, membershipSteps, messages, messagesAt, user, devices, receiptsOf | all | reactions of a page: `by_emoji` |
+ * | members, membershipSteps, messages, messagesAt, user, devices, receiptsOf | all | reactions of a page: `by_digest` |
  * | messageById | the head, the reactions | messages `by_message_id` |
  * | receiptCounts | messages, memberships, members | |
  *
@@ -42,8 +42,8 @@ export const indexes: Partial<Readonly<Record<ViewName, readonly IndexDescriptio
     { name: "by_message_id", key: { messageId: 1 } },
   ],
   reactions: [
-    // A page's reactions, and the first fifty users of an emoji.
-    { name: "by_emoji", key: { conversationId: 1, sequence: 1, emoji: 1, "present.x": 1, "present.v": 1 } },
+    // A page's reactions, and the first fifty users of each.
+    { name: "by_digest", key: { conversationId: 1, sequence: 1, digest: 1, "present.x": 1, "present.v": 1 } },
   ],
 };
 

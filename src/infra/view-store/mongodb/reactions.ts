@@ -1,13 +1,20 @@
-import { reactionUserIdsMax, type FoundMessage, type MessageRow } from "../../../projections/ports.js";
+import { asRevision } from "../../../domain/kernel/stream.js";
+import {
+  reactionUserIdsMax,
+  type FoundMessage,
+  type MessageRow,
+  type ReactionRow,
+} from "../../../projections/ports.js";
+import { sealedThere } from "../../../projections/views/sealed-value.js";
 import { idsUnder, type ReactionDocument, type ViewCollections } from "./documents.js";
 
 type Place = Pick<ReactionDocument, "conversationId" | "sequence">;
-type Group = Place & { readonly emoji: string; readonly count: number; readonly minusFirstPos: number | null };
+type Group = Place & { readonly digest: string; readonly count: number; readonly minusFirstPos: number | null };
 
 /**
- * The reactions of some messages, emoji as the first who are there spelled them, in the order in which they were first there, users in the order in which they
- * added it last. One query counts; one more names the users of all emoji that few have used, and one for each of the
- * others the first of its many.
+ * The reactions of some messages in the order in which they were first there, users in the order in which they added it
+ * last. One query counts; one more names the users of all reactions that few share, and one for each of the others the
+ * first of its many.
  */
 export const groupedReactions = async (
   views: ViewCollections,
@@ -27,31 +34,36 @@ export const groupedReactions = async (
   const found = new Map<string, MessageRow["reactions"][number][]>();
   for (const group of groups.toSorted((a, b) => (b.minusFirstPos ?? -Infinity) - (a.minusFirstPos ?? -Infinity))) {
     const there = (users.get(nameOf(group)) ?? []).slice(0, reactionUserIdsMax);
-    const [first] = there;
     // One that was taken away between the queries: the users that are named are what is there.
-    if (first === undefined) continue;
-    const userIds = there.map(({ userId }) => userId);
-    const emoji = first.shown.x;
-    const count = userIds.length < reactionUserIdsMax ? userIds.length : Math.max(group.count, reactionUserIdsMax);
+    if (there.length === 0) continue;
+    const reaction = {
+      count: there.length < reactionUserIdsMax ? there.length : Math.max(group.count, reactionUserIdsMax),
+      users: there.map(namedOf),
+    };
     const ofMessage = found.get(placeOf(group));
-    if (ofMessage === undefined) found.set(placeOf(group), [{ emoji, count, userIds }]);
-    else ofMessage.push({ emoji, count, userIds });
+    if (ofMessage === undefined) found.set(placeOf(group), [reaction]);
+    else ofMessage.push(reaction);
   }
   return (message) => found.get(placeOf(message)) ?? [];
 };
 
-const placeOf = ({ conversationId, sequence }: Place): string => `${conversationId} ${sequence}`;
-const nameOf = (group: Place & Pick<Group, "emoji">): string => `${placeOf(group)} ${group.emoji}`;
+const namedOf = ({ userId, present, shown }: ReactionDocument): ReactionRow["users"][number] => {
+  if (shown.x === null) throw new Error(`a reaction of ${userId} is there without its emoji`);
+  return { userId, pos: asRevision(present.v), emoji: sealedThere(shown.x) };
+};
 
-/** Of emoji that are there now; their order is by when they first were, also for users who took them away since. */
+const placeOf = ({ conversationId, sequence }: Place): string => `${conversationId} ${sequence}`;
+const nameOf = (group: Place & Pick<Group, "digest">): string => `${placeOf(group)} ${group.digest}`;
+
+/** Of reactions that are there now; their order is by when they first were, also for users who took them away since. */
 const groupsOf = async (views: ViewCollections, messages: readonly Place[]): Promise<readonly Group[]> => {
-  type Counted = { readonly _id: Place & { readonly emoji: string } } & Pick<Group, "count" | "minusFirstPos">;
+  type Counted = { readonly _id: Place & { readonly digest: string } } & Pick<Group, "count" | "minusFirstPos">;
   const counted = await views.reactions
     .aggregate<Counted>([
       { $match: { $or: placesIn(messages) } },
       {
         $group: {
-          _id: { conversationId: "$conversationId", sequence: "$sequence", emoji: "$emoji" },
+          _id: { conversationId: "$conversationId", sequence: "$sequence", digest: "$digest" },
           count: { $sum: { $cond: [{ $eq: ["$present.x", true] }, 1, 0] } },
           minusFirstPos: { $max: "$minusFirstPos" },
         },
@@ -75,23 +87,23 @@ const placesIn = (messages: readonly Place[]) => {
 
 const usersOfFew = async (views: ViewCollections, groups: readonly Group[]): Promise<readonly ReactionDocument[]> => {
   if (groups.length === 0) return [];
-  const emojis = new Map<string, Place & { readonly emojis: string[] }>();
-  for (const { conversationId, sequence, emoji } of groups) {
-    const known = emojis.get(placeOf({ conversationId, sequence }));
+  const digests = new Map<string, Place & { readonly digests: string[] }>();
+  for (const { conversationId, sequence, digest } of groups) {
+    const known = digests.get(placeOf({ conversationId, sequence }));
     if (known === undefined)
-      emojis.set(placeOf({ conversationId, sequence }), { conversationId, sequence, emojis: [emoji] });
-    else known.emojis.push(emoji);
+      digests.set(placeOf({ conversationId, sequence }), { conversationId, sequence, digests: [digest] });
+    else known.digests.push(digest);
   }
-  const conditions = [...emojis.values()].map(({ emojis: of, ...place }) => ({
-    ...{ ...place, emoji: { $in: of }, "present.x": true },
+  const conditions = [...digests.values()].map(({ digests: of, ...place }) => ({
+    ...{ ...place, digest: { $in: of }, "present.x": true },
   }));
   const found = await views.reactions.find({ $or: conditions }).toArray();
   return found.sort((a, b) => a.present.v - b.present.v);
 };
 
-const usersOf = (views: ViewCollections, { conversationId, sequence, emoji }: Group): Promise<ReactionDocument[]> =>
+const usersOf = (views: ViewCollections, { conversationId, sequence, digest }: Group): Promise<ReactionDocument[]> =>
   views.reactions
-    .find({ conversationId, sequence, emoji, "present.x": true })
+    .find({ conversationId, sequence, digest, "present.x": true })
     .sort({ "present.v": 1 })
     .limit(reactionUserIdsMax)
     .toArray();
@@ -106,5 +118,5 @@ export const allReactions = async (
     .find({ _id: idsUnder(conversationId, sequence), "present.x": true })
     .sort({ _id: 1 })
     .toArray();
-  return found.map(({ shown, userId }) => ({ emoji: shown.x, userId }));
+  return found.map(({ digest, userId }) => ({ digest, userId }));
 };

@@ -11,8 +11,8 @@ import {
   type Position,
   type Revision,
 } from "../../../domain/kernel/stream.js";
-import { hasContent, isAboutMessage } from "../../frames/about-message.js";
-import { frameOf, hidden, visible, type Frame, type Shown } from "../../frames/frames.js";
+import { emojiContext, hasContent, isAboutMessage, isReaction } from "../../frames/about-message.js";
+import { frameOf, hidden, visible, withEmoji, type Frame, type Shown } from "../../frames/frames.js";
 import { openTexts, textsOf } from "../../frames/texts.js";
 import type { EventSource, MembershipStep, MessageRow, OpenContent, SummaryRow, ViewReads } from "../../ports.js";
 import { visibleIntervals } from "../../views/visibility.js";
@@ -182,7 +182,7 @@ const shownMessages = async (
   // Together: what has to be opened first asks for all its keys at once.
   const each = inSight.map(async (event) => ({
     event,
-    as: await shownOf(deps, event, bySequence.get(event.sequence)),
+    as: await shownOf(deps, row.conversation.conversationId, event, bySequence.get(event.sequence)),
   }));
   for (const { event, as } of await Promise.all(each)) shown.set(event, as);
   return shown;
@@ -191,11 +191,16 @@ const shownMessages = async (
 /** The row is written after what it says is there, so a message that the views do not have is none that could be shown. */
 const shownOf = async (
   { open }: EntryDependencies,
+  conversationId: string,
   event: MessageSent | AmendingEvent,
   now: MessageRow | undefined,
 ): Promise<Shown> => {
   if (now === undefined) return hidden;
-  if (now.content === null) return { kind: "deleted", deletedAt: now.deletedAt ?? event.at };
+  const gone: Shown | undefined =
+    now.content === null ? { kind: "deleted", deletedAt: now.deletedAt ?? event.at } : undefined;
+  if (isReaction(event))
+    return withEmoji(gone ?? visible, await open(emojiContext(conversationId, event), event.emoji));
+  if (gone !== undefined) return gone;
   if (!hasContent(event)) return visible;
   const text = await open(event.messageId, event.content);
   return text === null ? { kind: "deleted", deletedAt: event.at } : { kind: "content", text };

@@ -77,6 +77,7 @@ const everMade: Readonly<Record<string, object>> = {
   "messages by_sender": { senderId: 1, conversationId: 1, sequence: 1 },
   "messages deleted": { conversationId: 1, sequence: 1, senderId: 1 },
   "messages by_message_id": { messageId: 1 },
+  "reactions by_digest": { conversationId: 1, sequence: 1, digest: 1, "present.x": 1, "present.v": 1 },
   "reactions by_emoji": { conversationId: 1, sequence: 1, emoji: 1, "present.x": 1, "present.v": 1 },
 };
 

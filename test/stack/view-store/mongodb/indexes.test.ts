@@ -10,6 +10,8 @@ import { logOf } from "../../../kit/arbitraries.js";
 import { engine } from "../../../kit/engines.js";
 import { dumpViews } from "../../../kit/views.js";
 import { asPosition } from "../../../../src/domain/kernel/stream.js";
+import { sealedValue } from "../../../../src/projections/views/sealed-value.js";
+import { emojiOf } from "../../../kit/reactions.js";
 
 const url = engine("PARLEY_MONGODB_URL");
 
@@ -82,13 +84,14 @@ describe.skipIf(url === undefined)("reads of MongoDB's views", () => {
       { do: "receipt", in: "g_one", user: "bob", share: 1, read: true },
       ...[send("bob"), send("alice")],
     ]);
+    const { emoji, digest } = emojiOf("👍");
     const users = Array.from({ length: 60 }, (_, index) => `user-${index}`);
     await views.store.apply(
       [
         ...log.flatMap((recorded) => project(decodeEvent(recorded), recorded)),
-        // More users of an emoji than are named, and a group whose cursors are asked of the index.
+        // More users of a reaction than are named, and a group whose cursors are asked of the index.
         ...users.map((userId, pos) =>
-          assign("reactions", ["g_one", 1, "👍", userId], { present: true, shown: "👍" }, pos),
+          assign("reactions", ["g_one", 1, digest, userId], { present: true, shown: sealedValue(emoji) }, pos),
         ),
         assign("messages", ["g_one", 1], { editedAt: 1 }, 99),
       ],

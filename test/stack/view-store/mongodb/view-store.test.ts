@@ -88,7 +88,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       const delivery = checkpointsOf(mongo.db, 1, () => undefined, "delivery");
       expect(await delivery.load()).toEqual([at(20)]);
       await views.store.apply(
-        [assign("reactions", ["g_1", 1, "❤", "alice"], { present: false, shown: "❤" }, 9)],
+        [assign("reactions", ["g_1", 1, "❤", "alice"], { present: false, shown: null }, 9)],
         at(9),
       );
       expect(await mongo.db.collection<Named>("views.reactions").countDocuments()).toBe(1);
