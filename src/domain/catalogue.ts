@@ -83,26 +83,23 @@ export const encodeEvent = (event: DomainEvent, causation: Causation): NewEvent 
   return { id, type, data: JSON.stringify(dataOf(event)), meta: JSON.stringify(meta), decoded: event };
 };
 
+type MessageData = t.TypeOf<typeof messageSentCodec>;
+type Writable<A> = { -readonly [Field in keyof A]: A[Field] };
+
 /**
  * Without what the log stores beside the data; JSON leaves undefined out. Messages are written out: copying an object
  * by spread or rest costs 2 µs.
  */
 const dataOf = (event: DomainEvent): object => {
   if (event.type === "MessageSent") {
-    const { messageId, sequence, clientMessageId, contentType, content } = event;
-    const { replyTo, expiresAt, mentions, forwarded, origin } = event;
-    return {
-      messageId,
-      sequence,
-      clientMessageId,
-      contentType,
-      content,
-      replyTo,
-      expiresAt,
-      mentions,
-      forwarded,
-      origin,
-    };
+    const { messageId, sequence, clientMessageId, contentType, content, replyTo, expiresAt } = event;
+    const data: Writable<MessageData> = { messageId, sequence, clientMessageId, contentType, content };
+    if (replyTo !== undefined) data.replyTo = replyTo;
+    if (expiresAt !== undefined) data.expiresAt = expiresAt;
+    if (event.mentions !== undefined) data.mentions = event.mentions;
+    if (event.forwarded !== undefined) data.forwarded = event.forwarded;
+    if (event.origin !== undefined) data.origin = event.origin;
+    return data;
   }
   return { ...event, type: undefined, id: undefined, at: undefined, by: undefined };
 };
