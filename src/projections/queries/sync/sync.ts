@@ -1,4 +1,4 @@
-import { E, O, type Either } from "../../../domain/kernel/fp.js";
+import { E, type Either } from "../../../domain/kernel/fp.js";
 import type { Actor } from "../../../domain/kernel/ids.js";
 import { laterOf, noPosition, type Position } from "../../../domain/kernel/stream.js";
 import { reject, type Rejection } from "../../../domain/rejections.js";
@@ -59,10 +59,10 @@ const begin = (
   head: Position,
   seen: Position,
 ): Either<Rejection, Begun> => {
-  const resumed = request.next === undefined ? O.none : decodeNext(request.next, deps.epoch, actor.userId);
-  if (request.next !== undefined && O.isNone(resumed)) return E.left(foreignNext);
+  const resumed = request.next === undefined ? undefined : decodeNext(request.next, deps.epoch, actor.userId);
+  if (request.next !== undefined && resumed === undefined) return E.left(foreignNext);
   const since = sinceOf(deps.epoch, actor, request, head);
-  const place: Place = O.isSome(resumed) ? resumed.value : { head, seen, part: "first", reset: since === "reset" };
+  const place: Place = resumed ?? { head, seen, part: "first", reset: since === "reset" };
   const plan: Plan = {
     actor,
     cursors: place.reset ? {} : (request.cursors ?? {}),
@@ -80,7 +80,7 @@ const foreignNext = reject("INVALID_MESSAGE", "`next` is not one that this serve
 const sinceOf = (epoch: string, actor: Actor, request: SyncRequest, head: Position): Position | undefined | "reset" => {
   if (request.epoch !== undefined && request.epoch !== epoch) return "reset";
   if (request.token === undefined) return undefined;
-  return O.getOrElse((): Position | "reset" => "reset")(decodeToken(request.token, epoch, actor.userId, head));
+  return decodeToken(request.token, epoch, actor.userId, head) ?? "reset";
 };
 
 const isStart = ({ part, after }: Place): boolean => part === "first" && after === undefined;

@@ -1,4 +1,4 @@
-import { O, t, type Option } from "../../../domain/kernel/fp.js";
+import { E, t } from "../../../domain/kernel/fp.js";
 import { asPosition, type Position } from "../../../domain/kernel/stream.js";
 import type { ActivityKey } from "../../ports.js";
 
@@ -8,11 +8,13 @@ import type { ActivityKey } from "../../ports.js";
  */
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-const decode = <A>(codec: t.Type<A>, text: string): Option<A> => {
+const decode = <A>(codec: t.Type<A>, text: string): A | undefined => {
   try {
-    return O.fromEither(codec.decode(JSON.parse(Buffer.from(text, "base64url").toString("utf8"))));
+    const decoded = codec.decode(JSON.parse(Buffer.from(text, "base64url").toString("utf8")));
+    return E.isRight(decoded) ? decoded.right : undefined;
   } catch {
-    return O.none;
+    // Not JSON is one way of not being ours.
+    return undefined;
   }
 };
 
@@ -22,18 +24,17 @@ const tokenCodec = t.type({ kind: t.literal("sync"), epoch: t.string, userId: t.
 export const encodeToken = (epoch: string, userId: string, position: Position): string =>
   encode({ kind: "sync", epoch, userId, position });
 
-/** The position; none when the token is of another incarnation, another user, beyond the head, or not ours. */
-export const decodeToken = (token: string, epoch: string, userId: string, head: Position): Option<Position> => {
-  const decoded = decode(tokenCodec, token);
-  if (O.isNone(decoded)) return O.none;
-  const { value } = decoded;
+/** The position; undefined when the token is of another incarnation, another user, beyond the head, or not ours. */
+export const decodeToken = (token: string, epoch: string, userId: string, head: Position): Position | undefined => {
+  const value = decode(tokenCodec, token);
+  if (value === undefined) return undefined;
   const ours =
     value.epoch === epoch &&
     value.userId === userId &&
     Number.isInteger(value.position) &&
     value.position >= 0 &&
     value.position <= head;
-  return ours ? O.some(asPosition(value.position)) : O.none;
+  return ours ? asPosition(value.position) : undefined;
 };
 
 const keyCodec = t.type({ activity: t.number, conversationId: t.string });
@@ -69,10 +70,10 @@ export type Place = {
 export const encodeNext = (epoch: string, userId: string, place: Place): string =>
   encode({ kind: "next", epoch, userId, ...place });
 
-export const decodeNext = (next: string, epoch: string, userId: string): Option<Place> => {
+export const decodeNext = (next: string, epoch: string, userId: string): Place | undefined => {
   const decoded = decode(nextCodec, next);
-  if (O.isNone(decoded) || decoded.value.epoch !== epoch || decoded.value.userId !== userId) return O.none;
-  const { head, seen, part, after, reset } = decoded.value;
+  if (decoded?.epoch !== epoch || decoded.userId !== userId) return undefined;
+  const { head, seen, part, after, reset } = decoded;
   const last = after === undefined ? {} : { after: { ...after, activity: asPosition(after.activity) } };
-  return O.some({ head: asPosition(head), seen: asPosition(seen), part, reset, ...last });
+  return { head: asPosition(head), seen: asPosition(seen), part, reset, ...last };
 };
