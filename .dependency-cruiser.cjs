@@ -93,7 +93,7 @@ module.exports = {
       "infra-adapters",
       { path: "^src/infra" },
       {
-        path: `^src/(reactions|${above})|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|runner|registry|queries|views)|^src/commands/(?!ports|blob-store)`,
+        path: `^src/(reactions|${above})|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|registry|views)|^src/commands/(?!ports|blob-store)`,
       },
       "an adapter implements a port, it does not use its caller",
     ),
@@ -117,7 +117,7 @@ module.exports = {
       {
         path: "^src/(commands|projections|reactions|gateway/(?!ports)|eventstore-server|profiles|operate|cli)|^client",
       },
-      "settings → domain, and what in infra reads an address",
+      "settings → domain, the logger's port, and of infra what reads an address",
     ),
     layer(
       "profiles",
@@ -125,7 +125,7 @@ module.exports = {
       { path: "^src/(operate|cli)|^client" },
       "profiles put all layers together",
     ),
-    layer("operate", { path: "^src/operate" }, { path: "^src/(reactions|cli)|^client" }, "operators' work → profiles"),
+    layer("operate", { path: "^src/operate" }, { path: "^src/(reactions|cli)|^client" }, "operators' work → whatever it looks into, and how the profiles open it"),
     layer(
       "cli",
       { path: "^src/cli" },

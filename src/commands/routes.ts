@@ -16,7 +16,8 @@ import type { ReceiptsEvent } from "../domain/receipts/receipts.events.js";
 import { receipts, type AdvanceReceipts, type Receipts } from "../domain/receipts/receipts.js";
 import { receiptsSnapshot } from "../domain/receipts/receipts.snapshot.js";
 import type { UserEvent } from "../domain/user/user.events.js";
-import { user, type User, type UserCommand } from "../domain/user/user.js";
+import { user } from "../domain/user/user.decide.js";
+import type { User, UserCommand } from "../domain/user/user.js";
 import { userSnapshot } from "../domain/user/user.snapshot.js";
 import { weightOfConversation, weightOfReceipts, weightOfUser } from "./weights.js";
 

@@ -8,7 +8,7 @@ import type { SnapshotFormat } from "../../src/domain/kernel/chunks.snapshot.js"
 import type { RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { receipts } from "../../src/domain/receipts/receipts.js";
 import { receiptsSnapshot } from "../../src/domain/receipts/receipts.snapshot.js";
-import { user } from "../../src/domain/user/user.js";
+import { user } from "../../src/domain/user/user.decide.js";
 import { userSnapshot } from "../../src/domain/user/user.snapshot.js";
 import { commands, fold, foldOn, run } from "../kit/conversations.js";
 import { goldenHistory } from "../golden/history.js";

@@ -4,7 +4,7 @@ import type { CommandContext } from "../../domain/kernel/decider.js";
 import type { Actor } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Rejection } from "../../domain/rejections.js";
-import { seenAgainAfterMs } from "../../domain/user/user.js";
+import { seenAgainAfterMs } from "../../domain/user/user.decide.js";
 import type { DeviceType } from "../../domain/user/user.events.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import type { Application } from "../ports.js";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { defaultPreferences, isStillIn, preferencesOf, user, type UserCommand } from "../../../src/domain/user/user.js";
+import { user } from "../../../src/domain/user/user.decide.js";
+import { defaultPreferences, isStillIn, preferencesOf, type UserCommand } from "../../../src/domain/user/user.js";
 import type { UserEvent } from "../../../src/domain/user/user.events.js";
 import { unsealed } from "../../../src/domain/kernel/sealed.js";
 import { contextOf, given } from "../../kit/given.js";
