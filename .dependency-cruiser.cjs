@@ -125,7 +125,12 @@ module.exports = {
       { path: "^src/(operate|cli)|^client" },
       "profiles put all layers together",
     ),
-    layer("operate", { path: "^src/operate" }, { path: "^src/(reactions|cli)|^client" }, "operators' work → whatever it looks into, and how the profiles open it"),
+    layer(
+      "operate",
+      { path: "^src/operate" },
+      { path: "^src/(reactions|cli)|^client" },
+      "operators' work → whatever it looks into, and how the profiles open it",
+    ),
     layer(
       "cli",
       { path: "^src/cli" },

@@ -4,7 +4,7 @@ import type { DeviceType } from "../domain/user/user.events.js";
 import type { Position } from "../domain/kernel/stream.js";
 import type { Commands } from "../commands/commands.js";
 import type { Typing } from "./ephemeral/typing.js";
-import type { OpenContent } from "../projections/ports.js";
+import type { OpenContent } from "../projections/ports/open-content.js";
 import type { Queries } from "../projections/queries/queries.js";
 
 export { closeCodes } from "./protocol/codes.js";

@@ -10,7 +10,9 @@ import { createInboxUpdates } from "../projections/delivery/inbox-updates.js";
 import { createReceiptRollups } from "../projections/delivery/receipt-rollups.js";
 import { membershipOf, type FindMembership } from "../projections/delivery/memberships.js";
 import type { Typing } from "../gateway/ephemeral/typing.js";
-import type { Bus, EventSource, ViewReads } from "../projections/ports.js";
+import type { Bus } from "../projections/ports/bus.js";
+import type { EventSource } from "../projections/ports/event-source.js";
+import type { ViewReads } from "../projections/ports/view-store.js";
 import type { Queries } from "../projections/queries/queries.js";
 import type { Telemetry } from "../infra/telemetry.js";
 

@@ -1,6 +1,6 @@
 /** How a process that starts waits for the engines that it cannot start without (docs/adr/0017). */
 import type { Logger } from "../gateway/ports.js";
-import { isAway } from "../projections/ports.js";
+import { isAway } from "../projections/ports/away.js";
 import { hostsOf } from "../infra/engines/address.js";
 import { tlsProblem } from "../infra/engines/tls-problem.js";
 import type { DistributedConfig } from "../settings/distributed.js";

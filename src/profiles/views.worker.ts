@@ -1,6 +1,6 @@
 /** The views' thread of the embedded profile: reads the log's file, projects it and answers the reads. */
 import { workerData } from "node:worker_threads";
-import type { Checkpoint } from "../projections/ports.js";
+import type { Checkpoint } from "../projections/ports/view-store.js";
 import { startRunner, type Runner } from "../projections/runner.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../infra/event-log/sqlite/file-reader.js";
 import type {

@@ -1,5 +1,5 @@
 import type { Position, RecordedEvent } from "../domain/kernel/stream.js";
-import type { EventSource } from "./ports.js";
+import type { EventSource } from "./ports/event-source.js";
 import { projectBatch, type ProjectionFailure } from "./runner.js";
 import type { ViewChange } from "./view-change.js";
 import { untilDone, type OnProblem } from "./keep-trying.js";

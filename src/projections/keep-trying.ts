@@ -1,7 +1,7 @@
 import { asError } from "../lib/errors.js";
 import { backoffMs, retried } from "../lib/retry.js";
 import { pause } from "../lib/time.js";
-import { isAway } from "./ports.js";
+import { isAway } from "./ports/away.js";
 
 const untilAnswered = { msMin: 50, msMax: 5_000 };
 

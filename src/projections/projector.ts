@@ -2,7 +2,8 @@ import { asPosition, noPosition, type Position, type RecordedEvent } from "../do
 import type { DeliveryProjector, DeliveryShare } from "./delivery/delivery.js";
 import { startFollower } from "./follower.js";
 import { partitionOf } from "./partitions.js";
-import type { Checkpoint, EventSource } from "./ports.js";
+import type { EventSource } from "./ports/event-source.js";
+import type { Checkpoint } from "./ports/view-store.js";
 import type { ProjectionFailure } from "./runner.js";
 import type { ViewChange } from "./view-change.js";
 import { keepGoing, type Kept, type OnProblem } from "./keep-trying.js";

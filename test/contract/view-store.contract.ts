@@ -1,11 +1,11 @@
-/** What every `ViewStore` promises (projections/ports.ts), as one executable suite: each adapter's test runs it. */
+/** What every `ViewStore` promises (projections/ports/view-store.ts), as one executable suite: each adapter's test runs it. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
 import { defaultSettings } from "../../src/domain/conversation/conversation.events.js";
 import { unsealed } from "../../src/domain/kernel/sealed.js";
 import { asPosition, noPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
-import type { ViewStore } from "../../src/projections/ports.js";
+import type { ViewStore } from "../../src/projections/ports/view-store.js";
 import { unreadOf } from "../../src/projections/frames/unread.js";
 import { project } from "../../src/projections/registry.js";
 import { assign, insert, raise, type ViewChange } from "../../src/projections/view-change.js";

@@ -1,13 +1,8 @@
-/** What every `WorkQueue` promises (projections/ports.ts), as one executable suite: each adapter's test runs it. */
+/** What every `WorkQueue` promises (projections/ports/work-queue.ts), as one executable suite: each adapter's test runs it. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import {
-  StoreUnavailable,
-  type DeadJob,
-  type Job,
-  type JobOutcome,
-  type WorkQueue,
-} from "../../src/projections/ports.js";
+import { StoreUnavailable } from "../../src/projections/ports/away.js";
+import type { DeadJob, Job, JobOutcome, WorkQueue } from "../../src/projections/ports/work-queue.js";
 import { withSeed } from "../kit/seed.js";
 
 export type QueueSettings = {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqliteViewsFile } from "../../src/infra/view-store/sqlite/views-file.js";
-import type { ViewReads, ViewStore } from "../../src/projections/ports.js";
+import type { ViewReads, ViewStore } from "../../src/projections/ports/view-store.js";
 
 export const temporaryDirectory = (): { readonly path: string; readonly remove: () => void } => {
   const path = mkdtempSync(join(tmpdir(), "parley-views-"));

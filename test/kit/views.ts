@@ -1,4 +1,4 @@
-import type { ViewReads } from "../../src/projections/ports.js";
+import type { ViewReads } from "../../src/projections/ports/view-store.js";
 import { conversationIds, users } from "./arbitraries.js";
 import { noPosition } from "../../src/domain/kernel/stream.js";
 

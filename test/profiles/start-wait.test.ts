@@ -4,7 +4,7 @@ import { LogError } from "../../src/commands/ports.js";
 import { hostsOf } from "../../src/infra/engines/address.js";
 import { unavailable } from "../../src/infra/event-log/eventstoredb/errors.js";
 import { createStartWait, StoppedWhileStarting } from "../../src/profiles/start-wait.js";
-import { StoreUnavailable } from "../../src/projections/ports.js";
+import { StoreUnavailable } from "../../src/projections/ports/away.js";
 
 const away = new StoreUnavailable("MongoDB: connect ECONNREFUSED 127.0.0.1:1");
 const waitWith = (startWaitSeconds: number) => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LogError } from "../../src/commands/ports.js";
-import { StoreUnavailable } from "../../src/projections/ports.js";
+import { StoreUnavailable } from "../../src/projections/ports/away.js";
 import { whileAway } from "../../src/projections/keep-trying.js";
 import { seed, untilSeen } from "../kit/seed.js";
 import { settled } from "../kit/turns.js";

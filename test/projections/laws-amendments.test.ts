@@ -10,7 +10,7 @@ import { project } from "../../src/projections/registry.js";
 import { conversationIds, logs } from "../kit/arbitraries.js";
 import { seed, untilSeen, withSeed } from "../kit/seed.js";
 import { withCoreStore } from "../kit/sqlite-views.js";
-import type { ViewReads } from "../../src/projections/ports.js";
+import type { ViewReads } from "../../src/projections/ports/view-store.js";
 
 type Placed = { readonly event: DomainEvent; readonly pos: number };
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/domain/catalogue.js";
 import { userIdOf } from "../../src/domain/kernel/by.js";
 import { asPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
-import type { ViewStore } from "../../src/projections/ports.js";
+import type { ViewStore } from "../../src/projections/ports/view-store.js";
 import { unreadOf } from "../../src/projections/frames/unread.js";
 import { project, views } from "../../src/projections/registry.js";
 import type { Value, ViewChange } from "../../src/projections/view-change.js";

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { asPosition, firstRevision, noPosition, streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
-import type { Checkpoint } from "../../src/projections/ports.js";
+import type { Checkpoint } from "../../src/projections/ports/view-store.js";
 import { startRunner, type ProjectionFailure, type RunnerOptions } from "../../src/projections/runner.js";
 import { createWriter } from "../kit/arbitraries.js";
 import { settled } from "../kit/turns.js";

@@ -1,7 +1,7 @@
 import { asError } from "../../lib/errors.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { Ids } from "../../commands/ports.js";
-import { isAway } from "../../projections/ports.js";
+import { isAway } from "../../projections/ports/away.js";
 import { gatewayLimits } from "../limits.js";
 import type { Logger } from "../ports.js";
 import type { Failure } from "../protocol/codes.js";

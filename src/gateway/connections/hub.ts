@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { DeviceId, UserId } from "../../domain/kernel/ids.js";
-import type { Delivery } from "../../projections/ports.js";
+import type { Delivery } from "../../projections/ports/bus.js";
 import type { Connection } from "../ports.js";
 import type { Outbox } from "./outbox.js";
 

@@ -1,6 +1,6 @@
 import type { ServerFrameType } from "../../../client/contract/frames.js";
 import type { Actor } from "../../domain/kernel/ids.js";
-import type { Bus } from "../../projections/ports.js";
+import type { Bus } from "../../projections/ports/bus.js";
 
 /** Which users type where: over the bus alone, never through the log. */
 export type Typing = {

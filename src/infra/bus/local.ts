@@ -1,4 +1,4 @@
-import type { Bus, Delivery } from "../../projections/ports.js";
+import type { Bus, Delivery } from "../../projections/ports/bus.js";
 
 /** Where frames end in this process: the gateway's hub. */
 export type LocalRecipients = {

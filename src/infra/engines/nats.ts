@@ -1,6 +1,6 @@
 import { connect, Events, type ConnectionOptions, type NatsConnection, type Status, type Subscription } from "nats";
 import { isIP } from "node:net";
-import { StoreUnavailable } from "../../projections/ports.js";
+import { StoreUnavailable } from "../../projections/ports/away.js";
 import { asError } from "../../lib/errors.js";
 import { pause, within } from "../../lib/time.js";
 

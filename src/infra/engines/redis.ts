@@ -1,5 +1,5 @@
 import { Redis, ReplyError } from "ioredis";
-import { StoreUnavailable } from "../../projections/ports.js";
+import { StoreUnavailable } from "../../projections/ports/away.js";
 import { backoffMs } from "../../lib/retry.js";
 
 export type OpenedRedis = {

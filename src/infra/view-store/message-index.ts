@@ -1,6 +1,6 @@
 import { reactionKey } from "../../domain/conversation/amendments.js";
 import type { MessageIndex } from "../../commands/ports.js";
-import type { ViewReads } from "../../projections/ports.js";
+import type { ViewReads } from "../../projections/ports/view-store.js";
 import { noRevision } from "../../domain/kernel/stream.js";
 
 /** The messages view as commands ask it. Views that cannot answer cover nothing: the caller reads the stream then. */

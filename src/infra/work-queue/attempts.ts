@@ -1,5 +1,6 @@
 /** What both work queues share: their options, what a job may be, and what becomes of an attempt. */
-import { StoreUnavailable, type Job, type JobOutcome } from "../../projections/ports.js";
+import { StoreUnavailable } from "../../projections/ports/away.js";
+import type { Job, JobOutcome } from "../../projections/ports/work-queue.js";
 
 export type WorkQueueOptions = {
   /** Attempts after which a job is a dead letter; 8 when omitted. */

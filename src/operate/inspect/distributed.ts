@@ -7,7 +7,7 @@ import {
   ViewsAheadOfLog,
   ViewsOfAnotherLog,
 } from "../../infra/view-store/mongodb/checkpoints.js";
-import type { Checkpoint } from "../../projections/ports.js";
+import type { Checkpoint } from "../../projections/ports/view-store.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../../infra/event-log/eventstoredb/event-log.js";
 import { holdersKey, ownersKey } from "../../infra/leases/redis/scripts.js";
 import { openMongo, type Mongo } from "../../infra/engines/mongodb/connection.js";

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import type { KeyStore } from "../../commands/ports.js";
-import type { Checkpoint } from "../../projections/ports.js";
+import type { Checkpoint } from "../../projections/ports/view-store.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { openToRead } from "../../infra/engines/sqlite-file.js";
 import { filesOf } from "../../profiles/data-directory.js";

@@ -1,5 +1,5 @@
 import pLimit from "p-limit";
-import type { EventSource } from "../ports.js";
+import type { EventSource } from "../ports/event-source.js";
 
 /**
  * The same source, of whose streams at most `pagesMax` pages are being read at once. The others wait in the order in which

@@ -7,7 +7,7 @@ import {
   type RecordedEvent,
   type Revision,
 } from "../../domain/kernel/stream.js";
-import type { EventSource } from "../ports.js";
+import type { EventSource } from "../ports/event-source.js";
 
 /** Messages that are deleted by now, with the times of their deletions. */
 export type Deletions = ReadonlyMap<string, number>;

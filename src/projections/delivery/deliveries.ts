@@ -2,7 +2,7 @@ import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import type { ConversationEvent, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 import type { UserEvent } from "../../domain/user/user.events.js";
-import type { Delivery } from "../ports.js";
+import type { Delivery } from "../ports/bus.js";
 import { isAboutMessage } from "../frames/about-message.js";
 import { encodeMessage, frameOf, hidden, receiptFrames, type Frame, type Shown } from "../frames/frames.js";
 import { maySee, type Membership } from "./memberships.js";

@@ -2,7 +2,9 @@ import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from ".
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import { noPosition, streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import { asError } from "../../lib/errors.js";
-import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
+import type { Bus, Delivery } from "../ports/bus.js";
+import type { EventSource } from "../ports/event-source.js";
+import type { OpenContent } from "../ports/open-content.js";
 import { whileAway } from "../keep-trying.js";
 import { readingAtMost } from "./bounded-reads.js";
 import { deletionsAfter, deletionsIn, type Deletions } from "./deletions.js";

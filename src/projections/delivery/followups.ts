@@ -1,6 +1,7 @@
 import { laterOf, noPosition, type Position } from "../../domain/kernel/stream.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
-import type { Bus, ViewReads } from "../ports.js";
+import type { Bus } from "../ports/bus.js";
+import type { ViewReads } from "../ports/view-store.js";
 
 /** What is told after the views, since only they have its numbers: `inbox.update` and `receipt.rollup`. */
 export type FollowUpDependencies<Read extends keyof ViewReads> = {

@@ -9,7 +9,9 @@ import {
   streamOf,
   type RecordedEvent,
 } from "../../domain/kernel/stream.js";
-import type { Bus, Delivery, EventSource, OpenContent } from "../ports.js";
+import type { Bus, Delivery } from "../ports/bus.js";
+import type { EventSource } from "../ports/event-source.js";
+import type { OpenContent } from "../ports/open-content.js";
 import type { Deletions } from "./deletions.js";
 import { changeDeliveries, receiptDeliveries } from "./deliveries.js";
 import { emojiContext, hasContent, isAboutMessage, isReaction } from "../frames/about-message.js";

@@ -1,6 +1,6 @@
 import { asError } from "../../lib/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
-import type { Delivery } from "../ports.js";
+import type { Delivery } from "../ports/bus.js";
 import { unreadOf } from "../frames/unread.js";
 import { atMost } from "./bounded-reads.js";
 import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";

@@ -7,7 +7,7 @@ import type {
 } from "../../domain/conversation/conversation.events.js";
 import type { Started } from "../../domain/conversation/conversation.js";
 import { noRevision, revisionAfter, streamOf, type Revision } from "../../domain/kernel/stream.js";
-import type { EventSource } from "../ports.js";
+import type { EventSource } from "../ports/event-source.js";
 
 /** Sequences from `from` up to, not including, `to`. */
 export type Visible = { readonly from: number; readonly to: number };

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { decodeUserEvent } from "../../domain/catalogue.js";
 import { firstRevision, noRevision, revisionAfter, streamOf } from "../../domain/kernel/stream.js";
 import { defaultPrivacy, type UserEvent } from "../../domain/user/user.events.js";
-import type { EventSource } from "../ports.js";
+import type { EventSource } from "../ports/event-source.js";
 
 /**
  * Which users see reads: those that show their own. Folded by delivery itself, as memberships are: a view that lags, or

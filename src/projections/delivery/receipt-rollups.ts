@@ -1,7 +1,8 @@
 import { LRUCache } from "lru-cache";
 import { asError } from "../../lib/errors.js";
 import type { Position } from "../../domain/kernel/stream.js";
-import type { Delivery, ReceiptCounts } from "../ports.js";
+import type { Delivery } from "../ports/bus.js";
+import type { ReceiptCounts } from "../ports/rows.js";
 import { atMost } from "./bounded-reads.js";
 import type { Frame } from "../frames/frames.js";
 import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } from "./followups.js";

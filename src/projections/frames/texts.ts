@@ -1,6 +1,6 @@
 import type { ConversationEvent, ConversationProfile } from "../../domain/conversation/conversation.events.js";
 import { sealedAs, type Sealed } from "../../domain/kernel/sealed.js";
-import type { OpenContent } from "../ports.js";
+import type { OpenContent } from "../ports/open-content.js";
 
 /** What a conversation is called. Each is left out where it is not set, and where its key is gone. */
 export type Texts = { readonly name?: string; readonly description?: string };

@@ -1,4 +1,4 @@
-import type { SummaryRow } from "../ports.js";
+import type { SummaryRow } from "../ports/rows.js";
 
 /**
  * Messages that the member may see and has neither read, sent nor lost to deletion: what lies after the read cursor,

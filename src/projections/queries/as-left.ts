@@ -3,13 +3,8 @@ import type { ConversationEvent } from "../../domain/conversation/conversation.e
 import { userIdOf } from "../../domain/kernel/by.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import { asRevision, revisionAfter, streamOf, type Revision } from "../../domain/kernel/stream.js";
-import {
-  reactionUserIdsMax,
-  type EventSource,
-  type MembershipStep,
-  type MessageRow,
-  type ReactionRow,
-} from "../ports.js";
+import type { EventSource } from "../ports/event-source.js";
+import { reactionUserIdsMax, type MembershipStep, type MessageRow, type ReactionRow } from "../ports/rows.js";
 
 type Source = Pick<EventSource, "readStream">;
 

@@ -3,7 +3,8 @@ import type { Conversation } from "../../domain/conversation/conversation.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import { formerMember, type Rejection } from "../../domain/rejections.js";
 import { openTexts, type SealedTexts } from "../frames/texts.js";
-import type { OpenContent, SummaryRow } from "../ports.js";
+import type { OpenContent } from "../ports/open-content.js";
+import type { SummaryRow } from "../ports/rows.js";
 import type { ConversationView } from "./queries.js";
 
 /** The conversation as a member's row in the views has it. */

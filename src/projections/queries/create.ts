@@ -1,7 +1,9 @@
 import { E } from "../../domain/kernel/fp.js";
 import { laterOf, type Position } from "../../domain/kernel/stream.js";
 import { reject } from "../../domain/rejections.js";
-import type { EventSource, OpenContent, ViewStore } from "../ports.js";
+import type { EventSource } from "../ports/event-source.js";
+import type { OpenContent } from "../ports/open-content.js";
+import type { ViewStore } from "../ports/view-store.js";
 import { historyQuery } from "./history.js";
 import { inboxQuery } from "./inbox.js";
 import { membersQuery } from "./members.js";

@@ -1,6 +1,9 @@
 import { E, type Either } from "../../domain/kernel/fp.js";
 import { conversationNotFound, reject, type Rejection } from "../../domain/rejections.js";
-import type { EventSource, MessageRow, OpenContent, ViewReads } from "../ports.js";
+import type { EventSource } from "../ports/event-source.js";
+import type { OpenContent } from "../ports/open-content.js";
+import type { MessageRow } from "../ports/rows.js";
+import type { ViewReads } from "../ports/view-store.js";
 import { visibleIntervals, type Interval } from "../views/visibility.js";
 import { asLeft } from "./as-left.js";
 import type { MessageView, Queries } from "./queries.js";

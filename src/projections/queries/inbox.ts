@@ -1,5 +1,6 @@
 import { E, t } from "../../domain/kernel/fp.js";
-import type { InboxKey, SummaryRow } from "../ports.js";
+import type { SummaryRow } from "../ports/rows.js";
+import type { InboxKey } from "../ports/view-store.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
 import type { Queries } from "./queries.js";
 import { toSummary, type SummaryDependencies } from "./summary.js";

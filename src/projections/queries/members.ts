@@ -1,5 +1,6 @@
 import { E, t } from "../../domain/kernel/fp.js";
-import type { MemberRow, ViewReads } from "../ports.js";
+import type { MemberRow } from "../ports/rows.js";
+import type { ViewReads } from "../ports/view-store.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
 import type { MembersPage, Queries } from "./queries.js";
 import { presentMember } from "./summary.js";

@@ -1,6 +1,7 @@
 import { emojiKey } from "../../domain/conversation/emoji.js";
 import { sealedAs } from "../../domain/kernel/sealed.js";
-import { reactionUserIdsMax, type MessageRow, type OpenContent, type ReactionRow } from "../ports.js";
+import type { OpenContent } from "../ports/open-content.js";
+import { reactionUserIdsMax, type MessageRow, type ReactionRow } from "../ports/rows.js";
 import type { MessageView } from "./queries.js";
 
 type Shown = NonNullable<MessageView["reactions"]>[number];

@@ -1,7 +1,8 @@
 import type { Actor } from "../../domain/kernel/ids.js";
 import { E, t } from "../../domain/kernel/fp.js";
 import { reject, messageNotFound } from "../../domain/rejections.js";
-import type { MessageRow, ReceiptRow, ViewReads } from "../ports.js";
+import type { MessageRow, ReceiptRow } from "../ports/rows.js";
+import type { ViewReads } from "../ports/view-store.js";
 import { visibleIntervals } from "../views/visibility.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
 import type { Answer, Queries, ReceiptsPage } from "./queries.js";

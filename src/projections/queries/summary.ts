@@ -1,7 +1,9 @@
 import { E } from "../../domain/kernel/fp.js";
 import type { Actor } from "../../domain/kernel/ids.js";
 import { conversationNotFound, formerMember } from "../../domain/rejections.js";
-import type { MessageRow, OpenContent, SummaryRow, ViewReads } from "../ports.js";
+import type { OpenContent } from "../ports/open-content.js";
+import type { MessageRow, SummaryRow } from "../ports/rows.js";
+import type { ViewReads } from "../ports/view-store.js";
 import { viewOfRow } from "./conversation-view.js";
 import { previewOf } from "./preview.js";
 import type { Answer, Queries, StateView, Summary } from "./queries.js";

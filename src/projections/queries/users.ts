@@ -2,7 +2,9 @@ import { E } from "../../domain/kernel/fp.js";
 import { defaultPrivacy } from "../../domain/user/user.events.js";
 import { reject } from "../../domain/rejections.js";
 import { sealedAs } from "../../domain/kernel/sealed.js";
-import type { OpenContent, UserRow, ViewReads } from "../ports.js";
+import type { OpenContent } from "../ports/open-content.js";
+import type { UserRow } from "../ports/rows.js";
+import type { ViewReads } from "../ports/view-store.js";
 import type { PublicUser, Queries } from "./queries.js";
 
 export type UserDependencies = { readonly reads: Pick<ViewReads, "user" | "devices">; readonly open: OpenContent };

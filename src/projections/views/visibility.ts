@@ -1,4 +1,4 @@
-import type { MembershipStep } from "../ports.js";
+import type { MembershipStep } from "../ports/rows.js";
 
 /** Sequences from `from` to `to`, both inclusive; `to` is Infinity while the membership lasts. */
 export type Interval = { readonly from: number; readonly to: number };

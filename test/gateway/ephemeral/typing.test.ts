@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Delivery } from "../../../src/projections/ports.js";
+import type { Delivery } from "../../../src/projections/ports/bus.js";
 import { createTyping, type TypingOptions } from "../../../src/gateway/ephemeral/typing.js";
 import { settled } from "../../kit/turns.js";
 

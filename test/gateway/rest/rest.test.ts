@@ -1,5 +1,5 @@
 import { LogError } from "../../../src/commands/ports.js";
-import { StoreUnavailable } from "../../../src/projections/ports.js";
+import { StoreUnavailable } from "../../../src/projections/ports/away.js";
 import { afterAll, describe, expect, it } from "vitest";
 import { messageIdOf } from "../../../src/domain/kernel/ids.js";
 import { gatewayLimits as bounds } from "../../../src/gateway/limits.js";

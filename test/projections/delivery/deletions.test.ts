@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { deletionsAfter } from "../../../src/projections/delivery/deletions.js";
-import type { EventSource } from "../../../src/projections/ports.js";
+import type { EventSource } from "../../../src/projections/ports/event-source.js";
 import { asRevision } from "../../../src/domain/kernel/stream.js";
 
 it("a read that failed is no answer: the next call asks the log again, however soon it comes", async () => {

@@ -4,7 +4,8 @@ import { reject, type Rejection } from "../../../src/domain/rejections.js";
 import { readsAtOnceMax, waitingMax, type LostReason } from "../../../src/projections/delivery/followups.js";
 import { createInboxUpdates } from "../../../src/projections/delivery/inbox-updates.js";
 import { createReceiptRollups } from "../../../src/projections/delivery/receipt-rollups.js";
-import type { Delivery, ReceiptCounts, SummaryRow } from "../../../src/projections/ports.js";
+import type { Delivery } from "../../../src/projections/ports/bus.js";
+import type { ReceiptCounts, SummaryRow } from "../../../src/projections/ports/rows.js";
 import { eventually } from "../../kit/device.js";
 import { asPosition } from "../../../src/domain/kernel/stream.js";
 

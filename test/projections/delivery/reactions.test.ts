@@ -2,7 +2,8 @@
 import { afterEach, expect, it } from "vitest";
 import { startDelivery, type DeliveryDependencies } from "../../../src/projections/delivery/delivery.js";
 import type { Frame } from "../../../src/projections/frames/frames.js";
-import { reactionUserIdsMax, type OpenContent } from "../../../src/projections/ports.js";
+import type { OpenContent } from "../../../src/projections/ports/open-content.js";
+import { reactionUserIdsMax } from "../../../src/projections/ports/rows.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import { eventually } from "../../kit/device.js";
 import {

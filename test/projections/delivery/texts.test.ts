@@ -1,7 +1,7 @@
 /** What a conversation is called, in frames: opened where they are made, live and by sync alike. */
 import { afterEach, expect, it } from "vitest";
 import { startDelivery, type DeliveryDependencies } from "../../../src/projections/delivery/delivery.js";
-import { StoreUnavailable } from "../../../src/projections/ports.js";
+import { StoreUnavailable } from "../../../src/projections/ports/away.js";
 import { eventually } from "../../kit/device.js";
 import { by, connect, right, sideForEach, syncOf, type ReadSide, type Received } from "./delivery-kit.js";
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { EventSource, ViewStore } from "../../../src/projections/ports.js";
+import type { EventSource } from "../../../src/projections/ports/event-source.js";
+import type { ViewStore } from "../../../src/projections/ports/view-store.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import type { Queries } from "../../../src/projections/queries/queries.js";
 import { asPosition, noPosition } from "../../../src/domain/kernel/stream.js";

@@ -1,4 +1,4 @@
-import type { Bus, Delivery } from "../../../projections/ports.js";
+import type { Bus, Delivery } from "../../../projections/ports/bus.js";
 import { asError } from "../../../lib/errors.js";
 import { within } from "../../../lib/time.js";
 import type { Nats } from "../../engines/nats.js";

@@ -1,5 +1,5 @@
 import { E, t, type Either } from "../../../domain/kernel/fp.js";
-import type { Delivery } from "../../../projections/ports.js";
+import type { Delivery } from "../../../projections/ports/bus.js";
 
 /** What a gateway is told, in this order; `counter` grows by one with each request of a sender to that gateway. */
 export type BusRequest = { readonly sender: string; readonly counter: number; readonly items: readonly BusItem[] };

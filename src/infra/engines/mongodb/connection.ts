@@ -14,7 +14,7 @@ import {
   type Db,
   type MongoClientOptions,
 } from "mongodb";
-import { StoreUnavailable } from "../../../projections/ports.js";
+import { StoreUnavailable } from "../../../projections/ports/away.js";
 import { hasPassingLabel, isPassingCode } from "./passing-errors.js";
 
 export type Mongo = {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { Binary, MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db } from "mongodb";
 import { byBytes } from "../../engines/by-bytes.js";
 import { reachable } from "../../engines/mongodb/connection.js";
-import { StoreUnavailable } from "../../../projections/ports.js";
+import { StoreUnavailable } from "../../../projections/ports/away.js";
 import { keyBytes, requireMasterKey, unwrap, wrap, WrongMasterKey } from "./wrapping.js";
 
 export type KeyDocument = {

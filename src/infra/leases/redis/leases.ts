@@ -1,6 +1,6 @@
 import { asError } from "../../../lib/errors.js";
 import type { Redis } from "ioredis";
-import type { PartitionLeases } from "../../../projections/ports.js";
+import type { PartitionLeases } from "../../../projections/ports/leases.js";
 import { defineScript } from "../../engines/redis.js";
 import { holdersKey, ownersKey, placesKey, stopScript, tickScript } from "./scripts.js";
 

@@ -1,5 +1,5 @@
 import { asPosition, type Position } from "../../../domain/kernel/stream.js";
-import type { Checkpoint } from "../../../projections/ports.js";
+import type { Checkpoint } from "../../../projections/ports/view-store.js";
 import { asError } from "../../../lib/errors.js";
 import { pause } from "../../../lib/time.js";
 import { createPositionWaiters } from "../position-waiters.js";

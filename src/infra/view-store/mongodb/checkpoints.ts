@@ -1,6 +1,6 @@
 import { MongoServerError, type Collection, type Db } from "mongodb";
 import { asPosition, noPosition, type Position } from "../../../domain/kernel/stream.js";
-import type { Checkpoint } from "../../../projections/ports.js";
+import type { Checkpoint } from "../../../projections/ports/view-store.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { checkpointsId, collectionPrefix } from "./documents.js";
 import { untilPassing } from "./retry.js";

@@ -1,4 +1,5 @@
-import type { ActivityKey, InboxKey, TouchedRow, ViewReads } from "../../../projections/ports.js";
+import type { TouchedRow } from "../../../projections/ports/rows.js";
+import type { ActivityKey, InboxKey, ViewReads } from "../../../projections/ports/view-store.js";
 import { idOf, valueOf, type MemberDocument, type ViewCollections, assigned, arrived } from "./documents.js";
 import { asPosition, type Position } from "../../../domain/kernel/stream.js";
 

@@ -1,5 +1,5 @@
 import type { Filter } from "mongodb";
-import type { SummaryRow } from "../../../projections/ports.js";
+import type { SummaryRow } from "../../../projections/ports/rows.js";
 import { idOf, type MessageDocument, type ViewCollections } from "./documents.js";
 import { messagesAt } from "./messages.js";
 import type { Revision } from "../../../domain/kernel/stream.js";

@@ -1,4 +1,5 @@
-import type { FoundMessage, MessageRow, ViewReads } from "../../../projections/ports.js";
+import type { FoundMessage, MessageRow } from "../../../projections/ports/rows.js";
+import type { ViewReads } from "../../../projections/ports/view-store.js";
 import { idOf, type MessageDocument, type ViewCollections, arrived } from "./documents.js";
 import { allReactions, groupedReactions } from "./reactions.js";
 import { messageOf } from "./rows.js";

@@ -1,4 +1,4 @@
-import type { SummaryRow } from "../../../projections/ports.js";
+import type { SummaryRow } from "../../../projections/ports/rows.js";
 import { idsUnder, valueOf, type ConversationDocument, type ViewCollections, assigned } from "./documents.js";
 
 type Others = Pick<SummaryRow, "peerId" | "deliveredToAll" | "readByAll">;

@@ -4,7 +4,7 @@ import {
   type FoundMessage,
   type MessageRow,
   type ReactionRow,
-} from "../../../projections/ports.js";
+} from "../../../projections/ports/rows.js";
 import { sealedThere } from "../../../projections/views/sealed-value.js";
 import { idsUnder, type ReactionDocument, type ViewCollections } from "./documents.js";
 

@@ -1,5 +1,5 @@
 import { defaultPrivacy } from "../../../domain/user/user.events.js";
-import type { ViewReads } from "../../../projections/ports.js";
+import type { ViewReads } from "../../../projections/ports/view-store.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { afterAll, idOf, idsUnder, valueOf, type ViewCollections, assigned, arrived } from "./documents.js";

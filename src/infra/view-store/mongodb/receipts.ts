@@ -1,4 +1,5 @@
-import type { ReceiptCounts, ReceiptRow, ViewReads } from "../../../projections/ports.js";
+import type { ReceiptCounts, ReceiptRow } from "../../../projections/ports/rows.js";
+import type { ViewReads } from "../../../projections/ports/view-store.js";
 import type { StepKind } from "../../../projections/views/receipt-steps.js";
 import {
   afterAll,

@@ -1,5 +1,5 @@
 import { MongoBulkWriteError, MongoServerError } from "mongodb";
-import { StoreUnavailable } from "../../../projections/ports.js";
+import { StoreUnavailable } from "../../../projections/ports/away.js";
 import { backoffMs, retried } from "../../../lib/retry.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { isPassingCode } from "../../engines/mongodb/passing-errors.js";

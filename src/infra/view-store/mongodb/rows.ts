@@ -1,5 +1,5 @@
 import { defaultSettings, type Settings } from "../../../domain/conversation/conversation.events.js";
-import type { ConversationRow, MemberRow, MembershipStep, MessageRow } from "../../../projections/ports.js";
+import type { ConversationRow, MemberRow, MembershipStep, MessageRow } from "../../../projections/ports/rows.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
 import {
   valueOf,

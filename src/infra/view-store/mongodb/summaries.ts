@@ -1,5 +1,5 @@
 import { defaultPrivacy } from "../../../domain/user/user.events.js";
-import type { MembershipStep, SummaryRow } from "../../../projections/ports.js";
+import type { MembershipStep, SummaryRow } from "../../../projections/ports/rows.js";
 import { newestMembership, newestVisible } from "../../../projections/views/visibility.js";
 import {
   idOf,

@@ -1,6 +1,6 @@
 import type { Db } from "mongodb";
 import { noPosition, type Position } from "../../../domain/kernel/stream.js";
-import type { Checkpoint, ViewStore } from "../../../projections/ports.js";
+import type { Checkpoint, ViewStore } from "../../../projections/ports/view-store.js";
 import type { ViewChange } from "../../../projections/view-change.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import {

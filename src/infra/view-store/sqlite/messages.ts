@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3";
-import type { FoundMessage, MessageRow, ViewReads } from "../../../projections/ports.js";
+import type { FoundMessage, MessageRow } from "../../../projections/ports/rows.js";
+import type { ViewReads } from "../../../projections/ports/view-store.js";
 import { idKeysBetween } from "../../../projections/views/id-key.js";
 import { reactionReads } from "./reactions.js";
 import { messageColumns, messageOf, type StoredMessage, type Synchronous } from "./rows.js";

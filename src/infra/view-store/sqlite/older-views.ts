@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
 import Database from "better-sqlite3";
-import type { Checkpoint } from "../../../projections/ports.js";
+import type { Checkpoint } from "../../../projections/ports/view-store.js";
 import { viewsVersion } from "../../../projections/registry.js";
 import { busyMsMax, cannotOpen } from "./views-file.js";
 

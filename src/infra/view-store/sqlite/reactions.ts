@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import type { Revision } from "../../../domain/kernel/stream.js";
 import { sealedThere } from "../../../projections/views/sealed-value.js";
-import { reactionUserIdsMax, type FoundMessage, type MessageRow } from "../../../projections/ports.js";
+import { reactionUserIdsMax, type FoundMessage, type MessageRow } from "../../../projections/ports/rows.js";
 
 export type ReactionReads = {
   /** By sequence, for the messages of a range (inclusive) that have any: what a page of history shows. */

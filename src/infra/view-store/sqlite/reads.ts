@@ -1,6 +1,7 @@
 import type Database from "better-sqlite3";
 import { defaultPrivacy, type Privacy } from "../../../domain/user/user.events.js";
-import type { DeviceRow, TouchedRow, UserRow, ViewReads } from "../../../projections/ports.js";
+import type { DeviceRow, TouchedRow, UserRow } from "../../../projections/ports/rows.js";
+import type { ViewReads } from "../../../projections/ports/view-store.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
 import { messageReads } from "./messages.js";
 import { receiptReads } from "./receipts.js";

@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3";
-import type { ReceiptCounts, ReceiptRow, ViewReads } from "../../../projections/ports.js";
+import type { ReceiptCounts, ReceiptRow } from "../../../projections/ports/rows.js";
+import type { ViewReads } from "../../../projections/ports/view-store.js";
 import type { StepKind } from "../../../projections/views/receipt-steps.js";
 import type { Synchronous } from "./rows.js";
 import type { Revision } from "../../../domain/kernel/stream.js";

@@ -1,6 +1,12 @@
 import type { Settings } from "../../../domain/conversation/conversation.events.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
-import type { ConversationRow, MemberRow, MembershipStep, MessageRow, SummaryRow } from "../../../projections/ports.js";
+import type {
+  ConversationRow,
+  MemberRow,
+  MembershipStep,
+  MessageRow,
+  SummaryRow,
+} from "../../../projections/ports/rows.js";
 
 /** How rows of the tables become rows of the port: booleans are 0 and 1, settings and sealed texts are JSON. */
 

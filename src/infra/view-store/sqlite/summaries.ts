@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import type { ConversationKind } from "../../../domain/conversation/conversation.events.js";
 import { defaultPrivacy } from "../../../domain/user/user.events.js";
-import type { MembershipStep, SummaryRow } from "../../../projections/ports.js";
+import type { MembershipStep, SummaryRow } from "../../../projections/ports/rows.js";
 import { newestMembership, newestVisible } from "../../../projections/views/visibility.js";
 import { messageAt } from "./messages.js";
 import {

@@ -1,5 +1,5 @@
 import { laterOf, type Position } from "../../../domain/kernel/stream.js";
-import type { Checkpoint, ViewReads, ViewStore } from "../../../projections/ports.js";
+import type { Checkpoint, ViewReads, ViewStore } from "../../../projections/ports/view-store.js";
 import type { ViewChange } from "../../../projections/view-change.js";
 import { callWorker, WorkerError, type WorkerClient } from "../../engines/worker.js";
 import { stillBuilding } from "../still-building.js";

@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
-import { StoreUnavailable, type Checkpoint, type ViewReads } from "../../../projections/ports.js";
+import { StoreUnavailable } from "../../../projections/ports/away.js";
+import type { Checkpoint, ViewReads } from "../../../projections/ports/view-store.js";
 import { views, viewsVersion } from "../../../projections/registry.js";
 import { foldChanges, type ViewChange, type ViewName } from "../../../projections/view-change.js";
 import { binderOf, schema, upsertOf } from "./schema.js";

@@ -1,5 +1,5 @@
 /** A consumer of the JetStream work queue: as many loops as handlers may run at once, each pulls a job and sees it through. */
-import type { JobOutcome } from "../../../projections/ports.js";
+import type { JobOutcome } from "../../../projections/ports/work-queue.js";
 import { attemptJob, problemOf, type Handler, type WorkQueueOptions } from "../attempts.js";
 import type { Link } from "./link.js";
 import { pull } from "./pull.js";

@@ -1,6 +1,6 @@
 /** The dead letters of a JetStream work queue: one message a job's id in a stream of their own. */
 import type { StoredMsg } from "nats";
-import type { DeadJob, WorkQueue } from "../../../projections/ports.js";
+import type { DeadJob, WorkQueue } from "../../../projections/ports/work-queue.js";
 import type { Link } from "./link.js";
 import { isMessageAbsent } from "./streams.js";
 import { deadJobOf, headersOf, tokenOf } from "./wire.js";

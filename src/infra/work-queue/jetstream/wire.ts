@@ -1,7 +1,7 @@
 /** How jobs and dead letters look in JetStream: the payload is the body, the rest one header; and what is said about a delivery. */
 import { createHash } from "node:crypto";
 import { headers, type Msg, type MsgHdrs } from "nats";
-import type { DeadJob, Job } from "../../../projections/ports.js";
+import type { DeadJob, Job } from "../../../projections/ports/work-queue.js";
 
 const header = "Parley-Job";
 

@@ -1,6 +1,6 @@
 /** The distributed work queue: a JetStream stream with work-queue retention, and a second one for what has died. */
 import type { NatsConnection } from "nats";
-import type { Job, WorkQueue } from "../../../projections/ports.js";
+import type { Job, WorkQueue } from "../../../projections/ports/work-queue.js";
 import { checkJobs, problemOf, unavailable, withDefaults, type WorkQueueOptions } from "../attempts.js";
 import { startConsumer } from "./consume.js";
 import { deadLetters } from "./dead.js";

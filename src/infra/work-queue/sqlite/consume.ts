@@ -1,5 +1,5 @@
 /** One consumer of the SQLite work queue: claims as many jobs as it has room for, and wakes when there is a reason. */
-import type { JobOutcome } from "../../../projections/ports.js";
+import type { JobOutcome } from "../../../projections/ports/work-queue.js";
 import { attemptJob, problemOf, type Handler, type WorkQueueOptions } from "../attempts.js";
 import type { Claim, Settled, SqliteJobs, Turn } from "./jobs.js";
 

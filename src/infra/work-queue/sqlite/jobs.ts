@@ -1,6 +1,7 @@
 /** The statements of the SQLite work queue. Every function is one short transaction. */
 import type Database from "better-sqlite3";
-import { StoreUnavailable, type DeadJob, type Job, type JobOutcome } from "../../../projections/ports.js";
+import { StoreUnavailable } from "../../../projections/ports/away.js";
+import type { DeadJob, Job, JobOutcome } from "../../../projections/ports/work-queue.js";
 
 /** A job given out. `attempts` is its fence: a consumer that holds an older number no longer has it. */
 export type Claim = Job & { readonly seq: number; readonly attempts: number };

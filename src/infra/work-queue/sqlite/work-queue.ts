@@ -1,6 +1,6 @@
 /** The embedded work queue: one SQLite file, every commit synced. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { WorkQueue } from "../../../projections/ports.js";
+import type { WorkQueue } from "../../../projections/ports/work-queue.js";
 import { isInDoubt, opening } from "../../engines/sqlite-file.js";
 import { checkJobs, reasonOf, unavailable, withDefaults, type WorkQueueOptions } from "../attempts.js";
 import { startConsumer, type SqliteConsumer } from "./consume.js";

@@ -14,7 +14,10 @@ import {
 import { emojiContext, hasContent, isAboutMessage, isReaction } from "../../frames/about-message.js";
 import { frameOf, hidden, visible, withEmoji, type Frame, type Shown } from "../../frames/frames.js";
 import { openTexts, textsOf } from "../../frames/texts.js";
-import type { EventSource, MembershipStep, MessageRow, OpenContent, SummaryRow, ViewReads } from "../../ports.js";
+import type { EventSource } from "../../ports/event-source.js";
+import type { OpenContent } from "../../ports/open-content.js";
+import type { MembershipStep, MessageRow, SummaryRow } from "../../ports/rows.js";
+import type { ViewReads } from "../../ports/view-store.js";
 import { visibleIntervals } from "../../views/visibility.js";
 
 export type EntryDependencies = {

@@ -1,6 +1,7 @@
 import type { Actor } from "../../../domain/kernel/ids.js";
 import { asRevision, laterOf, noPosition, type Position, type Revision } from "../../../domain/kernel/stream.js";
-import type { ActivityKey, SummaryRow, TouchedRow, ViewReads } from "../../ports.js";
+import type { SummaryRow, TouchedRow } from "../../ports/rows.js";
+import type { ActivityKey, ViewReads } from "../../ports/view-store.js";
 import type { Place } from "./tokens.js";
 
 /** What the request asks for once tokens are read. `since`: log position of the token. */

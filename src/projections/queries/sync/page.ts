@@ -1,4 +1,4 @@
-import type { SummaryRow } from "../../ports.js";
+import type { SummaryRow } from "../../ports/rows.js";
 import { asLeft } from "../as-left.js";
 import type { Summary, SyncEntry } from "../queries.js";
 import { stateOf, toSummary } from "../summary.js";

@@ -1,6 +1,6 @@
 import { E, t } from "../../../domain/kernel/fp.js";
 import { asPosition, type Position } from "../../../domain/kernel/stream.js";
-import type { ActivityKey } from "../../ports.js";
+import type { ActivityKey } from "../../ports/view-store.js";
 
 /**
  * What the server gives a client to bring back: opaque to the client, and checked when it returns, because it comes

@@ -2,7 +2,7 @@ import { MongoServerError } from "mongodb";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { reachable } from "../../../../src/infra/engines/mongodb/connection.js";
 import { untilPassing } from "../../../../src/infra/view-store/mongodb/retry.js";
-import { StoreUnavailable } from "../../../../src/projections/ports.js";
+import { StoreUnavailable } from "../../../../src/projections/ports/away.js";
 
 const answered = (code: number, errorLabels: readonly string[] = []): MongoServerError =>
   new MongoServerError({ message: `code ${code}`, code, errorLabels: [...errorLabels] });

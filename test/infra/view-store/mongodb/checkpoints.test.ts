@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { LogError } from "../../../../src/commands/ports.js";
 import { refuseViewsAhead } from "../../../../src/infra/view-store/mongodb/checkpoints.js";
-import type { Checkpoint } from "../../../../src/projections/ports.js";
+import type { Checkpoint } from "../../../../src/projections/ports/view-store.js";
 import { asPosition, type Position } from "../../../../src/domain/kernel/stream.js";
 
 const at = (position: number): Checkpoint => ({ position: asPosition(position), epoch: "e" });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { ViewStore } from "../../../../src/projections/ports.js";
+import type { ViewStore } from "../../../../src/projections/ports/view-store.js";
 import { looksMax, watchViews, type WatchedViews } from "../../../../src/infra/view-store/mongodb/watch.js";
 import { asPosition, noPosition } from "../../../../src/domain/kernel/stream.js";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { StoreUnavailable } from "../../../../src/projections/ports.js";
+import { StoreUnavailable } from "../../../../src/projections/ports/away.js";
 import { openQueueFile } from "../../../../src/infra/work-queue/sqlite/schema.js";
 import { openSqliteQueue, type SqliteQueue } from "../../../../src/infra/work-queue/sqlite/work-queue.js";
 import { workQueueContract } from "../../../contract/work-queue.contract.js";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../../src/domain/catalogue.js";
-import type { ViewReads, ViewStore } from "../../../../src/projections/ports.js";
+import type { ViewReads, ViewStore } from "../../../../src/projections/ports/view-store.js";
 import { createQueries } from "../../../../src/projections/queries/create.js";
 import type { SyncRequest } from "../../../../src/projections/queries/queries.js";
 import { project } from "../../../../src/projections/registry.js";

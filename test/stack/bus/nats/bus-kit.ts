@@ -6,7 +6,7 @@ import { createConnection } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Delivery } from "../../../../src/projections/ports.js";
+import type { Delivery } from "../../../../src/projections/ports/bus.js";
 import {
   receiveForGateway,
   type MissedReason,

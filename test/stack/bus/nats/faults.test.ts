@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { NatsBusLimits } from "../../../../src/infra/bus/nats/limits.js";
 import { openNats } from "../../../../src/infra/engines/nats.js";
-import { StoreUnavailable } from "../../../../src/projections/ports.js";
+import { StoreUnavailable } from "../../../../src/projections/ports/away.js";
 import { engine } from "../../../kit/engines.js";
 import { mayStartServers } from "../../../kit/own-servers.js";
 import { createCell, createClosing, createNatsServer, everybodyOn } from "./bus-kit.js";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { PartitionLeases } from "../../../../src/projections/ports.js";
+import type { PartitionLeases } from "../../../../src/projections/ports/leases.js";
 import { openRedis, type OpenedRedis } from "../../../../src/infra/engines/redis.js";
 import { startPartitionLeases } from "../../../../src/infra/leases/redis/leases.js";
 import { createProjector } from "../../../../src/projections/projector.js";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../../src/domain/catalogue.js";
 import { asPosition, type RecordedEvent } from "../../../../src/domain/kernel/stream.js";
 import { openMongoViews } from "../../../../src/infra/view-store/mongodb/view-store.js";
-import type { ViewReads, ViewStore } from "../../../../src/projections/ports.js";
+import type { ViewReads, ViewStore } from "../../../../src/projections/ports/view-store.js";
 import { project } from "../../../../src/projections/registry.js";
 import type { ViewChange } from "../../../../src/projections/view-change.js";
 import { conversationIds, logs, users } from "../../../kit/arbitraries.js";

@@ -12,7 +12,7 @@ import {
   type MongoViews,
   type MongoViewsOptions,
 } from "../../../../src/infra/view-store/mongodb/view-store.js";
-import { StoreUnavailable } from "../../../../src/projections/ports.js";
+import { StoreUnavailable } from "../../../../src/projections/ports/away.js";
 import { project } from "../../../../src/projections/registry.js";
 import { assign, insert, raise } from "../../../../src/projections/view-change.js";
 import { viewStoreContract } from "../../../contract/view-store.contract.js";

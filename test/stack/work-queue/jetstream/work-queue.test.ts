@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { connect, Events, headers, type NatsConnection } from "nats";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
-import { StoreUnavailable } from "../../../../src/projections/ports.js";
+import { StoreUnavailable } from "../../../../src/projections/ports/away.js";
 import {
   openJetStreamQueue,
   type JetStreamQueue,

@@ -1,6 +1,6 @@
 import type { NatsConnection, Subscription } from "nats";
 import { E } from "../../../../domain/kernel/fp.js";
-import type { Delivery } from "../../../../projections/ports.js";
+import type { Delivery } from "../../../../projections/ports/bus.js";
 import { guarded, listen, type Nats } from "../../../engines/nats.js";
 import { decodeRequest, type BusItem, type BusRequest } from "../codec.js";
 import { natsBusLimits, type NatsBusLimits } from "../limits.js";

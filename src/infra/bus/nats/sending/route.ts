@@ -1,4 +1,4 @@
-import type { Delivery } from "../../../../projections/ports.js";
+import type { Delivery } from "../../../../projections/ports/bus.js";
 import { encodeFrame, type EncodedItem } from "../codec.js";
 
 /** Gateways that hold a connection of each user; a user without one is not in the answer. Rejects when it is not known. */

@@ -1,0 +1,141 @@
+import type { ContentType, ConversationKind, Role, Settings } from "../../domain/conversation/conversation.events.js";
+import type { Sealed } from "../../domain/kernel/sealed.js";
+import type { Position, Revision } from "../../domain/kernel/stream.js";
+import type { DeviceType, Privacy } from "../../domain/user/user.events.js";
+
+export type ConversationRow = {
+  readonly conversationId: string;
+  readonly kind: ConversationKind;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly name: Sealed | null;
+  readonly description: Sealed | null;
+  readonly avatarMediaId: string | null;
+  readonly settings: Settings;
+  readonly messageTtl: number | null;
+  readonly memberCount: number;
+  readonly lastSequence: number;
+  readonly headPos: Revision;
+  /** Log position of the newest change of the conversation's stream. */
+  readonly activity: Position;
+};
+
+export type MemberRow = {
+  readonly userId: string;
+  readonly present: boolean;
+  readonly role: Role;
+  readonly joinedAt: number;
+  readonly joinedPos: Revision;
+  readonly deliveredUpTo: number;
+  readonly readUpTo: number;
+};
+
+/** One conversation as one member sees it, with everything that PROTOCOL §6's `summary` needs. */
+export type SummaryRow = {
+  readonly conversation: ConversationRow;
+  readonly member: MemberRow;
+  /** The other party of a direct conversation. */
+  readonly peerId: string | null;
+  /** Log position of the user's newest joining or leaving. */
+  readonly membershipPosition: Position;
+  readonly steps: readonly MembershipStep[];
+  /** The newest message that the member may see. */
+  readonly lastMessage: MessageRow | null;
+  /** Last sequence that the member may see: the head for a present one. */
+  readonly lastVisible: number;
+  /** Own messages, and others' deleted ones, after max(readUpTo, visibleFrom − 1) and up to `lastVisible`. */
+  readonly ownAfter: number;
+  readonly deletedAfter: number;
+  /** First sequence of the newest interval in which they may see. */
+  readonly visibleFrom: number;
+  /** Smallest cursors of the other present members; null without others. A reader who shows no reads sees none: 0. */
+  readonly deliveredToAll: number | null;
+  readonly readByAll: number | null;
+  readonly pinned: number | null;
+  readonly archived: boolean;
+  readonly mutedUntil: number | null;
+  readonly sortAt: number;
+};
+
+export type TouchedRow = {
+  readonly conversationId: string;
+  readonly activity: Position;
+  readonly present: boolean;
+  /** Log position of the user's newest joining or leaving. */
+  readonly membershipPosition: Position;
+};
+
+export type MembershipStep = {
+  readonly pos: Revision;
+  readonly joined: boolean;
+  readonly sequence: number;
+  readonly at: number;
+};
+
+/** Users named for each emoji (PROTOCOL §6): the rest is a count. */
+export const reactionUserIdsMax = 50;
+
+export type MessageRow = {
+  readonly conversationId: string;
+  readonly sequence: number;
+  readonly messageId: string;
+  readonly senderId: string;
+  /** Null where the sender has none: a bot. */
+  readonly senderDeviceId: string | null;
+  readonly clientMessageId: string;
+  readonly contentType: ContentType;
+  readonly pos: Revision;
+  readonly at: number;
+  readonly replyTo: string | null;
+  /** Empty where no user is named. */
+  readonly mentions: readonly string[];
+  readonly forwarded: boolean;
+  readonly expiresAt: number | null;
+  /** Null when it was deleted, expired or erased. */
+  readonly content: Sealed | null;
+  readonly deletedAt: number | null;
+  readonly editedAt: number | null;
+  /** Of the newest edit's content. */
+  readonly editDigest: string | null;
+  /** By the order in which each was first there. */
+  readonly reactions: readonly ReactionRow[];
+  readonly updatedPos: Revision;
+};
+
+/** Those who have reacted to a message with one digest: with one emoji. */
+export type ReactionRow = {
+  readonly count: number;
+  /** The first `reactionUserIdsMax` of them, in the order in which they added it last, at `pos`. */
+  readonly users: readonly { readonly userId: string; readonly pos: Revision; readonly emoji: Sealed }[];
+};
+
+export type FoundMessage = {
+  /** -1 while the views do not know the conversation. */
+  readonly coversTo: Revision;
+  readonly message: MessageRow | null;
+  readonly reactions: readonly { readonly digest: string; readonly userId: string }[];
+};
+
+export type ReceiptCounts = {
+  readonly sequence: number;
+  readonly messageId: string;
+  readonly senderId: string;
+  readonly of: number;
+  readonly delivered: number;
+  readonly read: number;
+};
+
+export type ReceiptRow = {
+  readonly userId: string;
+  readonly deliveredAt: number | null;
+  readonly readAt: number | null;
+};
+
+export type UserRow = {
+  readonly userId: string;
+  readonly displayName: Sealed | null;
+  readonly avatarMediaId: string | null;
+  readonly privacy: Privacy;
+};
+
+export type DeviceRow = { readonly deviceId: string; readonly deviceType: DeviceType; readonly registeredAt: number };

@@ -1,0 +1,78 @@
+import type { Position } from "../../domain/kernel/stream.js";
+import type { ViewChange } from "../view-change.js";
+import type {
+  DeviceRow,
+  FoundMessage,
+  MemberRow,
+  MembershipStep,
+  MessageRow,
+  ReceiptCounts,
+  ReceiptRow,
+  SummaryRow,
+  TouchedRow,
+  UserRow,
+} from "./rows.js";
+
+/** How far a store's views have come, and in which incarnation of the log. A store stamps its own atomically with the changes. */
+export type Checkpoint = { readonly position: Position; readonly epoch: string };
+
+/**
+ * Read models. `apply` may be repeated, interleaved and reordered freely: every change is a join (view-change.ts).
+ * Rows whose facts have not arrived are not there for readers. Every read sees one moment of the store; where a batch is not
+ * atomic, a summary's figures are those of its head, however far the rows beside it are.
+ */
+export type ViewStore = {
+  /** Applies all changes, then the checkpoint: after a crash the checkpoint is never ahead of the changes. */
+  readonly apply: (changes: readonly ViewChange[], checkpoint: Checkpoint) => Promise<void>;
+  readonly checkpoint: () => Promise<Checkpoint | undefined>;
+  readonly reads: ViewReads;
+};
+
+export type ViewReads = {
+  /** Inbox order: pinned ascending, then last message (else creation) descending, then id. `after` is exclusive. */
+  readonly inbox: (
+    userId: string,
+    page: { archived: boolean | undefined; after?: InboxKey; limit: number },
+  ) => Promise<readonly SummaryRow[]>;
+  /** The conversations named in which the user is or was a member, in no particular order. */
+  readonly summaries: (userId: string, conversationIds: readonly string[]) => Promise<readonly SummaryRow[]>;
+  /**
+   * Sync's list: the user's conversations, past ones too, with `touched` beyond `touchedAfter`. A past one is touched
+   * only by what happened to the user: joining, leaving, an own receipt. Newest activity first and then by id downwards,
+   * or by id alone, which no change moves; strictly after `after`.
+   */
+  readonly touchedSince: (
+    userId: string,
+    page: { touchedAfter: Position; order: "activity" | "id"; after?: ActivityKey; limit: number },
+  ) => Promise<readonly TouchedRow[]>;
+  /** Present members by user id, strictly after `after`. */
+  readonly members: (conversationId: string, page: { after?: string; limit: number }) => Promise<readonly MemberRow[]>;
+  /** Messages by sequence, `from` and `to` inclusive. Content is sealed, and null when it was taken away. */
+  readonly messages: (
+    conversationId: string,
+    range: { from: number; to: number; limit: number; order: "ascending" | "descending" },
+  ) => Promise<readonly MessageRow[]>;
+  /** Those of the sequences that exist. */
+  readonly messagesAt: (conversationId: string, sequences: readonly number[]) => Promise<readonly MessageRow[]>;
+  /** A message by id with all its reactions, and the last revision of the conversation's stream that these views hold. */
+  readonly messageById: (conversationId: string, messageId: string) => Promise<FoundMessage>;
+  /**
+   * For each of the sequences: `of` = members when it was sent, less the sender, and how many of these have received and
+   * (visibly) read up to it.
+   */
+  readonly receiptCounts: (conversationId: string, sequences: readonly number[]) => Promise<readonly ReceiptCounts[]>;
+  /** Those members by user id, strictly after `after`, with the times of their first steps at or beyond the sequence. */
+  readonly receiptsOf: (
+    conversationId: string,
+    sequence: number,
+    page: { after?: string; limit: number },
+  ) => Promise<readonly ReceiptRow[]>;
+  /** When the user joined and left, by pos; empty for a user who never was a member. */
+  readonly membershipSteps: (conversationId: string, userId: string) => Promise<readonly MembershipStep[]>;
+  readonly user: (userId: string) => Promise<UserRow | undefined>;
+  readonly devices: (userId: string) => Promise<readonly DeviceRow[]>;
+};
+
+export type InboxKey = { readonly pinned: number | null; readonly sortAt: number; readonly conversationId: string };
+
+export type ActivityKey = { readonly activity: Position; readonly conversationId: string };
