@@ -122,23 +122,63 @@ export const serverFrames = (): Frames => {
 export const closeCodes = (): ReadonlyMap<number, string> =>
   new Map(rowsOf(3).map(([code, , client = ""]) => [Number(code), client] as const));
 
-/** §8: code → HTTP status. */
-export const errorCodes = (): ReadonlyMap<string, number> =>
-  new Map(rowsOf(8).flatMap(([status, codes = ""]) => codesIn(codes).map((code) => [code, Number(status)] as const)));
+/** §8, by code: the HTTP status, and whether the same request may succeed later. */
+export const errorCodes = (): ReadonlyMap<string, { readonly status: number; readonly retry: boolean }> =>
+  new Map(
+    rowsOf(8).flatMap(([status, codes = "", when = ""]) => {
+      const retry = /with `retryAfter`|retry with the same key/.test(when);
+      return codesIn(codes).map((code) => [code, { status: Number(status), retry }] as const);
+    }),
+  );
 
-/** §6, as `METHOD /path`. */
-export const routes = (): readonly string[] =>
-  rowsOf(6)
-    .flatMap(([calls = ""]) => codesIn(calls))
-    .flatMap((call) => {
-      const [, methods = "", path = ""] = /^([A-Z]+(?: · [A-Z]+)*) (\S+)/.exec(call) ?? [];
-      return methods.split(" · ").map((method) => `${method} ${wholePath(path)}`);
+type Request = { readonly query: readonly string[]; readonly body: readonly string[] };
+
+/** §6, by call as `METHOD /path`: what it may ask, and the fields of its body (optional ones with `?`). */
+export const requests = (): ReadonlyMap<string, Request> => new Map(rowsOf(6).flatMap(requestsIn));
+
+const requestsIn = ([calls = "", said = ""]: readonly string[]): readonly (readonly [string, Request])[] => {
+  const codes = codesIn(calls);
+  const parts = said.split(" · ");
+  return codes.flatMap((call, index) => {
+    const [, methods = "", target = ""] = /^([A-Z]+(?: · [A-Z]+)*) (\S+)/.exec(call) ?? [];
+    const [path = "", query = ""] = target.split("?");
+    // A row of several calls says of each what it takes, or the same of all; what is short stands beside the call.
+    const about = call.includes("{ ") ? call : parts.length === codes.length ? parts[index] : said;
+    const body = path === "/sync" ? syncBody : firstObject(about?.split("→")[0] ?? "");
+    return methods.split(" · ").map((method) => {
+      const hasBody = method !== "GET" && method !== "DELETE";
+      const asked = query === "" ? [] : query.split(/[&|]/).toSorted();
+      return [`${method} ${wholePath(path)}`, { query: asked, body: hasBody ? body : [] }] as const;
     });
+  });
+};
+
+/** A parameter of a path has its name right behind the brace. */
+const firstObject = (said: string): readonly string[] => {
+  const all = plain(said);
+  return all.includes("{ ") ? fieldsOf(braced(all, all.indexOf("{ "))) : [];
+};
+
+/** §6: the values of the inbox's `archived`. */
+export const archivedValues = (): readonly string[] => {
+  const said = /without `archived` \(or .*? all;/.exec(section(6))?.[0] ?? "";
+  return codesIn(said).filter((code) => code !== "archived");
+};
+
+/** §4, by type: the fields of a message's content (optional ones with `?`). */
+export const contents = (): Frames => {
+  const said = plain(/^`content`: [^]*?\n\n/m.exec(section(4))?.[0] ?? "");
+  return new Map(
+    Array.from(said.matchAll(/\{ type: ((?:"\w+"\|?)+)/g)).flatMap(({ index, 1: types = "" }) => {
+      const fields = [...fieldsOf(braced(said, index)), "metadata?"].toSorted();
+      return types.split("|").map((type) => [type.replaceAll('"', ""), fields] as const);
+    }),
+  );
+};
 
 /** `…` is the conversation; `{id}` is of what stands before it; queries are the codecs'. */
 const wholePath = (path: string): string =>
   path
     .replace("…", "/conversations/{id}")
-    .replace(/\?.*$/, "")
     .replace("/conversations/{id}", "/conversations/{conversationId}")
     .replace("/media/{id}", "/media/{mediaId}");

@@ -43,8 +43,8 @@ const isDeeperThan = (levels: number, value: unknown): boolean =>
   value !== null &&
   (levels === 0 || Object.values(value).some((inner) => isDeeperThan(levels - 1, inner)));
 
-/** The kinds that this server takes. A tag that is not here is refused by name, the others by their own fields. */
-const arms = {
+/** The types that this server takes. A tag that is not here is refused by name, the others by their own fields. */
+export const contents = {
   text: shape({ type: oneOf("text"), text: nonEmptyText }, { metadata }),
   location: shape(
     { type: oneOf("location"), latitude: number(-90, 90), longitude: number(-180, 180) },
@@ -52,8 +52,8 @@ const arms = {
   ),
   encrypted: shape({ type: oneOf("encrypted"), ciphertext }, { header: opaque, metadata }),
 };
-type Arm = keyof typeof arms;
-const tag = oneOf(...(Object.keys(arms) as Arm[]));
+type Arm = keyof typeof contents;
+const tag = oneOf(...(Object.keys(contents) as Arm[]));
 
 /** Content whose UTF-8 JSON has at most `bytesMax` bytes. */
 export const contentCodec = (bytesMax: number): t.Type<Content, unknown> =>
@@ -61,7 +61,7 @@ export const contentCodec = (bytesMax: number): t.Type<Content, unknown> =>
     if (!isObject(value)) return t.failure(value, context);
     const type = Object.hasOwn(value, "type") ? value.type : undefined;
     if (!tag.is(type)) return t.failure(type, t.appendContext(context, "type", tag, type));
-    const decoded = arms[type].validate(value, context);
+    const decoded = contents[type].validate(value, context);
     if (E.isLeft(decoded)) return decoded;
     const content = JSON.stringify(decoded.right);
     if (exceeds(content, bytesMax)) return t.failure(value, context, tooLarge);

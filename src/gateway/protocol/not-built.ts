@@ -6,9 +6,14 @@ type FieldOf<Frames extends Readonly<Record<string, { readonly payload: object }
   [Type in keyof Frames & string]: `${Type} ${keyof Frames[Type]["payload"] & string}`;
 }[keyof Frames & string];
 
-/** What the protocol has: calls, types of frames, fields of their payloads (`type field`), codes of errors. */
+/**
+ * What the protocol has: calls, fields of their bodies (`METHOD /path field`), values of their queries (`?name=value`),
+ * types of frames, fields of their payloads (`type field`), types of content, codes of errors.
+ */
 type Name =
   | RouteName
+  | `${RouteName} ${string}`
+  | `content ${string}`
   | ClientFrameType
   | ServerFrameType
   | FieldOf<typeof clientFrames>
@@ -24,6 +29,7 @@ export const notBuilt = [
   "message.send expiresIn",
   "message.send pushPreview",
   "message.expired",
+  "PATCH /conversations/{conversationId} messageTtl",
   // Presence and blocking.
   "presence.subscribe",
   "presence.unsubscribe",
@@ -32,7 +38,13 @@ export const notBuilt = [
   "GET /users/{userId}/presence",
   "PUT /me/blocks/{userId}",
   "DELETE /me/blocks/{userId}",
-  // Media.
+  // Media, avatars among them.
+  "content image",
+  "content video",
+  "content audio",
+  "content document",
+  "PATCH /conversations/{conversationId} avatarMediaId",
+  "PUT /me avatarMediaId",
   "message.new media",
   "media.updated",
   "MEDIA_NOT_FOUND",
@@ -49,6 +61,8 @@ export const notBuilt = [
   "GET /users/{userId}/keys",
   // Whatever may be missing is healed by a sync of the whole account.
   "sync.required conversationId",
+  // The inbox is asked for what is archived, or for what is not.
+  "GET /conversations ?archived=any",
 ] as const satisfies readonly Name[];
 
 export type NotBuilt = (typeof notBuilt)[number];
