@@ -10,7 +10,7 @@ import { newestEpoch, openEpoch } from "../src/commands/epoch.js";
 import { startEventStoreServer } from "../src/eventstore-server/server.js";
 import { openSqliteLog } from "../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore } from "../src/infra/key-store/sqlite/key-store.js";
-import { streamOf, type RecordedEvent } from "../src/domain/kernel/stream.js";
+import { firstRevision, streamOf, type RecordedEvent } from "../src/domain/kernel/stream.js";
 import { openLogKit, writeLongConversation, type LogKit } from "./kit/log.js";
 import { noRevision } from "../src/domain/kernel/stream.js";
 
@@ -80,7 +80,7 @@ it("a new epoch is written by the operator, and the log is opened with it", asyn
     const script = recipeWith('readStream("parley-log"');
     const recipe = spawn("sh", ["-ec", script], { env, stdio: ["ignore", "ignore", "inherit"], timeout: 30_000 });
     expect(await once(recipe, "exit")).toEqual([0, null]);
-    const [before, after] = await kit.log.readStream(streamOf.log, 0, 3);
+    const [before, after] = await kit.log.readStream(streamOf.log, firstRevision, 3);
     const metaOf = (event: RecordedEvent | undefined) => JSON.parse(event?.meta ?? "") as Record<string, unknown>;
     const [was, is] = [metaOf(before), metaOf(after)];
     expect(is).toMatchObject({ by: { kind: "operator", userId: userInfo().username }, schema: was.schema });

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { byOf, type By } from "../../domain/kernel/by.js";
-import type { ShownEvent } from "../../operate/inspect/log.js";
+import { textFields, type ShownEvent } from "../../operate/inspect/log.js";
 import type { InspectionOptions } from "../options.js";
 import { harmless, paint } from "../output.js";
 
@@ -55,22 +55,39 @@ const nameOf = (by: By): string => {
   }
 };
 
-/** Ciphertext says nothing to a reader: its length does. What was opened is first on the line, which may be cut before its end. */
-const brief = ({ data, opened, damaged }: ShownEvent): unknown => {
-  if (typeof data !== "object" || data === null) return data;
-  const { content, ...others } = data as { content?: { alg?: unknown; data?: unknown } };
-  if (typeof content?.data !== "string") {
-    if (damaged !== undefined) return { opened: "(damaged: does not open)", ...data };
-    return opened === undefined ? data : { opened, ...data };
-  }
-  const shown =
-    damaged === undefined ? contentOf(opened, content.alg, content.data.length) : "(damaged: does not open)";
-  return { content: shown, ...others };
+/**
+ * What people wrote, by its length alone unless it was opened, sealed or not. It is first on the line, which may be cut
+ * before its end.
+ */
+const brief = (event: ShownEvent): unknown => {
+  if (!isObject(event.data)) return event.data;
+  const { profile, changes } = event.data;
+  const parts = [event.data, profile, changes].filter(isObject);
+  const texts = Object.entries(Object.assign({}, ...parts.map(textsIn)) as Texts);
+  return {
+    ...Object.fromEntries(texts.map(([field, text]) => [field, textOf(event, field, text)])),
+    ...withoutTexts(event.data),
+    ...(isObject(profile) ? { profile: withoutTexts(profile) } : {}),
+    ...(isObject(changes) ? { changes: withoutTexts(changes) } : {}),
+  };
 };
 
-/** `opened` is undefined when it was not asked for, null when the key is gone. */
-const contentOf = (opened: unknown, alg: unknown, length: number): unknown => {
-  if (opened === null) return "(its key is gone)";
-  if (opened !== undefined) return opened;
-  return alg === "none" ? `(not sealed, ${length} characters)` : `(sealed, ${length} characters)`;
+type Texts = Readonly<Record<string, unknown>>;
+const isObject = (value: unknown): value is Texts => typeof value === "object" && value !== null;
+
+/** `null` takes a name away: there is nothing to hide. */
+const isText = ([field, value]: readonly [string, unknown]): boolean =>
+  (textFields as readonly string[]).includes(field) && value !== null;
+const textsIn = (part: Texts): Texts => Object.fromEntries(Object.entries(part).filter(isText));
+const withoutTexts = (part: Texts): Texts => Object.fromEntries(Object.entries(part).filter((entry) => !isText(entry)));
+
+/** What was opened is undefined when it was not asked for or is damaged, null when the key is gone. */
+const textOf = ({ opened, damaged }: ShownEvent, field: string, stored: unknown): unknown => {
+  const text = field === "content" || !isObject(opened) ? opened : opened[field];
+  if (text === null) return "(its key is gone)";
+  if (text !== undefined) return text;
+  if (damaged !== undefined) return "(damaged: does not open)";
+  const { alg, data }: Texts = isObject(stored) ? stored : { alg: "none", data: stored };
+  const { length } = typeof data === "string" ? data : JSON.stringify(stored);
+  return alg === "none" || alg === undefined ? `(not sealed, ${length} characters)` : `(sealed, ${length} characters)`;
 };

@@ -64,7 +64,7 @@ const tell = (event: ShownEvent, dir: string): void => {
   for (const [name, value] of lines) say(`${paint("grey", name.padEnd(9))} ${harmless(value)}`);
   say(`${paint("grey", "data")}\n${pretty(event.data)}`);
   if (event.damaged !== undefined) say(paint("red", `content   ${harmless(event.damaged)}`));
-  else if (event.opened === null) say(paint("yellow", "content   its key is gone: nobody can read it any more"));
+  if (event.opened === null) say(paint("yellow", "content   its key is gone: nobody can read it any more"));
   else if (event.opened !== undefined) say(`${paint("grey", "content")}\n${pretty(event.opened)}`);
   next(`parley events tail --stream ${event.stream} --data ${dir}`);
 };

@@ -1,9 +1,13 @@
 import { sealedAs, sealedCodec, type Sealed } from "../../domain/kernel/sealed.js";
 import { streamId, type RecordedEvent } from "../../domain/kernel/stream.js";
 
+/** The fields of personal text. */
+export const textFields = ["content", "name", "description", "displayName", "emoji"] as const;
+export type TextField = (typeof textFields)[number];
+
 /** A sealed text of an event, and the place that it was sealed as. */
 export type SealedField = {
-  readonly field: "content" | "name" | "description" | "displayName" | "emoji";
+  readonly field: TextField;
   readonly context: string;
   readonly sealed: Sealed;
 };
@@ -39,6 +43,14 @@ export const sealedFieldsOf = ({
   return found.flatMap(([field, sealed, context]) =>
     context !== undefined && sealedCodec.is(sealed) ? [{ field, context, sealed }] : [],
   );
+};
+
+/** What stands in an event as it was written, from before texts of its kind were sealed. */
+export const plainFieldsOf = ({ data }: Pick<RecordedEvent, "data">): ReadonlyMap<TextField, string> => {
+  const whole = (objectIn(data) ?? {}) as Data;
+  const texts: Readonly<Partial<Record<TextField, unknown>>> = { ...whole, ...(whole.profile ?? whole.changes) };
+  const plain = textFields.map((field) => [field, texts[field]] as const);
+  return new Map(plain.filter((entry): entry is [TextField, string] => typeof entry[1] === "string"));
 };
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

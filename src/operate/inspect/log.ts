@@ -1,6 +1,6 @@
 /** Events as an operator reads them: by place, by filter, followed. Content stays sealed unless it is asked for. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { sealedFieldsOf } from "../../commands/sealing/sealed-fields.js";
+import { plainFieldsOf, sealedFieldsOf } from "../../commands/sealing/sealed-fields.js";
 import { ContentDamaged, openingWith } from "../../commands/sealing/sealing.js";
 import { catalogue } from "../../domain/catalogue.js";
 import { byOf, userIdOf } from "../../domain/kernel/by.js";
@@ -19,7 +19,8 @@ import { openKeysOf, openLogOf } from "./stores.js";
 
 /**
  * `data` and `meta` parsed; what is not JSON stays a text. `opened`: a message's content in the clear, of other events
- * their sealed fields by name; null when the key is gone. `damaged`: why something does not open, though its key is there.
+ * their texts by the names of their fields; null when the key is gone. What does not open, though its key is there, is
+ * not among them: `damaged` says why.
  */
 export type ShownEvent = Pick<RecordedEvent, "position" | "stream" | "revision" | "id" | "type"> & {
   readonly data: unknown;
@@ -51,6 +52,8 @@ export type LogInspection = {
   readonly close: () => void;
 };
 
+export { textFields } from "../../commands/sealing/sealed-fields.js";
+
 /** What Parley writes. Others could have appended more, where the log's port is writable. */
 export const eventTypes: readonly string[] = Object.keys(catalogue);
 
@@ -69,15 +72,22 @@ export const openLogInspection = (dir: string, options: { readonly open: boolean
     const data = parsed(recorded.data);
     const shown = { position, stream, revision, id, type, data, meta: parsed(recorded.meta) };
     if (open === undefined) return shown;
-    try {
-      const fields = new Map<string, string | null>();
-      for (const { field, context, sealed } of sealedFieldsOf(recorded)) fields.set(field, await open(context, sealed));
-      return fields.size === 0 ? shown : { ...shown, opened: openedAs(fields) };
-    } catch (error) {
-      // One damaged text must not end a walk through the log that looks for it.
-      if (!(error instanceof ContentDamaged)) throw error;
-      return { ...shown, damaged: error.message };
+    const fields = new Map<string, string | null>(plainFieldsOf(recorded));
+    const damaged: string[] = [];
+    for (const { field, context, sealed } of sealedFieldsOf(recorded)) {
+      try {
+        fields.set(field, await open(context, sealed));
+      } catch (error) {
+        // One damaged text must neither hide the event's others nor end a walk through the log that looks for it.
+        if (!(error instanceof ContentDamaged)) throw error;
+        damaged.push(error.message);
+      }
     }
+    return {
+      ...shown,
+      ...(fields.size === 0 ? {} : { opened: openedAs(fields) }),
+      ...(damaged.length === 0 ? {} : { damaged: damaged.join("; ") }),
+    };
   };
   const from: LogInspection["from"] = async function* (filter, position, limit) {
     let left = limit;
