@@ -33,7 +33,7 @@ import type { Config } from "../settings/config.js";
 import { filesOf, lockDirectory, missingLogOf, walsOf } from "./data-directory.js";
 import { followUpsLostIn, startDelivering, type DeliveringWith } from "./delivering.js";
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
-import { incarnationFor, refuseWithoutKeys } from "./missing-keys.js";
+import { incarnationsFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness, named } from "./readiness.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
 import { viewsWorkerUrl } from "./views-worker-url.js";
@@ -60,7 +60,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const { logger, stores, telemetry } = await openStores(config, version, closers);
   const { log, keys, views, snapshots, epoch, secret } = stores;
 
-  const sealing = goneWhenDamaged(sealingWith(keys, stores.incarnation), damagedContent(logger, telemetry));
+  const sealing = goneWhenDamaged(sealingWith(keys, stores.incarnations), damagedContent(logger, telemetry));
   const commands = startWriting(config, stores, { sealing, logger });
   closers.push(commands.snapshotsSaved);
   const queries = createQueries({ source: log.background, views, open: sealing.open, epoch, clock: Date.now });
@@ -231,7 +231,7 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   await refuseWithoutKeys(files.keys, log);
   const keys = await openSqliteKeyStore(files.keys);
   closers.push(keys.close);
-  const incarnation = config.seal ? await incarnationFor(log, keys, logger) : undefined;
+  const incarnations = config.seal ? await incarnationsFor(log, keys, logger) : undefined;
   const epoch = await openEpoch(log, config.cell, Date.now, ids);
   const cell = await cellOfLog(log);
   if (cell !== undefined && cell !== config.cell) throw new OtherCell(files.log, cell, config.cell);
@@ -264,7 +264,7 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
       return [{ name: "views", position, lagEvents: log.stats().head - position }];
     },
   });
-  return { logger, telemetry, stores: { log, keys, incarnation, views, snapshots, epoch, secret } };
+  return { logger, telemetry, stores: { log, keys, incarnations, views, snapshots, epoch, secret } };
 };
 
 /** The views read the log's file by themselves; they only have to be told that it has grown. */

@@ -1,7 +1,7 @@
 import { openEpoch, OtherCell } from "../commands/epoch.js";
 import {
   goneWhenDamaged,
-  incarnationOf,
+  incarnationsOf,
   sealingWith,
   type ContentDamaged,
   type Sealing,
@@ -75,7 +75,7 @@ export const openEngines = async (
   await wait.until("mongodb", () => assertMasterKey(db, config.masterKey));
   const keys = openMongoKeyStore({ db, masterKey: config.masterKey, onProblem: problem("mongodb") });
   closers.push(keys.close);
-  const incarnation = config.seal ? await wait.until("mongodb", () => incarnationOf(keys)) : undefined;
+  const incarnations = config.seal ? await wait.until("mongodb", () => incarnationsOf(keys)) : undefined;
   const snapshots = openMongoSnapshots({ db, onProblem: problem("mongodb") });
   closers.push(snapshots.close);
   const { partitions } = config;
@@ -102,7 +102,7 @@ export const openEngines = async (
     epoch,
     mongo,
     keys,
-    sealing: goneWhenDamaged(sealingWith(keys, incarnation), onDamaged),
+    sealing: goneWhenDamaged(sealingWith(keys, incarnations), onDamaged),
     snapshots,
     views,
     nats,

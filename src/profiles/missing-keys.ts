@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { EventLog, KeyStore } from "../commands/ports.js";
 import { sealedFieldsOf } from "../commands/sealing/sealed-fields.js";
-import { freshIncarnation, incarnationOf } from "../commands/sealing/sealing.js";
+import { incarnationsOf, withAnother, type Incarnations } from "../commands/sealing/sealing.js";
 import { noPosition, type RecordedEvent } from "../domain/kernel/stream.js";
 import type { Logger } from "../gateway/ports.js";
 
@@ -28,23 +28,41 @@ export const refuseWithoutKeys = async (path: string, log: Log): Promise<void> =
   );
 };
 
-/** Says when keys of the newest sealed content are not there: a backup of keys that is older than the log. */
-export const warnOfMissingKeys = async (log: Log, keys: KeyStore, logger: Logger): Promise<number> => {
+/** Says when keys of the newest sealed content are not there: a backup of keys that is older than the log. Answers their ids. */
+export const warnOfMissingKeys = async (log: Log, keys: KeyStore, logger: Logger): Promise<readonly string[]> => {
   const ids = [...keyIdsIn(await log.readAll(undefined, sampleEventsMax, "backwards"))];
   // One that cannot be opened is as good as none.
   const found = await Promise.all(ids.map((id) => keys.find(id).catch(() => undefined)));
-  const missing = found.filter((key) => key === undefined).length;
-  if (missing > 0)
+  const missing = ids.filter((_, i) => found[i] === undefined);
+  if (missing.length > 0)
     logger.warn(
-      { keys: ids.length, missing },
+      { keys: ids.length, missing: missing.length },
       "keys of the newest sealed content are missing, and it shows as deleted. In order where users were erased; else restore the keys' newest backup",
     );
   return missing;
 };
 
-/** A store that lost keys of its incarnation must not make others with their names: each start takes names of its own. */
-export const incarnationFor = async (log: Log, keys: KeyStore, logger: Logger): Promise<string> =>
-  (await warnOfMissingKeys(log, keys, logger)) === 0 ? incarnationOf(keys) : freshIncarnation();
+/**
+ * A store that lost keys must not make others with their names: it takes another incarnation, once for each that it lost
+ * keys of. Under those before its newest it makes none anyhow; of a loss that is none of its own (its own were in what
+ * was lost) it keeps a mark.
+ */
+export const incarnationsFor = async (log: Log, keys: KeyStore, logger: Logger): Promise<Incarnations> => {
+  const known = await incarnationsOf(keys);
+  const missing = await warnOfMissingKeys(log, keys, logger);
+  const lost = [...new Set(missing.map(incarnationIn))].filter((of) => !known.slice(0, -1).includes(of));
+  const marked = await Promise.all(lost.map((of) => keys.find(markOf(of))));
+  if (marked.every((mark) => mark !== undefined)) return known;
+  const incarnations = await withAnother(keys, known);
+  // After it: a start that ends in between takes one more.
+  await Promise.all(lost.map((of) => keys.obtain(markOf(of))));
+  return incarnations;
+};
+
+/** A key among the keys, as the incarnations are. */
+const markOf = (incarnation: string): string => `#lost/${incarnation}`;
+/** What a key's id ends with. Ids of before incarnations end with a month, which no store makes any more. */
+const incarnationIn = (keyId: string): string => keyId.slice(keyId.lastIndexOf("/") + 1);
 
 const keyIdsIn = (events: readonly RecordedEvent[]): ReadonlySet<string> =>
   new Set(

@@ -235,7 +235,7 @@ describe("commands on a real log", () => {
             ? Promise.reject(new LogError("UNAVAILABLE", "the keys are away"))
             : kit.keys.obtain(keyId),
       },
-      "test",
+      ["test"],
     );
     const commands = commandsOn(kit, slow, { sealing });
     const send = (id: string, by: string) =>

@@ -46,7 +46,7 @@ export const emptyIndex: MessageIndex = { find: () => Promise.resolve({ coversTo
 export const commandsOn = (kit: LogKit, log: EventLog = kit.log, options: Partial<CommandDependencies> = {}) =>
   createCommands({
     log,
-    sealing: sealingWith(kit.keys, "test"),
+    sealing: sealingWith(kit.keys, ["test"]),
     ids: { uuid: randomUUID },
     home: "main",
     membersMax: limits.groupMembersMax,

@@ -12,6 +12,9 @@ export type DataKey =
   | { readonly of: "profile"; readonly userId: UserId }
   | { readonly of: "conversation"; readonly conversationId: ConversationId };
 
+/** What is compared for as long as a conversation or a profile is there has one key, whatever incarnation that is of. */
+export type LastingKey = Exclude<DataKey, { readonly of: "messages" }>;
+
 /**
  * A key's name in the store. A slash is in no id, and no month is called as the other kinds are. Logs of before have
  * names without an incarnation: a name is only looked up, never taken apart.
@@ -41,12 +44,34 @@ const incarnationBytes = 9;
 /** Kept as a key among the keys; no user id begins like this. */
 const incarnationId = "#incarnation";
 
+/** Each answers a loss of keys, so there are few. A name that lasts is looked for in every one. */
+const incarnationsMax = 100;
+
 /**
  * What the ids of all keys end with that this store makes: drawn with the store, kept in it and gone with it. So what is
  * sealed after a loss never has the names of what was sealed before, and the two can be brought together again.
+ * Oldest first: keys are made under the last one.
  */
-export const incarnationOf = async (keys: Pick<KeyStore, "obtain">): Promise<string> =>
-  (await keys.obtain(incarnationId)).subarray(0, incarnationBytes).toString("base64url");
+export const incarnationsOf = async (keys: Pick<KeyStore, "obtain" | "find">): Promise<Incarnations> => {
+  const first = incarnationIn(await keys.obtain(idOf(1)));
+  const later: string[] = [];
+  while (later.length < incarnationsMax - 1) {
+    const kept = await keys.find(idOf(later.length + 2));
+    if (kept === undefined) break;
+    later.push(incarnationIn(kept));
+  }
+  return [first, ...later];
+};
+export type Incarnations = readonly [string, ...string[]];
 
-/** For a store that has lost keys of its own incarnation, as one of an old backup has. */
-export const freshIncarnation = (): string => randomBytes(incarnationBytes).toString("base64url");
+/** One more, kept in the store: for one that has lost keys of its newest, as one of an old backup has. */
+export const withAnother = async (keys: Pick<KeyStore, "obtain">, known: Incarnations): Promise<Incarnations> => [
+  ...known,
+  // Beyond the bound each start takes names of its own.
+  known.length < incarnationsMax
+    ? incarnationIn(await keys.obtain(idOf(known.length + 1)))
+    : randomBytes(incarnationBytes).toString("base64url"),
+];
+
+const idOf = (count: number): string => (count === 1 ? incarnationId : `${incarnationId}/${count}`);
+const incarnationIn = (key: Buffer): string => key.subarray(0, incarnationBytes).toString("base64url");

@@ -2,10 +2,11 @@ import { createHmac } from "node:crypto";
 import { unsealed, type Sealed, type SealedText } from "../../domain/kernel/sealed.js";
 import type { KeyStore } from "../ports.js";
 import { createCipher, digestWith, nonceOf, openWith } from "./cipher.js";
-import { keyIdOf, type DataKey } from "./data-keys.js";
+import { keyIdOf, type DataKey, type Incarnations } from "./data-keys.js";
+import { createLastingKeys } from "./lasting-keys.js";
 import { createPlaintexts } from "./plaintexts.js";
 
-export { freshIncarnation, incarnationOf, type DataKey } from "./data-keys.js";
+export { incarnationsOf, withAnother, type DataKey, type Incarnations } from "./data-keys.js";
 
 /**
  * Personal text is sealed before it enters the log, because a log cannot be rewritten later: to destroy a data key is to
@@ -51,12 +52,18 @@ export class ContentDamaged extends Error {
   }
 }
 
-/** `incarnation`: of the keys that are made; undefined writes texts as they are, with a digest that no key guards. */
-export const sealingWith = (keys: KeyStore, incarnation: string | undefined): Sealing => {
+/** `incarnations`: `incarnationsOf` the store; undefined writes texts as they are, with a digest that no key guards. */
+export const sealingWith = (keys: KeyStore, incarnations: Incarnations | undefined): Sealing => {
   const plaintexts = createPlaintexts();
   const cipher = createCipher();
+  const incarnation = incarnations?.at(-1);
+  const lastingKey = createLastingKeys(keys, incarnation ?? "", incarnations?.slice(0, -1) ?? []);
 
   const withKey = <A>(of: DataKey, incarnation: string, use: (key: Buffer, keyId: string) => A): A | Promise<A> => {
+    if (of.of !== "messages") {
+      const found = lastingKey(of);
+      return found instanceof Promise ? found.then(({ key, keyId }) => use(key, keyId)) : use(found.key, found.keyId);
+    }
     const keyId = keyIdOf(of, incarnation);
     const key = keys.cached(keyId);
     return key === undefined ? keys.obtain(keyId).then((made) => use(made, keyId)) : use(key, keyId);

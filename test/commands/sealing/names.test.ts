@@ -132,7 +132,7 @@ it("no key is made for a conversation that is not there, nor by somebody who is 
   const conversationId = await startGroup();
   const made: string[] = [];
   const keys = { ...kit.keys, obtain: (keyId: string) => kit.keys.obtain(keyId).finally(() => made.push(keyId)) };
-  const commands = commandsOn(kit, kit.log, { sealing: sealingWith({ ...keys, cached: () => undefined }, "test") });
+  const commands = commandsOn(kit, kit.log, { sealing: sealingWith({ ...keys, cached: () => undefined }, ["test"]) });
   for (const id of ["g_none", conversationId]) {
     const refused = await commands.changeSettings({ conversationId: id, name: "New" }, context("mallory"));
     expect(refused).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });

@@ -9,7 +9,7 @@ let kit: LogKit;
 let sealing: Sealing;
 beforeEach(async () => {
   kit = await openLogKit();
-  sealing = sealingWith(kit.keys, "one");
+  sealing = sealingWith(kit.keys, ["one"]);
 });
 afterEach(() => kit.dispose());
 
@@ -39,7 +39,7 @@ it("a sealed text does not open as another: not as another conversation's, nor a
 });
 
 it("a message's content opens once from memory without its key, a name never", async () => {
-  const forgetful = sealingWith({ ...kit.keys, cached: () => undefined }, "one");
+  const forgetful = sealingWith({ ...kit.keys, cached: () => undefined }, ["one"]);
   const content = await forgetful.seal("hello", { key: keys.messages, context: "m" });
   expect(forgetful.openNow("m", content)).toBe("hello");
   expect(forgetful.openNow("m", content)).toBeUndefined();
@@ -53,10 +53,10 @@ describe("digests", () => {
       sealing.digest("Family!", name),
       sealing.digest("Family", { ...name, context: sealedAs.description("g_1") }),
       sealing.digest("Family", { ...name, key: keys.profile }),
-      sealingWith(kit.keys, "two").digest("Family", name),
+      sealingWith(kit.keys, ["two"]).digest("Family", name),
     ]);
     expect(new Set(digests).size).toBe(digests.length);
-    expect(await sealingWith(kit.keys, "one").digest("Family", name)).toBe(digests[0]);
+    expect(await sealingWith(kit.keys, ["one"]).digest("Family", name)).toBe(digests[0]);
   });
 
   it("are not made with the key that seals, but with one that is derived from it", async () => {

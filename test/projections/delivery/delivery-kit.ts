@@ -43,7 +43,7 @@ export const openReadSide = async () => {
     onFailure: () => undefined,
   });
   views.wake(await log.head());
-  const sealing = sealingWith(keys, "test");
+  const sealing = sealingWith(keys, ["test"]);
   const lookUp = lookUpIn(messageIndex(views.store.reads), log);
   const ids = { uuid: randomUUID };
   const commands = createCommands({ log, sealing, ids, home: "main", lookUp, membersMax: 2_000 });
