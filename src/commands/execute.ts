@@ -1,4 +1,4 @@
-import { isOrWasMember } from "../domain/conversation/conversation.decide.js";
+import { isOrWasMember, refusalInGroup } from "../domain/conversation/conversation.decide.js";
 import type { Conversation, ConversationCommand } from "../domain/conversation/conversation.js";
 import { defaultSettings } from "../domain/conversation/conversation.events.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
@@ -15,7 +15,7 @@ import { createMessageCommands } from "./messages.js";
 import type { EventLog, Ids, LookUpMessage, SnapshotStore } from "./ports.js";
 import { routes, type Folded } from "./routes.js";
 import type { Sealing } from "./sealing/sealing.js";
-import { sealDisplayName, sealTexts } from "./sealing/names.js";
+import { sealDisplayName, sealPlainTexts, sealTexts } from "./sealing/names.js";
 import { changed, type ConversationDone } from "./command-result.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import { createSnapshots, noSnapshots } from "./snapshots.js";
@@ -163,7 +163,8 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       const id = groupConversationId(context.by.userId, named);
       const { profile, members } = groupOf(command, context.by.userId);
       const started = { type: "StartConversation" as const, conversationId: id, home, members, membersMax, context };
-      const texts = sealTexts(sealing, id, command);
+      // No key is made in the name of what is refused.
+      const texts = sealTexts(sealing, id, members.length > membersMax ? {} : command);
       return start(
         id,
         texts.then((sealed) => ({ ...started, profile: { ...profile, ...sealed } })),
@@ -172,12 +173,20 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
 
     joinMembers: async ({ conversationId, userIds }, context) => {
       const command = { type: "JoinMembers" as const, userIds, membersMax, context };
+      const present = await accepted(conversationId, (state) => groupMember(state, context, "invite"));
+      if (E.isLeft(present)) return present;
+      const sealed = sealPlainTexts(sealing, conversationId, present.right.profile);
       return E.map((done: ConversationDone) => {
         const joins = done.events.filter((event) => event.type === "MemberJoined");
         const memberCount = done.state.situation === "started" ? done.state.members.size : 0;
         const added = joins.flatMap((join) => join.members.map(({ userId }) => userId));
         return { ...changed(done), added, memberCount };
-      })(await conversations.submit(conversationId, command));
+      })(
+        await conversations.submit(
+          conversationId,
+          sealed === undefined ? command : sealed.then((texts) => ({ ...command, sealedAnew: texts })),
+        ),
+      );
     },
 
     leaveConversation: ({ conversationId, userId }, context) =>
@@ -187,8 +196,10 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       change(conversationId, { type: "ChangeMemberRole", userId, role, context }),
 
     changeSettings: async ({ conversationId, ...changes }, context) => {
-      // No key is made in the name of what is no conversation, or none of the caller's.
-      const present = await accepted(conversationId, (state) => presentMember(state, context));
+      // No key is made in the name of what is no conversation, or none whose texts the caller may change.
+      const { name, description } = changes;
+      const act = name === undefined && description === undefined ? undefined : "editProfile";
+      const present = await accepted(conversationId, (state) => groupMember(state, context, act));
       if (E.isLeft(present)) return present;
       const sealed = sealTexts(sealing, conversationId, changes);
       const command = sealed.then((texts) => ({
@@ -245,6 +256,17 @@ const presentMember = (state: Conversation, { by }: CommandContext): Either<Reje
   if (state.situation === "absent" || !isOrWasMember(state, by.userId)) return E.left(conversationNotFound);
   return state.members.has(by.userId) ? E.right(state) : E.left(formerMember);
 };
+
+/** And may do that in the group. */
+const groupMember = (
+  state: Conversation,
+  context: CommandContext,
+  act: "invite" | "editProfile" | undefined,
+): Either<Rejection, Present> =>
+  E.chain((present: Present) => {
+    const refusal = act && refusalInGroup(present, context.by.userId, act);
+    return refusal === undefined ? E.right(present) : E.left(refusal);
+  })(presentMember(state, context));
 
 /** Cursors are refused by what the conversation knows; that they only grow is the receipts' own law. */
 const upToTheLast = (lastSequence: number, command: AdvanceReceipts): Either<Rejection, undefined> => {

@@ -19,6 +19,7 @@ import { within } from "../lib/time.js";
 import { cellPrefix, type Closers, type Engines } from "./engines.js";
 import { engineReadiness, named } from "./readiness.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
+import { leavingTextsOut } from "./texts-left-out.js";
 
 export type ProcessParts = {
   readonly config: DistributedConfig;
@@ -127,7 +128,7 @@ const createApplication = (
     pendingCommands: commands.pending,
     queries: createQueries({ source: log, views, open: sealing.open, epoch, clock: Date.now }),
     typing: createTyping({ bus, membersAmong: commands.membersAmong }),
-    open: sealing.open,
+    open: leavingTextsOut(sealing.open, logger),
     lastUses: async (userId) => {
       const usedNow = (devices: readonly string[]) => devices.map((deviceId) => [deviceId, Date.now()] as const);
       try {

@@ -26,6 +26,7 @@ import { openSqliteSnapshots } from "../infra/snapshot-store/sqlite/snapshot-sto
 import { createLogger, createTelemetry, type Telemetry } from "../infra/telemetry.js";
 import { damagedContent } from "./damaged-content.js";
 import { messageIndex } from "../infra/view-store/message-index.js";
+import { leavingTextsOut } from "./texts-left-out.js";
 import { openSqliteViews, type SqliteViews } from "../infra/view-store/sqlite/view-store.js";
 import type { App } from "./app.js";
 import { closeAll, closedAfter, type Closers } from "./close-all.js";
@@ -80,7 +81,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
     commands,
     queries,
     typing,
-    open: sealing.open,
+    open: leavingTextsOut(sealing.open, logger),
     lastUses: (userId) => {
       const now = Date.now();
       return new Map([...uses.of(userId), ...hub.devicesOf(userId).map((deviceId) => [deviceId, now] as const)]);

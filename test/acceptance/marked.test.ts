@@ -43,6 +43,8 @@ describe("with sealing on", () => {
     expect(markedFiles(server.dataDir, markers)).toEqual([]);
     await server.terminate();
     expect(markedFiles(server.dataDir, markers)).toEqual([]);
+    expect(server.said()).toContain(server.url());
+    expect(markedIn(Buffer.from(server.said()), markers)).toEqual([]);
     // There was something to be found in: the snapshot of the group, and its row in the views.
     for (const file of ["snapshots.db", "views.db", "log.db"])
       expect(statSync(join(server.dataDir, file)).size).toBeGreaterThan(16 * 1024);

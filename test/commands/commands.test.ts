@@ -99,7 +99,7 @@ describe("commands on a real log", () => {
         context("alice"),
       ),
     );
-    const commands = commandsOn(kit, kit.log, { sealing: sealingWith(keys, "other") });
+    const commands = commandsOn(kit, kit.log, { sealing: sealingWith(keys, ["other"]) });
     const react = (id: string, userId: string) =>
       commands.addReaction({ conversationId: id, messageId, emoji: "👍" }, context(userId));
     for (const id of [conversationId, "g_0000000000000000000000"])

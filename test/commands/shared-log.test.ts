@@ -43,7 +43,7 @@ type ConversationWriter = Writer<ConversationCommand, Conversation, Conversation
 const writerOn = (log: EventLog): ConversationWriter =>
   createWriter(
     log,
-    { ...routes.conversation, reading: readingWith(lookUpIn(emptyIndex, log), sealingWith(kit.keys, "test")) },
+    { ...routes.conversation, reading: readingWith(lookUpIn(emptyIndex, log), sealingWith(kit.keys, ["test"])) },
     { snapshots: noSnapshots(), loadedBytesMax: 1_000_000, isShared: true },
   );
 

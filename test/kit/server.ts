@@ -23,6 +23,8 @@ export type ServerProcess = {
   /** SIGCONT. */
   readonly resume: () => void;
   readonly process: () => ChildProcess;
+  /** What it has said until now, on standard output and standard error, over all its starts. */
+  readonly said: () => string;
 };
 
 /** What a client needs of whatever it connects to. */
@@ -74,6 +76,7 @@ export const startProcess = async (
   environment: NodeJS.ProcessEnv = {},
   wantedPort = 0,
 ): Promise<ServerProcess> => {
+  const said: Buffer[] = [];
   let running: { readonly child: ChildProcess; readonly url: string } | undefined;
   const now = () => {
     if (running === undefined) throw new Error("the server does not run");
@@ -83,12 +86,19 @@ export const startProcess = async (
     const port = running === undefined ? String(wantedPort) : new URL(running.url).port;
     const args = [parley, "serve", "--port", port, "--json", "--log-level", "warn", ...flags];
     const child = spawn(process.execPath, args, {
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...environment },
     });
+    child.stderr.on("data", (piece: Buffer) => {
+      said.push(piece);
+      process.stderr.write(piece);
+    });
+    child.stdout.on("data", (piece: Buffer) => said.push(piece));
     living.add(child);
     child.once("exit", () => living.delete(child));
     running = { child, url: await listeningUrl(child) };
+    // The reader of the first line has paused it.
+    child.stdout.resume();
   };
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     const { child } = now();
@@ -112,6 +122,7 @@ export const startProcess = async (
       now().child.kill("SIGCONT");
     },
     process: () => now().child,
+    said: () => Buffer.concat(said).toString(),
   };
 };
 

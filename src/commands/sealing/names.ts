@@ -1,3 +1,4 @@
+import type { SealedAnew } from "../../domain/conversation/conversation.js";
 import { sealedAs, type SealedText } from "../../domain/kernel/sealed.js";
 import type { Sealing } from "./sealing.js";
 
@@ -21,6 +22,28 @@ export const sealTexts = async (
     ...(sealedDescription === undefined ? {} : { description: sealedDescription }),
   };
 };
+
+/** Those of before that stand in plain text, each with what it is sealed. Undefined where there are none: as a rule. */
+export const sealPlainTexts = (
+  sealing: Pick<Sealing, "sealText">,
+  conversationId: string,
+  { name, description }: Texts<SealedText>,
+): Promise<Texts<SealedAnew>> | undefined => {
+  const plain = { ...plainOf("name", name), ...plainOf("description", description) };
+  if (plain.name === undefined && plain.description === undefined) return undefined;
+  return sealTexts(sealing, conversationId, plain).then((sealed) => ({
+    ...(plain.name === undefined || sealed.name === undefined
+      ? {}
+      : { name: { plain: plain.name, text: sealed.name } }),
+    ...(plain.description === undefined || sealed.description === undefined
+      ? {}
+      : { description: { plain: plain.description, text: sealed.description } }),
+  }));
+};
+
+/** With a digest it was written while sealing was off. */
+const plainOf = (field: keyof Texts<string>, text: SealedText | undefined): Texts<string> =>
+  text?.alg === "none" && text.data !== "" ? { [field]: text.data } : {};
 
 /** A user's display name under the profile key; null takes it away. */
 export const sealDisplayName = async (

@@ -101,11 +101,24 @@ const decideJoin = (state: Started, command: With<JoinMembers>): Decision => {
     memberCount: state.members.size,
     sequence: state.lastSequence,
     visibleFrom: historyVisibility === "all" ? 1 : state.lastSequence + 1,
-    profile: state.profile,
+    profile: sealedAnew(state.profile, command.sealedAnew),
   };
   const members = newcomers.map((userId) => ({ userId, role: "member" as const }));
   return E.right(joinBatches(members, joining, stamping(command.context, state.lastAt)));
 };
+
+/** A name of before is not written in plain text once more, where it is still the one that was sealed. */
+const sealedAnew = (
+  profile: ConversationProfile,
+  { name, description }: NonNullable<JoinMembers["sealedAnew"]> = {},
+): ConversationProfile => ({
+  ...profile,
+  ...(name !== undefined && isPlain(profile.name, name.plain) ? { name: name.text } : {}),
+  ...(description !== undefined && isPlain(profile.description, description.plain)
+    ? { description: description.text }
+    : {}),
+});
+const isPlain = (text: SealedText | undefined, plain: string): boolean => text?.alg === "none" && text.data === plain;
 
 const decideLeave = (state: Started, command: With<LeaveConversation>): Decision => {
   const { by } = command.context;
@@ -188,7 +201,8 @@ export const isOrWasMember = (state: Started, userId: UserId): boolean =>
 const notMember = reject("USER_NOT_FOUND", "That user is not a member of this group.");
 const tooManyMembers = (max: number): Rejection => reject("TOO_LARGE", `A group has at most ${max} members.`);
 
-const refusalInGroup = (state: Started, userId: UserId, act: GroupAct | "leave") => {
+/** Also asked before something is made for a command that would be refused. */
+export const refusalInGroup = (state: Started, userId: UserId, act: GroupAct | "leave"): Rejection | undefined => {
   const member = state.members.get(userId);
   if (member === undefined) return formerMember;
   if (state.profile.kind === "direct")

@@ -61,7 +61,10 @@ export type JoinMembers = {
   readonly type: "JoinMembers";
   readonly userIds: readonly UserId[];
   readonly membersMax: number;
+  /** What the conversation has in plain text, of before, as it is sealed now. */
+  readonly sealedAnew?: { readonly name?: SealedAnew; readonly description?: SealedAnew };
 };
+export type SealedAnew = { readonly plain: string; readonly text: SealedText };
 /** The user leaves: by themselves, or because another member, who may, makes them leave. */
 export type LeaveConversation = { readonly type: "LeaveConversation"; readonly userId: UserId };
 export type ChangeMemberRole = { readonly type: "ChangeMemberRole"; readonly userId: UserId; readonly role: Role };

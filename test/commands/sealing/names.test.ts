@@ -3,17 +3,19 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openingWith, sealingWith } from "../../../src/commands/sealing/sealing.js";
 import { decodeEvent, encodeEvent, type DomainEvent } from "../../../src/domain/catalogue.js";
-import type { ConversationProfile } from "../../../src/domain/conversation/conversation.events.js";
+import { conversation } from "../../../src/domain/conversation/conversation.decide.js";
+import type { ConversationEvent, ConversationProfile } from "../../../src/domain/conversation/conversation.events.js";
 import { E, type Either } from "../../../src/domain/kernel/fp.js";
 import { sealedAs } from "../../../src/domain/kernel/sealed.js";
 import {
+  asRevision,
   firstRevision,
   noPosition,
   streamOf,
   type RecordedEvent,
   type StreamName,
 } from "../../../src/domain/kernel/stream.js";
-import { contextOf } from "../../kit/given.js";
+import { contextOf, folded } from "../../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../../kit/log.js";
 import { asBefore, sealedText } from "../../kit/texts.js";
 
@@ -75,7 +77,8 @@ it("an empty description is none, as it always was", async () => {
   expect(await kit.log.head()).toBe(head);
 });
 
-it("a name of before, in plain text, is written once more, sealed, by the first change to what it is already", async () => {
+/** A group that an earlier version began, named "Before" in plain text. */
+const startBefore = async (): Promise<{ conversationId: string; stream: StreamName }> => {
   const at = 1_000;
   const by = { kind: "user", userId: "alice", deviceId: "phone" } as const;
   const profile = { kind: "group", name: sealedText("Before"), createdBy: "alice", createdAt: at } as const;
@@ -101,12 +104,38 @@ it("a name of before, in plain text, is written once more, sealed, by the first 
   });
   expect(JSON.stringify(stored)).toContain('\\"name\\":\\"Before\\"');
   await kit.log.append(stream, "no_stream", stored);
+  return { conversationId, stream };
+};
+
+it("a name of before, in plain text, is written once more, sealed, by the first change to what it is already", async () => {
+  const { conversationId, stream } = await startBefore();
   const rename = async () =>
     right(await commandsOn(kit).changeSettings({ conversationId, name: "Before" }, context("alice")));
   expect(await rename()).toHaveProperty("pos", 2);
   expect(await rename()).not.toHaveProperty("pos");
   const written = (await eventsOf(stream)).at(-1);
   expect(written).toMatchObject({ type: "SettingsChanged", changes: { name: { alg: "A256GCM" } } });
+});
+
+it("a name of before is copied in plain text no more: who joins gets it sealed", async () => {
+  const { conversationId, stream } = await startBefore();
+  right(await commandsOn(kit).joinMembers({ conversationId, userIds: ["bob"] }, context("alice")));
+  const [joined] = (await kit.log.readStream(stream, asRevision(2), 10)).map(({ data }) => data);
+  expect(joined).toContain("A256GCM");
+  expect(joined).not.toContain("Before");
+  const name = profilesIn(await eventsOf(stream)).at(-1)?.name;
+  expect(name && (await openingWith(kit.keys)(sealedAs.name(conversationId), name))).toBe("Before");
+});
+
+it("a name of before that was sealed for a join is not used where the group has another by then", async () => {
+  const { stream } = await startBefore();
+  const { state, index } = folded(conversation, (await eventsOf(stream)) as readonly ConversationEvent[]);
+  const join = { type: "JoinMembers", userIds: ["bob"], membersMax: 10, context: context("alice") } as const;
+  const nameAfter = (plain: string) =>
+    profilesIn(right(conversation.decide(state, { ...join, sealedAnew: { name: { plain, text: sealed } } }, index)));
+  const sealed = { alg: "A256GCM", keyId: "k", data: "sealed", digest: "d" } as const;
+  expect(nameAfter("Before")[0]?.name).toEqual(sealed);
+  expect(nameAfter("Long before")[0]?.name).toMatchObject({ alg: "none", data: "Before" });
 });
 
 it("who joins later gets the sealed texts as they are, and no key of the one who invites", async () => {
@@ -140,6 +169,25 @@ it("no key is made for a conversation that is not there, nor by somebody who is 
   expect(made).toEqual([]);
   right(await commands.changeSettings({ conversationId, name: "New" }, context("alice")));
   expect(made).toContain(`${conversationId}/conversation/test`);
+});
+
+it("no key is made for what is refused: too many members, a name for a direct conversation or by whom it may not be", async () => {
+  const made: string[] = [];
+  const keys = { ...kit.keys, obtain: (keyId: string) => kit.keys.obtain(keyId).finally(() => made.push(keyId)) };
+  const sealing = sealingWith({ ...keys, cached: () => undefined }, ["test"]);
+  const commands = commandsOn(kit, kit.log, { sealing, membersMax: 2 });
+  const many = { name: "Many", participantIds: ["bob", "carol"] };
+  expect(await commands.startGroup(many, context("alice"))).toMatchObject({ left: { code: "TOO_LARGE" } });
+  const direct = right(await commands.startDirect({ peerId: "bob" }, context("alice")));
+  const naming = { conversationId: direct.conversationId, name: "Ours" };
+  expect(await commands.changeSettings(naming, context("alice"))).toMatchObject({ left: { code: "FORBIDDEN" } });
+  const settings = { onlyAdminsCanEdit: true };
+  const closed = right(
+    await commands.startGroup({ name: "Closed", participantIds: ["bob"], settings }, context("alice")),
+  );
+  const renaming = { conversationId: closed.conversationId, name: "Mine" };
+  expect(await commands.changeSettings(renaming, context("bob"))).toMatchObject({ left: { code: "FORBIDDEN" } });
+  expect(made.every((keyId) => keyId === `${closed.conversationId}/conversation/test`)).toBe(true);
 });
 
 it("where sealing is off texts stand as they are, and the same again writes nothing", async () => {
