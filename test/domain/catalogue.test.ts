@@ -19,6 +19,13 @@ const read = (file: string, from = directory): Golden => {
   return { stored, event: { ...event, by: { kind: "user", ...event.by } } as DomainEvent };
 };
 
+it("random logs have events by every kind of actor, messages by each that is a user", () => {
+  const events = fc.sample(logs, { numRuns: 30, seed: 1 }).flatMap((log) => log.map(decodeEvent));
+  const kindsIn = (some: readonly DomainEvent[]) => [...new Set(some.map(({ by }) => by.kind))].toSorted();
+  expect(kindsIn(events)).toEqual(["app", "bot", "operator", "system", "user"]);
+  expect(kindsIn(events.filter(({ type }) => type === "MessageSent"))).toEqual(["app", "bot", "user"]);
+});
+
 describe("the catalogue", () => {
   it("has a golden file for every version of every type", () => {
     const versions = Object.entries(catalogue).flatMap(([type, all]) =>

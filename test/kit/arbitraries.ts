@@ -5,12 +5,12 @@ import {
   type ConversationProfile,
   type Settings,
 } from "../../src/domain/conversation/conversation.events.js";
-import { byUser } from "../../src/domain/kernel/by.js";
+import { bySystem, byUser, type By } from "../../src/domain/kernel/by.js";
 import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { asPosition, asRevision, streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { emojiBefore, emojiOf } from "./reactions.js";
 import { asBefore, sealedText } from "./texts.js";
-import { users, wish, type ConversationName, type User, type Wish } from "./wishes.js";
+import { users, wish, type Acting, type ConversationName, type User, type Wish } from "./wishes.js";
 
 export { conversationIds, users } from "./wishes.js";
 
@@ -42,20 +42,49 @@ type NaiveMessage = {
   readonly reactions: Map<string, ReturnType<typeof emojiOf>>;
 };
 
+/** What only a user writes, from a device; and what is a user's, through whom it may come. */
+const fromDevices: ReadonlySet<string> = new Set(["UserRegistered", "DeviceRegistered", "ReceiptsAdvanced"]);
+const ofPersons: ReadonlySet<string> = new Set([
+  ...["MessageSent", "MessageEdited", "ReactionAdded", "ReactionRemoved"],
+  "PreferencesChanged",
+]);
+
+/** Where an event of this type cannot be by such an actor, by the nearest that can. */
+const actorOf = (acting: Acting | undefined, userId: string, type: string): By => {
+  const user = byUser({ userId, deviceId: "phone" });
+  if (acting === undefined || fromDevices.has(type)) return user;
+  const isOfPerson = ofPersons.has(type);
+  switch (acting) {
+    case "bot":
+      return { kind: "bot", userId };
+    case "app for a user":
+      return { kind: "app", keyId: "key", onBehalfOf: userId };
+    case "app":
+      return isOfPerson ? { kind: "app", keyId: "key", onBehalfOf: userId } : { kind: "app", keyId: "key" };
+    case "system":
+      return isOfPerson ? user : bySystem;
+    case "operator":
+      return isOfPerson ? user : { kind: "operator", userId: "root" };
+  }
+};
+
 /** Writes a log: every event gets the next revision of its stream and the next position. */
 export const createWriter = () => {
   const log: RecordedEvent[] = [];
   const revisions = new Map<string, number>();
+  let acting: Acting | undefined;
   const write = (stream: string, by: string, event: WithoutPlace<DomainEvent>, id = `event-${log.length}`): void => {
     const revision = (revisions.get(stream) ?? -1) + 1;
     revisions.set(stream, revision);
     const position = log.length + 1;
-    const full = { ...event, id, at: 1_000 + position, by: byUser({ userId: by, deviceId: "phone" }) } as DomainEvent;
+    const full = { ...event, id, at: 1_000 + position, by: actorOf(acting, by, event.type) } as DomainEvent;
     const { type, data, meta } = encodeEvent(full, { commandId: id, correlationId: id });
     // Without the decoded event that `encodeEvent` may leave beside the texts: what is read from a log is text.
     log.push({ id, type, data, meta, stream, revision: asRevision(revision), position: asPosition(position) });
   };
-  return { log, write, now: () => 1_000 + log.length + 1 };
+  /** Of what is written from now on. */
+  const actAs = (as: Acting | undefined): void => void (acting = as);
+  return { log, write, actAs, now: () => 1_000 + log.length + 1 };
 };
 type Writer = ReturnType<typeof createWriter>;
 type Write = Writer["write"];
@@ -262,6 +291,8 @@ export const logOf = (wishes: readonly Wish[], before = 0): readonly RecordedEve
   let eventsBefore = 0;
   for (const [index, wished] of wishes.entries()) {
     if (index === before) eventsBefore = log.length;
+    // The version before knew users alone.
+    writer.actAs(index < before ? undefined : wished.as);
     if (!("in" in wished)) {
       grantUser(write, wished);
       continue;

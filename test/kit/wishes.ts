@@ -8,7 +8,11 @@ export const conversationIds = ["d_direct", "g_one", "g_two"] as const;
 export type User = (typeof users)[number];
 export type ConversationName = (typeof conversationIds)[number];
 
-export type Wish =
+/** How a user's wish comes into the log: their own, through an application or a bot, or without a user at all. */
+export type Acting = "bot" | "app for a user" | "app" | "system" | "operator";
+
+export type Wish = Wished & { readonly as?: Acting };
+type Wished =
   | { readonly do: "join"; readonly in: ConversationName; readonly users: readonly User[]; readonly all: boolean }
   | { readonly do: "leave"; readonly in: ConversationName; readonly user: User }
   | { readonly do: "role"; readonly in: ConversationName; readonly user: User; readonly role: Role }
@@ -70,7 +74,7 @@ const profile: fc.Arbitrary<ProfileWish> = fc.record(
   { requiredKeys: [] },
 );
 
-export const wish: fc.Arbitrary<Wish> = fc.oneof(
+const byUsers: fc.Arbitrary<Wished> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({
@@ -151,4 +155,11 @@ export const wish: fc.Arbitrary<Wish> = fc.oneof(
       mobile: fc.boolean(),
     }),
   },
+);
+
+const acting = fc.constantFrom<Acting>("bot", "app for a user", "app", "system", "operator");
+/** Most are by users. */
+export const wish: fc.Arbitrary<Wish> = fc.oneof(
+  { weight: 2, arbitrary: byUsers },
+  { weight: 1, arbitrary: fc.tuple(byUsers, acting).map(([wished, as]): Wish => ({ ...wished, as })) },
 );
