@@ -62,7 +62,7 @@ describe("operators", () => {
   });
   afterAll(() => server.dispose());
 
-  it("see names and descriptions sealed, and opened where they ask for it", async () => {
+  it("see names, descriptions and emoji sealed, and opened where they ask for it", async () => {
     const args = ["events", "tail", "--json", "--limit", "5000", "--data", server.dataDir];
     expect((await run(args)).stdout).not.toContain(markers.core);
     const events = jsonLines(await run([...args, "--open"])) as ShownEvent[];
@@ -80,6 +80,8 @@ describe("operators", () => {
       { displayName: markers.of("display name") },
       { displayName: markers.of("changed display name") },
     ]);
+    const [emoji, removed] = [`:${markers.of("emoji")}:`, `:${markers.of("removed emoji")}:`];
+    expect(opened("ReactionAdded")).toEqual([{ emoji }, { emoji: removed }]);
     const line = await run(["events", "tail", "--open", "--type", "SettingsChanged", "--data", server.dataDir]);
     expect(line.stdout).toContain(newName);
   });

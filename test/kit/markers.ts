@@ -5,10 +5,7 @@ import { join } from "node:path";
 import type { Door } from "./server.js";
 import { text, wireDevice, type Payload, type WireDevice } from "./wire.js";
 
-/**
- * What people fill in. Ids and keys are not among them, nor end-to-end content, which is opaque already. Not yet here: the
- * emoji of a reaction (`:marker:`), which is still stored as it is typed.
- */
+/** What people fill in. Ids and keys are not among them, nor end-to-end content, which is opaque already. */
 export const markedFields = [
   "group name",
   "changed group name",
@@ -24,6 +21,8 @@ export const markedFields = [
   "metadata",
   "label",
   "metadata of a location",
+  "emoji",
+  "removed emoji",
 ] as const;
 export type MarkedField = (typeof markedFields)[number];
 
@@ -67,6 +66,10 @@ export const writeMarkers = async (
   await send(conversationId, "m-1", said);
   const edited = await send(conversationId, "m-2", text(of("edited text")));
   await asked("message.edit", { conversationId, messageId: edited.messageId, content: text(of("text of an edit")) });
+  const about = { conversationId, messageId: edited.messageId };
+  for (const field of ["emoji", "removed emoji"] as const)
+    await asked("reaction.add", { ...about, emoji: `:${of(field)}:` });
+  await asked("reaction.remove", { ...about, emoji: `:${of("removed emoji")}:` });
   const deleted = await send(conversationId, "m-3", text(of("text of a deleted message")));
   await asked("message.delete", { conversationId, messageId: deleted.messageId });
   const place = { type: "location", latitude: 1, longitude: 2, label: of("label") };

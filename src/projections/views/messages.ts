@@ -59,7 +59,7 @@ const sent = (event: MessageSent, place: EventPlace): readonly ViewChange[] => {
 export const reactions: Projection<"reactions"> = {
   ReactionAdded: (event, place) => [
     assign("reactions", reactionKey(event, place), { present: true, shown: sealedValue(event.emoji) }, place.revision),
-    raise("reactions", reactionKey(event, place), { minusFirstPos: -place.revision }),
+    raise("reactions", reactionKey(event, place), { minusFirstPos: 0 - place.revision }),
   ],
   ReactionRemoved: (event, place) => [
     assign("reactions", reactionKey(event, place), { present: false, shown: null }, place.revision),
