@@ -7,7 +7,7 @@ import type { ViewReads } from "../ports/view-store.js";
 import { visibleIntervals, type Interval } from "../views/visibility.js";
 import { asLeft } from "./as-left.js";
 import type { MessageView, Queries } from "./queries.js";
-import { shownReactions } from "./reactions.js";
+import { reactionsOfPage } from "./reactions.js";
 
 export type HistoryDependencies = {
   readonly source: Pick<EventSource, "readStream">;
@@ -33,7 +33,8 @@ export const historyQuery =
     const within = visibleIntervals(steps).flatMap((interval) => intersection(interval, range.right));
     const rows = await readAcross(reads, conversationId, within, { order, limit: page.limit + 1 });
     const shown = await asLeft(source, conversationId, steps, rows.slice(0, page.limit));
-    const messages = await Promise.all(shown.map((row) => messageView(row, actor.userId, open)));
+    const reactionsOf = reactionsOfPage(open);
+    const messages = await Promise.all(shown.map((row) => messageView(row, actor.userId, open, reactionsOf)));
     const hasMore = rows.length > page.limit;
     const last = hasMore ? shown.at(-1) : undefined;
     return E.right({
@@ -75,10 +76,15 @@ const readAcross = async (
 };
 
 /** What was deleted, has expired or whose key is gone stays as a row without content, so that sequences have no gap. */
-const messageView = async (row: MessageRow, viewerId: string, open: OpenContent): Promise<MessageView> => {
+const messageView = async (
+  row: MessageRow,
+  viewerId: string,
+  open: OpenContent,
+  reactionsOf: ReturnType<typeof reactionsOfPage>,
+): Promise<MessageView> => {
   const [text, reactions] = await Promise.all([
     row.content === null ? null : open(row.messageId, row.content),
-    shownReactions(row, open),
+    reactionsOf(row),
   ]);
   return {
     messageId: row.messageId,

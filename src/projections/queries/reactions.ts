@@ -1,57 +1,66 @@
 import { emojiKey } from "../../domain/conversation/emoji.js";
-import { sealedAs } from "../../domain/kernel/sealed.js";
+import { sealedAs, type Sealed } from "../../domain/kernel/sealed.js";
 import type { OpenContent } from "../ports/open-content.js";
 import { reactionUserIdsMax, type MessageRow, type ReactionRow } from "../ports/rows.js";
 import type { MessageView } from "./queries.js";
 
 type Shown = NonNullable<MessageView["reactions"]>[number];
-/** Those who share an emoji: `named` have been opened, `others` are only counted. */
-type Group = { readonly key: string; readonly named: readonly Opened[]; readonly others: number };
-type Opened = { readonly userId: string; readonly pos: number; readonly emoji: string };
+type OfMessage = Pick<MessageRow, "conversationId" | "messageId" | "reactions">;
+type User = ReactionRow["users"][number];
+/** Users who share an emoji: the `named` are there, the `others` are only counted. Spelled as the first of the named did. */
+type Group = { readonly emoji: string; readonly named: readonly [User, ...User[]]; readonly others: number };
 
 /**
- * Reactions as a reader sees them. One whose key is gone is not there. What an older version left in its own form has a
- * digest of its own: it is one with today's when it turns out to be the same emoji. Spelled as the first did who is there.
+ * Reactions as a reader of one page sees them. One whose key is gone is not there. What an older version left in its own
+ * form has a digest of its own: it is one with today's when it turns out to be the same emoji.
+ *
+ * All users of a digest have one emoji, so one of them is opened for its spelling. Of the others only the keys are asked
+ * for, each once for the whole page: the users of one message are those of the next.
  */
-export const shownReactions = async (
-  { conversationId, messageId, reactions }: Pick<MessageRow, "conversationId" | "messageId" | "reactions">,
-  open: OpenContent,
-): Promise<readonly Shown[]> => {
-  const opened = await Promise.all(reactions.map((row) => openGroup(row, conversationId, messageId, open)));
-  const byKey = new Map<string, Group>();
-  for (const group of opened) {
-    if (group === undefined) continue;
-    const known = byKey.get(group.key);
-    byKey.set(group.key, known === undefined ? group : together(known, group));
-  }
-  return [...byKey.values()].map(({ named, others }) => ({
-    emoji: named[0]?.emoji ?? "",
-    count: named.length + others,
-    userIds: named.slice(0, reactionUserIdsMax).map(({ userId }) => userId),
-  }));
+export const reactionsOfPage = (open: OpenContent): ((message: OfMessage) => Promise<readonly Shown[]>) => {
+  const keys = new Map<string, Promise<boolean>>();
+  const isThere = (context: string, sealed: Sealed): Promise<boolean> => {
+    const known = keys.get(sealed.keyId);
+    if (known !== undefined) return known;
+    const found = open(context, sealed).then((text) => text !== null);
+    // What is not sealed has no key, and is always there.
+    keys.set(sealed.keyId, found);
+    return found;
+  };
+  /** Undefined: none of the users that are named can be shown. */
+  const groupOf = async (
+    { count, users }: ReactionRow,
+    contextOf: (user: User) => string,
+  ): Promise<Group | undefined> => {
+    const there = await Promise.all(users.map((user) => isThere(contextOf(user), user.emoji)));
+    const [first, ...more] = users.filter((_, index) => there[index]);
+    const emoji = first === undefined ? null : await open(contextOf(first), first.emoji);
+    return first === undefined || emoji === null
+      ? undefined
+      : { emoji, named: [first, ...more], others: count - users.length };
+  };
+  return async ({ conversationId, messageId, reactions }) => {
+    const contextOf = ({ userId }: User): string => sealedAs.emoji(conversationId, messageId, userId);
+    const byKey = new Map<string, Group>();
+    for (const group of await Promise.all(reactions.map((row) => groupOf(row, contextOf)))) {
+      if (group === undefined) continue;
+      const key = emojiKey(group.emoji);
+      const known = byKey.get(key);
+      byKey.set(key, known === undefined ? group : together(known, group));
+    }
+    return [...byKey.values()].map(({ emoji, named, others }) => ({
+      emoji,
+      count: named.length + others,
+      userIds: named.slice(0, reactionUserIdsMax).map(({ userId }) => userId),
+    }));
+  };
 };
 
-/** Undefined: none of those who are named can be shown. All of a group have one emoji, by its digest. */
-const openGroup = async (
-  { count, users }: ReactionRow,
-  conversationId: string,
-  messageId: string,
-  open: OpenContent,
-): Promise<Group | undefined> => {
-  const tried = await Promise.all(
-    users.map(async ({ userId, pos, emoji }) => ({
-      ...{ userId, pos },
-      emoji: await open(sealedAs.emoji(conversationId, messageId, userId), emoji),
-    })),
-  );
-  const named = tried.flatMap(({ emoji, ...who }) => (emoji === null ? [] : [{ ...who, emoji }]));
-  const [first] = named;
-  return first && { key: emojiKey(first.emoji), named, others: count - users.length };
-};
-
-/** Somebody who is in both is one. */
+/** A user who is in both is one, where first there. */
 const together = (a: Group, b: Group): Group => {
-  const inOrder = [...a.named, ...b.named].sort((one, other) => one.pos - other.pos);
-  const named = [...new Map(inOrder.toReversed().map((each) => [each.userId, each])).values()];
-  return { key: a.key, named: named.sort((one, other) => one.pos - other.pos), others: a.others + b.others };
+  const [first, second] = a.named[0].pos <= b.named[0].pos ? [a, b] : [b, a];
+  const [, ...more] = [...a.named, ...b.named].sort((one, other) => one.pos - other.pos);
+  const ids = new Set([first.named[0].userId]);
+  const rest = more.filter(({ userId }) => !ids.has(userId) && ids.add(userId));
+  return { emoji: first.emoji, named: [first.named[0], ...rest], others: first.others + second.others };
 };

@@ -120,3 +120,25 @@ it("of more who share one than are named, those who are named and gone are not c
     { emoji: "👍", count: users.length - gone.length, userIds: users.slice(2, reactionUserIdsMax) },
   ]);
 });
+
+it("a page opens one of those who share an emoji, and asks for each user's key once, whatever the number of messages", async () => {
+  const users = ["user-1", "user-2", "user-3", "user-4"];
+  const conversationId = await startGroup(side, "alice", users);
+  const messages = 5;
+  for (let index = 0; index < messages; index += 1) {
+    const { messageId } = await send(side, conversationId, "alice", `message ${index}`);
+    for (const userId of users)
+      right(await side.commands.addReaction({ conversationId, messageId, emoji: "👍" }, by(userId)));
+  }
+  let opened = 0;
+  const open: OpenContent = (context, sealed) => {
+    if (context.endsWith("/emoji")) opened += 1;
+    return side.sealing.open(context, sealed);
+  };
+  const counting = createQueries({ source: side.log, views: side.views, open, epoch: side.epoch, clock: Date.now });
+  right(await counting.awaitCaughtUp(await side.log.head()));
+  const page = right(await counting.history({ userId: "alice", deviceId: "phone" }, conversationId, { limit: 50 }));
+  const shown = { emoji: "👍", count: users.length, userIds: users };
+  expect(page.messages.map(({ reactions }) => reactions)).toEqual(Array.from({ length: messages }, () => [shown]));
+  expect(opened).toBe(messages + users.length);
+});
