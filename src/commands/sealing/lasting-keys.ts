@@ -10,7 +10,7 @@ export type FoundKey = { readonly keyId: string; readonly key: Buffer };
 /**
  * The one key of a conversation or a profile, which outlives incarnations: under a second one the digest of a text would
  * be another, and what is equal would not be found equal any more. The oldest that the store has serves; there is none
- * to make but under the newest incarnation. At once where its name was found before and the key is in memory.
+ * to make but under the newest incarnation. `obtain` answers at once where its name was found before and the key is in memory.
  */
 export const createLastingKeys = (keys: KeyStore, newest: string, earlier: readonly string[]) => {
   const names = new LRUCache<string, string>({ max: namesMax });
@@ -22,14 +22,20 @@ export const createLastingKeys = (keys: KeyStore, newest: string, earlier: reado
     const keyId = keyIdOf(of, newest);
     return { keyId, key: await keys.obtain(keyId) };
   };
-  return (of: LastingKey): FoundKey | Promise<FoundKey> => {
+  const atHand = (of: LastingKey): FoundKey | undefined => {
     const name = keyIdOf(of, newest);
     const keyId = earlier.length === 0 ? name : names.get(name);
     const key = keyId === undefined ? undefined : keys.cached(keyId);
-    if (keyId !== undefined && key !== undefined) return { keyId, key };
-    return search(of).then((found) => {
-      names.set(name, found.keyId);
-      return found;
-    });
+    return keyId === undefined || key === undefined ? undefined : { keyId, key };
+  };
+  return {
+    /** Only from memory: makes none. */
+    atHand,
+    obtain: (of: LastingKey): FoundKey | Promise<FoundKey> =>
+      atHand(of) ??
+      search(of).then((found) => {
+        names.set(keyIdOf(of, newest), found.keyId);
+        return found;
+      }),
   };
 };

@@ -57,11 +57,11 @@ export const sealingWith = (keys: KeyStore, incarnations: Incarnations | undefin
   const plaintexts = createPlaintexts();
   const cipher = createCipher();
   const incarnation = incarnations?.at(-1);
-  const lastingKey = createLastingKeys(keys, incarnation ?? "", incarnations?.slice(0, -1) ?? []);
+  const lastingKeys = createLastingKeys(keys, incarnation ?? "", incarnations?.slice(0, -1) ?? []);
 
   const withKey = <A>(of: DataKey, incarnation: string, use: (key: Buffer, keyId: string) => A): A | Promise<A> => {
     if (of.of !== "messages") {
-      const found = lastingKey(of);
+      const found = lastingKeys.obtain(of);
       return found instanceof Promise ? found.then(({ key, keyId }) => use(key, keyId)) : use(found.key, found.keyId);
     }
     const keyId = keyIdOf(of, incarnation);
@@ -96,7 +96,9 @@ export const sealingWith = (keys: KeyStore, incarnations: Incarnations | undefin
     seal,
     digest,
     digester,
-    isAtHand: (of) => incarnation === undefined || keys.cached(keyIdOf(of, incarnation)) !== undefined,
+    isAtHand: (of) =>
+      incarnation === undefined ||
+      (of.of === "messages" ? keys.cached(keyIdOf(of, incarnation)) : lastingKeys.atHand(of)) !== undefined,
     sealText: (text, place) => {
       if (text === "") return unsealed(text);
       const sealed = seal(text, place);

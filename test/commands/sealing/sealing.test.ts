@@ -46,6 +46,17 @@ it("a message's content opens once from memory without its key, a name never", a
   expect(forgetful.openNow(name.context, await forgetful.seal("Family", name))).toBeUndefined();
 });
 
+it.each(["messages", "profile", "conversation"] as const)(
+  "a key of kind %s is at hand once it was used, in a later incarnation as well",
+  async (of) => {
+    const later = sealingWith(kit.keys, ["one", "two"]);
+    await sealing.seal("hello", { key: keys[of], context: "here" });
+    expect(later.isAtHand(keys[of])).toBe(false);
+    await later.seal("hello", { key: keys[of], context: "here" });
+    expect(later.isAtHand(keys[of])).toBe(true);
+  },
+);
+
 describe("digests", () => {
   it("are the same for the same text, key and context, and differ with each of them", async () => {
     const digests = await Promise.all([
