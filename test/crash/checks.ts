@@ -54,7 +54,7 @@ export const checkChanges = (log: Log, truth: Truth, answered: readonly Answered
   for (const change of answered) {
     const { wish, conversationId, userId, messageId, answer, attempts } = change;
     const conversation = inLog(log, conversationId);
-    const { shown, said } = inLog(inLog(truth, conversationId), messageId);
+    const { shown, said, reacted } = inLog(inLog(truth, conversationId), messageId);
     const at = answer?.pos === undefined ? undefined : conversation.events[answer.pos];
     if (answer === null) expect([change, shown.deletedAt]).toEqual([change, expect.any(Number)]);
     switch (wish.kind) {
@@ -73,7 +73,10 @@ export const checkChanges = (log: Log, truth: Truth, answered: readonly Answered
       case "add":
       case "remove": {
         const type = wish.kind === "add" ? "ReactionAdded" : "ReactionRemoved";
-        if (at !== undefined) expect(at).toMatchObject({ type, messageId, emoji: wish.emoji, by: { userId } });
+        if (at !== undefined) {
+          expect(at).toMatchObject({ type, messageId, by: { userId } });
+          expect(reacted.get(answer?.pos ?? -1)).toBe(wish.emoji);
+        }
         reactions.set(`${messageId} ${wish.emoji} ${userId}`, change);
         break;
       }

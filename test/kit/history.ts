@@ -127,8 +127,15 @@ export const shownOf = (message: Message): Shown => {
   return { sequence, messageId, senderId, text, editedAt, deletedAt, reactions: named.sort(), updatedPos };
 };
 
-/** Message by message: what is to be shown, and every text that it ever had. By messageId, in sequence order. */
-export type TrueMessage = { readonly shown: Shown; readonly said: readonly string[] };
+/**
+ * Message by message: what is to be shown, every text that it ever had, and the emoji of each change of its reactions by
+ * `pos`. By messageId, in sequence order.
+ */
+export type TrueMessage = {
+  readonly shown: Shown;
+  readonly said: readonly string[];
+  readonly reacted: ReadonlyMap<number, string>;
+};
 
 /**
  * What the log says about every message. Refuses what the log must never hold: a change of a message that is deleted or
@@ -146,37 +153,43 @@ export const trueMessagesOf = async (
     if (event.type === "MessageSent") {
       if (before !== undefined) throw wrong;
       const { messageId, sequence } = event;
-      const text = await open(messageId, event.content);
+      const text = textIn(await open(messageId, event.content));
       const unchanged = { editedAt: undefined, deletedAt: undefined, reactions: [] };
       const shown = { sequence, messageId, senderId: userIdOf(event.by), text, ...unchanged, updatedPos };
-      found.set(messageId, { shown, said: [text] });
+      found.set(messageId, { shown, said: [text], reacted: new Map() });
       continue;
     }
     if (before?.shown.deletedAt !== undefined || before?.shown.sequence !== event.sequence) throw wrong;
-    const { shown, said } = before;
+    const { shown, said, reacted } = before;
     switch (event.type) {
       case "MessageEdited": {
-        const text = await open(event.messageId, event.content);
+        const text = textIn(await open(event.messageId, event.content));
         found.set(event.messageId, {
           shown: { ...shown, text, editedAt: event.at, updatedPos },
           said: [...said, text],
+          reacted,
         });
         break;
       }
       case "MessageDeleted": {
         const emptied = { text: undefined, editedAt: undefined, reactions: [], deletedAt: event.at };
-        found.set(event.messageId, { shown: { ...shown, ...emptied, updatedPos }, said });
+        found.set(event.messageId, { shown: { ...shown, ...emptied, updatedPos }, said, reacted });
         break;
       }
       case "ReactionAdded":
       case "ReactionRemoved": {
         const by = userIdOf(event.by);
-        const reaction = `${await open(sealedAs.emoji(conversationId, event.messageId, by), event.emoji)} ${by}`;
+        const emoji = await open(sealedAs.emoji(conversationId, event.messageId, by), event.emoji);
+        const reaction = `${emoji} ${by}`;
         const added = event.type === "ReactionAdded";
         if (shown.reactions.includes(reaction) === added) throw wrong;
         const others = shown.reactions.filter((other) => other !== reaction);
         const reactions = added ? [...others, reaction].sort() : others;
-        found.set(event.messageId, { shown: { ...shown, reactions, updatedPos }, said });
+        found.set(event.messageId, {
+          shown: { ...shown, reactions, updatedPos },
+          said,
+          reacted: new Map(reacted).set(updatedPos, emoji),
+        });
         break;
       }
     }
@@ -184,7 +197,9 @@ export const trueMessagesOf = async (
   return found;
 };
 
-/** With the texts of a source: `open` throws where a key is missing. */
+const textIn = (content: string): string => (JSON.parse(content) as { text: string }).text;
+
+/** With what a source's keys open: `open` throws where one is missing. */
 export const withTexts = async <A>(
   source: HistorySource,
   body: (open: (context: string, sealed: Sealed) => Promise<string>) => Promise<A>,
@@ -192,10 +207,10 @@ export const withTexts = async <A>(
   const { keys, close } = await openKeys(source);
   try {
     const open = openingWith(keys);
-    return await body(async (messageId, sealed) => {
-      const opened = await open(messageId, sealed);
-      if (opened === null) throw new Error(`the key of ${messageId} is gone`);
-      return (JSON.parse(opened) as { text: string }).text;
+    return await body(async (context, sealed) => {
+      const opened = await open(context, sealed);
+      if (opened === null) throw new Error(`the key of ${context} is gone`);
+      return opened;
     });
   } finally {
     await close();
