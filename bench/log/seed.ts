@@ -59,7 +59,7 @@ function* history(id: string, users: readonly [string, string], messages: number
   for (let sequence = 1; sequence <= messages; sequence++) {
     const by = byUser({ userId: users[sequence % 2] ?? alice, deviceId: "phone" });
     const clientMessageId = `seed-${sequence}`;
-    const messageId = messageIdOf(id, by, clientMessageId);
+    const messageId: string = messageIdOf(id, by, clientMessageId);
     const content = { alg: "none" as const, keyId: "", data: JSON.stringify({ type: "text", text }) };
     const sent = { messageId, sequence, clientMessageId, contentType: "text" as const, content };
     yield { type: "MessageSent", id: messageId, at: startAt + sequence * 1000, by, ...sent };

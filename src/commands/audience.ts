@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Conversation } from "../domain/conversation/conversation.js";
 import type { Messages } from "../domain/conversation/messages.js";
 import { E, type Either } from "../domain/kernel/fp.js";
+import type { ConversationId, UserId } from "../domain/kernel/ids.js";
 import { revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
 import { conversationNotFound, formerMember, type Rejection } from "../domain/rejections.js";
 import { within } from "../lib/time.js";
@@ -20,15 +21,15 @@ export type Audience = {
    * At most `ageMsMax` old; undefined: not to be had now.
    * @throws (rejects) UnreadableEvent, LogError
    */
-  readonly of: (conversationId: string, ageMsMax?: number) => Promise<Members | undefined>;
+  readonly of: (conversationId: ConversationId, ageMsMax?: number) => Promise<Members | undefined>;
 };
 
 /** `asOf`: when the log had nothing else, on the clock of `now`. */
 export type Members = { readonly present: Users; readonly former: Users; readonly asOf: number };
-type Users = { readonly has: (userId: string) => boolean; readonly keys: () => Iterable<string> };
+type Users = { readonly has: (userId: UserId) => boolean; readonly keys: () => Iterable<UserId> };
 
 export type AudienceOptions = {
-  readonly peek: (conversationId: string) => Peeked<Conversation> | undefined;
+  readonly peek: (conversationId: ConversationId) => Peeked<Conversation> | undefined;
   /** For callers that can wait, where the log has such reads. */
   readonly log: Pick<EventLog, "readStream">;
   readonly snapshots: Pick<Snapshots<Conversation, Messages>, "find">;
@@ -47,21 +48,21 @@ const idsKeptMax = 200_000;
 const pageSize = 500;
 
 type Kept = {
-  readonly present: ReadonlySet<string>;
-  readonly former: ReadonlySet<string>;
+  readonly present: ReadonlySet<UserId>;
+  readonly former: ReadonlySet<UserId>;
   readonly revision: Revision;
   readonly asOf: number;
 };
 
 export const createAudience = (options: AudienceOptions): Audience => {
   const { peek, now = () => performance.now() } = options;
-  const kept = new LRUCache<string, Kept>({
+  const kept = new LRUCache<ConversationId, Kept>({
     maxSize: idsKeptMax,
     sizeCalculation: ({ present, former }) => present.size + former.size + 1,
   });
-  const underWay = new Map<string, Promise<Members | undefined>>();
+  const underWay = new Map<ConversationId, Promise<Members | undefined>>();
 
-  const read = async (id: string, peeked: Peeked<Conversation> | undefined): Promise<Members> => {
+  const read = async (id: ConversationId, peeked: Peeked<Conversation> | undefined): Promise<Members> => {
     const asOf = now();
     const before = newest(kept.get(id), peeked && toKept(peeked, asOf));
     const next = await (before === undefined ? load(options, id, asOf) : follow(options, id, before, asOf));
@@ -70,7 +71,7 @@ export const createAudience = (options: AudienceOptions): Audience => {
     return next;
   };
 
-  const reading = (id: string, peeked: Peeked<Conversation> | undefined): Promise<Members | undefined> => {
+  const reading = (id: ConversationId, peeked: Peeked<Conversation> | undefined): Promise<Members | undefined> => {
     const already = underWay.get(id);
     if (already !== undefined) return already;
     if (underWay.size >= readsAtOnceMax) return Promise.resolve(undefined);
@@ -99,10 +100,10 @@ export const createAudience = (options: AudienceOptions): Audience => {
  */
 export const othersIn = async (
   audience: Audience,
-  conversationId: string,
-  userId: string,
+  conversationId: ConversationId,
+  userId: UserId,
   now: () => number = () => performance.now(),
-): Promise<Either<Rejection, { readonly userIds?: readonly string[] }>> => {
+): Promise<Either<Rejection, { readonly userIds?: readonly UserId[] }>> => {
   const askedAt = now();
   let members = await audience.of(conversationId);
   if (members?.present.has(userId) === false && members.asOf < askedAt) members = await audience.of(conversationId, 0);
@@ -113,13 +114,13 @@ export const othersIn = async (
   return E.left(members.former.has(userId) ? formerMember : conversationNotFound);
 };
 
-const load = async ({ log, snapshots }: AudienceOptions, id: string, asOf: number): Promise<Kept> => {
+const load = async ({ log, snapshots }: AudienceOptions, id: ConversationId, asOf: number): Promise<Kept> => {
   const loaded = await loadAggregate(log, routes.conversation, streamOf.conversation(id), snapshots);
   return toKept(loaded, asOf);
 };
 
 /** Of what came after `before` only memberships are decoded. */
-const follow = async ({ log }: AudienceOptions, id: string, before: Kept, asOf: number): Promise<Kept> => {
+const follow = async ({ log }: AudienceOptions, id: ConversationId, before: Kept, asOf: number): Promise<Kept> => {
   const present = new Set(before.present);
   const former = new Set(before.former);
   let { revision } = before;
@@ -136,7 +137,7 @@ const follow = async ({ log }: AudienceOptions, id: string, before: Kept, asOf: 
   }
 };
 
-const move = (userId: string, from: Set<string>, to: Set<string>): void => {
+const move = (userId: UserId, from: Set<UserId>, to: Set<UserId>): void => {
   from.delete(userId);
   to.add(userId);
 };
@@ -151,7 +152,7 @@ const membersOf = (state: Conversation, asOf: number): Members =>
     ? { present: nobody, former: nobody, asOf }
     : { present: state.members, former: state.former, asOf };
 
-const nobody: ReadonlySet<string> = new Set();
+const nobody: ReadonlySet<UserId> = new Set();
 
 const newest = (a: Kept | undefined, b: Kept | undefined): Kept | undefined =>
   a !== undefined && b !== undefined && b.revision < a.revision ? a : (b ?? a);

@@ -1,6 +1,6 @@
 import type { Either } from "../domain/kernel/fp.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
-import type { Actor } from "../domain/kernel/ids.js";
+import type { Actor, ConversationId, DeviceId, MessageId, Sequence, UserId } from "../domain/kernel/ids.js";
 import type { DeviceType, Privacy } from "../domain/user/user.events.js";
 import type { Preferences } from "../domain/user/user.js";
 import type { Conversation } from "../domain/conversation/conversation.js";
@@ -24,21 +24,21 @@ export type Commands = {
     command: {
       deviceType?: DeviceType;
       tokenIssuedAt?: number;
-      lastUses?: ReadonlyMap<string, number>;
+      lastUses?: ReadonlyMap<DeviceId, number>;
     },
     context: CommandContext,
   ) => Outcome<Written & { readonly seenAt: number }>;
   /** Whether a device that came in with a token issued then (Unix milliseconds) may stay. Rejects when the log does not answer. */
   readonly mayStay: (device: Actor & { readonly tokenIssuedAt?: number }) => Promise<boolean>;
-  readonly startDirect: (command: { peerId: string }, context: CommandContext) => Outcome<Started>;
+  readonly startDirect: (command: { peerId: UserId }, context: CommandContext) => Outcome<Started>;
   readonly startGroup: (command: StartGroup, context: CommandContext) => Outcome<Started>;
   readonly joinMembers: (
-    command: { conversationId: string; userIds: readonly string[] },
+    command: { conversationId: ConversationId; userIds: readonly UserId[] },
     context: CommandContext,
-  ) => Outcome<Changed & { added: readonly string[]; memberCount: number }>;
+  ) => Outcome<Changed & { added: readonly UserId[]; memberCount: number }>;
   /** Oneself: leaving; another: removal. */
   readonly leaveConversation: (
-    command: { conversationId: string; userId: string },
+    command: { conversationId: ConversationId; userId: UserId },
     context: CommandContext,
   ) => Outcome<Changed>;
   readonly sendMessage: (command: SendMessage, context: CommandContext) => Outcome<MessageAccepted>;
@@ -49,22 +49,22 @@ export type Commands = {
   readonly addReaction: (command: MessageName & { emoji: string }, context: CommandContext) => Outcome<Changed>;
   readonly removeReaction: (command: MessageName & { emoji: string }, context: CommandContext) => Outcome<Changed>;
   readonly changeMemberRole: (
-    command: { conversationId: string; userId: string; role: Role },
+    command: { conversationId: ConversationId; userId: UserId; role: Role },
     context: CommandContext,
   ) => Outcome<Changed>;
   readonly changeSettings: (
-    command: { conversationId: string; name?: string; description?: string; settings?: Partial<Settings> },
+    command: { conversationId: ConversationId; name?: string; description?: string; settings?: Partial<Settings> },
     context: CommandContext,
   ) => Outcome<Changed & { readonly state: Conversation }>;
   /** A removed device comes back only with a token issued later. */
-  readonly removeDevice: (command: { deviceId: string }, context: CommandContext) => Outcome<Written>;
+  readonly removeDevice: (command: { deviceId: DeviceId }, context: CommandContext) => Outcome<Written>;
   readonly changeProfile: (
     command: { displayName?: string | null; privacy?: Partial<Privacy> },
     context: CommandContext,
   ) => Outcome<Written>;
   /** Of a present member. */
   readonly changePreferences: (
-    command: { conversationId: string } & Partial<Preferences>,
+    command: { conversationId: ConversationId } & Partial<Preferences>,
     context: CommandContext,
   ) => Outcome<Written & Preferences>;
   /**
@@ -73,14 +73,14 @@ export type Commands = {
    * command.
    */
   readonly othersIn: (
-    conversationId: string,
+    conversationId: ConversationId,
     context: CommandContext,
-  ) => Outcome<{ readonly userIds?: readonly string[] }>;
+  ) => Outcome<{ readonly userIds?: readonly UserId[] }>;
   /**
    * The users among them who are present members by what the log said within the last second; all where that cannot be
    * had now. Rejects when the log does not answer.
    */
-  readonly membersAmong: (conversationId: string, userIds: readonly string[]) => Promise<readonly string[]>;
+  readonly membersAmong: (conversationId: ConversationId, userIds: readonly UserId[]) => Promise<readonly UserId[]>;
   /** Cursors that do not grow write nothing. */
   readonly advanceReceipts: (command: AdvanceReceipts, context: CommandContext) => Outcome<Written>;
 };
@@ -92,7 +92,7 @@ export type Written = { readonly position: Position };
 export type Changed = Written & { readonly pos?: Revision };
 /** `state`: the conversation as the command left it, or found it. */
 export type Started = Written & {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   readonly created: boolean;
   readonly state: Conversation;
 };
@@ -100,24 +100,24 @@ export type Started = Written & {
 export type StartGroup = {
   readonly name: string;
   readonly description?: string;
-  readonly participantIds: readonly string[];
+  readonly participantIds: readonly UserId[];
   readonly settings?: Partial<Settings>;
   readonly clientRequestId?: string;
 };
 
 export type SendMessage = {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   readonly clientMessageId: string;
   readonly contentType: ContentType;
   /** JSON text of the content as it will be sealed and sent. */
   readonly content: string;
-  readonly replyTo?: string;
+  readonly replyTo?: MessageId;
   /** User ids; users who are no members are left out. */
-  readonly mentions?: readonly string[];
+  readonly mentions?: readonly UserId[];
   readonly forwarded?: true;
 };
 
-export type MessageName = { readonly conversationId: string; readonly messageId: string };
+export type MessageName = { readonly conversationId: ConversationId; readonly messageId: MessageId };
 
 export type EditMessage = MessageName & {
   readonly contentType: ContentType;
@@ -127,16 +127,16 @@ export type EditMessage = MessageName & {
 
 export type MessageAccepted = Written & {
   readonly clientMessageId: string;
-  readonly messageId: string;
-  readonly conversationId: string;
-  readonly sequence: number;
+  readonly messageId: MessageId;
+  readonly conversationId: ConversationId;
+  readonly sequence: Sequence;
   readonly pos: Revision;
   readonly timestamp: number;
   readonly duplicate: boolean;
 };
 
 export type AdvanceReceipts = {
-  readonly conversationId: string;
-  readonly deliveredUpTo?: number;
-  readonly readUpTo?: number;
+  readonly conversationId: ConversationId;
+  readonly deliveredUpTo?: Sequence;
+  readonly readUpTo?: Sequence;
 };

@@ -4,6 +4,7 @@ import { defaultSettings } from "../domain/conversation/conversation.events.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { directConversationId, groupConversationId } from "../domain/kernel/ids.js";
+import type { ConversationId, Sequence, UserId } from "../domain/kernel/ids.js";
 import { limits } from "../domain/kernel/limits.js";
 import { conversationNotFound, formerMember, reject, type Rejection } from "../domain/rejections.js";
 import { deviceRemoved } from "../domain/user/user.decide.js";
@@ -85,7 +86,7 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     snapshots: snapshots.conversations,
   });
 
-  const start = async (id: string, command: Start | Promise<Start>) => {
+  const start = async (id: ConversationId, command: Start | Promise<Start>) => {
     const settled = await conversations.submit(id, command);
     if (E.isLeft(settled)) return settled;
     const { state, events } = settled.right;
@@ -94,10 +95,14 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     const position = created ? settled.right.position : await log.head();
     return E.right({ conversationId: id, created, state, position });
   };
-  const change = async (id: string, command: ConversationCommand) =>
+  const change = async (id: ConversationId, command: ConversationCommand) =>
     E.map(changed)(await conversations.submit(id, command));
   /** Where others append too, only what the log has now can refuse. */
-  const accepted = async <A>(id: string, accept: (state: Conversation) => Either<Rejection, A>, ageMsMax?: number) => {
+  const accepted = async <A>(
+    id: ConversationId,
+    accept: (state: Conversation) => Either<Rejection, A>,
+    ageMsMax?: number,
+  ) => {
     const known = accept(await conversations.current(id, ageMsMax));
     return E.isRight(known) || !isShared ? known : accept(await conversations.current(id, 0));
   };
@@ -239,7 +244,7 @@ const snapshotsOf = <State, Index>(deps: CommandDependencies, format: SnapshotFo
 type Start = Extract<ConversationCommand, { type: "StartConversation" }>;
 type Present = Extract<Conversation, { situation: "started" }>;
 
-const groupOf = (command: StartGroup, creator: string) => {
+const groupOf = (command: StartGroup, creator: UserId) => {
   const { participantIds, settings } = command;
   const others = [...new Set(participantIds)].filter((userId) => userId !== creator);
   return {
@@ -269,7 +274,7 @@ const groupMember = (
   })(presentMember(state, context));
 
 /** Cursors are refused by what the conversation knows; that they only grow is the receipts' own law. */
-const upToTheLast = (lastSequence: number, command: AdvanceReceipts): Either<Rejection, undefined> => {
+const upToTheLast = (lastSequence: Sequence, command: AdvanceReceipts): Either<Rejection, undefined> => {
   const upTo = Math.max(command.deliveredUpTo ?? 0, command.readUpTo ?? 0);
   if (upTo <= lastSequence) return E.right(undefined);
   const expected = `at most ${lastSequence}, the last sequence of the conversation`;

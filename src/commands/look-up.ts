@@ -5,6 +5,7 @@ import { amendmentsKnownFrom, type Messages } from "../domain/conversation/messa
 import type { Conversation, ConversationCommand, OldMessage } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import { userIdOf } from "../domain/kernel/by.js";
+import type { ConversationId, MessageId } from "../domain/kernel/ids.js";
 import { noRevision, revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
 import { sealReaction } from "./sealing/reactions.js";
@@ -37,7 +38,7 @@ export const readingWith =
     const missing = lookUpsFor(index, command);
     const reaction = isUnsealed(command) && state.members.has(command.context.by.userId) ? command : undefined;
     if (missing.length === 0 && reaction === undefined) return undefined;
-    const find = async (messageId: string) =>
+    const find = async (messageId: MessageId) =>
       [messageId, await lookUp(id, messageId, amendmentsKnownFrom(index, messageId))] as const;
     return async () => {
       const [found, sealed] = await Promise.all([
@@ -63,8 +64,8 @@ const foldedEventsMax = 10_000;
 /** The message with what the revisions from `start` up to, not including, `end` say of it. */
 const foldMessage = async (
   log: Pick<EventLog, "readStream">,
-  conversationId: string,
-  messageId: string,
+  conversationId: ConversationId,
+  messageId: MessageId,
   before: OldMessage | null,
   start: Revision,
   end: Revision,

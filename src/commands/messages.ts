@@ -4,7 +4,7 @@ import { decodeConversationEvent } from "../domain/catalogue.js";
 import type { ContentType } from "../domain/conversation/conversation.events.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
 import { E } from "../domain/kernel/fp.js";
-import { messageIdOf } from "../domain/kernel/ids.js";
+import { messageIdOf, type MessageId } from "../domain/kernel/ids.js";
 import { unsealed, type Sealed } from "../domain/kernel/sealed.js";
 import { streamOf, type Revision } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
@@ -79,7 +79,7 @@ const moreOf = ({ replyTo, mentions, forwarded }: SendMessage) => ({
 });
 
 /** Where the message stands: the event that was just written says it, and of a repeat what was found for it. */
-const acceptedAs = ({ events: [written], revision, command }: ConversationDone, messageId: string) => {
+const acceptedAs = ({ events: [written], revision, command }: ConversationDone, messageId: MessageId) => {
   if (written?.type === "MessageSent") return { sequence: written.sequence, pos: revision, at: written.at };
   const accepted = command.found?.get(messageId);
   if (!accepted) throw new Error(`message ${messageId} was accepted before, and is not to be found`);
@@ -106,10 +106,10 @@ const editMessage = async (
   return E.map(changed)(await conversations.submit(conversationId, command));
 };
 
-const seal = (sealing: Sealing, messageId: string, type: ContentType, content: string, context: CommandContext) =>
+const seal = (sealing: Sealing, messageId: MessageId, type: ContentType, content: string, context: CommandContext) =>
   type === "encrypted" ? unsealed(content) : sealing.seal(content, placeOf(messageId, context));
 
-const placeOf = (messageId: string, { by, now }: CommandContext): SealedPlace => ({
+const placeOf = (messageId: MessageId, { by, now }: CommandContext): SealedPlace => ({
   key: { of: "messages", userId: by.userId, at: now },
   context: messageId,
 });

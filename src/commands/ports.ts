@@ -1,6 +1,8 @@
 import type { Chunk, Chunks } from "../domain/kernel/chunks.snapshot.js";
 import type { OldMessage } from "../domain/conversation/conversation.js";
+import type { ConversationId, MessageId } from "../domain/kernel/ids.js";
 import type {
+  EventId,
   ExpectedRevision,
   NewEvent,
   Position,
@@ -91,13 +93,17 @@ export type KeyStore = {
  * answer holds at least everything before it. Null: there is no such message. Rejects with LogError `UNAVAILABLE` when
  * neither view nor stream can answer now.
  */
-export type LookUpMessage = (conversationId: string, messageId: string, from: Revision) => Promise<OldMessage | null>;
+export type LookUpMessage = (
+  conversationId: ConversationId,
+  messageId: MessageId,
+  from: Revision,
+) => Promise<OldMessage | null>;
 
 /** The messages view, as far as it has come: `coversTo` is the last revision of the conversation that it holds. */
 export type MessageIndex = {
   readonly find: (
-    conversationId: string,
-    messageId: string,
+    conversationId: ConversationId,
+    messageId: MessageId,
   ) => Promise<{ readonly coversTo: Revision; readonly message: OldMessage | null }>;
 };
 
@@ -120,7 +126,7 @@ export type SnapshotHead = {
   readonly version: number;
   /** Of the last event that was folded in, and that event's id: in another log, or none, there is another event. */
   readonly revision: Revision;
-  readonly eventId: string;
+  readonly eventId: EventId;
 };
 export type StoredSnapshot = SnapshotHead & { readonly chunks: Chunks };
 

@@ -11,7 +11,7 @@ import { conversationSnapshot } from "../domain/conversation/conversation.snapsh
 import { findMessage, type Messages } from "../domain/conversation/messages.js";
 import type { CommandContext, Decider } from "../domain/kernel/decider.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
-import { streamOf, type RecordedEvent, type Revision, type StreamName } from "../domain/kernel/stream.js";
+import { streamOf, type EventId, type RecordedEvent, type Revision, type StreamName } from "../domain/kernel/stream.js";
 import type { ReceiptsEvent } from "../domain/receipts/receipts.events.js";
 import { receipts, type AdvanceReceipts, type Receipts } from "../domain/receipts/receipts.js";
 import { receiptsSnapshot } from "../domain/receipts/receipts.snapshot.js";
@@ -47,7 +47,7 @@ export type Folded<State, Index> = { readonly state: State; readonly index: Inde
 export type Loaded<State, Index> = Folded<State, Index> & {
   readonly revision: Revision;
   /** Of the event at `revision`; empty before the first. */
-  readonly eventId: string;
+  readonly eventId: EventId;
   /** Revision of its last snapshot. */
   readonly snapshotAt: Revision;
 };

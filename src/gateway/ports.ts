@@ -1,5 +1,5 @@
 import type { Either } from "../domain/kernel/fp.js";
-import type { Actor } from "../domain/kernel/ids.js";
+import type { Actor, DeviceId, UserId } from "../domain/kernel/ids.js";
 import type { DeviceType } from "../domain/user/user.events.js";
 import type { Position } from "../domain/kernel/stream.js";
 import type { Commands } from "../commands/commands.js";
@@ -20,7 +20,7 @@ export type Application = {
    * When the user's devices were last used, as far as it is known beside the log, which knows it to the day: now for those
    * that are connected, wherever that is; Unix milliseconds.
    */
-  readonly lastUses: (userId: string) => ReadonlyMap<string, number> | Promise<ReadonlyMap<string, number>>;
+  readonly lastUses: (userId: UserId) => ReadonlyMap<DeviceId, number> | Promise<ReadonlyMap<DeviceId, number>>;
   /** The device is in use. Told to the hour; one that is not taken is lost. */
   readonly used: (device: Actor) => void;
   /** Opaque incarnation of the log. */
@@ -106,8 +106,8 @@ export type Logger = {
 
 /** A connection as the other processes know it. */
 export type ConnectionKey = {
-  readonly userId: string;
-  readonly deviceId: string;
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
   readonly connectionId: string;
 };
 
@@ -129,11 +129,11 @@ export type ConnectionRegistry = {
   readonly renew: (
     connections: readonly ConnectionKey[],
   ) => Promise<{ readonly lapsed: readonly ConnectionKey[]; readonly replaced: readonly ConnectionKey[] }>;
-  readonly devicesOf: (userId: string) => Promise<readonly string[]>;
+  readonly devicesOf: (userId: UserId) => Promise<readonly DeviceId[]>;
   readonly used: (device: Actor) => Promise<void>;
-  readonly lastUses: (userId: string) => Promise<ReadonlyMap<string, number>>;
+  readonly lastUses: (userId: UserId) => Promise<ReadonlyMap<DeviceId, number>>;
   /** Gateways that hold a connection of each user; a user without one is not in the answer. Answers keep the calls' order. */
-  readonly gatewaysOf: (userIds: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;
+  readonly gatewaysOf: (userIds: readonly UserId[]) => Promise<ReadonlyMap<UserId, readonly string[]>>;
 };
 
 /** `burst` at once, then `perMinute` evenly (GCRA). */

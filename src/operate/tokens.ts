@@ -1,4 +1,4 @@
-import { userIdCodec } from "../domain/kernel/ids.js";
+import { userIdCodec, type DeviceId, type UserId } from "../domain/kernel/ids.js";
 import { signToken } from "../infra/auth/jwt.js";
 import { loadOrCreateSecret } from "../infra/auth/secret.js";
 import { givenTokenSecret } from "../settings/token-secret.js";
@@ -10,7 +10,7 @@ export const idForm = userIdCodec.name;
 /** A token for a user's device, signed as the server that uses this data directory (or environment) expects it. */
 export const issueToken = async (
   dataDir: string,
-  actor: { readonly userId: string; readonly deviceId: string },
+  actor: { readonly userId: UserId; readonly deviceId: DeviceId },
   ttlSeconds: number,
 ): Promise<string> =>
   signToken(actor, { secret: await loadOrCreateSecret(dataDir, givenTokenSecret(process.env)), ttlSeconds });

@@ -1,3 +1,4 @@
+import type { DeviceId, UserId } from "../domain/kernel/ids.js";
 import { createCommands } from "../commands/execute.js";
 import { lookUpIn } from "../commands/look-up.js";
 import { createHub, type Hub } from "../gateway/connections/hub.js";
@@ -110,7 +111,7 @@ const createApplication = (
     views,
   }: ProcessParts & { readonly views: WatchedViews },
   closers: Closers,
-  devicesHere: (userId: string) => readonly string[],
+  devicesHere: (userId: UserId) => readonly DeviceId[],
 ): Application & { readonly pendingCommands: () => number } => {
   const { log, sealing, epoch, snapshots, registry, bus } = engines;
   const readinessOfEngines = engineReadiness(engines);
@@ -130,7 +131,7 @@ const createApplication = (
     typing: createTyping({ bus, membersAmong: commands.membersAmong }),
     open: leavingTextsOut(sealing.open, logger),
     lastUses: async (userId) => {
-      const usedNow = (devices: readonly string[]) => devices.map((deviceId) => [deviceId, Date.now()] as const);
+      const usedNow = (devices: readonly DeviceId[]) => devices.map((deviceId) => [deviceId, Date.now()] as const);
       try {
         const [connected, uses] = await Promise.all([registry.devicesOf(userId), registry.lastUses(userId)]);
         return new Map([...uses, ...usedNow(connected)]);

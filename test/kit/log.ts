@@ -83,7 +83,7 @@ export const writeLongConversation = async (log: EventLog, conversationId: strin
   const eventsFrom = (from: number, to: number): DomainEvent[] =>
     Array.from({ length: to - from }, (_, index) => {
       const clientMessageId = `m-${from + index}`;
-      const messageId = messageIdOf(conversationId, by, clientMessageId);
+      const messageId: string = messageIdOf(conversationId, by, clientMessageId);
       const content = { alg: "none" as const, keyId: "", data: '{"type":"text","text":"Hello"}' };
       const sent = { messageId, sequence: from + index, clientMessageId, contentType: "text" as const, content };
       return { type: "MessageSent", id: messageId, at: from + index, by, ...sent };

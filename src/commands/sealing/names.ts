@@ -1,4 +1,5 @@
 import type { SealedAnew } from "../../domain/conversation/conversation.js";
+import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import { sealedAs, type SealedText } from "../../domain/kernel/sealed.js";
 import type { Sealing } from "./sealing.js";
 
@@ -7,7 +8,7 @@ type Texts<T> = { readonly name?: T; readonly description?: T };
 /** What a group is called, sealed under its own key: the user who named it may be erased, and the group keeps its name. */
 export const sealTexts = async (
   sealing: Pick<Sealing, "sealText">,
-  conversationId: string,
+  conversationId: ConversationId,
   { name, description }: Texts<string>,
 ): Promise<Texts<SealedText>> => {
   const key = { of: "conversation", conversationId } as const;
@@ -26,7 +27,7 @@ export const sealTexts = async (
 /** Those of before that stand in plain text, each with what it is sealed. Undefined where there are none: as a rule. */
 export const sealPlainTexts = (
   sealing: Pick<Sealing, "sealText">,
-  conversationId: string,
+  conversationId: ConversationId,
   { name, description }: Texts<SealedText>,
 ): Promise<Texts<SealedAnew>> | undefined => {
   const plain = { ...plainOf("name", name), ...plainOf("description", description) };
@@ -48,7 +49,7 @@ const plainOf = (field: keyof Texts<string>, text: SealedText | undefined): Text
 /** A user's display name under the profile key; null takes it away. */
 export const sealDisplayName = async (
   sealing: Pick<Sealing, "sealText">,
-  userId: string,
+  userId: UserId,
   displayName: string | null,
 ): Promise<SealedText | null> =>
   displayName === null

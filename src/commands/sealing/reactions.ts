@@ -1,8 +1,9 @@
 import type { React, SealedReaction } from "../../domain/conversation/conversation.js";
+import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import { sealedAs } from "../../domain/kernel/sealed.js";
 import { digestUnkeyed, type Digester, type Sealing } from "./sealing.js";
 
-type Named = Pick<React, "messageId" | "emoji"> & { readonly conversationId: string; readonly userId: string };
+type Named = Pick<React, "messageId" | "emoji"> & { readonly conversationId: ConversationId; readonly userId: UserId };
 
 /**
  * A reaction's emoji is sealed under the profile key of its user, and told apart by a digest under the conversation's key.

@@ -1,6 +1,6 @@
 import type { Decider, EventContext } from "../kernel/decider.js";
 import { E } from "../kernel/fp.js";
-import type { UserId } from "../kernel/ids.js";
+import type { Sequence, UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
 import { sameText, unsealed, type SealedText } from "../kernel/sealed.js";
 import { stamping } from "../kernel/stamping.js";
@@ -78,7 +78,7 @@ const decideStart = (state: Conversation, command: With<StartConversation>): Dec
 
 const joinBatches = (
   members: readonly { readonly userId: UserId; readonly role: Role }[],
-  joining: { memberCount: number; sequence: number; visibleFrom: number; profile: ConversationProfile },
+  joining: { memberCount: number; sequence: Sequence; visibleFrom: Sequence; profile: ConversationProfile },
   stamp: () => EventContext,
 ): readonly MemberJoined[] => {
   const batches: MemberJoined[] = [];

@@ -6,7 +6,7 @@ import {
   type Chunks,
   type SnapshotFormat,
 } from "../kernel/chunks.snapshot.js";
-import type { UserId } from "../kernel/ids.js";
+import type { Sequence, UserId } from "../kernel/ids.js";
 import { absent, type Conversation, type Member, type Started, type Visible } from "./conversation.js";
 import type { Messages } from "./messages.js";
 import { messagesChunks, messagesFrom } from "./messages.snapshot.js";
@@ -46,7 +46,7 @@ const startedFrom = (chunks: Chunks): Started => ({
 // Tuples, because the names of the fields would be most of what is stored.
 
 /** An open interval has no end in JSON. */
-type VisibleTuple = readonly [number, number | null];
+type VisibleTuple = readonly [Sequence, Sequence | null];
 const tupleOfVisible = ({ from, to }: Visible): VisibleTuple => [from, to === Infinity ? null : to];
 const visibleOf = ([from, to]: VisibleTuple): Visible => ({ from, to: to ?? Infinity });
 

@@ -1,5 +1,5 @@
 import type { CommandContext } from "../kernel/decider.js";
-import type { ConversationId, MessageId, UserId } from "../kernel/ids.js";
+import type { ConversationId, MessageId, Sequence, UserId } from "../kernel/ids.js";
 import type { Sealed, SealedText } from "../kernel/sealed.js";
 import { noRevision, revisionAfter, type Revision } from "../kernel/stream.js";
 import type {
@@ -15,7 +15,7 @@ import type { RecentMessage } from "./recent.js";
 // --- state ---------------------------------------------------------------------------------------------------------
 
 /** Sequences from `from` up to, not including, `to`. */
-export type Visible = { readonly from: number; readonly to: number };
+export type Visible = { readonly from: Sequence; readonly to: Sequence };
 
 export type Member = {
   readonly role: Role;
@@ -32,7 +32,7 @@ export type Started = {
   readonly id: ConversationId;
   readonly revision: Revision;
   readonly profile: ConversationProfile;
-  readonly lastSequence: number;
+  readonly lastSequence: Sequence;
   /** Time of the newest event: no later one is earlier. */
   readonly lastAt: number;
   /** In the order of joining. */

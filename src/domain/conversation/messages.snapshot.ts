@@ -1,5 +1,5 @@
 import { entriesOf, entryChunks, jsonChunk, jsonOf, type Chunk, type Chunks } from "../kernel/chunks.snapshot.js";
-import type { MessageId, UserId } from "../kernel/ids.js";
+import type { MessageId, Sequence, UserId } from "../kernel/ids.js";
 import { asRevision, type Revision } from "../kernel/stream.js";
 import { amendmentsFrom, type Amendment } from "./amendments.js";
 import { messagesIndex, type Messages } from "./messages.js";
@@ -11,7 +11,7 @@ const sequencesPerChunk = 250;
 
 type Head = {
   /** First of the window; undefined while there are no messages. */
-  readonly firstSequence?: number;
+  readonly firstSequence?: Sequence;
   readonly older: EvictedCounts;
   readonly forgottenTo: Revision;
 };
@@ -57,7 +57,7 @@ export const messagesFrom = (chunks: Chunks): Messages => {
   };
 };
 
-const runOf = (sequence: number): number => Math.floor((sequence - 1) / sequencesPerChunk);
+const runOf = (sequence: Sequence): number => Math.floor((sequence - 1) / sequencesPerChunk);
 
 const recentChunks = (messages: readonly RecentMessage[]): readonly Chunk[] => {
   const runs = new Map<number, RecentMessage[]>();
@@ -73,7 +73,7 @@ const recentChunks = (messages: readonly RecentMessage[]): readonly Chunk[] => {
 
 // Tuples, because the names of the fields would be most of what is stored.
 
-type RecentTuple = readonly [MessageId, number, number, number, UserId, RecentMessage["contentType"]];
+type RecentTuple = readonly [MessageId, Sequence, number, number, UserId, RecentMessage["contentType"]];
 const tupleOfMessage = ({ messageId, sequence, pos, at, senderId, contentType }: RecentMessage): RecentTuple => [
   messageId,
   sequence,

@@ -1,5 +1,5 @@
 import { limits } from "../kernel/limits.js";
-import type { MessageId, UserId } from "../kernel/ids.js";
+import type { MessageId, Sequence, UserId } from "../kernel/ids.js";
 import { firstRevision, type Revision } from "../kernel/stream.js";
 import type { ContentType } from "./conversation.events.js";
 import { addEvicted, mayBeEvicted, noEvictedIds, type EvictedIds } from "./evicted-ids.js";
@@ -7,7 +7,7 @@ import { addEvicted, mayBeEvicted, noEvictedIds, type EvictedIds } from "./evict
 /** What a conversation remembers of one of its newest messages: the answer to a retry. */
 export type RecentMessage = {
   readonly messageId: MessageId;
-  readonly sequence: number;
+  readonly sequence: Sequence;
   readonly pos: Revision;
   readonly at: number;
   readonly senderId: UserId;

@@ -1,12 +1,12 @@
 import type { Either } from "./fp.js";
 import type { Rejection } from "../rejections.js";
 import type { By, ByUser } from "./by.js";
-import type { Revision } from "./stream.js";
+import type { EventId, Revision } from "./stream.js";
 
 /** Every event carries when and by whom it was decided; the log stores these beside the data (`meta`). */
 export type EventContext<Who extends By = By> = {
   /** UUID of the event: made before `decide`, from the command's id. */
-  readonly id: string;
+  readonly id: EventId;
   /** Unix milliseconds; never decreases within a stream. */
   readonly at: number;
   readonly by: Who;

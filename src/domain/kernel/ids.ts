@@ -1,10 +1,14 @@
 import { createHash, hash } from "node:crypto";
+import type { Flavor } from "./brand.js";
 import { t } from "./fp.js";
 
-export type UserId = string;
-export type DeviceId = string;
-export type ConversationId = string;
-export type MessageId = string;
+export type UserId = Flavor<string, "UserId">;
+export type DeviceId = Flavor<string, "DeviceId">;
+export type ConversationId = Flavor<string, "ConversationId">;
+export type MessageId = Flavor<string, "MessageId">;
+
+/** Place of a message among the messages of its conversation: 1, 2, 3 … without a gap; 0 is before every message. */
+export type Sequence = Flavor<number, "Sequence">;
 
 /** The device that acts: the claims of a token. */
 export type Actor = { readonly userId: UserId; readonly deviceId: DeviceId };
@@ -15,7 +19,7 @@ const clientMessagePattern = /^[\x20-\x7e]{1,64}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 export const isUserId = (value: unknown): value is UserId => typeof value === "string" && idPattern.test(value);
-export const isDeviceId: (value: unknown) => value is DeviceId = isUserId;
+export const isDeviceId = isUserId as (value: unknown) => boolean as (value: unknown) => value is DeviceId;
 export const isClientMessageId = (value: unknown): value is string =>
   typeof value === "string" && clientMessagePattern.test(value);
 export const isMessageId = (value: unknown): value is MessageId => typeof value === "string" && uuidPattern.test(value);

@@ -1,4 +1,5 @@
-import type { Brand } from "./brand.js";
+import type { Brand, Flavor } from "./brand.js";
+import type { ConversationId, UserId } from "./ids.js";
 
 /**
  * The vocabulary of the log, shared by all layers that write or read it. Types only: the ports that use them belong to
@@ -7,6 +8,9 @@ import type { Brand } from "./brand.js";
 
 /** `conversation-{id}`, `receipts-{id}`, `user-{id}`, `media-{id}` or `parley-log`. */
 export type StreamName = string;
+
+/** UUID of an event: the log's idempotency key. */
+export type EventId = Flavor<string, "EventId">;
 
 /** Place of an event in its stream: 0, 1, 2 … without a gap. */
 export type Revision = Brand<number, "Revision">;
@@ -38,8 +42,7 @@ export type ExpectedRevision = Revision | "no_stream" | "any";
 
 /** An event on its way into the log. `data` and `meta` are JSON texts in the formats of `catalogue.ts`. */
 export type NewEvent = {
-  /** UUID. The log's idempotency key. */
-  readonly id: string;
+  readonly id: EventId;
   readonly type: string;
   readonly data: string;
   readonly meta: string;
@@ -57,9 +60,9 @@ export type RecordedEvent = NewEvent & {
 };
 
 export const streamOf = {
-  conversation: (conversationId: string): StreamName => `conversation-${conversationId}`,
-  receipts: (conversationId: string): StreamName => `receipts-${conversationId}`,
-  user: (userId: string): StreamName => `user-${userId}`,
+  conversation: (conversationId: ConversationId): StreamName => `conversation-${conversationId}`,
+  receipts: (conversationId: ConversationId): StreamName => `receipts-${conversationId}`,
+  user: (userId: UserId): StreamName => `user-${userId}`,
   log: "parley-log",
 } as const;
 

@@ -1,8 +1,8 @@
 import { entriesOf, entryChunks, type SnapshotFormat } from "../kernel/chunks.snapshot.js";
-import type { UserId } from "../kernel/ids.js";
+import type { DeviceId, Sequence, UserId } from "../kernel/ids.js";
 import type { Receipts, UserCursors } from "./receipts.js";
 
-type CursorTuple = readonly [UserId, number, number, readonly (readonly [string, number])[]];
+type CursorTuple = readonly [UserId, Sequence, Sequence, readonly (readonly [DeviceId, Sequence])[]];
 
 export const receiptsSnapshot: SnapshotFormat<Receipts> = {
   version: 1,

@@ -1,22 +1,22 @@
 import { noIndex, type CommandContext, type Decider } from "../kernel/decider.js";
 import { E } from "../kernel/fp.js";
-import { uuidv5, type Actor, type UserId } from "../kernel/ids.js";
+import { uuidv5, type Actor, type ConversationId, type DeviceId, type Sequence, type UserId } from "../kernel/ids.js";
 import type { Cursor, ReceiptsEvent } from "./receipts.events.js";
 
 /** How far a user has received and read, and each of the user's devices has received. Missing means 0. */
 export type UserCursors = {
-  readonly readUpTo: number;
-  readonly deliveredUpTo: number;
-  readonly devices: ReadonlyMap<string, number>;
+  readonly readUpTo: Sequence;
+  readonly deliveredUpTo: Sequence;
+  readonly devices: ReadonlyMap<DeviceId, Sequence>;
 };
 export type Receipts = ReadonlyMap<UserId, UserCursors>;
 
 /** The maker of the command has checked membership and the last sequence: they are the conversation's to know. */
 export type AdvanceReceipts = {
   readonly type: "AdvanceReceipts";
-  readonly conversationId: string;
-  readonly deliveredUpTo?: number;
-  readonly readUpTo?: number;
+  readonly conversationId: ConversationId;
+  readonly deliveredUpTo?: Sequence;
+  readonly readUpTo?: Sequence;
   /** The reader shows no reads. */
   readonly private: boolean;
   readonly context: CommandContext;

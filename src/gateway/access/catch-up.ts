@@ -1,5 +1,5 @@
 import { E } from "../../domain/kernel/fp.js";
-import type { Actor } from "../../domain/kernel/ids.js";
+import type { Actor, UserId } from "../../domain/kernel/ids.js";
 import { laterOf, type Position } from "../../domain/kernel/stream.js";
 import type { Rejection } from "../../domain/rejections.js";
 import type { Answer, SyncRequest, SyncResult } from "../../projections/queries/queries.js";
@@ -12,7 +12,7 @@ import { createReadYourWrites } from "./read-your-writes.js";
 /** Reads that see what they have to see. One per gateway, for sockets and REST together. */
 export type CatchUp = {
   /** To be called with the position of every answered write, before its answer leaves. */
-  readonly wrote: (userId: string, position: Position) => void;
+  readonly wrote: (userId: UserId, position: Position) => void;
   /** Resolves when the views hold this user's answered writes. */
   readonly ownWritesVisible: (actor: Actor) => Answer<undefined>;
   /** Contains everything accepted before the call. Refused when too many are catching up at once, or too many of this user. */

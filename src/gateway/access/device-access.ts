@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { CommandContext } from "../../domain/kernel/decider.js";
-import type { Actor } from "../../domain/kernel/ids.js";
+import type { Actor, DeviceId, UserId } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Rejection } from "../../domain/rejections.js";
 import { seenAgainAfterMs } from "../../domain/user/user.decide.js";
@@ -30,7 +30,7 @@ export type DeviceAccess = {
    * A device was removed, here or elsewhere: its next call is looked at in the log, and refused. To be called
    * for every DeviceRemoved of the log; once more than needed costs a look-up.
    */
-  readonly deviceRemoved: (userId: string, deviceId: string) => void;
+  readonly deviceRemoved: (userId: UserId, deviceId: DeviceId) => void;
   /** Removals may have been missed: every device is looked at in the log when it calls next. */
   readonly removalsMissed: () => void;
   /** Grows whenever a removal is told or may have been missed: the gateway does not believe after it what the log said before. */
@@ -56,7 +56,7 @@ type Known = {
 
 export const createDeviceAccess = (
   app: Application,
-  wrote: (userId: string, position: Position) => void,
+  wrote: (userId: UserId, position: Position) => void,
 ): DeviceAccess => {
   /** To forget one costs a look-up when it calls again. */
   const known = new LRUCache<string, Known>({ max: bounds.devicesRememberedMax });

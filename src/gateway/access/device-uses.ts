@@ -1,19 +1,19 @@
 import { LRUCache } from "lru-cache";
-import type { Actor } from "../../domain/kernel/ids.js";
+import type { Actor, DeviceId, UserId } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 
 /** When devices were last used, where one process sees all of it; a restart leaves what the log knows, to the day. */
 export type DeviceUses = {
   /** `at`: Unix milliseconds. */
   readonly used: (device: Actor, at: number) => void;
-  readonly of: (userId: string) => ReadonlyMap<string, number>;
+  readonly of: (userId: UserId) => ReadonlyMap<DeviceId, number>;
 };
 
 export const createDeviceUses = (usersMax: number): DeviceUses => {
-  const users = new LRUCache<string, Map<string, number>>({ max: usersMax });
+  const users = new LRUCache<UserId, Map<DeviceId, number>>({ max: usersMax });
   return {
     used: ({ userId, deviceId }, at) => {
-      const devices = users.get(userId) ?? new Map<string, number>();
+      const devices = users.get(userId) ?? new Map<DeviceId, number>();
       users.set(userId, devices);
       // Deleted first, so that the one that was used longest ago is the first.
       devices.delete(deviceId);
@@ -25,4 +25,4 @@ export const createDeviceUses = (usersMax: number): DeviceUses => {
   };
 };
 
-const nothing: ReadonlyMap<string, number> = new Map();
+const nothing: ReadonlyMap<DeviceId, number> = new Map();

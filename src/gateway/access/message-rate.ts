@@ -1,8 +1,9 @@
+import type { UserId } from "../../domain/kernel/ids.js";
 import type { RateLimiter } from "../ports.js";
 import type { Failure } from "../protocol/codes.js";
 
 /** Undefined when the user may do one more now. Never rejects. */
-export type UserRate = (userId: string) => Promise<Failure | undefined>;
+export type UserRate = (userId: UserId) => Promise<Failure | undefined>;
 /** Of sending and changing messages. */
 export type MessageRate = UserRate;
 

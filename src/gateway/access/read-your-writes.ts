@@ -1,10 +1,11 @@
 import { LRUCache } from "lru-cache";
+import type { UserId } from "../../domain/kernel/ids.js";
 import { laterOf, noPosition, type Position } from "../../domain/kernel/stream.js";
 
 /** Up to where in the log a user's reads must see: the newest change that an answer has told that user about. */
 export type ReadYourWrites = {
-  readonly wrote: (userId: string, position: Position) => void;
-  readonly seen: (userId: string) => Position;
+  readonly wrote: (userId: UserId, position: Position) => void;
+  readonly seen: (userId: UserId) => Position;
 };
 
 /**

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import type { DeviceId, UserId } from "../../domain/kernel/ids.js";
 import { backoffMs } from "../../lib/retry.js";
 import { pause } from "../../lib/time.js";
 import type { Hub, HubConnection } from "./hub.js";
@@ -11,7 +12,7 @@ import { closeCodes } from "../protocol/codes.js";
  */
 export type Removals = {
   /** The device was removed, or was once: what is delivered again must not end one that has come back since. */
-  readonly removed: (userId: string, deviceId: string) => void;
+  readonly removed: (userId: UserId, deviceId: DeviceId) => void;
   /** Removals may have been missed: every connection is asked about. */
   readonly missed: () => void;
   readonly stop: () => void;

@@ -1,22 +1,22 @@
 import type { ServerFrameType } from "../../../client/contract/frames.js";
-import type { Actor } from "../../domain/kernel/ids.js";
+import type { Actor, ConversationId, DeviceId, UserId } from "../../domain/kernel/ids.js";
 import type { Bus } from "../../projections/ports/bus.js";
 
 /** Which users type where: over the bus alone, never through the log. */
 export type Typing = {
   /** `others`: the users to tell, on the first start; each further one only keeps it alive for five more seconds. */
-  readonly start: (conversationId: string, by: Actor, others: readonly string[]) => void;
-  readonly stop: (conversationId: string, by: Actor) => void;
+  readonly start: (conversationId: ConversationId, by: Actor, others: readonly UserId[]) => void;
+  readonly stop: (conversationId: ConversationId, by: Actor) => void;
   /** The device has gone: whatever it typed ends. */
   readonly gone: (by: Actor) => void;
   /** A member left: they are told nothing more, and what they typed ends. */
-  readonly left: (conversationId: string, userId: string) => void;
+  readonly left: (conversationId: ConversationId, userId: UserId) => void;
 };
 
 export type TypingOptions = {
   readonly bus: Pick<Bus, "deliver">;
   /** The members among them now: asked before an end is told, where live delivery calls no `left`. When it rejects all are told. */
-  readonly membersAmong?: (conversationId: string, userIds: readonly string[]) => Promise<readonly string[]>;
+  readonly membersAmong?: (conversationId: ConversationId, userIds: readonly UserId[]) => Promise<readonly UserId[]>;
   /** Milliseconds; a clock that is never set back. */
   readonly now?: () => number;
   readonly timers?: { readonly after: (ms: number, work: () => void) => void };
@@ -33,13 +33,13 @@ const typistsMax = 10_000;
 const conversationsPerUserMax = 20;
 
 /** One device in one conversation; `until` grows in the order of the map that holds it, since all last equally long. */
-type Typist = { readonly conversationId: string; readonly by: Actor; readonly until: number };
+type Typist = { readonly conversationId: ConversationId; readonly by: Actor; readonly until: number };
 /** One user in one conversation. `others`: the users who were told, or will be when `toldEveryMsMin` is over. */
 type User = {
-  readonly conversationId: string;
-  readonly userId: string;
-  readonly devices: Set<string>;
-  others: readonly string[];
+  readonly conversationId: ConversationId;
+  readonly userId: UserId;
+  readonly devices: Set<DeviceId>;
+  others: readonly UserId[];
   isShown: boolean;
 };
 
@@ -54,7 +54,12 @@ export const createTyping = (options: TypingOptions): Typing => {
   const ofUser = createSets();
   let dueAt = Infinity;
 
-  const tell = (conversationId: string, userId: string, isTyping: boolean, recipients: readonly string[]): void => {
+  const tell = (
+    conversationId: ConversationId,
+    userId: UserId,
+    isTyping: boolean,
+    recipients: readonly UserId[],
+  ): void => {
     const frame: { readonly type: ServerFrameType; readonly payload: object } = {
       type: "typing.update",
       payload: { conversationId, userId, isTyping },
@@ -92,7 +97,7 @@ export const createTyping = (options: TypingOptions): Typing => {
     if (user.isShown) hide(userIn, user);
   };
 
-  const begin = (conversationId: string, { userId, deviceId }: Actor, others: readonly string[]): void => {
+  const begin = (conversationId: ConversationId, { userId, deviceId }: Actor, others: readonly UserId[]): void => {
     const key = userKey(conversationId, userId);
     const user = users.get(key) ?? { conversationId, userId, devices: new Set(), others, isShown: false };
     user.devices.add(deviceId);
@@ -110,7 +115,7 @@ export const createTyping = (options: TypingOptions): Typing => {
     else if (!user.isShown) show(key, user);
   };
 
-  const isFull = (conversationId: string, { userId }: Actor): boolean => {
+  const isFull = (conversationId: ConversationId, { userId }: Actor): boolean => {
     const own = ofUser.of(userId);
     const isNew = !own.has(userKey(conversationId, userId));
     return typists.size + resting.size >= typistsMax || (isNew && own.size >= conversationsPerUserMax);
@@ -173,9 +178,9 @@ export const createTyping = (options: TypingOptions): Typing => {
 
 /** No id holds a space. */
 const deviceKey = ({ userId, deviceId }: Actor): string => `${userId} ${deviceId}`;
-const userKey = (conversationId: string, userId: string): string => `${conversationId} ${userId}`;
+const userKey = (conversationId: ConversationId, userId: UserId): string => `${conversationId} ${userId}`;
 const userOf = (key: string): string => key.slice(key.indexOf(" ") + 1);
-const typistKey = (conversationId: string, by: Actor): string => `${conversationId} ${deviceKey(by)}`;
+const typistKey = (conversationId: ConversationId, by: Actor): string => `${conversationId} ${deviceKey(by)}`;
 
 const first = <A>(map: ReadonlyMap<string, A>): A | undefined => {
   for (const value of map.values()) return value;

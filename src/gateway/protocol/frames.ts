@@ -1,5 +1,6 @@
 import { E, type t } from "../../domain/kernel/fp.js";
 import { clientMessageIdCodec, isClientMessageId, messageIdCodec, userIdCodec } from "../../domain/kernel/ids.js";
+import type { ConversationId, Sequence } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 import type { EditMessage, MessageName, SendMessage } from "../../commands/commands.js";
 import type { SyncRequest } from "../../projections/queries/queries.js";
@@ -27,13 +28,17 @@ export type ChangeRequest =
   | { readonly type: "message.edit"; readonly edit: EditMessage }
   | { readonly type: "message.delete"; readonly message: MessageName }
   | { readonly type: "reaction.add" | "reaction.remove"; readonly reaction: MessageName & { readonly emoji: string } };
-export type TypingRequest = { readonly type: "typing.start" | "typing.stop"; readonly conversationId: string };
+export type TypingRequest = { readonly type: "typing.start" | "typing.stop"; readonly conversationId: ConversationId };
 /** What this server takes of the protocol's frames: each has a reader, and no other has. */
 export type RequestType = Built<ClientFrameType>;
-export type ReceiptCursor = { readonly conversationId: string; readonly upToSequence: number };
+export type ReceiptCursor = { readonly conversationId: ConversationId; readonly upToSequence: Sequence };
 
 /** What an answer is addressed by: each only if the request had it in a valid form. */
-export type Address = { readonly id?: string; readonly conversationId?: string; readonly clientMessageId?: string };
+export type Address = {
+  readonly id?: string;
+  readonly conversationId?: ConversationId;
+  readonly clientMessageId?: string;
+};
 
 export type DecodedFrame = { readonly address: Address } & (
   | { readonly kind: "request"; readonly request: ClientRequest }
@@ -41,7 +46,7 @@ export type DecodedFrame = { readonly address: Address } & (
 );
 
 /** Any text may be asked for: what is not an id of ours is a conversation that does not exist. */
-export const isConversationName = (value: unknown): value is string =>
+export const isConversationName = (value: unknown): value is ConversationId =>
   typeof value === "string" && value.length > 0 && value.length <= gatewayLimits.conversationIdCharsMax;
 export const conversationName = checked("a conversation id", isConversationName);
 
@@ -150,7 +155,7 @@ const refused = (address: Address, type: RequestType | "unknown", failure: Failu
 const isFrameId = (id: unknown): id is string => typeof id === "string" && id.length > 0 && id.length <= 64;
 
 const addressOf = (id: string | undefined, payload: unknown): Address => {
-  const address: { id?: string; conversationId?: string; clientMessageId?: string } = {};
+  const address: { id?: string; conversationId?: ConversationId; clientMessageId?: string } = {};
   if (id !== undefined) address.id = id;
   if (!isObject(payload)) return address;
   const { conversationId, clientMessageId } = payload;

@@ -1,3 +1,4 @@
+import type { ConversationId, Sequence } from "../../domain/kernel/ids.js";
 import type { AdvanceReceipts } from "../../commands/commands.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import type { Failure } from "../protocol/codes.js";
@@ -8,24 +9,24 @@ import type { ReceiptCursor } from "../protocol/frames.js";
  * names one conversation or several; it is answered once, when the last of them is settled.
  */
 export type Receipts<R> = {
-  readonly waiting: ReadonlyMap<string, Batch<R>>;
+  readonly waiting: ReadonlyMap<ConversationId, Batch<R>>;
   /** Requests about several conversations, from their arrival to their answer. */
   readonly spread: ReadonlyMap<number, Progress>;
   readonly nextSpread: number;
 };
 
 /** What becomes one command. `parts` remember which request asked for what: to answer each, and to try them one by one. */
-export type Batch<R> = { readonly conversationId: string; readonly parts: readonly Part<R>[] };
+export type Batch<R> = { readonly conversationId: ConversationId; readonly parts: readonly Part<R>[] };
 export type Part<R> = {
   readonly kind: ReceiptKind;
-  readonly upTo: number;
+  readonly upTo: Sequence;
   readonly request: R;
   /** Key in `spread`, for a request about several conversations. */
   readonly spread?: number;
 };
 export type ReceiptKind = "delivered" | "read";
 type Progress = { readonly left: number; readonly failed?: ReceiptFailure };
-export type ReceiptFailure = { readonly failure: Failure; readonly conversationId: string };
+export type ReceiptFailure = { readonly failure: Failure; readonly conversationId: ConversationId };
 
 /** One request's answer: a failure of any of its conversations is its failure, the first one counts. */
 export type ReceiptAnswer<R> = { readonly request: R; readonly failed?: ReceiptFailure };
@@ -39,7 +40,7 @@ export const addReceipts = <R>(
   cursors: readonly ReceiptCursor[],
   request: R,
 ): Receipts<R> => {
-  const highest = new Map<string, number>();
+  const highest = new Map<ConversationId, Sequence>();
   for (const { conversationId, upToSequence } of cursors)
     highest.set(conversationId, Math.max(upToSequence, highest.get(conversationId) ?? 0));
   const several = highest.size > 1;
@@ -70,7 +71,7 @@ export const takeAll = <R>(receipts: Receipts<R>): readonly [Receipts<R>, readon
 
 /** The batch as one command: maxima, and read implies delivered. */
 export const advanceOf = <R>({ conversationId, parts }: Batch<R>): AdvanceReceipts => {
-  const highest = (kinds: readonly ReceiptKind[]): number =>
+  const highest = (kinds: readonly ReceiptKind[]): Sequence =>
     parts.reduce((most, { kind, upTo }) => (kinds.includes(kind) ? Math.max(most, upTo) : most), -1);
   const readUpTo = highest(["read"]);
   const deliveredUpTo = highest(["read", "delivered"]);

@@ -1,4 +1,5 @@
 import { E } from "../../domain/kernel/fp.js";
+import type { ConversationId } from "../../domain/kernel/ids.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import { withRetryAfter, type CloseReason, type Failure } from "../protocol/codes.js";
 import type { ClientRequest, DecodedFrame, ReceiptCursor } from "../protocol/frames.js";
@@ -146,7 +147,7 @@ const accept = (before: SessionState, asked: ClientRequest, request: Request, no
 /** What was sent before it to the same conversation takes effect before it: receipts of it that wait are called first. */
 const behindReceipts = (
   state: SessionState,
-  conversationId: string | undefined,
+  conversationId: ConversationId | undefined,
   effect: SessionEffect,
 ): SessionStep => {
   if (conversationId === undefined || !state.receipts.waiting.has(conversationId)) return { state, effects: [effect] };
@@ -194,7 +195,7 @@ const onReceiptsSettled = (state: SessionState, batch: Batch<Request>, failure: 
   return { state: next, effects };
 };
 
-const pick = ({ conversationId }: { readonly conversationId: string }) => ({ conversationId });
+const pick = ({ conversationId }: { readonly conversationId: ConversationId }) => ({ conversationId });
 
 type Ended = Extract<SessionEffect, { kind: "answer" }>;
 

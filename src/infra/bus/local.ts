@@ -1,10 +1,11 @@
+import type { DeviceId, UserId } from "../../domain/kernel/ids.js";
 import type { Bus, Delivery } from "../../projections/ports/bus.js";
 
 /** Where frames end in this process: the gateway's hub. */
 export type LocalRecipients = {
   readonly deliver: (deliveries: readonly Delivery[]) => void;
-  readonly connected: (userId: string, exceptDeviceId?: string) => boolean;
-  readonly disconnect: (userId: string, deviceId: string) => void;
+  readonly connected: (userId: UserId, exceptDeviceId?: DeviceId) => boolean;
+  readonly disconnect: (userId: UserId, deviceId: DeviceId) => void;
 };
 
 /**

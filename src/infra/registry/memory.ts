@@ -1,12 +1,13 @@
+import type { DeviceId, UserId } from "../../domain/kernel/ids.js";
 import type { ConnectionKey, ConnectionRegistry } from "../../gateway/ports.js";
 
 type Lease = { readonly connectionId: string; readonly gatewayId: string; readonly expiresAt: number };
 
 /** Leases by user and device. Gateways of one process, as in tests, see each other through a common one. */
-export type SharedLeases = Map<string, Map<string, Lease>>;
+export type SharedLeases = Map<UserId, Map<DeviceId, Lease>>;
 
 /** Last uses by user and device; of tests, so that nothing is ever forgotten. */
-export type SharedUses = Map<string, Map<string, number>>;
+export type SharedUses = Map<UserId, Map<DeviceId, number>>;
 
 export type MemoryRegistryOptions = {
   readonly gatewayId: string;
@@ -55,7 +56,7 @@ export const createMemoryRegistry = (options: MemoryRegistryOptions): Connection
     renew: (connections) => Promise.resolve(renew(connections)),
     devicesOf: (userId) => Promise.resolve(living(userId).map(([deviceId]) => deviceId)),
     used: ({ userId, deviceId }) => {
-      const devices = uses.get(userId) ?? new Map<string, number>();
+      const devices = uses.get(userId) ?? new Map<DeviceId, number>();
       uses.set(userId, devices.set(deviceId, now()));
       return Promise.resolve();
     },
@@ -69,9 +70,9 @@ export const createMemoryRegistry = (options: MemoryRegistryOptions): Connection
 
 const createLeases = (options: MemoryRegistryOptions) => {
   const { gatewayId, shared = new Map() as SharedLeases, leaseMs = 30_000, now } = options;
-  const living = (userId: string): readonly (readonly [deviceId: string, lease: Lease])[] =>
+  const living = (userId: UserId): readonly (readonly [deviceId: DeviceId, lease: Lease])[] =>
     [...(shared.get(userId) ?? [])].filter(([, { expiresAt }]) => expiresAt > now());
-  const release = (userId: string, deviceId: string): void => {
+  const release = (userId: UserId, deviceId: DeviceId): void => {
     const devices = shared.get(userId);
     devices?.delete(deviceId);
     if (devices?.size === 0) shared.delete(userId);
@@ -82,7 +83,7 @@ const createLeases = (options: MemoryRegistryOptions) => {
     leaseOf: ({ userId, deviceId }: ConnectionKey): Lease | undefined =>
       living(userId).find(([id]) => id === deviceId)?.[1],
     hold: ({ userId, deviceId, connectionId }: ConnectionKey): void => {
-      const devices = shared.get(userId) ?? new Map<string, Lease>();
+      const devices = shared.get(userId) ?? new Map<DeviceId, Lease>();
       devices.set(deviceId, { connectionId, gatewayId, expiresAt: now() + leaseMs });
       shared.set(userId, devices);
     },
@@ -93,6 +94,6 @@ const createLeases = (options: MemoryRegistryOptions) => {
   };
 };
 
-const gatewaysIn = (leases: readonly (readonly [string, Lease])[]): readonly string[] => [
+const gatewaysIn = (leases: readonly (readonly [DeviceId, Lease])[]): readonly string[] => [
   ...new Set(leases.map(([, { gatewayId }]) => gatewayId)),
 ];

@@ -4,6 +4,7 @@ import { plainFieldsOf, sealedFieldsOf } from "../../commands/sealing/sealed-fie
 import { ContentDamaged, openingWith } from "../../commands/sealing/sealing.js";
 import { catalogue } from "../../domain/catalogue.js";
 import { byOf, userIdOf } from "../../domain/kernel/by.js";
+import type { UserId } from "../../domain/kernel/ids.js";
 import {
   asPosition,
   laterOf,
@@ -34,7 +35,7 @@ export type EventFilter = {
   readonly stream?: string;
   readonly type?: string;
   readonly since?: number;
-  readonly user?: string;
+  readonly user?: UserId;
 };
 export type EventPlace = { readonly position: Position } | { readonly stream: string; readonly revision: Revision };
 

@@ -1,3 +1,4 @@
+import type { ConversationId } from "../../domain/kernel/ids.js";
 import { streamId, type RecordedEvent } from "../../domain/kernel/stream.js";
 
 /** Conversations of which something has to be read first: each waits in a line of its own and holds up no other. */
@@ -14,14 +15,14 @@ const waitingMax = 10_000;
 
 /** `startLine` makes what works on one line's events, one after another; it never rejects. */
 export const createBacklog = (
-  startLine: (conversationId: string) => (recorded: RecordedEvent) => Promise<void>,
+  startLine: (conversationId: ConversationId) => (recorded: RecordedEvent) => Promise<void>,
   waitingEventsMax = waitingMax,
 ): Backlog => {
-  const lines = new Map<string, RecordedEvent[]>();
+  const lines = new Map<ConversationId, RecordedEvent[]>();
   let waiting = 0;
   let resume: (() => void) | undefined;
 
-  const run = async (id: string, line: RecordedEvent[]): Promise<void> => {
+  const run = async (id: ConversationId, line: RecordedEvent[]): Promise<void> => {
     const work = startLine(id);
     for (let recorded = line[0]; recorded !== undefined; recorded = line[0]) {
       await work(recorded);

@@ -1,4 +1,5 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
+import type { ConversationId, MessageId } from "../../domain/kernel/ids.js";
 import {
   laterOf,
   noRevision,
@@ -10,9 +11,9 @@ import {
 import type { EventSource } from "../ports/event-source.js";
 
 /** Messages that are deleted by now, with the times of their deletions. */
-export type Deletions = ReadonlyMap<string, number>;
+export type Deletions = ReadonlyMap<MessageId, number>;
 
-const note = (deletions: Map<string, number>, events: readonly RecordedEvent[]): void => {
+const note = (deletions: Map<MessageId, number>, events: readonly RecordedEvent[]): void => {
   for (const recorded of events) {
     if (recorded.type !== "MessageDeleted") continue;
     const event = readable(recorded);
@@ -31,7 +32,7 @@ const readable = (recorded: RecordedEvent): ReturnType<typeof decodeConversation
 
 /** What is deleted within a batch: a message and its deletion may have been written together. */
 export const deletionsIn = (events: readonly RecordedEvent[]): Deletions => {
-  const deletions = new Map<string, number>();
+  const deletions = new Map<MessageId, number>();
   note(deletions, events);
   return deletions;
 };
@@ -50,9 +51,9 @@ const freshMs = 100;
  */
 export const deletionsAfter = (
   source: Pick<EventSource, "readStream">,
-  conversationId: string,
+  conversationId: ConversationId,
 ): ((revision: Revision) => Promise<Deletions>) => {
-  const deletions = new Map<string, number>();
+  const deletions = new Map<MessageId, number>();
   let readTo = noRevision;
   let readAt = -Infinity;
   return async (revision) => {

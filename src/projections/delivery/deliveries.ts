@@ -1,5 +1,6 @@
 import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import type { ConversationEvent, MessageSent } from "../../domain/conversation/conversation.events.js";
+import type { ConversationId, DeviceId, UserId } from "../../domain/kernel/ids.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 import type { UserEvent } from "../../domain/user/user.events.js";
 import type { Delivery } from "../ports/bus.js";
@@ -9,7 +10,7 @@ import { maySee, type Membership } from "./memberships.js";
 import type { Revision } from "../../domain/kernel/stream.js";
 
 export type Change = {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   readonly event: ConversationEvent;
   readonly pos: Revision;
   readonly before: Membership;
@@ -22,7 +23,7 @@ export type Change = {
 export const changeDeliveries = (change: Change): readonly Delivery[] => {
   const { conversationId, event, pos, before, after, shown } = change;
   if (event.type === "MessageSent") return messageDeliveries(change, event);
-  const variants = new Map<string, { readonly frame: string; readonly recipients: string[] }>();
+  const variants = new Map<string, { readonly frame: string; readonly recipients: UserId[] }>();
   // A change of membership concerns every user who was a member before it or is one after it.
   const concerned = event.type === "MemberLeft" ? before.members : after.members;
   const variantOf = variantsOf(event, after);
@@ -43,7 +44,7 @@ const everybody = "everybody";
 const unseen = "unseen";
 
 /** Users with the same variant get the same frame. */
-const variantsOf = (event: ConversationEvent, after: Membership): ((userId: string) => string) => {
+const variantsOf = (event: ConversationEvent, after: Membership): ((userId: UserId) => string) => {
   if (event.type === "MemberJoined") {
     const newcomers = new Map(event.members.map(({ userId, role }) => [userId, role]));
     // Newcomers are told their role, and in a direct conversation who the other is.
@@ -61,7 +62,7 @@ const variantsOf = (event: ConversationEvent, after: Membership): ((userId: stri
 const messageDeliveries = (change: Change, event: MessageSent): readonly Delivery[] => {
   const { conversationId, pos, after, shown } = change;
   const sender = userIdOf(event.by);
-  const others: string[] = [];
+  const others: UserId[] = [];
   for (const userId of after.members.keys()) if (userId !== sender) others.push(userId);
   if (shown.kind === "content") {
     const text = encodeMessage(conversationId, event, pos, shown.text);
@@ -70,7 +71,7 @@ const messageDeliveries = (change: Change, event: MessageSent): readonly Deliver
       { recipients: others, frame: text.others },
     ];
   }
-  const frameFor = (viewerId: string) => JSON.stringify(frameOf(conversationId, event, pos, viewerId, shown));
+  const frameFor = (viewerId: UserId) => JSON.stringify(frameOf(conversationId, event, pos, viewerId, shown));
   return [
     { recipients: [sender], frame: frameFor(sender) },
     // No user id is empty: nobody's own.
@@ -88,8 +89,8 @@ export const receiptDeliveries = (
   membership: Membership,
   event: ReceiptsEvent,
   viewers: {
-    readonly connected: (userId: string) => boolean;
-    readonly seesReads: (userId: string) => boolean | undefined;
+    readonly connected: (userId: UserId) => boolean;
+    readonly seesReads: (userId: UserId) => boolean | undefined;
   },
 ): readonly Delivery[] | { readonly unknown: string } => {
   if (membership.kind !== "direct") return [];
@@ -105,8 +106,8 @@ export const receiptDeliveries = (
 };
 
 /** What a user's other devices learn of what one of them did. */
-export const userDeliveries = (userId: string, event: UserEvent): readonly Delivery[] => {
-  const mirrored = (frame: Frame, exceptDeviceId?: string): readonly Delivery[] => [
+export const userDeliveries = (userId: UserId, event: UserEvent): readonly Delivery[] => {
+  const mirrored = (frame: Frame, exceptDeviceId?: DeviceId): readonly Delivery[] => [
     { recipients: [userId], frame: JSON.stringify(frame), ...(exceptDeviceId === undefined ? {} : { exceptDeviceId }) },
   ];
   switch (event.type) {

@@ -1,4 +1,5 @@
 import { decodeConversationEvent, decodeReceiptsEvent, decodeUserEvent } from "../../domain/catalogue.js";
+import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import { noPosition, streamId, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import { asError } from "../../lib/errors.js";
@@ -28,7 +29,7 @@ export type DeliveryDependencies = {
   readonly inboxUpdates: Pick<InboxUpdates, "readMoved">;
   readonly rollups: Pick<ReceiptRollups, "advanced">;
   /** The gateway's: a member who left is told of no typing more, and what they typed ends. */
-  readonly typing: { readonly left: (conversationId: string, userId: string) => void };
+  readonly typing: { readonly left: (conversationId: ConversationId, userId: UserId) => void };
   /** An event that could not be delivered: it is passed over, and the devices heal by sync. */
   readonly onUndeliverable: (event: RecordedEvent, error: Error) => void;
   readonly onFailure: (error: Error) => void;

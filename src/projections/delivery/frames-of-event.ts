@@ -1,5 +1,6 @@
 import { decodeConversationEvent, decodeReceiptsEvent } from "../../domain/catalogue.js";
 import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
+import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import {
   firstRevision,
@@ -39,7 +40,7 @@ export type FramesOfEvent = {
 
 export const createFramesOfEvent = (deps: FramesOfEventDependencies): FramesOfEvent => {
   const { memberships, privacy, bus } = deps;
-  const viewers = { connected: (userId: string) => bus.connected(userId), seesReads: privacy.known };
+  const viewers = { connected: (userId: UserId) => bus.connected(userId), seesReads: privacy.known };
 
   const change = (recorded: RecordedEvent, event: ConversationEvent, before: Membership, shown: Shown) => {
     const conversationId = streamId(recorded.stream);
@@ -52,7 +53,7 @@ export const createFramesOfEvent = (deps: FramesOfEventDependencies): FramesOfEv
     receiptDeliveries(membership, decodeReceiptsEvent(recorded), viewers);
 
   /** Receipts of a conversation of which no change came by yet: its membership as the log has it now. */
-  const latest = async (id: string): Promise<Membership> => {
+  const latest = async (id: ConversationId): Promise<Membership> => {
     const known = memberships.latest(id);
     if (known !== undefined) return known;
     const [newest] = await deps.source.readStream(streamOf.conversation(id), noRevision, 1, "backwards");
@@ -107,7 +108,7 @@ const shownOf = (event: ConversationEvent, deleted: Deletions): Shown | undefine
 /** What is sealed, opened. */
 const openedOf = async (
   { open }: Pick<FramesOfEventDependencies, "open">,
-  conversationId: string,
+  conversationId: ConversationId,
   event: ConversationEvent,
 ): Promise<Shown> => {
   const texts = textsOf(event);
@@ -120,7 +121,7 @@ const openedOf = async (
 
 const shownNow = (
   { openNow }: Pick<FramesOfEventDependencies, "openNow">,
-  conversationId: string,
+  conversationId: ConversationId,
   event: ConversationEvent,
   deleted: Deletions,
 ): Shown | undefined => {

@@ -1,4 +1,5 @@
 import { asError } from "../../lib/errors.js";
+import type { ConversationId, DeviceId, UserId } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Delivery } from "../ports/bus.js";
 import { unreadOf } from "../frames/unread.js";
@@ -8,9 +9,9 @@ import type { Frame } from "../frames/frames.js";
 
 /** A user's read cursor moved on one device: the user's other devices learn the new count. */
 export type ReadMoved = {
-  readonly userId: string;
-  readonly conversationId: string;
-  readonly deviceId: string;
+  readonly userId: UserId;
+  readonly conversationId: ConversationId;
+  readonly deviceId: DeviceId;
   readonly position: Position;
 };
 
@@ -31,7 +32,7 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
   let stopped = false;
 
   /** Never rejects: the process tells what fails, and updates beside it go on. */
-  const ofUser = async (userId: string, moves: readonly ReadMoved[]): Promise<void> => {
+  const ofUser = async (userId: UserId, moves: readonly ReadMoved[]): Promise<void> => {
     try {
       await sendTo(deps, userId, moves);
     } catch (error) {
@@ -62,8 +63,8 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
   };
 };
 
-const byUser = (moves: readonly ReadMoved[]): ReadonlyMap<string, readonly ReadMoved[]> => {
-  const users = new Map<string, ReadMoved[]>();
+const byUser = (moves: readonly ReadMoved[]): ReadonlyMap<UserId, readonly ReadMoved[]> => {
+  const users = new Map<UserId, ReadMoved[]>();
   for (const moved of moves) {
     const known = users.get(moved.userId);
     if (known === undefined) users.set(moved.userId, [moved]);
@@ -75,11 +76,11 @@ const byUser = (moves: readonly ReadMoved[]): ReadonlyMap<string, readonly ReadM
 /** One look at the views for all the conversations in which the user has read. */
 const sendTo = async (
   { bus, reads }: InboxUpdateDependencies,
-  userId: string,
+  userId: UserId,
   moves: readonly ReadMoved[],
 ): Promise<void> => {
   const rows = await reads.summaries(userId, [...new Set(moves.map(({ conversationId }) => conversationId))]);
-  const frames = new Map<string, string>();
+  const frames = new Map<ConversationId, string>();
   for (const row of rows) {
     if (!row.member.present) continue;
     const { conversationId } = row.conversation;

@@ -6,20 +6,21 @@ import type {
   MemberJoined,
 } from "../../domain/conversation/conversation.events.js";
 import type { Started } from "../../domain/conversation/conversation.js";
-import { noRevision, revisionAfter, streamOf, type Revision } from "../../domain/kernel/stream.js";
+import type { ConversationId, Sequence, UserId } from "../../domain/kernel/ids.js";
+import { noRevision, revisionAfter, streamOf, type EventId, type Revision } from "../../domain/kernel/stream.js";
 import type { EventSource } from "../ports/event-source.js";
 
 /** Sequences from `from` up to, not including, `to`. */
-export type Visible = { readonly from: number; readonly to: number };
+export type Visible = { readonly from: Sequence; readonly to: Sequence };
 
 /** Which users get what: folded by delivery itself, since a view that lags must never decide who sees a message. */
 export type Membership = {
   readonly kind: ConversationKind;
   /** What each present member may see, of all their memberships. Members who joined together share one array. */
-  readonly members: ReadonlyMap<string, readonly Visible[]>;
+  readonly members: ReadonlyMap<UserId, readonly Visible[]>;
   /** What former members could see: they see it again when they come back. */
-  readonly former: ReadonlyMap<string, readonly Visible[]>;
-  readonly lastSequence: number;
+  readonly former: ReadonlyMap<UserId, readonly Visible[]>;
+  readonly lastSequence: Sequence;
   /** Of the last event folded in. */
   readonly revision: Revision;
 };
@@ -27,7 +28,7 @@ export type Membership = {
 const nobody: Omit<Membership, "revision" | "kind"> = { members: new Map(), former: new Map(), lastSequence: 0 };
 const none: Membership = { kind: "group", ...nobody, revision: noRevision };
 
-export const maySee = ({ members }: Membership, userId: string, sequence: number): boolean =>
+export const maySee = ({ members }: Membership, userId: UserId, sequence: Sequence): boolean =>
   members.get(userId)?.some(({ from, to }) => from <= sequence && sequence < to) === true;
 
 export const foldMembership = (before: Membership, event: ConversationEvent): Membership => {
@@ -84,8 +85,8 @@ export const membershipOf = ({ profile, members, former, lastSequence, revision 
  * believed only where the log has that event. Never rejects.
  */
 export type FindMembership = (
-  conversationId: string,
-) => Promise<{ readonly membership: Membership; readonly eventId: string } | undefined>;
+  conversationId: ConversationId,
+) => Promise<{ readonly membership: Membership; readonly eventId: EventId } | undefined>;
 
 /** Members of all memberships kept; a direct conversation weighs two. */
 const membersKeptMax = 2_000_000;
@@ -94,22 +95,22 @@ const pageSize = 500;
 /** The memberships of the conversations in use. */
 export type Memberships = {
   /** As of just before `revision`, when that is in memory. */
-  readonly before: (conversationId: string, revision: Revision) => Membership | undefined;
+  readonly before: (conversationId: ConversationId, revision: Revision) => Membership | undefined;
   /** As last folded, whatever the revision; undefined when it is not in memory. */
-  readonly latest: (conversationId: string) => Membership | undefined;
-  readonly keep: (conversationId: string, membership: Membership) => void;
+  readonly latest: (conversationId: ConversationId) => Membership | undefined;
+  readonly keep: (conversationId: ConversationId, membership: Membership) => void;
   /** Folds the stream up to just before `revision`. @throws UnreadableEvent, and what the log throws */
-  readonly load: (conversationId: string, revision: Revision) => Promise<Membership>;
+  readonly load: (conversationId: ConversationId, revision: Revision) => Promise<Membership>;
 };
 
 export const createMemberships = (source: Pick<EventSource, "readStream">, find: FindMembership): Memberships => {
-  const kept = new LRUCache<string, Membership>({
+  const kept = new LRUCache<ConversationId, Membership>({
     maxSize: membersKeptMax,
     sizeCalculation: ({ members, former }) => members.size + former.size + 1,
   });
 
   /** Where a fold up to just before `revision` begins: for one page of events nobody else is asked. */
-  const start = async (conversationId: string, revision: Revision): Promise<Membership> => {
+  const start = async (conversationId: ConversationId, revision: Revision): Promise<Membership> => {
     const known = kept.get(conversationId);
     const begin = known !== undefined && known.revision < revision ? known : none;
     if (revision - begin.revision - 1 <= pageSize) return begin;

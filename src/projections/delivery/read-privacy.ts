@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { decodeUserEvent } from "../../domain/catalogue.js";
+import type { UserId } from "../../domain/kernel/ids.js";
 import { firstRevision, noRevision, revisionAfter, streamOf } from "../../domain/kernel/stream.js";
 import { defaultPrivacy, type UserEvent } from "../../domain/user/user.events.js";
 import type { EventSource } from "../ports/event-source.js";
@@ -10,11 +11,11 @@ import type { EventSource } from "../ports/event-source.js";
  */
 export type ReadPrivacy = {
   /** Undefined when it is not in memory. */
-  readonly known: (userId: string) => boolean | undefined;
+  readonly known: (userId: UserId) => boolean | undefined;
   /** @throws UnreadableEvent, and what the log throws */
-  readonly load: (userId: string) => Promise<boolean>;
+  readonly load: (userId: UserId) => Promise<boolean>;
   /** Every event of users' streams, in order. */
-  readonly follow: (userId: string, event: UserEvent) => void;
+  readonly follow: (userId: UserId, event: UserEvent) => void;
 };
 
 /** A user id and a boolean each: some 20 MiB at the very most. */
@@ -22,7 +23,7 @@ const usersKeptMax = 100_000;
 const pageSize = 256;
 
 export const createReadPrivacy = (source: Pick<EventSource, "readStream">): ReadPrivacy => {
-  const kept = new LRUCache<string, boolean>({ max: usersKeptMax });
+  const kept = new LRUCache<UserId, boolean>({ max: usersKeptMax });
   return {
     known: (userId) => kept.get(userId),
     load: async (userId) => {
@@ -40,7 +41,7 @@ export const createReadPrivacy = (source: Pick<EventSource, "readStream">): Read
 };
 
 /** From the end of the stream to the newest change of privacy. */
-const newestIn = async (source: Pick<EventSource, "readStream">, userId: string): Promise<boolean> => {
+const newestIn = async (source: Pick<EventSource, "readStream">, userId: UserId): Promise<boolean> => {
   let from = noRevision;
   do {
     const page = await source.readStream(streamOf.user(userId), from, pageSize, "backwards");

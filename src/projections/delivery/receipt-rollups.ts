@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { asError } from "../../lib/errors.js";
+import type { ConversationId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Delivery } from "../ports/bus.js";
 import type { ReceiptCounts } from "../ports/rows.js";
@@ -9,16 +10,16 @@ import { allVisible, createWaiting, readsAtOnceMax, type FollowUpDependencies } 
 
 /** Cursors moved in a group: its newest messages' counts may have changed. */
 export type Advanced = {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   /** The highest of the cursors. */
-  readonly upTo: number;
-  readonly lastSequence: number;
+  readonly upTo: Sequence;
+  readonly lastSequence: Sequence;
   readonly position: Position;
   /** Unix milliseconds. */
   readonly at: number;
   /** Whether a sender is a member as delivery has folded it: nothing follows a member's own `member.left`. */
-  readonly isMember: (userId: string) => boolean;
-  readonly seesReads: (userId: string) => Promise<boolean>;
+  readonly isMember: (userId: UserId) => boolean;
+  readonly seesReads: (userId: UserId) => Promise<boolean>;
 };
 
 export type ReceiptRollups = { readonly advanced: (advanced: Advanced) => void; readonly stop: () => void };
@@ -40,7 +41,7 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
   const waiting = createWaiting<Advanced>(() => {
     deps.onLost(1, "crowded");
   });
-  const sent = new LRUCache<string, Map<number, string>>({ max: rememberedMax });
+  const sent = new LRUCache<ConversationId, Map<Sequence, string>>({ max: rememberedMax });
   const limit = atMost(readsAtOnceMax);
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -81,7 +82,7 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
 
 const rollUp = async (
   { bus, reads }: RollupDependencies,
-  sent: LRUCache<string, Map<number, string>>,
+  sent: LRUCache<ConversationId, Map<Sequence, string>>,
   { conversationId, upTo, lastSequence, at, isMember, seesReads }: Advanced,
 ): Promise<void> => {
   const from = Math.max(1, lastSequence - newestMessages + 1);
@@ -109,7 +110,7 @@ const rollUp = async (
   await bus.deliver(deliveries);
 };
 
-const frameOf = (conversationId: string, count: ReceiptCounts, timestamp: number): string => {
+const frameOf = (conversationId: ConversationId, count: ReceiptCounts, timestamp: number): string => {
   const { sequence, messageId, delivered, read, of } = count;
   const payload = { conversationId, sequence, messageId, delivered, read, of, timestamp };
   return JSON.stringify({ type: "receipt.rollup", payload } satisfies Frame);

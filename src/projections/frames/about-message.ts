@@ -7,6 +7,7 @@ import type {
   ReactionRemoved,
 } from "../../domain/conversation/conversation.events.js";
 import { userIdOf } from "../../domain/kernel/by.js";
+import type { ConversationId } from "../../domain/kernel/ids.js";
 import { sealedAs } from "../../domain/kernel/sealed.js";
 
 /** Events that carry content: the only ones for which something may have to be opened. */
@@ -21,5 +22,5 @@ export const isReaction = (event: ConversationEvent): event is ReactionEvent =>
   event.type === "ReactionAdded" || event.type === "ReactionRemoved";
 
 /** What the emoji of a reaction is sealed as. */
-export const emojiContext = (conversationId: string, { messageId, by }: ReactionEvent): string =>
+export const emojiContext = (conversationId: ConversationId, { messageId, by }: ReactionEvent): string =>
   sealedAs.emoji(conversationId, messageId, userIdOf(by));

@@ -1,6 +1,7 @@
 import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MemberJoined, MessageSent } from "../../domain/conversation/conversation.events.js";
+import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 import type { Texts } from "./texts.js";
 import type { Revision } from "../../domain/kernel/stream.js";
@@ -46,10 +47,10 @@ export const withEmoji = (shown: Shown, emoji: string | null): Shown =>
  * for the start of a conversation, which has no frame of its own.
  */
 export const frameOf = (
-  conversationId: string,
+  conversationId: ConversationId,
   event: ConversationEvent,
   pos: Revision,
-  viewerId: string,
+  viewerId: UserId,
   shown: Shown,
 ): Frame | undefined => {
   const common = { conversationId, pos, ...whoActed(event), timestamp: event.at };
@@ -113,10 +114,10 @@ const inTheClear = <F extends object>(fields: F, shown: Shown) => {
 
 /** A new member gets the conversation as it was at that moment. */
 const createdFrame = (
-  conversationId: string,
+  conversationId: ConversationId,
   event: MemberJoined,
   pos: Revision,
-  viewerId: string,
+  viewerId: UserId,
   shown: Shown,
 ): Frame => {
   const { kind, ...profile } = inTheClear(event.profile, shown);
@@ -134,7 +135,13 @@ const createdFrame = (
   return { type: "conversation.created", payload: { conversation, pos, ...whoActed(event), timestamp: event.at } };
 };
 
-const messagePayload = (conversationId: string, event: MessageSent, pos: Revision, viewerId: string, shown: Shown) => ({
+const messagePayload = (
+  conversationId: ConversationId,
+  event: MessageSent,
+  pos: Revision,
+  viewerId: UserId,
+  shown: Shown,
+) => ({
   messageId: event.messageId,
   conversationId,
   sequence: event.sequence,
@@ -165,7 +172,7 @@ const senderOf = ({ by }: MessageSent) => {
  * `JSON.stringify(frameOf(…))` of a message with content, for the sender's devices and for all others, without
  * parsing the content: the one frame that is made for every message. Ids need no escaping, by their patterns.
  */
-export const encodeMessage = (conversationId: string, event: MessageSent, pos: Revision, content: string) => {
+export const encodeMessage = (conversationId: ConversationId, event: MessageSent, pos: Revision, content: string) => {
   const { messageId, sequence, by, expiresAt, replyTo, mentions } = event;
   const deviceId = deviceIdOf(by);
   const device = deviceId === undefined ? "" : `,"senderDeviceId":"${deviceId}"`;
@@ -185,7 +192,7 @@ export const encodeMessage = (conversationId: string, event: MessageSent, pos: R
 export const receiptFrames = (
   event: ReceiptsEvent,
   seesReads: boolean,
-): readonly { readonly userId: string; readonly frame: Frame }[] =>
+): readonly { readonly userId: UserId; readonly frame: Frame }[] =>
   event.cursors.flatMap((cursor) => {
     const { userId, deliveredUpTo, at } = cursor;
     const readUpTo = seesReads && cursor.private !== true ? cursor.readUpTo : undefined;

@@ -1,4 +1,5 @@
 import type { ConversationEvent, ConversationProfile } from "../../domain/conversation/conversation.events.js";
+import type { ConversationId } from "../../domain/kernel/ids.js";
 import { sealedAs, type Sealed } from "../../domain/kernel/sealed.js";
 import type { OpenContent } from "../ports/open-content.js";
 
@@ -18,7 +19,11 @@ export const textsOf = (event: ConversationEvent): Pick<ConversationProfile, "na
 };
 
 /** Together: all keys are asked for at once. */
-export const openTexts = async (open: OpenContent, conversationId: string, sealed: SealedTexts): Promise<Texts> => {
+export const openTexts = async (
+  open: OpenContent,
+  conversationId: ConversationId,
+  sealed: SealedTexts,
+): Promise<Texts> => {
   const { name, description } = sealed;
   const [openedName, openedDescription] = await Promise.all([
     name && open(sealedAs.name(conversationId), name),
@@ -30,7 +35,7 @@ export const openTexts = async (open: OpenContent, conversationId: string, seale
 /** The same from memory; undefined when something has to be read first. */
 export const openTextsNow = (
   openNow: (context: string, sealed: Sealed) => string | undefined,
-  conversationId: string,
+  conversationId: ConversationId,
   { name, description }: SealedTexts,
 ): Texts | undefined => {
   const openedName = name && openNow(sealedAs.name(conversationId), name);

@@ -1,10 +1,12 @@
+import type { DeviceId, UserId } from "../../domain/kernel/ids.js";
+
 /** One frame, encoded once, for all devices of some users. */
 export type Delivery = {
-  readonly recipients: readonly string[];
+  readonly recipients: readonly UserId[];
   /** UTF-8 JSON text of the frame. */
   readonly frame: string;
   /** Only the recipient's other devices: the one that acted knows already. */
-  readonly exceptDeviceId?: string;
+  readonly exceptDeviceId?: DeviceId;
   /** Typing and the like: shed when a socket's outbox is half full. */
   readonly ephemeral?: true;
 };
@@ -16,7 +18,7 @@ export type Delivery = {
  */
 export type Bus = {
   readonly deliver: (deliveries: readonly Delivery[]) => void | Promise<void>;
-  readonly connected: (userId: string, exceptDeviceId?: string) => boolean;
+  readonly connected: (userId: UserId, exceptDeviceId?: DeviceId) => boolean;
   /** Ends the device's session, wherever it is, with 4401: it was removed. */
-  readonly disconnect: (userId: string, deviceId: string) => void;
+  readonly disconnect: (userId: UserId, deviceId: DeviceId) => void;
 };

@@ -1,12 +1,13 @@
 import type { ContentType, ConversationKind, Role, Settings } from "../../domain/conversation/conversation.events.js";
+import type { ConversationId, DeviceId, MessageId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import type { Position, Revision } from "../../domain/kernel/stream.js";
 import type { DeviceType, Privacy } from "../../domain/user/user.events.js";
 
 export type ConversationRow = {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   readonly kind: ConversationKind;
-  readonly createdBy: string;
+  readonly createdBy: UserId;
   readonly createdAt: number;
   readonly name: Sealed | null;
   readonly description: Sealed | null;
@@ -14,20 +15,20 @@ export type ConversationRow = {
   readonly settings: Settings;
   readonly messageTtl: number | null;
   readonly memberCount: number;
-  readonly lastSequence: number;
+  readonly lastSequence: Sequence;
   readonly headPos: Revision;
   /** Log position of the newest change of the conversation's stream. */
   readonly activity: Position;
 };
 
 export type MemberRow = {
-  readonly userId: string;
+  readonly userId: UserId;
   readonly present: boolean;
   readonly role: Role;
   readonly joinedAt: number;
   readonly joinedPos: Revision;
-  readonly deliveredUpTo: number;
-  readonly readUpTo: number;
+  readonly deliveredUpTo: Sequence;
+  readonly readUpTo: Sequence;
 };
 
 /** One conversation as one member sees it, with everything that PROTOCOL §6's `summary` needs. */
@@ -35,22 +36,22 @@ export type SummaryRow = {
   readonly conversation: ConversationRow;
   readonly member: MemberRow;
   /** The other party of a direct conversation. */
-  readonly peerId: string | null;
+  readonly peerId: UserId | null;
   /** Log position of the user's newest joining or leaving. */
   readonly membershipPosition: Position;
   readonly steps: readonly MembershipStep[];
   /** The newest message that the member may see. */
   readonly lastMessage: MessageRow | null;
   /** Last sequence that the member may see: the head for a present one. */
-  readonly lastVisible: number;
+  readonly lastVisible: Sequence;
   /** Own messages, and others' deleted ones, after max(readUpTo, visibleFrom − 1) and up to `lastVisible`. */
   readonly ownAfter: number;
   readonly deletedAfter: number;
   /** First sequence of the newest interval in which they may see. */
-  readonly visibleFrom: number;
+  readonly visibleFrom: Sequence;
   /** Smallest cursors of the other present members; null without others. A reader who shows no reads sees none: 0. */
-  readonly deliveredToAll: number | null;
-  readonly readByAll: number | null;
+  readonly deliveredToAll: Sequence | null;
+  readonly readByAll: Sequence | null;
   readonly pinned: number | null;
   readonly archived: boolean;
   readonly mutedUntil: number | null;
@@ -58,7 +59,7 @@ export type SummaryRow = {
 };
 
 export type TouchedRow = {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   readonly activity: Position;
   readonly present: boolean;
   /** Log position of the user's newest joining or leaving. */
@@ -68,7 +69,7 @@ export type TouchedRow = {
 export type MembershipStep = {
   readonly pos: Revision;
   readonly joined: boolean;
-  readonly sequence: number;
+  readonly sequence: Sequence;
   readonly at: number;
 };
 
@@ -76,19 +77,19 @@ export type MembershipStep = {
 export const reactionUserIdsMax = 50;
 
 export type MessageRow = {
-  readonly conversationId: string;
-  readonly sequence: number;
-  readonly messageId: string;
-  readonly senderId: string;
+  readonly conversationId: ConversationId;
+  readonly sequence: Sequence;
+  readonly messageId: MessageId;
+  readonly senderId: UserId;
   /** Null where the sender has none: a bot. */
-  readonly senderDeviceId: string | null;
+  readonly senderDeviceId: DeviceId | null;
   readonly clientMessageId: string;
   readonly contentType: ContentType;
   readonly pos: Revision;
   readonly at: number;
-  readonly replyTo: string | null;
+  readonly replyTo: MessageId | null;
   /** Empty where no user is named. */
-  readonly mentions: readonly string[];
+  readonly mentions: readonly UserId[];
   readonly forwarded: boolean;
   readonly expiresAt: number | null;
   /** Null when it was deleted, expired or erased. */
@@ -106,36 +107,36 @@ export type MessageRow = {
 export type ReactionRow = {
   readonly count: number;
   /** The first `reactionUserIdsMax` of them, in the order in which they added it last, at `pos`. */
-  readonly users: readonly { readonly userId: string; readonly pos: Revision; readonly emoji: Sealed }[];
+  readonly users: readonly { readonly userId: UserId; readonly pos: Revision; readonly emoji: Sealed }[];
 };
 
 export type FoundMessage = {
   /** -1 while the views do not know the conversation. */
   readonly coversTo: Revision;
   readonly message: MessageRow | null;
-  readonly reactions: readonly { readonly digest: string; readonly userId: string }[];
+  readonly reactions: readonly { readonly digest: string; readonly userId: UserId }[];
 };
 
 export type ReceiptCounts = {
-  readonly sequence: number;
-  readonly messageId: string;
-  readonly senderId: string;
+  readonly sequence: Sequence;
+  readonly messageId: MessageId;
+  readonly senderId: UserId;
   readonly of: number;
   readonly delivered: number;
   readonly read: number;
 };
 
 export type ReceiptRow = {
-  readonly userId: string;
+  readonly userId: UserId;
   readonly deliveredAt: number | null;
   readonly readAt: number | null;
 };
 
 export type UserRow = {
-  readonly userId: string;
+  readonly userId: UserId;
   readonly displayName: Sealed | null;
   readonly avatarMediaId: string | null;
   readonly privacy: Privacy;
 };
 
-export type DeviceRow = { readonly deviceId: string; readonly deviceType: DeviceType; readonly registeredAt: number };
+export type DeviceRow = { readonly deviceId: DeviceId; readonly deviceType: DeviceType; readonly registeredAt: number };

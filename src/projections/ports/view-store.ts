@@ -1,3 +1,4 @@
+import type { ConversationId, MessageId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { ViewChange } from "../view-change.js";
 import type {
@@ -31,48 +32,61 @@ export type ViewStore = {
 export type ViewReads = {
   /** Inbox order: pinned ascending, then last message (else creation) descending, then id. `after` is exclusive. */
   readonly inbox: (
-    userId: string,
+    userId: UserId,
     page: { archived: boolean | undefined; after?: InboxKey; limit: number },
   ) => Promise<readonly SummaryRow[]>;
   /** The conversations named in which the user is or was a member, in no particular order. */
-  readonly summaries: (userId: string, conversationIds: readonly string[]) => Promise<readonly SummaryRow[]>;
+  readonly summaries: (userId: UserId, conversationIds: readonly ConversationId[]) => Promise<readonly SummaryRow[]>;
   /**
    * Sync's list: the user's conversations, past ones too, with `touched` beyond `touchedAfter`. A past one is touched
    * only by what happened to the user: joining, leaving, an own receipt. Newest activity first and then by id downwards,
    * or by id alone, which no change moves; strictly after `after`.
    */
   readonly touchedSince: (
-    userId: string,
+    userId: UserId,
     page: { touchedAfter: Position; order: "activity" | "id"; after?: ActivityKey; limit: number },
   ) => Promise<readonly TouchedRow[]>;
   /** Present members by user id, strictly after `after`. */
-  readonly members: (conversationId: string, page: { after?: string; limit: number }) => Promise<readonly MemberRow[]>;
+  readonly members: (
+    conversationId: ConversationId,
+    page: { after?: UserId; limit: number },
+  ) => Promise<readonly MemberRow[]>;
   /** Messages by sequence, `from` and `to` inclusive. Content is sealed, and null when it was taken away. */
   readonly messages: (
-    conversationId: string,
-    range: { from: number; to: number; limit: number; order: "ascending" | "descending" },
+    conversationId: ConversationId,
+    range: { from: Sequence; to: Sequence; limit: number; order: "ascending" | "descending" },
   ) => Promise<readonly MessageRow[]>;
   /** Those of the sequences that exist. */
-  readonly messagesAt: (conversationId: string, sequences: readonly number[]) => Promise<readonly MessageRow[]>;
+  readonly messagesAt: (
+    conversationId: ConversationId,
+    sequences: readonly Sequence[],
+  ) => Promise<readonly MessageRow[]>;
   /** A message by id with all its reactions, and the last revision of the conversation's stream that these views hold. */
-  readonly messageById: (conversationId: string, messageId: string) => Promise<FoundMessage>;
+  readonly messageById: (conversationId: ConversationId, messageId: MessageId) => Promise<FoundMessage>;
   /**
    * For each of the sequences: `of` = members when it was sent, less the sender, and how many of these have received and
    * (visibly) read up to it.
    */
-  readonly receiptCounts: (conversationId: string, sequences: readonly number[]) => Promise<readonly ReceiptCounts[]>;
+  readonly receiptCounts: (
+    conversationId: ConversationId,
+    sequences: readonly Sequence[],
+  ) => Promise<readonly ReceiptCounts[]>;
   /** Those members by user id, strictly after `after`, with the times of their first steps at or beyond the sequence. */
   readonly receiptsOf: (
-    conversationId: string,
-    sequence: number,
-    page: { after?: string; limit: number },
+    conversationId: ConversationId,
+    sequence: Sequence,
+    page: { after?: UserId; limit: number },
   ) => Promise<readonly ReceiptRow[]>;
   /** When the user joined and left, by pos; empty for a user who never was a member. */
-  readonly membershipSteps: (conversationId: string, userId: string) => Promise<readonly MembershipStep[]>;
-  readonly user: (userId: string) => Promise<UserRow | undefined>;
-  readonly devices: (userId: string) => Promise<readonly DeviceRow[]>;
+  readonly membershipSteps: (conversationId: ConversationId, userId: UserId) => Promise<readonly MembershipStep[]>;
+  readonly user: (userId: UserId) => Promise<UserRow | undefined>;
+  readonly devices: (userId: UserId) => Promise<readonly DeviceRow[]>;
 };
 
-export type InboxKey = { readonly pinned: number | null; readonly sortAt: number; readonly conversationId: string };
+export type InboxKey = {
+  readonly pinned: number | null;
+  readonly sortAt: number;
+  readonly conversationId: ConversationId;
+};
 
-export type ActivityKey = { readonly activity: Position; readonly conversationId: string };
+export type ActivityKey = { readonly activity: Position; readonly conversationId: ConversationId };

@@ -1,6 +1,7 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
 import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
 import { userIdOf } from "../../domain/kernel/by.js";
+import type { ConversationId, Sequence } from "../../domain/kernel/ids.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import { asRevision, revisionAfter, streamOf, type Revision } from "../../domain/kernel/stream.js";
 import type { EventSource } from "../ports/event-source.js";
@@ -22,7 +23,7 @@ const eventsBackMax = 5_000;
  */
 export const asLeft = async (
   source: Source,
-  conversationId: string,
+  conversationId: ConversationId,
   steps: readonly MembershipStep[],
   rows: readonly MessageRow[],
   eventsMax = eventsBackMax,
@@ -56,11 +57,11 @@ type Then = {
 
 const foldBetween = async (
   source: Source,
-  conversationId: string,
+  conversationId: ConversationId,
   from: Revision,
   to: Revision,
-): Promise<ReadonlyMap<number, Then>> => {
-  const found = new Map<number, Then>();
+): Promise<ReadonlyMap<Sequence, Then>> => {
+  const found = new Map<Sequence, Then>();
   for (let next = from; next <= to;) {
     const count = Math.min(pageSize, to - next + 1);
     const recorded = await source.readStream(streamOf.conversation(conversationId), next, count);
@@ -71,7 +72,7 @@ const foldBetween = async (
   return found;
 };
 
-const evolve = (found: Map<number, Then>, event: ConversationEvent, pos: Revision): void => {
+const evolve = (found: Map<Sequence, Then>, event: ConversationEvent, pos: Revision): void => {
   if (!("messageId" in event)) return;
   const then: Then = found.get(event.sequence) ?? {
     editedAt: null,

@@ -1,6 +1,7 @@
 import type { ConversationProfile } from "../../domain/conversation/conversation.events.js";
 import type { Conversation } from "../../domain/conversation/conversation.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
+import type { UserId } from "../../domain/kernel/ids.js";
 import { formerMember, type Rejection } from "../../domain/rejections.js";
 import { openTexts, type SealedTexts } from "../frames/texts.js";
 import type { OpenContent } from "../ports/open-content.js";
@@ -18,7 +19,7 @@ export const viewOfRow = ({ conversation, member, peerId }: SummaryRow, open: Op
  */
 export const viewOfState = async (
   state: Conversation,
-  userId: string,
+  userId: UserId,
   open: OpenContent,
 ): Promise<Either<Rejection, ConversationView>> => {
   const member = state.situation === "started" ? state.members.get(userId) : undefined;

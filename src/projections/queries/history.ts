@@ -1,4 +1,5 @@
 import { E, type Either } from "../../domain/kernel/fp.js";
+import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import { conversationNotFound, reject, type Rejection } from "../../domain/rejections.js";
 import type { EventSource } from "../ports/event-source.js";
 import type { OpenContent } from "../ports/open-content.js";
@@ -61,7 +62,7 @@ const intersection = (a: Interval, b: Interval): readonly Interval[] => {
 /** Reads interval after interval until there is enough; a reader who never left has one. */
 const readAcross = async (
   reads: HistoryDependencies["reads"],
-  conversationId: string,
+  conversationId: ConversationId,
   intervals: readonly Interval[],
   { order, limit }: { order: "ascending" | "descending"; limit: number },
 ): Promise<readonly MessageRow[]> => {
@@ -78,7 +79,7 @@ const readAcross = async (
 /** What was deleted, has expired or whose key is gone stays as a row without content, so that sequences have no gap. */
 const messageView = async (
   row: MessageRow,
-  viewerId: string,
+  viewerId: UserId,
   open: OpenContent,
   reactionsOf: ReturnType<typeof reactionsOfPage>,
 ): Promise<MessageView> => {

@@ -1,5 +1,5 @@
 import type { Either } from "../../domain/kernel/fp.js";
-import type { Actor } from "../../domain/kernel/ids.js";
+import type { Actor, ConversationId, DeviceId, MessageId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import type { ConversationKind, Role, Settings, ContentType } from "../../domain/conversation/conversation.events.js";
 import type { DeviceType } from "../../domain/user/user.events.js";
 import type { Position, Revision } from "../../domain/kernel/stream.js";
@@ -11,22 +11,22 @@ export type Queries = {
   /** Resolves when the views contain everything up to `position`; UNAVAILABLE after two seconds. Never rejects. */
   readonly awaitCaughtUp: (position: Position) => Promise<Either<Rejection, undefined>>;
   readonly inbox: (actor: Actor, page: { limit: number; cursor?: string; archived?: boolean }) => Answer<InboxPage>;
-  readonly summary: (actor: Actor, conversationId: string) => Answer<Summary>;
+  readonly summary: (actor: Actor, conversationId: ConversationId) => Answer<Summary>;
   readonly members: (
     actor: Actor,
-    conversationId: string,
+    conversationId: ConversationId,
     page: { limit: number; cursor?: string },
   ) => Answer<MembersPage>;
   readonly history: (
     actor: Actor,
-    conversationId: string,
-    page: { before?: number; after?: number; limit: number },
+    conversationId: ConversationId,
+    page: { before?: Sequence; after?: Sequence; limit: number },
   ) => Answer<HistoryPage>;
   /** Message info: for its sender only. */
   readonly receipts: (
     actor: Actor,
-    conversationId: string,
-    messageId: string,
+    conversationId: ConversationId,
+    messageId: MessageId,
     page: { limit: number; cursor?: string },
   ) => Answer<ReceiptsPage>;
   /** Everything up to `head`, the log's head when the request arrived, which the caller has awaited. */
@@ -43,40 +43,40 @@ export type Queries = {
     own: Position,
   ) => Promise<SyncResult | undefined>;
   readonly me: (actor: Actor) => Answer<Me>;
-  readonly user: (userId: string) => Answer<PublicUser>;
+  readonly user: (userId: UserId) => Answer<PublicUser>;
 };
 
 export type Answer<A> = Promise<Either<Rejection, A>>;
 
 export type ConversationView = {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   readonly type: ConversationKind;
   readonly name?: string;
   readonly description?: string;
   readonly avatarMediaId?: string;
   readonly settings: Settings;
   readonly messageTtl?: number;
-  readonly createdBy: string;
+  readonly createdBy: UserId;
   readonly createdAt: number;
   readonly memberCount: number;
   readonly myRole: Role;
-  readonly peerId?: string;
-  readonly lastSequence: number;
+  readonly peerId?: UserId;
+  readonly lastSequence: Sequence;
   readonly pos: Revision;
 };
 
 export type StateView = {
-  readonly readUpTo: number;
+  readonly readUpTo: Sequence;
   readonly unread: number;
   readonly pinned: number | null;
   readonly archived: boolean;
   readonly mutedUntil: number | null;
-  readonly deliveredToAll: number;
-  readonly readByAll: number;
+  readonly deliveredToAll: Sequence;
+  readonly readByAll: Sequence;
   readonly lastMessage: {
-    readonly sequence: number;
-    readonly messageId: string;
-    readonly senderId: string;
+    readonly sequence: Sequence;
+    readonly messageId: MessageId;
+    readonly senderId: UserId;
     readonly type: ContentType;
     readonly preview: string;
     readonly timestamp: number;
@@ -87,32 +87,32 @@ export type StateView = {
 export type Summary = { readonly conversation: ConversationView; readonly state: StateView };
 export type InboxPage = { readonly conversations: readonly Summary[]; readonly nextCursor?: string };
 export type MembersPage = {
-  readonly members: readonly { readonly userId: string; readonly role?: Role; readonly joinedAt: number }[];
+  readonly members: readonly { readonly userId: UserId; readonly role?: Role; readonly joinedAt: number }[];
   readonly nextCursor?: string;
 };
 
 /** The `message.new` payload with what has happened to it since. */
 export type MessageView = {
-  readonly messageId: string;
-  readonly conversationId: string;
-  readonly sequence: number;
+  readonly messageId: MessageId;
+  readonly conversationId: ConversationId;
+  readonly sequence: Sequence;
   readonly pos: Revision;
-  readonly senderId: string;
+  readonly senderId: UserId;
   /** Missing where the sender has no device. */
-  readonly senderDeviceId?: string;
+  readonly senderDeviceId?: DeviceId;
   readonly clientMessageId?: string;
   readonly content?: unknown;
   readonly timestamp: number;
   readonly expiresAt?: number;
-  readonly replyTo?: string;
-  readonly mentions?: readonly string[];
+  readonly replyTo?: MessageId;
+  readonly mentions?: readonly UserId[];
   readonly forwarded?: true;
   readonly editedAt?: number;
   readonly deletedAt?: number;
   readonly reactions?: readonly {
     readonly emoji: string;
     readonly count: number;
-    readonly userIds: readonly string[];
+    readonly userIds: readonly UserId[];
   }[];
   readonly updatedPos: Revision;
 };
@@ -123,11 +123,11 @@ export type HistoryPage = {
 };
 
 export type ReceiptsPage = {
-  readonly sequence: number;
+  readonly sequence: Sequence;
   readonly of: number;
   readonly delivered: number;
   readonly read: number;
-  readonly members: readonly { readonly userId: string; readonly deliveredAt?: number; readonly readAt?: number }[];
+  readonly members: readonly { readonly userId: UserId; readonly deliveredAt?: number; readonly readAt?: number }[];
   readonly nextCursor?: string;
 };
 
@@ -140,7 +140,7 @@ export type SyncRequest = {
   readonly next?: string;
 };
 export type SyncEntry = {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   readonly changes: readonly Frame[];
   readonly pos: Revision;
   readonly hasMore: boolean;
@@ -152,20 +152,20 @@ export type SyncResult = {
   readonly reset: boolean;
   readonly conversations: readonly SyncEntry[];
   readonly newConversations: readonly Summary[];
-  readonly left: readonly string[];
+  readonly left: readonly ConversationId[];
   readonly token?: string;
   readonly next?: string;
   readonly serverTime: number;
 };
 
-export type PublicUser = { readonly userId: string; readonly displayName?: string; readonly avatarMediaId?: string };
+export type PublicUser = { readonly userId: UserId; readonly displayName?: string; readonly avatarMediaId?: string };
 export type Me = PublicUser & {
   readonly privacy: { readonly lastSeen: "contacts" | "nobody"; readonly readReceipts: boolean };
   readonly devices: readonly {
-    readonly deviceId: string;
+    readonly deviceId: DeviceId;
     readonly deviceType: DeviceType;
     readonly lastSeen: number;
     readonly current?: true;
   }[];
-  readonly blocks: readonly string[];
+  readonly blocks: readonly UserId[];
 };

@@ -1,4 +1,4 @@
-import type { Actor } from "../../domain/kernel/ids.js";
+import type { Actor, ConversationId, MessageId } from "../../domain/kernel/ids.js";
 import { E, t } from "../../domain/kernel/fp.js";
 import { reject, messageNotFound } from "../../domain/rejections.js";
 import type { MessageRow, ReceiptRow } from "../ports/rows.js";
@@ -47,8 +47,8 @@ export const receiptsQuery =
 const ownMessage = async (
   reads: ViewReads,
   actor: Actor,
-  conversationId: string,
-  messageId: string,
+  conversationId: ConversationId,
+  messageId: MessageId,
 ): Answer<Pick<MessageRow, "sequence"> & { readonly withTimes: boolean }> => {
   const member = await presentMember(reads, actor, conversationId);
   if (E.isLeft(member)) return member;

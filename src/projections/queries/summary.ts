@@ -1,5 +1,5 @@
 import { E } from "../../domain/kernel/fp.js";
-import type { Actor } from "../../domain/kernel/ids.js";
+import type { Actor, ConversationId } from "../../domain/kernel/ids.js";
 import { conversationNotFound, formerMember } from "../../domain/rejections.js";
 import type { OpenContent } from "../ports/open-content.js";
 import type { MessageRow, SummaryRow } from "../ports/rows.js";
@@ -23,7 +23,11 @@ export const summaryQuery =
  * The actor's row in a conversation: `CONVERSATION_NOT_FOUND` for a user who never was a member, `FORBIDDEN` for a
  * former one (PROTOCOL §2).
  */
-export const presentMember = async (reads: ViewReads, actor: Actor, conversationId: string): Answer<SummaryRow> => {
+export const presentMember = async (
+  reads: ViewReads,
+  actor: Actor,
+  conversationId: ConversationId,
+): Answer<SummaryRow> => {
   const [row] = await reads.summaries(actor.userId, [conversationId]);
   if (row === undefined) return E.left(conversationNotFound);
   return row.member.present ? E.right(row) : E.left(formerMember);

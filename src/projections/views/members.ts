@@ -1,4 +1,5 @@
 import type { MemberJoined } from "../../domain/conversation/conversation.events.js";
+import type { ConversationId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import type { PreferencesChanged } from "../../domain/user/user.events.js";
 import type { Cursor } from "../../domain/receipts/receipts.events.js";
 import { streamId } from "../../domain/kernel/stream.js";
@@ -49,7 +50,7 @@ const joined = (
 };
 
 /** Reading implies having received. What is read in private is shown as received. */
-const advanced = (conversationId: string, cursor: Cursor, place: EventPlace): ViewChange => {
+const advanced = (conversationId: ConversationId, cursor: Cursor, place: EventPlace): ViewChange => {
   const { userId, deliveredUpTo = 0, readUpTo = 0 } = cursor;
   const delivered = Math.max(deliveredUpTo, readUpTo);
   const shown = cursor.private === true ? 0 : readUpTo;
@@ -69,10 +70,10 @@ const preferred = ({ conversationId, changes }: PreferencesChanged, place: Event
   return [assign("members", key, changes, place.revision), raise("members", key, { touched: place.position })];
 };
 
-const register = (place: EventPlace, userId: string, fields: Readonly<Record<string, Value>>): ViewChange =>
+const register = (place: EventPlace, userId: UserId, fields: Readonly<Record<string, Value>>): ViewChange =>
   assign("members", [streamId(place.stream), userId], fields, place.revision);
 
-const touched = (place: EventPlace, userId: string): ViewChange =>
+const touched = (place: EventPlace, userId: UserId): ViewChange =>
   raise("members", [streamId(place.stream), userId], { touched: place.position });
 
 /** Every joining and leaving: what decides which messages a user may see. */
@@ -82,5 +83,5 @@ export const memberships: Projection<"memberships"> = {
   MemberLeft: ({ userId, leftAt, at }, place) => [step(place, userId, false, leftAt, at)],
 };
 
-const step = (place: EventPlace, userId: string, joining: boolean, sequence: number, at: number): ViewChange =>
+const step = (place: EventPlace, userId: UserId, joining: boolean, sequence: Sequence, at: number): ViewChange =>
   insert("memberships", [streamId(place.stream), userId, place.revision], { joined: joining, sequence, at });

@@ -1,5 +1,6 @@
 import type { MessageSent, ReactionAdded, ReactionRemoved } from "../../domain/conversation/conversation.events.js";
 import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
+import type { Sequence } from "../../domain/kernel/ids.js";
 import { streamId } from "../../domain/kernel/stream.js";
 import { assign, insert, raise, type ViewChange } from "../view-change.js";
 import { idKeyOf } from "./id-key.js";
@@ -22,7 +23,7 @@ export const messages: Projection<"messages"> = {
   ReactionRemoved: (event, place) => [updated(event, place)],
 };
 
-type OfMessage = { readonly sequence: number };
+type OfMessage = { readonly sequence: Sequence };
 
 const keyOf = ({ sequence }: OfMessage, place: EventPlace) => [streamId(place.stream), sequence];
 

@@ -1,3 +1,4 @@
+import type { ConversationId, Sequence } from "../../domain/kernel/ids.js";
 import type { Cursor } from "../../domain/receipts/receipts.events.js";
 import { raise, type ViewChange } from "../view-change.js";
 import type { Projection } from "./projection.js";
@@ -13,11 +14,11 @@ export const receiptSteps: Projection<"receiptSteps"> = {
 };
 
 /** One step for a read, which is a delivery too, and one for a delivery that goes beyond it. */
-const stepsOf = (conversationId: string, cursor: Cursor): readonly ViewChange[] => {
+const stepsOf = (conversationId: ConversationId, cursor: Cursor): readonly ViewChange[] => {
   const { userId, at, deliveredUpTo = 0, readUpTo = 0 } = cursor;
   const read = cursor.private === true ? 0 : readUpTo;
   const delivered = Math.max(deliveredUpTo, readUpTo);
-  const step = (kind: StepKind, upTo: number) =>
+  const step = (kind: StepKind, upTo: Sequence) =>
     raise("receiptSteps", [conversationId, userId, kind, upTo], { minusAt: -at });
   return [...(read > 0 ? [step("read", read)] : []), ...(delivered > read ? [step("delivered", delivered)] : [])];
 };

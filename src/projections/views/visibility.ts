@@ -1,7 +1,8 @@
+import type { Sequence } from "../../domain/kernel/ids.js";
 import type { MembershipStep } from "../ports/rows.js";
 
 /** Sequences from `from` to `to`, both inclusive; `to` is Infinity while the membership lasts. */
-export type Interval = { readonly from: number; readonly to: number };
+export type Interval = { readonly from: Sequence; readonly to: Sequence };
 
 /**
  * What a user may see: `visibleFrom ≤ sequence < leftAt` of each of their memberships, ascending and disjoint
@@ -25,7 +26,7 @@ export const visibleIntervals = (steps: readonly MembershipStep[]): readonly Int
 export const newestMembership = (steps: readonly MembershipStep[]): Interval | undefined => memberships(steps).at(-1);
 
 /** The newest sequence up to `lastSequence` that may be seen; undefined when there is none. */
-export const newestVisible = (steps: readonly MembershipStep[], lastSequence: number): number | undefined => {
+export const newestVisible = (steps: readonly MembershipStep[], lastSequence: Sequence): Sequence | undefined => {
   const interval = visibleIntervals(steps).findLast(({ from }) => from <= lastSequence);
   return interval && Math.min(interval.to, lastSequence);
 };

@@ -255,7 +255,7 @@ describe("messages from before the window", () => {
       type: "SendMessage";
     };
     const event = { messageId, clientMessageId, contentType, content, sequence: index + 2 };
-    return { type: "MessageSent", id: messageId, at: 1_000, by: context.by, ...event };
+    return { type: "MessageSent", id: messageId as string, at: 1_000, by: context.by, ...event };
   });
   const long = [...group, ...sent];
   const old = (changes: Partial<OldMessage> = {}): Pick<ConversationCommand, "found"> => ({

@@ -1,3 +1,4 @@
+import type { UserId } from "../../../domain/kernel/ids.js";
 import type { Bus, Delivery } from "../../../projections/ports/bus.js";
 import { asError } from "../../../lib/errors.js";
 import { within } from "../../../lib/time.js";
@@ -100,7 +101,7 @@ export const createNatsBus = (options: NatsBusOptions): NatsBus => {
   };
 
   /** Undefined gateways: the registry is away. Answers when all is taken or given up. */
-  const route = (deliveries: readonly Delivery[], places: ReadonlyMap<string, readonly string[]> | undefined) => {
+  const route = (deliveries: readonly Delivery[], places: ReadonlyMap<UserId, readonly string[]> | undefined) => {
     if (places === undefined) metrics.broadcast();
     const to = places ?? everywhere();
     const isEphemeral = ({ ephemeral }: Delivery) => ephemeral === true;

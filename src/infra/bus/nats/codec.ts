@@ -1,4 +1,5 @@
 import { E, t, type Either } from "../../../domain/kernel/fp.js";
+import type { DeviceId, UserId } from "../../../domain/kernel/ids.js";
 import type { Delivery } from "../../../projections/ports/bus.js";
 
 /** What a gateway is told, in this order; `counter` grows by one with each request of a sender to that gateway. */
@@ -7,11 +8,11 @@ export type BusRequest = { readonly sender: string; readonly counter: number; re
 export type BusItem =
   | {
       readonly kind: "frame";
-      readonly recipients: readonly string[];
-      readonly exceptDeviceId?: string;
+      readonly recipients: readonly UserId[];
+      readonly exceptDeviceId?: DeviceId;
       readonly frame: string;
     }
-  | { readonly kind: "gone"; readonly userId: string; readonly deviceId: string };
+  | { readonly kind: "gone"; readonly userId: UserId; readonly deviceId: DeviceId };
 
 /** An item made ready once for all requests and gateways that it goes to. */
 export type EncodedItem = {
@@ -91,11 +92,11 @@ const parse = (text: string): t.TypeOf<typeof Header> | undefined => {
 /** The frame for those recipients, in as many items as keep each within `bytesMax`; one too large even so stays alone. */
 export const encodeFrame = (
   { frame, exceptDeviceId }: Pick<Delivery, "frame" | "exceptDeviceId">,
-  recipients: readonly string[],
+  recipients: readonly UserId[],
   bytesMax: number,
 ): readonly EncodedItem[] => {
   const frameBytes = Buffer.byteLength(frame);
-  const encode = (some: readonly string[]): readonly EncodedItem[] => {
+  const encode = (some: readonly UserId[]): readonly EncodedItem[] => {
     // An undefined `x` is left out.
     const head = JSON.stringify({ r: some, x: exceptDeviceId, b: frameBytes });
     const item = { head, frame, frameBytes, bytes: Buffer.byteLength(head) + 1 + frameBytes };
@@ -106,7 +107,7 @@ export const encodeFrame = (
   return encode(recipients);
 };
 
-export const encodeGone = (userId: string, deviceId: string): EncodedItem => {
+export const encodeGone = (userId: UserId, deviceId: DeviceId): EncodedItem => {
   const head = JSON.stringify({ gone: [userId, deviceId] });
   return { head, frame: "", frameBytes: 0, bytes: Buffer.byteLength(head) + 1 };
 };

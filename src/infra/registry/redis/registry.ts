@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import type { DeviceId, UserId } from "../../../domain/kernel/ids.js";
 import { limits } from "../../../domain/kernel/limits.js";
 import type { ConnectionKey, ConnectionRegistry } from "../../../gateway/ports.js";
 import { answered, defineScript, type Script } from "../../engines/redis.js";
@@ -41,8 +42,8 @@ export const createRedisRegistry = (options: RedisRegistryOptions): ConnectionRe
   };
   const unbroken: Unbroken = new Map();
   const { renew, departed } = createRenewal(options, unbroken);
-  const keysOf = (userId: string) => [userKey(prefix, userId), leasesKey(prefix, shardOf(userId))];
-  const found = inOrder((userIds: readonly string[]) => findLeases(scripts.find, prefix, userIds));
+  const keysOf = (userId: UserId) => [userKey(prefix, userId), leasesKey(prefix, shardOf(userId))];
+  const found = inOrder((userIds: readonly UserId[]) => findLeases(scripts.find, prefix, userIds));
 
   return {
     enter: async ({ userId, deviceId, connectionId }) => {
@@ -126,10 +127,10 @@ const createRenewal = (options: RedisRegistryOptions, unbroken: Unbroken) => {
   return { renew, departed };
 };
 
-type Found = { readonly deviceId: string; readonly gatewayId: string };
+type Found = { readonly deviceId: DeviceId; readonly gatewayId: string };
 
 /** Living leases by user; a user without one is not in it. All chunks are sent at once: they are answered in order. */
-const findLeases = async (find: Script, prefix: string, userIds: readonly string[]) => {
+const findLeases = async (find: Script, prefix: string, userIds: readonly UserId[]) => {
   const chunks = chunksOf(userIds, (userId) => userId);
   const answers = await Promise.all(
     chunks.map(async ([, users]) => {
@@ -142,7 +143,7 @@ const findLeases = async (find: Script, prefix: string, userIds: readonly string
 };
 
 const foundIn = (member: string): Found => {
-  const [deviceId, , gatewayId] = JSON.parse(member) as readonly [string, string, string];
+  const [deviceId, , gatewayId] = JSON.parse(member) as readonly [DeviceId, string, string];
   return { deviceId, gatewayId };
 };
 

@@ -1,3 +1,5 @@
+import type { UserId } from "../../../domain/kernel/ids.js";
+
 /**
  * What the registry keeps in Redis, and the scripts that change it.
  *
@@ -14,15 +16,15 @@
 export const shards = 16;
 
 /** FNV-1a: every process has to agree on it, and old processes with new ones. */
-export const shardOf = (userId: string): number => {
+export const shardOf = (userId: UserId): number => {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(userId)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return hash % shards;
 };
 
-export const userKey = (prefix: string, userId: string): string =>
+export const userKey = (prefix: string, userId: UserId): string =>
   `${prefix}:registry:{${shardOf(userId)}}:user:${userId}`;
-export const usesKey = (prefix: string, userId: string): string =>
+export const usesKey = (prefix: string, userId: UserId): string =>
   `${prefix}:registry:{${shardOf(userId)}}:uses:${userId}`;
 export const leasesKey = (prefix: string, shard: number): string => `${prefix}:registry:{${shard}}:leases`;
 

@@ -1,6 +1,7 @@
 import type { TouchedRow } from "../../../projections/ports/rows.js";
 import type { ActivityKey, InboxKey, ViewReads } from "../../../projections/ports/view-store.js";
 import { idOf, valueOf, type MemberDocument, type ViewCollections, assigned, arrived } from "./documents.js";
+import type { ConversationId, UserId } from "../../../domain/kernel/ids.js";
 import { asPosition, type Position } from "../../../domain/kernel/stream.js";
 
 /**
@@ -14,7 +15,7 @@ type InboxPage = Parameters<ViewReads["inbox"]>[1];
 /** Ids of a page, in order. What is not pinned comes after everything that is. */
 export const inboxOf =
   (views: ViewCollections) =>
-  async (userId: string, { archived, after, limit }: InboxPage): Promise<readonly string[]> => {
+  async (userId: UserId, { archived, after, limit }: InboxPage): Promise<readonly ConversationId[]> => {
     const members = await views.members
       .find({ userId, "present.x": true, "joinedPos.x": assigned })
       .project<Pick<MemberDocument, "conversationId" | "pinned" | "archived">>({
@@ -27,7 +28,7 @@ export const inboxOf =
     const pinnedIn = new Map(wanted.map((member) => [member.conversationId, valueOf(member.pinned)]));
     const heads = await views.conversations
       .find({ _id: { $in: [...pinnedIn.keys()] }, kind: arrived })
-      .project<{ conversationId: string; createdAt: number; lastMessageAt?: number }>({
+      .project<{ conversationId: ConversationId; createdAt: number; lastMessageAt?: number }>({
         ...{ _id: 0, conversationId: 1, createdAt: 1, lastMessageAt: 1 },
       })
       .toArray();
@@ -76,7 +77,7 @@ export const touchedOf =
           },
         ],
       })
-      .project<{ conversationId: string; activity: Position }>({ _id: 0, conversationId: 1, activity: 1 })
+      .project<{ conversationId: ConversationId; activity: Position }>({ _id: 0, conversationId: 1, activity: 1 })
       .toArray();
     const inOrder = order === "id" ? byId : byActivity;
     return heads

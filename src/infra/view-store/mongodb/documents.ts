@@ -1,5 +1,6 @@
 import type { Collection, Db } from "mongodb";
 import type { ContentType, ConversationKind, Role } from "../../../domain/conversation/conversation.events.js";
+import type { ConversationId, DeviceId, MessageId, Sequence, UserId } from "../../../domain/kernel/ids.js";
 import type { DeviceType, Privacy } from "../../../domain/user/user.events.js";
 import type { Key, ViewName } from "../../../projections/view-change.js";
 import type { Revision } from "../../../domain/kernel/stream.js";
@@ -14,11 +15,11 @@ type Register<A> = { readonly v: number; readonly x: A };
 /** What a row has once what makes it exist is there: it came with one event, so the fields that event sets came too. */
 export type ConversationDocument = {
   readonly _id: string;
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   readonly kind: ConversationKind;
-  readonly createdBy: string;
+  readonly createdBy: UserId;
   readonly createdAt: number;
-  readonly lastSequence?: number;
+  readonly lastSequence?: Sequence;
   readonly headPos?: Revision;
   readonly activity?: number;
   readonly lastMessageAt?: number;
@@ -33,13 +34,13 @@ export type ConversationDocument = {
 
 export type MemberDocument = {
   readonly _id: string;
-  readonly conversationId: string;
-  readonly userId: string;
-  readonly deliveredUpTo?: number;
-  readonly readUpTo?: number;
-  readonly shownReadUpTo?: number;
-  readonly deliveredStep?: number;
-  readonly readStep?: number;
+  readonly conversationId: ConversationId;
+  readonly userId: UserId;
+  readonly deliveredUpTo?: Sequence;
+  readonly readUpTo?: Sequence;
+  readonly shownReadUpTo?: Sequence;
+  readonly deliveredStep?: Sequence;
+  readonly readStep?: Sequence;
   readonly touched?: number;
   readonly present: Register<boolean>;
   readonly role: Register<Role>;
@@ -53,26 +54,26 @@ export type MemberDocument = {
 
 export type MembershipDocument = {
   readonly _id: string;
-  readonly conversationId: string;
-  readonly userId: string;
+  readonly conversationId: ConversationId;
+  readonly userId: UserId;
   readonly pos: Revision;
   readonly joined: boolean;
-  readonly sequence: number;
+  readonly sequence: Sequence;
   readonly at: number;
 };
 
 export type MessageDocument = {
   readonly _id: string;
-  readonly conversationId: string;
-  readonly sequence: number;
-  readonly messageId: string;
-  readonly senderId: string;
-  readonly senderDeviceId: string | null;
+  readonly conversationId: ConversationId;
+  readonly sequence: Sequence;
+  readonly messageId: MessageId;
+  readonly senderId: UserId;
+  readonly senderDeviceId: DeviceId | null;
   readonly clientMessageId: string;
   readonly contentType: ContentType;
   readonly pos: Revision;
   readonly at: number;
-  readonly replyTo: string | null;
+  readonly replyTo: MessageId | null;
   /** JSON text. Missing in what was written before there were mentions and forwarded messages. */
   readonly mentions?: string | null;
   readonly forwarded?: true | null;
@@ -87,10 +88,10 @@ export type MessageDocument = {
 
 export type ReactionDocument = {
   readonly _id: string;
-  readonly conversationId: string;
-  readonly sequence: number;
+  readonly conversationId: ConversationId;
+  readonly sequence: Sequence;
   readonly digest: string;
-  readonly userId: string;
+  readonly userId: UserId;
   readonly minusFirstPos?: number;
   readonly present: Register<boolean>;
   /** JSON text; null for a removed one. */
@@ -109,7 +110,7 @@ type UserDocument = {
 
 type DeviceDocument = {
   readonly _id: string;
-  readonly deviceId: string;
+  readonly deviceId: DeviceId;
   readonly deviceType: Register<DeviceType>;
   readonly registeredAt: Register<number>;
 };

@@ -2,19 +2,20 @@ import type { Filter } from "mongodb";
 import type { SummaryRow } from "../../../projections/ports/rows.js";
 import { idOf, type MessageDocument, type ViewCollections } from "./documents.js";
 import { messagesAt } from "./messages.js";
+import type { ConversationId, Sequence, UserId } from "../../../domain/kernel/ids.js";
 import type { Revision } from "../../../domain/kernel/stream.js";
 
 /** What a member may see of a conversation. */
 export type Reach = {
-  readonly conversationId: string;
+  readonly conversationId: ConversationId;
   /** Of the head that this is of. What is later is not of it, though the messages may have it already. */
   readonly headPos: Revision;
-  readonly visibleFrom: number;
-  readonly lastVisible: number;
+  readonly visibleFrom: Sequence;
+  readonly lastVisible: Sequence;
   /** Newest sequence that they may see. */
-  readonly newest: number | undefined;
+  readonly newest: Sequence | undefined;
   /** Unread lies after it, and up to `lastVisible`. */
-  readonly from: number;
+  readonly from: Sequence;
 };
 
 type Figures = Pick<SummaryRow, "visibleFrom" | "lastVisible" | "lastMessage" | "ownAfter" | "deletedAfter">;
@@ -22,9 +23,9 @@ type Figures = Pick<SummaryRow, "visibleFrom" | "lastVisible" | "lastMessage" | 
 /** What unread is made of, and the newest messages that may be seen: three queries for all conversations. */
 export const messageFigures = async (
   views: ViewCollections,
-  userId: string,
+  userId: UserId,
   reaches: readonly Reach[],
-): Promise<(conversationId: string) => Figures> => {
+): Promise<(conversationId: ConversationId) => Figures> => {
   const unread = reaches.filter(({ from, lastVisible }) => from < lastVisible);
   const newest = reaches.flatMap(({ conversationId, newest: sequence }) =>
     sequence === undefined ? [] : [idOf(conversationId, sequence)],
@@ -62,7 +63,7 @@ const countsOf = async (
   unread: readonly Reach[],
   condition: Filter<MessageDocument>,
   ofEach: (reach: Reach) => Filter<MessageDocument> = () => ({}),
-): Promise<ReadonlyMap<string, number>> => {
+): Promise<ReadonlyMap<ConversationId, number>> => {
   if (unread.length === 0) return new Map();
   const counted = await messages
     .aggregate<{ readonly _id: string; readonly count: number }>([

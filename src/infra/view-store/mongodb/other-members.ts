@@ -1,3 +1,4 @@
+import type { ConversationId, Sequence, UserId } from "../../../domain/kernel/ids.js";
 import type { SummaryRow } from "../../../projections/ports/rows.js";
 import { idsUnder, valueOf, type ConversationDocument, type ViewCollections, assigned } from "./documents.js";
 
@@ -13,10 +14,10 @@ const smallMembersMax = 100;
 /** What a member sees of the others. */
 export const othersOf = async (
   views: ViewCollections,
-  userId: string,
+  userId: UserId,
   heads: readonly ConversationDocument[],
   seesReads: boolean,
-): Promise<(conversationId: string) => Others> => {
+): Promise<(conversationId: ConversationId) => Others> => {
   const isSmall = (head: ConversationDocument) => (valueOf(head.memberCount) ?? 0) <= smallMembersMax;
   const [peers, small, ...large] = await Promise.all([
     peersOf(views, userId, idsOf(heads.filter(({ kind }) => kind === "direct"))),
@@ -30,33 +31,34 @@ export const othersOf = async (
   };
 };
 
-const idsOf = (heads: readonly ConversationDocument[]): string[] => heads.map(({ conversationId }) => conversationId);
+const idsOf = (heads: readonly ConversationDocument[]): ConversationId[] =>
+  heads.map(({ conversationId }) => conversationId);
 
 /** The other parties of direct conversations, whether they are still there or not. */
 const peersOf = async (
   { members }: ViewCollections,
-  userId: string,
-  conversationIds: string[],
-): Promise<ReadonlyMap<string, string>> => {
+  userId: UserId,
+  conversationIds: ConversationId[],
+): Promise<ReadonlyMap<ConversationId, UserId>> => {
   if (conversationIds.length === 0) return new Map();
   const found = await members
     .find({ $or: conversationIds.map((id) => ({ _id: idsUnder(id) })), "joinedPos.x": assigned })
-    .project<{ conversationId: string; userId: string }>({ _id: 0, conversationId: 1, userId: 1 })
+    .project<{ conversationId: ConversationId; userId: UserId }>({ _id: 0, conversationId: 1, userId: 1 })
     .toArray();
   // Both parties are read and one is dropped here: a condition on `userId` would bring its index into play.
   return new Map(found.flatMap((peer) => (peer.userId === userId ? [] : [[peer.conversationId, peer.userId]])));
 };
 
-type Entry = readonly [conversationId: string, smallest: Smallest];
+type Entry = readonly [conversationId: ConversationId, smallest: Smallest];
 
 const smallestInSmall = async (
   { members }: ViewCollections,
-  userId: string,
-  conversationIds: string[],
+  userId: UserId,
+  conversationIds: ConversationId[],
 ): Promise<readonly Entry[]> => {
   if (conversationIds.length === 0) return [];
   const found = await members
-    .aggregate<Smallest & { readonly _id: string }>([
+    .aggregate<Smallest & { readonly _id: ConversationId }>([
       { $match: { conversationId: { $in: conversationIds }, "present.x": true, userId: { $ne: userId } } },
       {
         $group: {
@@ -72,10 +74,10 @@ const smallestInSmall = async (
 
 const smallestInLarge = async (
   { members }: ViewCollections,
-  userId: string,
-  conversationId: string,
+  userId: UserId,
+  conversationId: ConversationId,
 ): Promise<Entry> => {
-  const least = async (cursor: "deliveredUpTo" | "shownReadUpTo"): Promise<number | null> => {
+  const least = async (cursor: "deliveredUpTo" | "shownReadUpTo"): Promise<Sequence | null> => {
     const found = await members.findOne(
       { conversationId, "present.x": true, userId: { $ne: userId } },
       { sort: { [cursor]: 1 }, projection: { [cursor]: 1 } },

@@ -1,3 +1,4 @@
+import type { ConversationId, Sequence } from "../../../domain/kernel/ids.js";
 import { asRevision } from "../../../domain/kernel/stream.js";
 import {
   reactionUserIdsMax,
@@ -76,7 +77,7 @@ const groupsOf = async (views: ViewCollections, messages: readonly Place[]): Pro
 
 /** One condition a conversation, whatever the number of its messages. */
 const placesIn = (messages: readonly Place[]) => {
-  const sequences = new Map<string, number[]>();
+  const sequences = new Map<ConversationId, Sequence[]>();
   for (const { conversationId, sequence } of messages) {
     const known = sequences.get(conversationId);
     if (known === undefined) sequences.set(conversationId, [sequence]);
@@ -111,8 +112,8 @@ const usersOf = (views: ViewCollections, { conversationId, sequence, digest }: G
 /** All of one message. */
 export const allReactions = async (
   views: ViewCollections,
-  conversationId: string,
-  sequence: number,
+  conversationId: ConversationId,
+  sequence: Sequence,
 ): Promise<FoundMessage["reactions"]> => {
   const found = await views.reactions
     .find({ _id: idsUnder(conversationId, sequence), "present.x": true })

@@ -1,3 +1,4 @@
+import type { ConversationId, Sequence, UserId } from "../../../domain/kernel/ids.js";
 import type { ReceiptCounts, ReceiptRow } from "../../../projections/ports/rows.js";
 import type { ViewReads } from "../../../projections/ports/view-store.js";
 import type { StepKind } from "../../../projections/views/receipt-steps.js";
@@ -32,8 +33,8 @@ type Sent = Pick<MessageDocument, "sequence" | "messageId" | "senderId" | "pos">
 /** In the order asked for. */
 const sentAt = async (
   { messages }: ViewCollections,
-  conversationId: string,
-  sequences: readonly number[],
+  conversationId: ConversationId,
+  sequences: readonly Sequence[],
 ): Promise<readonly Sent[]> => {
   const found = await messages
     .find({ _id: { $in: sequences.map((sequence) => idOf(conversationId, sequence)) }, contentType: arrived })
@@ -48,10 +49,10 @@ type Step = Pick<MembershipDocument, "userId" | "pos" | "joined">;
 /** Counts in memory: a roll-up asks for many messages of one conversation, and its members are the same for all. */
 const countsOf = async (
   views: ViewCollections,
-  conversationId: string,
+  conversationId: ConversationId,
   sent: readonly Sent[],
 ): Promise<readonly ReceiptCounts[]> => {
-  type Reached = { readonly userId: string; readonly deliveredStep?: number; readonly readStep?: number };
+  type Reached = { readonly userId: UserId; readonly deliveredStep?: Sequence; readonly readStep?: Sequence };
   const [steps, members] = await Promise.all([
     views.memberships
       .find({ _id: idsUnder(conversationId), joined: arrived })
@@ -66,7 +67,7 @@ const countsOf = async (
   const newestFirst = steps.toSorted((a, b) => b.pos - a.pos);
   return sent.map(({ pos, ...message }) => {
     const counts = { of: 0, delivered: 0, read: 0 };
-    const decided = new Set<string>();
+    const decided = new Set<UserId>();
     // The newest step of a user before the message says whether they were a member.
     for (const step of newestFirst) {
       if (step.pos > pos || decided.has(step.userId)) continue;
@@ -81,15 +82,15 @@ const countsOf = async (
   });
 };
 
-type MembersPage = { readonly after: string | undefined; readonly limit: number };
+type MembersPage = { readonly after: UserId | undefined; readonly limit: number };
 
 /** Walks along the steps by user, and stops as soon as the page is full. */
 const membersWhenSent = async (
   { memberships }: ViewCollections,
-  conversationId: string,
+  conversationId: ConversationId,
   { pos, senderId }: Sent,
   { after, limit }: MembersPage,
-): Promise<readonly string[]> => {
+): Promise<readonly UserId[]> => {
   const within = idsUnder(conversationId);
   const cursor = memberships
     .find({
@@ -100,7 +101,7 @@ const membersWhenSent = async (
     .project<Step>({ _id: 0, userId: 1, pos: 1, joined: 1 })
     .sort({ _id: 1 })
     .batchSize(Math.max(limit * 2, 2));
-  const page: string[] = [];
+  const page: UserId[] = [];
   let last: Step | undefined;
   const settle = (): void => {
     // The last step of a user before the message says whether they were a member.
@@ -127,9 +128,9 @@ const stepsLookedAtMax = 64;
 
 const receiptOf = async (
   { receiptSteps }: ViewCollections,
-  conversationId: string,
-  userId: string,
-  sequence: number,
+  conversationId: ConversationId,
+  userId: UserId,
+  sequence: Sequence,
 ): Promise<ReceiptRow> => {
   const first = async (kind: StepKind): Promise<number | null> => {
     const steps = await receiptSteps

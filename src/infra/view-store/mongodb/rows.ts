@@ -1,4 +1,5 @@
 import { defaultSettings, type Settings } from "../../../domain/conversation/conversation.events.js";
+import type { UserId } from "../../../domain/kernel/ids.js";
 import type { ConversationRow, MemberRow, MembershipStep, MessageRow } from "../../../projections/ports/rows.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
 import {
@@ -62,7 +63,7 @@ export const messageOf = (found: MessageDocument, reactions: MessageRow["reactio
     pos: found.pos,
     at: found.at,
     replyTo: found.replyTo,
-    mentions: typeof found.mentions === "string" ? (JSON.parse(found.mentions) as readonly string[]) : [],
+    mentions: typeof found.mentions === "string" ? (JSON.parse(found.mentions) as readonly UserId[]) : [],
     forwarded: found.forwarded === true,
     expiresAt: found.expiresAt,
     content: sealedOf(valueOf(found.content)),

@@ -1,3 +1,4 @@
+import type { ConversationId, UserId } from "../../../domain/kernel/ids.js";
 import { defaultPrivacy } from "../../../domain/user/user.events.js";
 import type { MembershipStep, SummaryRow } from "../../../projections/ports/rows.js";
 import { newestMembership, newestVisible } from "../../../projections/views/visibility.js";
@@ -16,7 +17,7 @@ import { othersOf } from "./other-members.js";
 import { conversationOf, memberOf, stepOf } from "./rows.js";
 import { asPosition, asRevision } from "../../../domain/kernel/stream.js";
 
-type Summaries = (userId: string, conversationIds: readonly string[]) => Promise<readonly SummaryRow[]>;
+type Summaries = (userId: UserId, conversationIds: readonly ConversationId[]) => Promise<readonly SummaryRow[]>;
 
 /**
  * Conversations as one member sees them, in the order asked for; those that they never were in are left out. About ten
@@ -59,8 +60,8 @@ type Place = Head & Reach & { readonly steps: readonly MembershipStep[] };
 
 const headsOf = async (
   { conversations, members }: ViewCollections,
-  userId: string,
-  conversationIds: readonly string[],
+  userId: UserId,
+  conversationIds: readonly ConversationId[],
 ): Promise<readonly Head[]> => {
   const [heads, ofUser] = await Promise.all([
     conversations.find({ _id: { $in: [...conversationIds] }, kind: arrived }).toArray(),
@@ -78,14 +79,14 @@ const headsOf = async (
 /** By conversation; each by pos, since that is the order of their ids. */
 const stepsOf = async (
   { memberships }: ViewCollections,
-  userId: string,
+  userId: UserId,
   heads: readonly Head[],
-): Promise<ReadonlyMap<string, readonly MembershipStep[]>> => {
+): Promise<ReadonlyMap<ConversationId, readonly MembershipStep[]>> => {
   const found = await memberships
     .find({ $or: heads.map(({ head }) => ({ _id: idsUnder(head.conversationId, userId) })), joined: arrived })
     .sort({ _id: 1 })
     .toArray();
-  const steps = new Map<string, MembershipStep[]>();
+  const steps = new Map<ConversationId, MembershipStep[]>();
   for (const step of found) {
     const known = steps.get(step.conversationId);
     if (known === undefined) steps.set(step.conversationId, [stepOf(step)]);
@@ -97,7 +98,7 @@ const stepsOf = async (
 /** What they may see of the conversation, and where unread begins. */
 const reachOf = (
   { head, member }: Head,
-  allSteps: ReadonlyMap<string, readonly MembershipStep[]>,
+  allSteps: ReadonlyMap<ConversationId, readonly MembershipStep[]>,
 ): Reach & Pick<Place, "steps"> => {
   const { conversationId, headPos = 0, lastSequence = 0 } = head;
   const steps = allSteps.get(conversationId) ?? [];
@@ -115,7 +116,7 @@ const reachOf = (
 };
 
 /** A user who shows no reads sees none. */
-const seesReadsOf = async ({ users }: ViewCollections, userId: string): Promise<boolean> => {
+const seesReadsOf = async ({ users }: ViewCollections, userId: UserId): Promise<boolean> => {
   const user = await users.findOne({ _id: idOf(userId) }, { projection: { readReceipts: 1 } });
   return valueOf(user?.readReceipts) ?? defaultPrivacy.readReceipts;
 };

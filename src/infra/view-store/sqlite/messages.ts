@@ -4,6 +4,7 @@ import type { ViewReads } from "../../../projections/ports/view-store.js";
 import { idKeysBetween } from "../../../projections/views/id-key.js";
 import { reactionReads } from "./reactions.js";
 import { messageColumns, messageOf, type StoredMessage, type Synchronous } from "./rows.js";
+import type { ConversationId, Sequence } from "../../../domain/kernel/ids.js";
 import { noRevision, type Position, type Revision } from "../../../domain/kernel/stream.js";
 
 type MessageReads = Pick<Synchronous<ViewReads>, "messages" | "messagesAt" | "messageById">;
@@ -19,10 +20,10 @@ export const messageReads = (db: Database.Database): MessageReads => {
   const at = messageAt(db);
   type Range = Parameters<ViewReads["messages"]>[1];
   return {
-    messages: db.transaction((conversationId: string, { from, to, limit, order }: Range) =>
+    messages: db.transaction((conversationId: ConversationId, { from, to, limit, order }: Range) =>
       withReactions(conversationId, ranges[order].all(conversationId, from, to, limit)),
     ),
-    messagesAt: db.transaction((conversationId: string, sequences: readonly number[]) =>
+    messagesAt: db.transaction((conversationId: ConversationId, sequences: readonly Sequence[]) =>
       sequences.flatMap((sequence) => at(conversationId, sequence) ?? []),
     ),
     messageById: db.transaction(messageByIdOf(db)),
@@ -32,7 +33,7 @@ export const messageReads = (db: Database.Database): MessageReads => {
 /** Adds what the rows' range has of reactions: one look for a whole page, most of which has none. */
 const reactionsOf = (db: Database.Database) => {
   const reactions = reactionReads(db);
-  return (conversationId: string, rows: readonly StoredMessage[]): readonly MessageRow[] => {
+  return (conversationId: ConversationId, rows: readonly StoredMessage[]): readonly MessageRow[] => {
     const first = rows[0]?.sequence ?? 0;
     const last = rows.at(-1)?.sequence ?? -1;
     const found = reactions.within(conversationId, Math.min(first, last), Math.max(first, last));
@@ -43,7 +44,7 @@ const reactionsOf = (db: Database.Database) => {
 /** One message. Not a transaction by itself: it is part of its caller's. */
 export const messageAt = (
   db: Database.Database,
-): ((conversationId: string, sequence: number) => MessageRow | undefined) => {
+): ((conversationId: ConversationId, sequence: Sequence) => MessageRow | undefined) => {
   const one = db.prepare<[string, number], StoredMessage>(
     `select ${messageColumns} from messages where conversationId = ? and sequence = ? and messageId is not null`,
   );

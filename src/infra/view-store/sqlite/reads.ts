@@ -1,4 +1,5 @@
 import type Database from "better-sqlite3";
+import type { ConversationId, UserId } from "../../../domain/kernel/ids.js";
 import { defaultPrivacy, type Privacy } from "../../../domain/user/user.events.js";
 import type { DeviceRow, TouchedRow, UserRow } from "../../../projections/ports/rows.js";
 import type { ViewReads } from "../../../projections/ports/view-store.js";
@@ -13,7 +14,7 @@ export const sqliteReads = (db: Database.Database): Synchronous<ViewReads> => {
   const summaries = sqliteSummaries(db);
   const inboxKeys = inboxOf(db);
   return {
-    inbox: db.transaction((userId: string, page: InboxPage) => summaries(userId, inboxKeys(userId, page))),
+    inbox: db.transaction((userId: UserId, page: InboxPage) => summaries(userId, inboxKeys(userId, page))),
     summaries: db.transaction(summaries),
     touchedSince: touchedOf(db),
     members: membersOf(db),
@@ -44,7 +45,7 @@ const inboxOf = (db: Database.Database) => {
     `and (${rank} > $rank or ${rank} = $rank
       and (${sortAt} < $sortAt or ${sortAt} = $sortAt and m.conversationId > $conversationId))`,
   );
-  return (userId: string, { archived, after, limit }: InboxPage): readonly string[] => {
+  return (userId: UserId, { archived, after, limit }: InboxPage): readonly ConversationId[] => {
     const page = { userId, archived: archived === undefined ? null : Number(archived), limit };
     if (after === undefined) return first.all(page);
     const { pinned, sortAt, conversationId } = after;
@@ -78,7 +79,7 @@ const touchedOf = (db: Database.Database) => {
       next: select("and m.conversationId > $conversationId", "m.conversationId"),
     },
   };
-  return (userId: string, { order, after, ...page }: TouchedPage): readonly TouchedRow[] => {
+  return (userId: UserId, { order, after, ...page }: TouchedPage): readonly TouchedRow[] => {
     const parameters = { userId, ...page, ...after };
     const rows = statements[order][after === undefined ? "first" : "next"].all(parameters);
     return rows.map((row) => ({ ...row, present: row.present === 1 }));

@@ -3,6 +3,7 @@ import type { ReceiptCounts, ReceiptRow } from "../../../projections/ports/rows.
 import type { ViewReads } from "../../../projections/ports/view-store.js";
 import type { StepKind } from "../../../projections/views/receipt-steps.js";
 import type { Synchronous } from "./rows.js";
+import type { ConversationId, Sequence, UserId } from "../../../domain/kernel/ids.js";
 import type { Revision } from "../../../domain/kernel/stream.js";
 
 type ReceiptReads = Pick<Synchronous<ViewReads>, "receiptCounts" | "receiptsOf">;
@@ -13,13 +14,13 @@ export const receiptReads = (db: Database.Database): ReceiptReads => {
   const countsOf = receiptCountsOf(db);
   const rowsOf = receiptRowsOf(db);
   return {
-    receiptCounts: db.transaction((conversationId: string, sequences: readonly number[]) =>
+    receiptCounts: db.transaction((conversationId: ConversationId, sequences: readonly Sequence[]) =>
       countsOf(
         conversationId,
         sequences.flatMap((sequence) => sent(conversationId, sequence) ?? []),
       ),
     ),
-    receiptsOf: db.transaction((conversationId: string, sequence: number, page: ReceiptsPage) => {
+    receiptsOf: db.transaction((conversationId: ConversationId, sequence: Sequence, page: ReceiptsPage) => {
       const message = sent(conversationId, sequence);
       return message === undefined ? [] : rowsOf(conversationId, message, page);
     }),
@@ -33,24 +34,24 @@ const sentAt = (db: Database.Database) => {
   const select = db.prepare<[string, number], Sent>(
     "select sequence, messageId, senderId, pos from messages where conversationId = ? and sequence = ? and messageId is not null",
   );
-  return (conversationId: string, sequence: number): Sent | undefined => select.get(conversationId, sequence);
+  return (conversationId: ConversationId, sequence: Sequence): Sent | undefined => select.get(conversationId, sequence);
 };
 
 /** Counts in memory: a roll-up asks for many messages of one conversation, and its members are the same for all. */
 const receiptCountsOf = (db: Database.Database) => {
   type Step = {
-    readonly userId: string;
+    readonly userId: UserId;
     readonly pos: Revision;
     readonly joined: 0 | 1;
-    readonly deliveredStep: number;
-    readonly readStep: number;
+    readonly deliveredStep: Sequence;
+    readonly readStep: Sequence;
   };
   const steps = db.prepare<[string], Step>(
     `select s.userId, s.pos, s.joined, ifnull(m.deliveredStep, 0) as deliveredStep, ifnull(m.readStep, 0) as readStep
       from memberships s left join members m on m.conversationId = s.conversationId and m.userId = s.userId
       where s.conversationId = ? and s.joined is not null order by s.userId, s.pos desc`,
   );
-  return (conversationId: string, messages: readonly Sent[]): readonly ReceiptCounts[] => {
+  return (conversationId: ConversationId, messages: readonly Sent[]): readonly ReceiptCounts[] => {
     const all = messages.length === 0 ? [] : steps.all(conversationId);
     return messages.map(({ pos, ...message }) => {
       const counts = { of: 0, delivered: 0, read: 0 };
@@ -92,7 +93,7 @@ const receiptRowsOf = (db: Database.Database) => {
           where conversationId = ? and userId = ? and kind = ? and upTo >= ? order by upTo limit ?)`,
     )
     .pluck();
-  return (conversationId: string, message: Sent, { after = "", limit }: ReceiptsPage): readonly ReceiptRow[] =>
+  return (conversationId: ConversationId, message: Sent, { after = "", limit }: ReceiptsPage): readonly ReceiptRow[] =>
     members.all(conversationId, after, message.pos, message.senderId, limit).map((userId) => {
       const first = (kind: StepKind) =>
         time.get(conversationId, userId, kind, message.sequence, stepsLookedAtMax) ?? null;

@@ -1,4 +1,5 @@
 import type { Settings } from "../../../domain/conversation/conversation.events.js";
+import type { UserId } from "../../../domain/kernel/ids.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
 import type {
   ConversationRow,
@@ -50,7 +51,7 @@ export const messageColumns =
 export const messageOf = (stored: StoredMessage, reactions: MessageRow["reactions"]): MessageRow => ({
   ...stored,
   content: sealedOf(stored.content),
-  mentions: stored.mentions === null ? [] : (JSON.parse(stored.mentions) as readonly string[]),
+  mentions: stored.mentions === null ? [] : (JSON.parse(stored.mentions) as readonly UserId[]),
   forwarded: stored.forwarded === 1,
   reactions: stored.deletedAt === null ? reactions : [],
 });

@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3";
 import type { ConversationKind } from "../../../domain/conversation/conversation.events.js";
+import type { ConversationId, Sequence, UserId } from "../../../domain/kernel/ids.js";
 import { defaultPrivacy } from "../../../domain/user/user.events.js";
 import type { MembershipStep, SummaryRow } from "../../../projections/ports/rows.js";
 import { newestMembership, newestVisible } from "../../../projections/views/visibility.js";
@@ -18,7 +19,7 @@ import {
   type StoredStep,
 } from "./rows.js";
 
-type Summaries = (userId: string, conversationIds: readonly string[]) => readonly SummaryRow[];
+type Summaries = (userId: UserId, conversationIds: readonly ConversationId[]) => readonly SummaryRow[];
 
 /** Conversations as one member sees them, in the order asked for; those that they never were in are left out. */
 export const sqliteSummaries = (db: Database.Database): Summaries => {
@@ -33,7 +34,7 @@ export const sqliteSummaries = (db: Database.Database): Summaries => {
   const others = otherMembers(db);
   const seesReads = seesReadsOf(db);
 
-  const summary = (userId: string, conversationId: string, sees: boolean): SummaryRow | undefined => {
+  const summary = (userId: UserId, conversationId: ConversationId, sees: boolean): SummaryRow | undefined => {
     const storedMember = member.get(conversationId, userId);
     const stored = conversation.get(conversationId);
     if (storedMember === undefined || stored === undefined) return undefined;
@@ -63,7 +64,7 @@ export const sqliteSummaries = (db: Database.Database): Summaries => {
 /** When the user joined and left, by pos. */
 export const stepsOf = (
   db: Database.Database,
-): ((conversationId: string, userId: string) => readonly MembershipStep[]) => {
+): ((conversationId: ConversationId, userId: UserId) => readonly MembershipStep[]) => {
   const select = db.prepare<[string, string], StoredStep>(
     `select ${stepColumns} from memberships
       where conversationId = ? and userId = ? and joined is not null order by pos`,
@@ -88,11 +89,11 @@ const messageFigures = (db: Database.Database) => {
     )
     .pluck();
   return (
-    userId: string,
-    conversationId: string,
-    readUpTo: number,
+    userId: UserId,
+    conversationId: ConversationId,
+    readUpTo: Sequence,
     steps: readonly MembershipStep[],
-    lastSequence: number,
+    lastSequence: Sequence,
   ): MessageFigures => {
     const membership = newestMembership(steps);
     const visibleFrom = membership?.from ?? 1;
@@ -112,7 +113,7 @@ const messageFigures = (db: Database.Database) => {
 /** A user who shows no reads sees none. */
 const seesReadsOf = (db: Database.Database) => {
   const select = db.prepare<[string], 0 | 1 | null>("select readReceipts from users where userId = ?").pluck();
-  return (userId: string): boolean => (select.get(userId) ?? Number(defaultPrivacy.readReceipts)) === 1;
+  return (userId: UserId): boolean => (select.get(userId) ?? Number(defaultPrivacy.readReceipts)) === 1;
 };
 
 type Others = Pick<SummaryRow, "peerId" | "deliveredToAll" | "readByAll">;
@@ -132,7 +133,7 @@ const otherMembers = (db: Database.Database) => {
       .pluck();
   const delivered = smallest("deliveredUpTo", "members_by_delivered");
   const read = smallest("shownReadUpTo", "members_by_read");
-  return (userId: string, conversationId: string, kind: ConversationKind, seesReads: boolean): Others => ({
+  return (userId: UserId, conversationId: ConversationId, kind: ConversationKind, seesReads: boolean): Others => ({
     peerId: kind === "direct" ? (peer.get(conversationId, userId) ?? null) : null,
     deliveredToAll: delivered.get(conversationId, userId) ?? null,
     readByAll: seesReads ? (read.get(conversationId, userId) ?? null) : 0,

@@ -1,6 +1,7 @@
 import { decodeConversationEvent } from "../../../domain/catalogue.js";
 import type { AmendingEvent } from "../../../domain/conversation/amendments.js";
 import type { ConversationEvent, MessageSent } from "../../../domain/conversation/conversation.events.js";
+import type { ConversationId } from "../../../domain/kernel/ids.js";
 import {
   asRevision,
   earlierOf,
@@ -128,7 +129,7 @@ const firstVisiblePos = async (reads: ViewReads, row: SummaryRow, after: Revisio
  */
 const posAt = async (
   source: EventSource,
-  conversationId: string,
+  conversationId: ConversationId,
   end: Revision,
   position: Position,
 ): Promise<Revision> => {
@@ -194,7 +195,7 @@ const shownMessages = async (
 /** The row is written after what it says is there, so a message that the views do not have is none that could be shown. */
 const shownOf = async (
   { open }: EntryDependencies,
-  conversationId: string,
+  conversationId: ConversationId,
   event: MessageSent | AmendingEvent,
   now: MessageRow | undefined,
 ): Promise<Shown> => {

@@ -1,4 +1,4 @@
-import type { Actor } from "../../../domain/kernel/ids.js";
+import type { Actor, ConversationId } from "../../../domain/kernel/ids.js";
 import { asRevision, laterOf, noPosition, type Position, type Revision } from "../../../domain/kernel/stream.js";
 import type { SummaryRow, TouchedRow } from "../../ports/rows.js";
 import type { ActivityKey, ViewReads } from "../../ports/view-store.js";
@@ -20,10 +20,10 @@ const chunkSize = 200;
 export type Chunk = {
   readonly rows: readonly SummaryRow[];
   readonly end?: ActivityKey;
-  readonly unknown: readonly string[];
+  readonly unknown: readonly ConversationId[];
 };
 
-export const cursorOf = ({ cursors }: Plan, id: string): Revision | undefined => {
+export const cursorOf = ({ cursors }: Plan, id: ConversationId): Revision | undefined => {
   const cursor = Object.hasOwn(cursors, id) ? cursors[id] : undefined;
   return cursor === undefined ? undefined : asRevision(cursor);
 };
@@ -88,6 +88,6 @@ const isWanted = (plan: Plan, { member, conversation }: SummaryRow): boolean =>
 const inOrder = (a: ActivityKey, b: ActivityKey): number =>
   b.activity - a.activity || compared(b.conversationId, a.conversationId);
 
-const idIn = ({ conversation }: SummaryRow): string => conversation.conversationId;
+const idIn = ({ conversation }: SummaryRow): ConversationId => conversation.conversationId;
 /** Ids are ASCII: this is the order of their bytes, which is the stores'. */
 const compared = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,3 +1,4 @@
+import type { ConversationId } from "../../../domain/kernel/ids.js";
 import type { SummaryRow } from "../../ports/rows.js";
 import { asLeft } from "../as-left.js";
 import type { Summary, SyncEntry } from "../queries.js";
@@ -31,10 +32,10 @@ export type Page = ReturnType<typeof createPage>;
 export const createPage = () => {
   const conversations: SyncEntry[] = [];
   const newConversations: Summary[] = [];
-  const left: string[] = [];
+  const left: ConversationId[] = [];
   let changesLeft = changesMax;
   let bytesLeft = bytesMax;
-  const addLeft = (...ids: readonly string[]): void => {
+  const addLeft = (...ids: readonly ConversationId[]): void => {
     left.push(...ids);
     for (const id of ids) bytesLeft -= id.length + jsonOfItemBytes;
   };

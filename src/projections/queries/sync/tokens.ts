@@ -1,4 +1,5 @@
 import { E, t } from "../../../domain/kernel/fp.js";
+import type { UserId } from "../../../domain/kernel/ids.js";
 import { asPosition, type Position } from "../../../domain/kernel/stream.js";
 import type { ActivityKey } from "../../ports/view-store.js";
 
@@ -21,11 +22,11 @@ const decode = <A>(codec: t.Type<A>, text: string): A | undefined => {
 const tokenCodec = t.type({ kind: t.literal("sync"), epoch: t.string, userId: t.string, position: t.number });
 
 /** Marks the whole account at a log position. */
-export const encodeToken = (epoch: string, userId: string, position: Position): string =>
+export const encodeToken = (epoch: string, userId: UserId, position: Position): string =>
   encode({ kind: "sync", epoch, userId, position });
 
 /** The position; undefined when the token is of another incarnation, another user, beyond the head, or not ours. */
-export const decodeToken = (token: string, epoch: string, userId: string, head: Position): Position | undefined => {
+export const decodeToken = (token: string, epoch: string, userId: UserId, head: Position): Position | undefined => {
   const value = decode(tokenCodec, token);
   if (value === undefined) return undefined;
   const ours =
@@ -67,10 +68,10 @@ export type Place = {
   readonly reset: boolean;
 };
 
-export const encodeNext = (epoch: string, userId: string, place: Place): string =>
+export const encodeNext = (epoch: string, userId: UserId, place: Place): string =>
   encode({ kind: "next", epoch, userId, ...place });
 
-export const decodeNext = (next: string, epoch: string, userId: string): Place | undefined => {
+export const decodeNext = (next: string, epoch: string, userId: UserId): Place | undefined => {
   const decoded = decode(nextCodec, next);
   if (decoded?.epoch !== epoch || decoded.userId !== userId) return undefined;
   const { head, seen, part, after, reset } = decoded;

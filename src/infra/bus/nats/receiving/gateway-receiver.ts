@@ -1,5 +1,6 @@
 import type { NatsConnection, Subscription } from "nats";
 import { E } from "../../../../domain/kernel/fp.js";
+import type { DeviceId, UserId } from "../../../../domain/kernel/ids.js";
 import type { Delivery } from "../../../../projections/ports/bus.js";
 import { guarded, listen, type Nats } from "../../../engines/nats.js";
 import { decodeRequest, type BusItem, type BusRequest } from "../codec.js";
@@ -23,7 +24,7 @@ export type GatewayReceiverOptions = {
   readonly gatewayId: string;
   /** All callbacks are synchronous: a request is answered when its frames are in the outboxes, so no inbox grows here. */
   readonly onDeliver: (deliveries: readonly Delivery[]) => void;
-  readonly onDisconnect: (userId: string, deviceId: string) => void;
+  readonly onDisconnect: (userId: UserId, deviceId: DeviceId) => void;
   readonly onReplaced: (connection: Replaced) => void;
   /** The connections have to sync and to be registered again. Comes before the frames that follow the gap. */
   readonly onMissed: (reason: MissedReason) => void;

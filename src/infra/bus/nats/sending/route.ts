@@ -1,13 +1,14 @@
+import type { UserId } from "../../../../domain/kernel/ids.js";
 import type { Delivery } from "../../../../projections/ports/bus.js";
 import { encodeFrame, type EncodedItem } from "../codec.js";
 
 /** Gateways that hold a connection of each user; a user without one is not in the answer. Rejects when it is not known. */
-export type GatewaysOf = (userIds: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;
+export type GatewaysOf = (userIds: readonly UserId[]) => Promise<ReadonlyMap<UserId, readonly string[]>>;
 
 /** What goes to each gateway, in the order given. A list of gateways: each gets everything, encoded once. */
 export const routeTo = (
   deliveries: readonly Delivery[],
-  places: ReadonlyMap<string, readonly string[]> | readonly string[],
+  places: ReadonlyMap<UserId, readonly string[]> | readonly string[],
   bytesMax: number,
 ): ReadonlyMap<string, readonly EncodedItem[]> => {
   const routed = new Map<string, EncodedItem[]>();
@@ -29,14 +30,14 @@ export const routeTo = (
   return routed;
 };
 
-const isList = (places: ReadonlyMap<string, readonly string[]> | readonly string[]): places is readonly string[] =>
+const isList = (places: ReadonlyMap<UserId, readonly string[]> | readonly string[]): places is readonly string[] =>
   Array.isArray(places);
 
 const byGateway = (
-  recipients: readonly string[],
-  places: ReadonlyMap<string, readonly string[]>,
-): ReadonlyMap<string, readonly string[]> => {
-  const grouped = new Map<string, string[]>();
+  recipients: readonly UserId[],
+  places: ReadonlyMap<UserId, readonly string[]>,
+): ReadonlyMap<string, readonly UserId[]> => {
+  const grouped = new Map<string, UserId[]>();
   for (const userId of recipients) {
     for (const gatewayId of places.get(userId) ?? []) {
       const group = grouped.get(gatewayId);
