@@ -19,7 +19,7 @@ import {
   viewsOf,
   type Receipts,
 } from "../../crash/checks.js";
-import { startLoad, type Acknowledged, type Device, type Work } from "../../crash/load.js";
+import { startLoad, type Acknowledged, type Conversations, type Device, type Work } from "../../crash/load.js";
 import {
   connectAll,
   everybodyIsUpToDate,
@@ -111,6 +111,7 @@ export const underLoad = async (
     const load = startLoad(devices, conversations, random, { pauseMsMax: 300, lastWords: false });
     const { acknowledged } = load;
     await everybodySays(devices, acknowledged, startedAt);
+    await everybodyReacts(conversations, acknowledged);
     const faultAt = performance.now();
     await fault({ devices, tap, acknowledged });
     const overAt = performance.now();
@@ -138,6 +139,25 @@ const everybodySays = (
     "everybody's messages are acknowledged",
     longMs,
   );
+
+/**
+ * So each gateway has the keys that its users' reactions need: a first reaction cannot be accepted while no key can be
+ * made, as a first message cannot. The emoji is none of the load's.
+ */
+const everybodyReacts = async (conversations: Conversations, acknowledged: readonly Acknowledged[]): Promise<void> => {
+  for (const [conversationId, { members }] of conversations) {
+    const messageId = acknowledged.find(({ ack }) => ack.conversationId === conversationId)?.ack.messageId;
+    if (messageId === undefined) continue;
+    await Promise.all(
+      members.map(({ client }) =>
+        client.react(conversationId, messageId, "🔑").catch((error: unknown) => {
+          // The load may have deleted it: the keys were needed to see that.
+          if ((error as { code?: unknown }).code !== "MESSAGE_NOT_FOUND") throw error;
+        }),
+      ),
+    );
+  }
+};
 
 type Told = {
   readonly work: Work;

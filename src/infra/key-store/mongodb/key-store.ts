@@ -48,6 +48,8 @@ export type MongoKeyStoreOptions = {
 
 /** Different ids that may wait for their key. */
 const waitingMax = 10_000;
+/** A server that did not answer is asked for keys again after so long: until then no conversation waits for its time-out. */
+const askAgainMs = 1_000;
 
 /** Never set: an age by a clock that was ahead for a moment would keep a destroyed key for as long. */
 const monotonic: Clock = () => performance.now();
@@ -59,6 +61,7 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
   const documents = createKeyDocuments(db, masterKey);
   const keys = createAgingKeys(cachedKeysMax, clock);
   let isAway = false;
+  let awayAt = -Infinity;
   let staleAnswers = 0;
   let closing: Promise<void> | undefined;
 
@@ -73,6 +76,7 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
         return { askedAt, found };
       } catch (error) {
         isAway = true;
+        awayAt = clock();
         throw error;
       }
     };
@@ -98,6 +102,7 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
     if (known !== undefined) return known;
     let answer: Dated | undefined;
     try {
+      if (isAway && clock() - awayAt < askAgainMs) throw new Error("the key store did not answer a moment ago");
       answer = await ask(keyId);
     } catch (error) {
       const fallback = stale(keys.get(keyId));
