@@ -2,7 +2,17 @@ import { expect, it } from "vitest";
 import { keepDelivering } from "../../../src/profiles/keep-delivering.js";
 import { startDelivery, type DeliveryDependencies } from "../../../src/projections/delivery/delivery.js";
 import { eventually } from "../../kit/device.js";
-import { by, connect, sideForEach, right, send, startGroup, type ReadSide, type Received } from "./delivery-kit.js";
+import {
+  by,
+  connect,
+  nothingBeside,
+  sideForEach,
+  right,
+  send,
+  startGroup,
+  type ReadSide,
+  type Received,
+} from "./delivery-kit.js";
 
 let side: ReadSide;
 const stopping = sideForEach((opened) => (side = opened));
@@ -18,9 +28,7 @@ const keep = async (overrides: Partial<DeliveryDependencies> = {}) => {
     start: (resumed, onFailure) =>
       startDelivery({
         ...{ source: side.log, bus: side.bus, openNow: side.sealing.openNow, open: side.sealing.open },
-        inboxUpdates: { readMoved: () => undefined },
-        rollups: { advanced: () => undefined },
-        typing: { left: () => undefined },
+        ...nothingBeside,
         onUndeliverable: (_event, error) => void undeliverable.push(error),
         ...overrides,
         ...{ resumed, onFailure },

@@ -2,15 +2,16 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { openEpoch } from "../../../src/commands/epoch.js";
 import { createCommands } from "../../../src/commands/execute.js";
 import { lookUpIn } from "../../../src/commands/look-up.js";
 import { sealingWith } from "../../../src/commands/sealing/sealing.js";
-import { E, type Either } from "../../../src/domain/kernel/fp.js";
+import { decodeConversationEvent } from "../../../src/domain/catalogue.js";
+import { right } from "../../kit/answers.js";
+import { asPosition, firstRevision, streamOf } from "../../../src/domain/kernel/stream.js";
 import type { CommandContext } from "../../../src/domain/kernel/decider.js";
 import type { Actor } from "../../../src/domain/kernel/ids.js";
-import type { Rejection } from "../../../src/domain/rejections.js";
 import { createHub, type HubConnection } from "../../../src/gateway/connections/hub.js";
 import { createLocalBus } from "../../../src/infra/bus/local.js";
 import { openSqliteLog } from "../../../src/infra/event-log/sqlite/event-log.js";
@@ -18,10 +19,10 @@ import { openSqliteKeyStore } from "../../../src/infra/key-store/sqlite/key-stor
 import { messageIndex } from "../../../src/infra/view-store/message-index.js";
 import { viewsWorkerUrl } from "../../../src/profiles/views-worker-url.js";
 import { openSqliteViews } from "../../../src/infra/view-store/sqlite/view-store.js";
+import { startDelivery, type DeliveryDependencies } from "../../../src/projections/delivery/delivery.js";
 import type { Frame } from "../../../src/projections/frames/frames.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import type { Answer, SyncRequest, SyncResult } from "../../../src/projections/queries/queries.js";
-import { asPosition } from "../../../src/domain/kernel/stream.js";
 
 /** The whole read side on a real log, real keys and real views; connections are lists of what they were sent. */
 export type ReadSide = Awaited<ReturnType<typeof openReadSide>>;
@@ -87,11 +88,72 @@ export const sideForEach = (use: (side: ReadSide) => void): ((...stops: (() => v
   return (...more) => void stops.push(...more);
 };
 
+/** One read side for all tests of a file. */
+export const sideForAll = (use: (side: ReadSide) => void): void => {
+  let side: ReadSide | undefined;
+  beforeAll(async () => {
+    side = await openReadSide();
+    use(side);
+  });
+  afterAll(() => side?.dispose());
+};
+
+/** What delivery tells besides frames, where a test is not about it. */
+export const nothingBeside = {
+  inboxUpdates: { readMoved: () => undefined },
+  rollups: { advanced: () => undefined },
+  typing: { left: () => undefined },
+} as const;
+
+/**
+ * A read side for each test of a file. What delivery cannot deliver fails the test.
+ * @returns starts delivery on it, with other ways of opening what is sealed
+ */
+export const deliveryForEach = (use: (side: ReadSide) => void) => {
+  let side: ReadSide;
+  const stopping = sideForEach((opened) => {
+    side = opened;
+    use(opened);
+  });
+  const problems: Error[] = [];
+  afterEach(() => {
+    expect(problems.splice(0)).toEqual([]);
+  });
+  return (opens: Partial<Pick<DeliveryDependencies, "openNow" | "open">> = {}): void => {
+    const { log, bus, sealing } = side;
+    const { stop } = startDelivery({
+      ...{ source: log, bus, openNow: sealing.openNow, open: sealing.open },
+      ...nothingBeside,
+      onUndeliverable: (_event, error) => void problems.push(error),
+      onFailure: (error) => void problems.push(error),
+      ...opens,
+    });
+    stopping(stop);
+  };
+};
+
 /** As the gateway asks for it: of views that hold what the log holds. */
 export const syncOf = async ({ log, queries }: ReadSide, actor: Actor, request: SyncRequest): Answer<SyncResult> => {
   const head = await log.head();
   right(await queries.awaitCaughtUp(head));
   return queries.sync(actor, request, head);
+};
+
+/**
+ * Which changes of a conversation concern a user, from the log alone: all while a member, the joining and the leaving
+ * included.
+ */
+export const concerning = async ({ log }: ReadSide, conversationId: string, userId: string) => {
+  const events = await log.readStream(streamOf.conversation(conversationId), firstRevision, 1_000);
+  let inside = false;
+  return events.filter((recorded) => {
+    const event = decodeConversationEvent(recorded);
+    const joins = event.type === "MemberJoined" && event.members.some((member) => member.userId === userId);
+    const concerned = inside || joins;
+    if (joins) inside = true;
+    if (event.type === "MemberLeft" && event.userId === userId) inside = false;
+    return concerned;
+  });
 };
 
 export type Received = HubConnection & {
@@ -129,10 +191,7 @@ export const by = (userId: string, deviceId = "phone"): CommandContext => {
   return { commandId, correlationId: commandId, now: Date.now(), by: { kind: "user", userId, deviceId } };
 };
 
-export const right = <A>(answer: Either<Rejection, A>): A => {
-  if (E.isLeft(answer)) throw new Error(`${answer.left.code}: ${answer.left.message}`);
-  return answer.right;
-};
+export { right };
 
 export const textContent = (text: string) => ({
   contentType: "text" as const,

@@ -1,8 +1,6 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { decodeConversationEvent } from "../../../src/domain/catalogue.js";
+import { expect, it } from "vitest";
 import { E } from "../../../src/domain/kernel/fp.js";
-import { firstRevision, streamOf } from "../../../src/domain/kernel/stream.js";
 import { startDelivery } from "../../../src/projections/delivery/delivery.js";
 import { eventually } from "../../kit/device.js";
 import { randomFrom } from "../../kit/random.js";
@@ -10,8 +8,10 @@ import { seed, untilSeen } from "../../kit/seed.js";
 import { someTurns } from "../../kit/turns.js";
 import {
   by,
+  concerning,
   connect,
-  openReadSide,
+  nothingBeside,
+  sideForAll,
   right,
   startGroup,
   syncOf,
@@ -21,10 +21,7 @@ import {
 } from "./delivery-kit.js";
 
 let side: ReadSide;
-beforeAll(async () => {
-  side = await openReadSide();
-});
-afterAll(() => side.dispose());
+sideForAll((opened) => (side = opened));
 
 const userIds = ["alice", "bob", "carol", "dave"] as const;
 const user = fc.constantFrom(...userIds);
@@ -72,20 +69,6 @@ const perform = async (conversationId: string, sent: string[], each: Step, index
   }
 };
 
-/** Which changes concern a user, from the log alone: all while a member, the joining and the leaving included. */
-const expectedPos = async (conversationId: string, userId: string): Promise<readonly number[]> => {
-  const events = await side.log.readStream(streamOf.conversation(conversationId), firstRevision, 1_000);
-  let inside = false;
-  return events.flatMap((recorded) => {
-    const event = decodeConversationEvent(recorded);
-    const joins = event.type === "MemberJoined" && event.members.some((member) => member.userId === userId);
-    const concerned = inside || joins;
-    if (joins) inside = true;
-    if (event.type === "MemberLeft" && event.userId === userId) inside = false;
-    return concerned ? [recorded.revision] : [];
-  });
-};
-
 /** Sync says the same of the same change, unless the message has been deleted since: then without its content. */
 const expectAsInSync = async (conversationId: string, device: Received): Promise<void> => {
   const request = { cursors: { [conversationId]: -1 }, only: true, limit: 1_000 };
@@ -123,9 +106,7 @@ it(`each member device gets its frames in pos order without a gap, however slow 
             openNow: (messageId, content) =>
               random.chance(0.5) ? undefined : side.sealing.openNow(messageId, content),
             open: (messageId, content) => slowly(() => side.sealing.open(messageId, content)),
-            inboxUpdates: { readMoved: () => undefined },
-            rollups: { advanced: () => undefined },
-            typing: { left: () => undefined },
+            ...nothingBeside,
             onUndeliverable: (_event, error) => void problems.push(error),
             onFailure: (error) => void problems.push(error),
             waitingEventsMax: 1 + random.int(5),
@@ -139,7 +120,8 @@ it(`each member device gets its frames in pos order without a gap, however slow 
           }
           await Promise.all(pending);
           for (const device of devices) {
-            const expected = await expectedPos(conversationId, device.actor.userId);
+            const concerned = await concerning(side, conversationId, device.actor.userId);
+            const expected = concerned.map(({ revision }) => revision);
             const received = () => device.frames.map(({ payload }) => payload.pos);
             await eventually(() => received().length >= expected.length, "all frames", 5_000);
             expect(received()).toEqual(expected);

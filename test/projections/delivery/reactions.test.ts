@@ -1,6 +1,5 @@
 /** Emoji are sealed: opened where frames and pages are made, and gone with their user's key. */
-import { afterEach, expect, it } from "vitest";
-import { startDelivery, type DeliveryDependencies } from "../../../src/projections/delivery/delivery.js";
+import { expect, it } from "vitest";
 import type { Frame } from "../../../src/projections/frames/frames.js";
 import type { OpenContent } from "../../../src/projections/ports/open-content.js";
 import { reactionUserIdsMax } from "../../../src/projections/ports/rows.js";
@@ -11,7 +10,7 @@ import {
   connect,
   right,
   send,
-  sideForEach,
+  deliveryForEach,
   startDirect,
   startGroup,
   syncOf,
@@ -20,26 +19,7 @@ import {
 } from "./delivery-kit.js";
 
 let side: ReadSide;
-const stopping = sideForEach((opened) => (side = opened));
-
-const problems: Error[] = [];
-afterEach(() => {
-  expect(problems.splice(0)).toEqual([]);
-});
-
-const deliver = (opens: Partial<Pick<DeliveryDependencies, "openNow" | "open">> = {}) => {
-  const { log, bus, sealing } = side;
-  const { stop } = startDelivery({
-    ...{ source: log, bus, openNow: sealing.openNow, open: sealing.open },
-    inboxUpdates: { readMoved: () => undefined },
-    rollups: { advanced: () => undefined },
-    typing: { left: () => undefined },
-    onUndeliverable: (_event, error) => void problems.push(error),
-    onFailure: (error) => void problems.push(error),
-    ...opens,
-  });
-  stopping(stop);
-};
+const deliver = deliveryForEach((opened) => (side = opened));
 
 /** Alice's message, with the reactions of both; the positions after the message's. */
 const story = async () => {

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decodeConversationEvent } from "../../../src/domain/catalogue.js";
+import { describe, expect, it } from "vitest";
 import { E } from "../../../src/domain/kernel/fp.js";
-import { asPosition, firstRevision, streamOf, type RecordedEvent } from "../../../src/domain/kernel/stream.js";
+import { asPosition, type RecordedEvent } from "../../../src/domain/kernel/stream.js";
 import { startDelivery, type DeliveryShare } from "../../../src/projections/delivery/delivery.js";
 import type { Bus, Delivery } from "../../../src/projections/ports/bus.js";
 import type { EventSource } from "../../../src/projections/ports/event-source.js";
@@ -14,8 +13,10 @@ import { seed, untilSeen } from "../../kit/seed.js";
 import { settled, someTurns } from "../../kit/turns.js";
 import {
   by,
+  concerning,
   connect,
-  openReadSide,
+  nothingBeside,
+  sideForAll,
   send,
   startGroup,
   textContent,
@@ -24,10 +25,7 @@ import {
 } from "./delivery-kit.js";
 
 let side: ReadSide;
-beforeAll(async () => {
-  side = await openReadSide();
-});
-afterAll(() => side.dispose());
+sideForAll((opened) => (side = opened));
 
 const userIds = ["alice", "bob", "carol", "dave"] as const;
 
@@ -70,27 +68,11 @@ const deliveryWith =
         await someTurns(random, 4);
         return side.sealing.open(messageId, content);
       },
-      inboxUpdates: { readMoved: () => undefined },
-      rollups: { advanced: () => undefined },
-      typing: { left: () => undefined },
+      ...nothingBeside,
       onUndeliverable: (_event, error) => problems.push(error),
       onFailure: (error) => problems.push(error),
       waitingEventsMax: 1 + random.int(8),
     });
-
-/** Which changes concern a user, from the log alone: all while a member, the joining and the leaving included. */
-const expectedOf = async (conversationId: string, userId: string) => {
-  const events = await side.log.readStream(streamOf.conversation(conversationId), firstRevision, 1_000);
-  let inside = false;
-  return events.filter((recorded) => {
-    const event = decodeConversationEvent(recorded);
-    const joins = event.type === "MemberJoined" && event.members.some((member) => member.userId === userId);
-    const concerned = inside || joins;
-    if (joins) inside = true;
-    if (event.type === "MemberLeft" && event.userId === userId) inside = false;
-    return concerned;
-  });
-};
 
 /** `conversation.created` names it inside. */
 const idIn = (conversation: unknown): unknown =>
@@ -143,7 +125,7 @@ type Said = { readonly share: DeliveryShare; readonly position: number; readonly
 const expectNothingSkipped = async (said: readonly Said[], ids: readonly string[], devices: readonly Received[]) => {
   for (const [index, device] of devices.entries())
     for (const id of ids) {
-      const expected = await expectedOf(id, device.actor.userId);
+      const expected = await concerning(side, id, device.actor.userId);
       for (const { share, position, arrived } of said) {
         const had = new Set(firstOf({ ...device, frames: device.frames.slice(0, arrived[index]) }, id));
         const owed = expected.filter((each) => each.position <= position && share.isMine(each));
@@ -261,7 +243,7 @@ it(`hand-overs lose, reorder and uncover nothing, and no checkpoint is ahead of 
           await processes[1]?.hold(all.filter((partition) => partition % 2 === 1));
           for (const device of devices)
             for (const id of ids) {
-              const expected = (await expectedOf(id, device.actor.userId)).map(({ revision }) => revision);
+              const expected = (await concerning(side, id, device.actor.userId)).map(({ revision }) => revision);
               await eventually(() => firstOf(device, id).length >= expected.length, "all frames", 10_000);
               expect(firstOf(device, id)).toEqual(expected);
               seen.frames += expected.length;
@@ -352,8 +334,7 @@ describe("a share", () => {
         await gate;
         return side.sealing.open(messageId, content);
       },
-      ...{ inboxUpdates: { readMoved: () => undefined }, rollups: { advanced: () => undefined } },
-      typing: { left: () => undefined },
+      ...nothingBeside,
       onUndeliverable: (_event, error) => expect.fail(error.message),
       onFailure: (error) => expect.fail(error.message),
       share: { from: await side.log.head(), isMine: () => true, isLate: () => false, onDelivered: () => undefined },

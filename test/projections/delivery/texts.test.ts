@@ -1,31 +1,12 @@
 /** What a conversation is called, in frames: opened where they are made, live and by sync alike. */
-import { afterEach, expect, it } from "vitest";
-import { startDelivery, type DeliveryDependencies } from "../../../src/projections/delivery/delivery.js";
+import { expect, it } from "vitest";
 import { StoreUnavailable } from "../../../src/projections/ports/away.js";
 import { eventually } from "../../kit/device.js";
-import { by, connect, right, sideForEach, syncOf, type ReadSide, type Received } from "./delivery-kit.js";
+import { by, connect, right, deliveryForEach, syncOf, type ReadSide, type Received } from "./delivery-kit.js";
 
 let side: ReadSide;
-const stopping = sideForEach((opened) => (side = opened));
+const deliver = deliveryForEach((opened) => (side = opened));
 
-const problems: Error[] = [];
-afterEach(() => {
-  expect(problems.splice(0)).toEqual([]);
-});
-
-const deliver = (opens: Partial<Pick<DeliveryDependencies, "openNow" | "open">> = {}) => {
-  const { log, bus, sealing } = side;
-  const { stop } = startDelivery({
-    ...{ source: log, bus, openNow: sealing.openNow, open: sealing.open },
-    inboxUpdates: { readMoved: () => undefined },
-    rollups: { advanced: () => undefined },
-    typing: { left: () => undefined },
-    onUndeliverable: (_event, error) => void problems.push(error),
-    onFailure: (error) => void problems.push(error),
-    ...opens,
-  });
-  stopping(stop);
-};
 /** Starts a group, changes both its texts, and lets carol in. */
 const story = async (): Promise<string> => {
   const { commands } = side;

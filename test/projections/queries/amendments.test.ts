@@ -1,24 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { decodeEvent } from "../../../src/domain/catalogue.js";
-import { E, type Either } from "../../../src/domain/kernel/fp.js";
 import { messageIdOf } from "../../../src/domain/kernel/ids.js";
-import type { Rejection } from "../../../src/domain/rejections.js";
-import type { OpenContent } from "../../../src/projections/ports/open-content.js";
 import type { ViewReads } from "../../../src/projections/ports/view-store.js";
 import { historyQuery } from "../../../src/projections/queries/history.js";
 import { inboxQuery } from "../../../src/projections/queries/inbox.js";
 import { receiptsQuery } from "../../../src/projections/queries/receipts.js";
 import { summaryQuery } from "../../../src/projections/queries/summary.js";
 import { meQuery, userQuery } from "../../../src/projections/queries/users.js";
-import { project } from "../../../src/projections/registry.js";
+import { codeOf, right } from "../../kit/answers.js";
 import { logOf } from "../../kit/arbitraries.js";
-import { withCoreStore } from "../../kit/sqlite-views.js";
+import { as, open, withLog } from "./queries-kit.js";
 import { asPosition, noPosition } from "../../../src/domain/kernel/stream.js";
 
-type Wishes = Parameters<typeof logOf>[0];
 type User = "alice" | "bob" | "carol" | "dave";
 type Where = "d_direct" | "g_one" | "g_two";
-const as = (userId: string) => ({ userId, deviceId: "phone" });
 const send = (user: User, where: Where = "g_one") => ({ do: "send", in: where, user, reply: false }) as const;
 const join = { do: "join", in: "g_one", users: ["carol"], all: false } as const;
 const leave = { do: "leave", in: "g_one", user: "carol" } as const;
@@ -33,21 +27,6 @@ const prefer = (where: Where, changes: Preferred) => ({ do: "prefer", in: where,
 const showReads = (user: User, readReceipts: boolean) =>
   ({ do: "profile", user, changes: { privacy: { lastSeen: "contacts", readReceipts } } }) as const;
 
-/** Sealing is off in these logs: what was sealed is the text itself. */
-const open: OpenContent = (_messageId, { data }) => Promise.resolve(data);
-
-const withLog = <A>(wishes: Wishes, body: (reads: ViewReads) => Promise<A>): Promise<A> =>
-  withCoreStore(async (store) => {
-    const changes = logOf(wishes).flatMap((recorded) => project(decodeEvent(recorded), recorded));
-    await store.apply(changes, { position: asPosition(1), epoch: "e" });
-    return body(store.reads);
-  });
-
-const right = <A>(answer: Either<Rejection, A>): A => {
-  if (E.isLeft(answer)) throw new Error(`${answer.left.code}: ${answer.left.message}`);
-  return answer.right;
-};
-const code = (answer: Either<Rejection, unknown>): string => (E.isLeft(answer) ? answer.left.code : "none");
 /** The id of the `index`-th message of g_one, from 0. */
 const idOf = (user: User, index: number) => messageIdOf("g_one", as(user), `m${index}`);
 
@@ -154,7 +133,7 @@ describe("receipts of a message", () => {
       const rest = right(await receipts(reads, "alice", idOf("alice", 0), { limit: 1, cursor: first.nextCursor }));
       expect([...first.members, ...rest.members]).toEqual(answer.members);
       expect(rest).not.toHaveProperty("nextCursor");
-      expect(code(await receipts(reads, "alice", idOf("alice", 0), { cursor: "e30" }))).toBe("INVALID_MESSAGE");
+      expect(codeOf(await receipts(reads, "alice", idOf("alice", 0), { cursor: "e30" }))).toBe("INVALID_MESSAGE");
     }));
 
   it("whoever joins later has not received what was said before", () =>
@@ -184,15 +163,15 @@ describe("receipts of a message", () => {
 
   it("are the sender's; what one cannot see is not there; former members and strangers are told so", () =>
     withLog([send("alice"), join, send("carol"), leave], async (reads) => {
-      expect(code(await receipts(reads, "bob", idOf("alice", 0)))).toBe("FORBIDDEN");
-      expect(code(await receipts(reads, "alice", idOf("bob", 7)))).toBe("MESSAGE_NOT_FOUND");
-      expect(code(await receipts(reads, "carol", idOf("carol", 1)))).toBe("FORBIDDEN");
-      expect(code(await receipts(reads, "dave", idOf("alice", 0)))).toBe("CONVERSATION_NOT_FOUND");
+      expect(codeOf(await receipts(reads, "bob", idOf("alice", 0)))).toBe("FORBIDDEN");
+      expect(codeOf(await receipts(reads, "alice", idOf("bob", 7)))).toBe("MESSAGE_NOT_FOUND");
+      expect(codeOf(await receipts(reads, "carol", idOf("carol", 1)))).toBe("FORBIDDEN");
+      expect(codeOf(await receipts(reads, "dave", idOf("alice", 0)))).toBe("CONVERSATION_NOT_FOUND");
     }));
 
   it("a member who could not see it is told that it is not there", () =>
     withLog([send("alice"), join], async (reads) => {
-      expect(code(await receipts(reads, "carol", idOf("alice", 0)))).toBe("MESSAGE_NOT_FOUND");
+      expect(codeOf(await receipts(reads, "carol", idOf("alice", 0)))).toBe("MESSAGE_NOT_FOUND");
     }));
 });
 

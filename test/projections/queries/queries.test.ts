@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../src/domain/catalogue.js";
 import { defaultSettings } from "../../../src/domain/conversation/conversation.events.js";
-import { E, type Either } from "../../../src/domain/kernel/fp.js";
-import type { Rejection } from "../../../src/domain/rejections.js";
 import type { OpenContent } from "../../../src/projections/ports/open-content.js";
 import type { ViewReads } from "../../../src/projections/ports/view-store.js";
 import { historyQuery } from "../../../src/projections/queries/history.js";
@@ -12,32 +10,16 @@ import { previewOf } from "../../../src/projections/queries/preview.js";
 import { summaryQuery } from "../../../src/projections/queries/summary.js";
 import { meQuery, userQuery } from "../../../src/projections/queries/users.js";
 import { project } from "../../../src/projections/registry.js";
+import { codeOf, right } from "../../kit/answers.js";
 import { logOf } from "../../kit/arbitraries.js";
 import { withCoreStore } from "../../kit/sqlite-views.js";
+import { as, open, withLog, type Wishes } from "./queries-kit.js";
 import { asPosition } from "../../../src/domain/kernel/stream.js";
 
-type Wishes = Parameters<typeof logOf>[0];
-const as = (userId: string) => ({ userId, deviceId: "phone" });
 const send = (user: "alice" | "bob" | "carol", where: "d_direct" | "g_one" | "g_two" = "g_one") =>
   ({ do: "send", in: where, user, reply: false }) as const;
 const join = (all: boolean) => ({ do: "join", in: "g_one", users: ["carol"], all }) as const;
 const leave = { do: "leave", in: "g_one", user: "carol" } as const;
-
-/** Sealing is off in these logs: what was sealed is the text itself. */
-const open: OpenContent = (_messageId, { data }) => Promise.resolve(data);
-
-const withLog = <A>(wishes: Wishes, body: (reads: ViewReads) => Promise<A>): Promise<A> =>
-  withCoreStore(async (store) => {
-    const changes = logOf(wishes).flatMap((recorded) => project(decodeEvent(recorded), recorded));
-    await store.apply(changes, { position: asPosition(1), epoch: "e" });
-    return body(store.reads);
-  });
-
-const right = <A>(answer: Either<Rejection, A>): A => {
-  if (E.isLeft(answer)) throw new Error(`${answer.left.code}: ${answer.left.message}`);
-  return answer.right;
-};
-const code = (answer: Either<Rejection, unknown>): string => (E.isLeft(answer) ? answer.left.code : "none");
 
 describe("history", () => {
   /** Asked only for former members to whose messages something was done since. */
@@ -80,14 +62,14 @@ describe("history", () => {
   it("a former member reads what was visible; summary and members are closed to them, all to strangers", () =>
     withLog([send("alice"), join(false), send("bob"), leave, send("alice")], async (reads) => {
       expect((await pages(reads, "carol", { limit: 50 })).sequences).toEqual([2]);
-      expect(code(await summaryQuery({ reads, open })(as("carol"), "g_one"))).toBe("FORBIDDEN");
-      expect(code(await membersQuery({ reads })(as("carol"), "g_one", { limit: 5 }))).toBe("FORBIDDEN");
+      expect(codeOf(await summaryQuery({ reads, open })(as("carol"), "g_one"))).toBe("FORBIDDEN");
+      expect(codeOf(await membersQuery({ reads })(as("carol"), "g_one", { limit: 5 }))).toBe("FORBIDDEN");
       for (const answer of [
         await historyQuery({ source, reads, open })(as("dave"), "g_one", { limit: 5 }),
         await summaryQuery({ reads, open })(as("dave"), "g_one"),
         await membersQuery({ reads })(as("dave"), "g_one", { limit: 5 }),
       ])
-        expect(code(answer)).toBe("CONVERSATION_NOT_FOUND");
+        expect(codeOf(answer)).toBe("CONVERSATION_NOT_FOUND");
       expect(right(await inboxQuery({ reads, open })(as("carol"), { limit: 5 })).conversations).toEqual([]);
     }));
 
@@ -168,7 +150,7 @@ describe("inbox, summary, members", () => {
       expect(rest.nextCursor).toBeUndefined();
       const direct = right(await members(as("alice"), "d_direct", { limit: 5 }));
       expect(direct.members.every((member) => !("role" in member))).toBe(true);
-      expect(code(await members(as("alice"), "g_one", { limit: 2, cursor: "e30" }))).toBe("INVALID_MESSAGE");
+      expect(codeOf(await members(as("alice"), "g_one", { limit: 2, cursor: "e30" }))).toBe("INVALID_MESSAGE");
     }));
 
   it("users and their devices", () =>
@@ -189,7 +171,7 @@ describe("inbox, summary, members", () => {
           blocks: [],
         });
         expect(right(await userQuery({ reads, open })("bob"))).toEqual({ userId: "bob" });
-        expect(code(await userQuery({ reads, open })("nobody"))).toBe("USER_NOT_FOUND");
+        expect(codeOf(await userQuery({ reads, open })("nobody"))).toBe("USER_NOT_FOUND");
       },
     ));
 });

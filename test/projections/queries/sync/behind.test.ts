@@ -10,15 +10,12 @@ import { createApp } from "../../../gateway/session/dispatch-kit.js";
 import { randomFrom } from "../../../kit/random.js";
 import { seed } from "../../../kit/seed.js";
 import { coreStore, temporaryDirectory } from "../../../kit/sqlite-views.js";
-import { by, openReadSide, right, send, startGroup, type ReadSide } from "../../delivery/delivery-kit.js";
+import { by, sideForAll, right, send, startGroup, type ReadSide } from "../../delivery/delivery-kit.js";
 import { asPosition, noPosition } from "../../../../src/domain/kernel/stream.js";
 
 /** A real log and real keys; views that are projected as far as the test says, and no further. */
 let side: ReadSide;
-beforeAll(async () => {
-  side = await openReadSide();
-});
-afterAll(() => side.dispose());
+sideForAll((opened) => (side = opened));
 
 const openViewsBehind = async () => {
   const directory = temporaryDirectory();

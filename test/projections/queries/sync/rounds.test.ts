@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../../src/domain/catalogue.js";
 import type { ViewReads, ViewStore } from "../../../../src/projections/ports/view-store.js";
 import { createQueries } from "../../../../src/projections/queries/create.js";
@@ -7,15 +7,12 @@ import type { SyncRequest } from "../../../../src/projections/queries/queries.js
 import { project } from "../../../../src/projections/registry.js";
 import { createRounds } from "../../../kit/rounds.js";
 import { coreStore, temporaryDirectory } from "../../../kit/sqlite-views.js";
-import { openReadSide, right, send, startGroup, type ReadSide } from "../../delivery/delivery-kit.js";
+import { sideForAll, right, send, startGroup, type ReadSide } from "../../delivery/delivery-kit.js";
 import { asPosition, noPosition } from "../../../../src/domain/kernel/stream.js";
 
 /** Over a network each read that waits for another one is a round trip of its own. */
 let side: ReadSide;
-beforeAll(async () => {
-  side = await openReadSide();
-});
-afterAll(() => side.dispose());
+sideForAll((opened) => (side = opened));
 
 const actor = { userId: "bob", deviceId: "phone" };
 

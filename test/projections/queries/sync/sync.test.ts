@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { SyncRequest, SyncResult } from "../../../../src/projections/queries/queries.js";
 import { E } from "../../../../src/domain/kernel/fp.js";
 import {
   by,
-  openReadSide,
+  sideForAll,
   right,
   send,
   startDirect,
@@ -16,10 +16,7 @@ import { asPosition, asRevision } from "../../../../src/domain/kernel/stream.js"
 
 /** PROTOCOL §7 on the real log and views. Each test has users of its own, so all share one log. */
 let side: ReadSide;
-beforeAll(async () => {
-  side = await openReadSide();
-});
-afterAll(() => side.dispose());
+sideForAll((opened) => (side = opened));
 
 const sync = async (userId: string, request: SyncRequest = {}): Promise<SyncResult> =>
   right(await syncOf(side, { userId, deviceId: "phone" }, request));
