@@ -2,9 +2,9 @@
  * Two collections: `snapshots` has one head a stream, which names its chunks; `snapshot_chunks` has the bytes, in
  * documents that are never changed. A third, `snapshot_saves`, has the saves that have not tidied up yet.
  */
-import { createHash } from "node:crypto";
 import { Binary, type Collection, type Db } from "mongodb";
 import type { SnapshotHead } from "../../../commands/ports.js";
+import { digestOf } from "../digest.js";
 
 export type HeadDocument = SnapshotHead & {
   /** The stream. */
@@ -62,12 +62,12 @@ export const partsOf = (stream: string, saveId: string, index: number, data: Uin
 export const partIdsOf = (head: HeadDocument | null): readonly string[] =>
   head !== null && isSound(head) ? head.chunks.flatMap(({ parts }) => parts) : [];
 
-/** Whether bytes are the same, not who wrote them: the fastest digest that Node has everywhere. */
-export const digestOf = (data: Uint8Array | string): string => createHash("sha1").update(data).digest("base64");
+/** As it stands in a head: base64. */
+export const digestTextOf = (data: Uint8Array | string): string => digestOf(data).toString("base64");
 
 /** The order of the fields in a document is not part of it. */
 export const headDigestOf = ({ _id, saveId, version, revision, eventId, chunks }: Omit<HeadDocument, "digest">) =>
-  digestOf(
+  digestTextOf(
     JSON.stringify([
       ...[_id, saveId, version, revision, eventId],
       chunks.map(({ name, fixed, parts, digest }) => [name, fixed, parts, digest]),

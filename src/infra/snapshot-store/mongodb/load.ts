@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { StoredSnapshot } from "../../../commands/ports.js";
 import { reachable } from "../../engines/mongodb/connection.js";
-import { digestOf, isSound, partIdsOf, type HeadDocument, type SnapshotCollections } from "./documents.js";
+import { digestTextOf, isSound, partIdsOf, type HeadDocument, type SnapshotCollections } from "./documents.js";
 
 /** Saves that may overtake one load. */
 const overtakenMax = 5;
@@ -39,7 +39,7 @@ const readChunks = async (
     const pieces = partIds.flatMap((id) => bytes.get(id) ?? []);
     const [only = new Uint8Array()] = pieces;
     const data = pieces.length > 1 ? Buffer.concat(pieces) : only;
-    if (digestOf(data) !== digest) return undefined;
+    if (digestTextOf(data) !== digest) return undefined;
     chunks.set(name, data);
   }
   return chunks;

@@ -5,7 +5,7 @@ import type { SnapshotHead } from "../../../commands/ports.js";
 import type { Chunk } from "../../../domain/kernel/chunks.snapshot.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import {
-  digestOf,
+  digestTextOf,
   headDigestOf,
   isSound,
   partIdsOf,
@@ -74,7 +74,7 @@ const writeChunks = async (
     }
     const bytes = data();
     const made = partsOf(stream, saveId, index, bytes);
-    entries.push({ name, fixed, parts: made.map(({ _id }) => _id), digest: digestOf(bytes) });
+    entries.push({ name, fixed, parts: made.map(({ _id }) => _id), digest: digestTextOf(bytes) });
     for (const part of made) {
       if (waitingBytes + part.data.length() > insertBytesMax) await flush();
       waiting.push(part);

@@ -1,10 +1,10 @@
 /** The snapshot store's thread: every chunk with its digest, since SQLite does not notice a flipped bit. */
-import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import type Database from "better-sqlite3";
 import type { SnapshotHead } from "../../../commands/ports.js";
 import type { Revision, StreamName } from "../../../domain/kernel/stream.js";
 import { serveWorker } from "../../engines/worker.js";
+import { digestOf } from "../digest.js";
 import { discardSnapshotFile, isDamage, openSnapshotFile } from "./schema.js";
 
 export type SnapshotWorkerData = { readonly path: string };
@@ -69,9 +69,6 @@ const createFile = (db: Database.Database) => {
     },
   };
 };
-
-/** Whether bytes are the same, not who wrote them: the fastest digest that Node has everywhere. */
-const digestOf = (data: Uint8Array): Buffer => createHash("sha1").update(data).digest();
 
 /** A file that turns out to be damaged is made anew, and the question asked again. */
 const createHandlers = (path: string) => {
