@@ -86,7 +86,7 @@ const eachWindow = async (measure: (window: number) => Promise<Figures>): Promis
   return all;
 };
 
-/** One database and home for all sizes, new in every run; each size has users of its own. */
+/** One database and cell for all sizes, new in every run; each size has users of its own. */
 const measureClusters = async (context: BenchContext, engines: Settings): Promise<readonly Measured[]> => {
   const run = randomBytes(5).toString("hex");
   const database = `parley-bench-${run}`;

@@ -16,7 +16,7 @@ export type Cluster = Pick<ParleyServer, "token" | "post"> & {
 export type ClusterOptions = {
   readonly gateways: number;
   readonly projectors: number;
-  /** PARLEY_… for every process: the engines' addresses, secrets, database and home. */
+  /** PARLEY_… for every process: the engines' addresses, secrets, database and cell. */
   readonly settings: Readonly<Record<string, string>>;
 };
 

@@ -87,12 +87,12 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
   });
 
   const start = async (id: ConversationId, command: Start | Promise<Start>) => {
-    const settled = await conversations.submit(id, command);
-    if (E.isLeft(settled)) return settled;
-    const { state, events } = settled.right;
+    const result = await conversations.submit(id, command);
+    if (E.isLeft(result)) return result;
+    const { state, events } = result.right;
     const created = events.length > 0;
     // What another user started is not among the caller's own changes: what is read next shows it all the same.
-    const position = created ? settled.right.position : await log.head();
+    const position = created ? result.right.position : await log.head();
     return E.right({ conversationId: id, created, state, position });
   };
   const change = async (id: ConversationId, command: ConversationCommand) =>
@@ -118,9 +118,9 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
     registerDevice: async (command, context) => {
       const { userId, deviceId } = context.by;
       const { devicesMax } = limits;
-      const settled = await users.submit(userId, { type: "RegisterDevice", home, devicesMax, ...command, context });
-      if (E.isLeft(settled)) return settled;
-      const { position, state } = settled.right;
+      const result = await users.submit(userId, { type: "RegisterDevice", home, devicesMax, ...command, context });
+      if (E.isLeft(result)) return result;
+      const { position, state } = result.right;
       if (!isStillIn(state, deviceId, command.tokenIssuedAt)) return E.left(deviceRemoved);
       return E.right({ position, seenAt: seenAtOf(state, deviceId) });
     },
@@ -147,11 +147,11 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
       const present = await accepted(conversationId, (state) => presentMember(state, context), 0);
       if (E.isLeft(present)) return present;
       const command = { type: "ChangePreferences" as const, conversationId, changes, context };
-      const settled = await users.submit(context.by.userId, command);
+      const result = await users.submit(context.by.userId, command);
       return E.map(({ position, state }: { position: Position; state: Parameters<typeof preferencesOf>[0] }) => ({
         position,
         ...preferencesOf(state, conversationId),
-      }))(settled);
+      }))(result);
     },
 
     startDirect: ({ peerId }, context) => {

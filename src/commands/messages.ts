@@ -57,10 +57,10 @@ const sendMessage = async (
   };
   const sealed = seal(deps.sealing, messageId, contentType, content, context);
   const command = sealed instanceof Promise ? sealed.then(commandOf) : commandOf(sealed);
-  const settled = await conversations.submit(conversationId, command);
-  if (E.isLeft(settled)) return settled;
-  const { sequence, pos, at } = acceptedAs(settled.right, messageId);
-  const { events, position } = settled.right;
+  const result = await conversations.submit(conversationId, command);
+  if (E.isLeft(result)) return result;
+  const { sequence, pos, at } = acceptedAs(result.right, messageId);
+  const { events, position } = result.right;
   const duplicate = events.length === 0;
   if (duplicate) {
     const difference = await differenceFrom(deps, sent, pos);

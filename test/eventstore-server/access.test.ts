@@ -18,7 +18,7 @@ const token = "a-token-of-some-length";
 
 let dir: string;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "parley-facade-"));
+  dir = mkdtempSync(join(tmpdir(), "parley-eventstore-server-"));
 });
 afterEach(() => {
   killStarted();

@@ -88,9 +88,9 @@ const startOwnLog = (given: ClusterOptions["environment"]): Promise<OwnServers> 
  * In a log that others write into as well, views and delivery begin where the cluster does: what is there already is not
  * its own, takes as long as it is long, and need not be readable (the contract of logs writes what no projection reads).
  */
-const beginAt = async ({ eventStoreUrl, after, mongo: where }: EngineSource, home: string): Promise<void> => {
+const beginAt = async ({ eventStoreUrl, after, mongo: where }: EngineSource, cell: string): Promise<void> => {
   const log = openEventStoreDb({ url: eventStoreUrl });
-  const epoch = await openEpoch(log, home, Date.now, { uuid: randomUUID }).finally(log.close);
+  const epoch = await openEpoch(log, cell, Date.now, { uuid: randomUUID }).finally(log.close);
   const mongo = await openMongo(where);
   try {
     // The one partition of one: a projector with another number of them begins there too.

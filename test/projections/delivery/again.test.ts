@@ -102,8 +102,8 @@ it("leaves nothing behind in its backlog that would come after what the next one
   });
   const id = await startGroup(side, "alice", ["bob"]);
   const bob = connect(side.hub, "bob");
-  await send(side, id, "alice", "waits on a lane");
-  await eventually(() => opening.times === 1, "the lane");
+  await send(side, id, "alice", "waits in a backlog");
+  await eventually(() => opening.times === 1, "the backlog");
   right(await side.commands.registerDevice({}, by("zoe")));
   await eventually(() => pauses.length === 1, "the end");
   pauses[0]?.end();

@@ -178,10 +178,10 @@ describe("deleted content never leaves again", () => {
     expectGone(bob);
   });
 
-  it("from a lane that lags: the log is asked right before the frame is made", async () => {
+  it("from a backlog that lags: the log is asked right before the frame is made", async () => {
     let openGate: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (openGate = resolve));
-    // Nothing is in memory, and keys are slow: every message waits on its lane.
+    // Nothing is in memory, and keys are slow: every message waits in its backlog.
     deliver({
       openNow: () => undefined,
       open: async (messageId, content) => {

@@ -344,11 +344,11 @@ describe("a share", () => {
     await send(side, id, "alice", "comes after it");
     await eventually(() => held.length === 4, "everything to hand over");
     handOver(held.slice(0, 3));
-    await eventually(() => opened.times === 1, "the lane");
+    await eventually(() => opened.times === 1, "the backlog");
     const before = left.length;
     delivery.stop();
     openGate();
-    // The lane has gone on by then: it needs no more than promises.
+    // The backlog has gone on by then: it needs no more than promises.
     await settled();
     handOver(held.slice(3));
     await settled();

@@ -37,7 +37,7 @@ const repetitionsMax = 36;
 const untilRead = { msMin: 20, msMax: 1_000, steady: 0.5 };
 
 type Rest = (ms: number) => Promise<void>;
-type PatientRead = (after: Position, isEnded: () => boolean) => Promise<readonly RecordedEvent[]>;
+type RetriedRead = (after: Position, isEnded: () => boolean) => Promise<readonly RecordedEvent[]>;
 type Follower = { readonly offer: (events: readonly RecordedEvent[]) => void; readonly end: (error?: Error) => void };
 
 export const createFeed = (start: Position, readPage: ReadPage, rest: Rest = realRest): Feed => {
@@ -55,7 +55,7 @@ export const createFeed = (start: Position, readPage: ReadPage, rest: Rest = rea
       const follower = follow(
         from === "head" ? head : from,
         () => head,
-        patiently(readPage, rest),
+        retrying(readPage, rest),
         subscriber,
         () => {
           followers.delete(follower);
@@ -78,8 +78,8 @@ export const createFeed = (start: Position, readPage: ReadPage, rest: Rest = rea
 };
 
 /** So asked, the page of a log that is busy comes late rather than never. */
-const patiently =
-  (readPage: ReadPage, rest: Rest): PatientRead =>
+const retrying =
+  (readPage: ReadPage, rest: Rest): RetriedRead =>
   (after, isEnded) => {
     const failed = (error: unknown, failures: number): number => {
       const isAway = error instanceof LogError && error.code === "UNAVAILABLE";
@@ -95,7 +95,7 @@ const realRest: Rest = (ms) => pause(ms, { unref: true });
 const follow = (
   start: Position,
   head: () => Position,
-  readPage: PatientRead,
+  readPage: RetriedRead,
   subscriber: Subscriber,
   onEnd: () => void,
 ): Follower => {
