@@ -19,6 +19,8 @@ export type Account = {
   readonly apply: (conversationId: string, input: ConversationInput) => boolean;
   /** Conversations with a gap, to be healed by sync. */
   readonly gapped: ReadonlySet<string>;
+  /** Conversations whose unread count may be wrong: the server is asked for its own. */
+  readonly estimated: ReadonlySet<string>;
   /** Another epoch: nothing of the old one counts. Own unacknowledged messages stay. */
   readonly drop: () => void;
 };
@@ -33,10 +35,12 @@ export function createAccount(
 ): Account {
   const conversations = new Map<string, ConversationState>();
   const gapped = new Set<string>();
+  const estimated = new Set<string>();
   let me: Me = { userId: "", deviceId: "" };
   return {
     conversations,
     gapped,
+    estimated,
     me: () => me,
     become: (next) => {
       me = next;
@@ -54,11 +58,14 @@ export function createAccount(
       conversations.set(conversationId, conversation);
       if (isGapped(conversation)) gapped.add(conversationId);
       else gapped.delete(conversationId);
+      if (conversation.estimated) estimated.add(conversationId);
+      else estimated.delete(conversationId);
       onStep(conversation, effects, before);
       return true;
     },
     drop: () => {
       gapped.clear();
+      estimated.clear();
       for (const [conversationId, { pending }] of conversations) {
         const waiting = pending.filter(({ status }) => status.kind !== "accepted");
         if (waiting.length === 0) conversations.delete(conversationId);

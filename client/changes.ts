@@ -1,5 +1,5 @@
 import { messageAt, withoutPending, type ConversationState, type Me } from "./conversation.js";
-import { inboxAfterNew, inboxAfterUpdate } from "./inbox.js";
+import { inboxAfterNew, inboxAfterUpdate, isUncounted } from "./inbox.js";
 import { boundMessages, expireMessages, mergeMessages, updateMessage } from "./messages.js";
 import type { ChangeFrame, Conversation, Message, Role } from "./protocol.js";
 
@@ -7,7 +7,8 @@ type Payload<Type extends ChangeFrame["type"]> = Extract<ChangeFrame, { type: Ty
 
 /** The state after a change whose turn it is; `pos` becomes the change's. */
 export function applyChange(before: ConversationState, frame: ChangeFrame, me: Me): ConversationState {
-  const conversation = { ...before, pos: frame.payload.pos };
+  const estimated = before.estimated || isUncounted(before, frame, me);
+  const conversation = { ...before, pos: frame.payload.pos, estimated };
   switch (frame.type) {
     case "message.new":
       return addMessage(conversation, frame.payload, me);
@@ -66,7 +67,8 @@ function changeMessage(
 function expire(conversation: ConversationState, payload: Payload<"message.expired">, me: Me): ConversationState {
   const after = expireMessages(conversation.messages, payload);
   const pairs = conversation.messages.map((message, index) => [message, after[index] ?? message] as const);
-  return replaceMessages(conversation, pairs, me);
+  const expiredUpTo = Math.max(conversation.expiredUpTo, payload.upToSequence ?? 0);
+  return replaceMessages({ ...conversation, expiredUpTo }, pairs, me);
 }
 
 function replaceMessages(
@@ -100,6 +102,7 @@ function join(conversation: ConversationState, payload: Payload<"conversation.cr
     receipts: new Map(),
     rollups: [],
     inbox: { ...inbox, unread: 0, readUpTo: Math.max(inbox.readUpTo, payload.conversation.lastSequence) },
+    estimated: false,
   };
 }
 
@@ -120,7 +123,7 @@ function leave(conversation: ConversationState, payload: Payload<"member.left">,
   members.delete(payload.userId);
   const left = { ...withInfo(conversation, { memberCount: payload.memberCount }), members };
   if (payload.userId !== me.userId) return left;
-  return { ...left, membership: "left", held: [], seenUpTo: payload.pos };
+  return { ...left, membership: "left", held: [], seenUpTo: payload.pos, estimated: false };
 }
 
 function withInfo(

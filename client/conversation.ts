@@ -33,6 +33,10 @@ export type ConversationState = {
   readonly info: Omit<Conversation, "pos"> | undefined;
   /** The server's at every sync; between two, carried on by the frames. */
   readonly inbox: InboxState;
+  /** Whether `inbox.unread` may be wrong: the client asks the server for its count, and this ends with the answer. */
+  readonly estimated: boolean;
+  /** Highest `upToSequence` of the expiries that frames have brought. */
+  readonly expiredUpTo: number;
   /** Ascending by sequence: what came by frames since this client knows the conversation, and the pages of history asked for. */
   readonly messages: readonly Message[];
   /** The members that frames have named; all of them only on a device that was there from the start. */
@@ -115,6 +119,8 @@ export const emptyConversation = (conversationId: string): ConversationState => 
   membership: "unknown",
   info: undefined,
   inbox: emptyInbox,
+  estimated: false,
+  expiredUpTo: 0,
   messages: [],
   members: new Map(),
   receipts: new Map(),

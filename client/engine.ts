@@ -4,7 +4,6 @@ import type { ConversationEffect, ConversationState } from "./conversation.js";
 import { createEmitter, type Emitter } from "./emitter.js";
 import type { ParleyError } from "./errors.js";
 import { arrivedUpTo, emitEffect, type ClientEvents } from "./events.js";
-import { isUncounted } from "./inbox.js";
 import { createHeartbeat } from "./heartbeat.js";
 import { type Settings } from "./options.js";
 import { createOutbox, type Outbox } from "./outbox.js";
@@ -152,10 +151,10 @@ function afterStep(
   const live = effects.some((effect) => effect.kind === "change" && effect.live);
   if (live && conversation.pos !== before?.pos) sync.noteMoved(conversationId);
   for (const effect of effects) {
-    if (effect.kind !== "change") continue;
-    if (effect.frame.type === "message.new") outbox.onMessage(effect.frame.payload, account.me());
-    if (effect.live && isUncounted(conversation, effect.frame)) sync.recount(conversationId);
+    if (effect.kind === "change" && effect.frame.type === "message.new")
+      outbox.onMessage(effect.frame.payload, account.me());
   }
+  if (conversation.estimated && before?.estimated !== true) sync.recount();
   const arrived = settings.acknowledgeDelivery === false ? 0 : arrivedUpTo(conversation, effects, account.me());
   if (arrived > 0) receipts.mark("delivered", conversationId, arrived);
   for (const effect of effects) emitEffect(emitter, conversation, effect);

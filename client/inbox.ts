@@ -2,9 +2,8 @@ import { indexOfSequence, messageAt, type ConversationState, type Me } from "./c
 import type { ChangeFrame, Content, InboxState, LastMessage, Message, SignalFrame } from "./protocol.js";
 
 /**
- * The inbox row between two syncs: the server's last figures, carried on by what the frames say. An estimate only where
- * the messages in question are not in memory; the next sync, which a deletion of such a one asks for, brings the
- * server's own count.
+ * The inbox row between two syncs: the server's last figures, carried on by what the frames say. Where they do not say
+ * enough, `unread` is an estimate and known to be one: the sync that this asks for brings the server's own count.
  */
 
 const previewCharsMax = 120;
@@ -31,27 +30,57 @@ export function inboxAfterUpdate(inbox: InboxState, before: Message, after: Mess
   };
 }
 
-/** Whether a frame took away a message of which this device does not know whether it was counted as unread. */
-export const isUncounted = (conversation: ConversationState, frame: ChangeFrame): boolean =>
-  frame.type === "message.updated" &&
-  frame.payload.deletedAt !== undefined &&
-  conversation.inbox.unread > 0 &&
-  frame.payload.sequence > conversation.inbox.readUpTo &&
-  messageAt(conversation, frame.payload.sequence) === undefined;
+/**
+ * Whether a change takes a message from the unread ones of which this device cannot say whether it was counted: one that
+ * is not in memory, or one that is deleted already. The latter were shown as deleted ahead of their deletion (frames and
+ * history say what is so by now), and the server's count, which is that of a `pos`, may have come in between.
+ */
+export function isUncounted(before: ConversationState, frame: ChangeFrame, me: Me): boolean {
+  if (before.inbox.unread === 0) return false;
+  if (frame.type === "message.expired") return isExpiryUncounted(before, frame.payload, me);
+  if (frame.type !== "message.updated") return false;
+  const { sequence, deletedAt, editedAt, reaction } = frame.payload;
+  // An edit's or a reaction's frame says it as well, when it is made after the deletion.
+  const deletes = deletedAt !== undefined && editedAt === undefined && reaction === undefined;
+  return deletes && sequence > before.inbox.readUpTo && isUnsure(messageAt(before, sequence), me);
+}
+
+const isUnsure = (message: Message | undefined, me: Me): boolean =>
+  message === undefined || (message.deletedAt !== undefined && message.senderId !== me.userId);
+
+/** Each repeats what has expired before up to its sequence, and that has been counted. */
+function isExpiryUncounted(
+  { inbox, messages, expiredUpTo }: ConversationState,
+  { messageIds = [], upToSequence = 0 }: Extract<ChangeFrame, { type: "message.expired" }>["payload"],
+  me: Me,
+): boolean {
+  const from = Math.max(inbox.readUpTo, expiredUpTo);
+  const upTo = messages.filter(({ sequence }) => sequence > from && sequence <= upToSequence);
+  const named = messages.filter(({ messageId }) => messageIds.includes(messageId));
+  const absent = upTo.length < upToSequence - from || named.length < messageIds.length;
+  return absent || [...upTo, ...named.filter(({ sequence }) => sequence > from)].some((one) => isUnsure(one, me));
+}
 
 /** After the own read cursor moved, here or on another device. A cursor never goes back. */
-export function inboxAfterRead(conversation: ConversationState, upToSequence: number, me: Me): InboxState {
-  const { inbox, messages } = conversation;
-  if (upToSequence <= inbox.readUpTo) return inbox;
-  const lastSequence = conversation.info?.lastSequence ?? 0;
-  const beyond = messages.slice(indexOfSequence(messages, upToSequence + 1));
-  const behind = Math.max(0, lastSequence - upToSequence);
-  const unread =
-    beyond.length === behind
-      ? beyond.filter((message) => message.senderId !== me.userId && message.deletedAt === undefined).length
-      : Math.min(inbox.unread, behind);
-  return { ...inbox, readUpTo: upToSequence, unread };
+export function afterRead(conversation: ConversationState, upToSequence: number, me: Me): ConversationState {
+  const { inbox } = conversation;
+  if (upToSequence <= inbox.readUpTo) return conversation;
+  const behind = Math.max(0, lastSequenceOf(conversation) - upToSequence);
+  const beyond = messagesBeyond(conversation, upToSequence);
+  const known = beyond.length === behind;
+  const unread = known
+    ? beyond.filter(({ senderId, deletedAt }) => senderId !== me.userId && deletedAt === undefined).length
+    : Math.min(inbox.unread, behind);
+  return { ...conversation, inbox: { ...inbox, readUpTo: upToSequence, unread }, estimated: !known };
 }
+
+/** Of the newest message that the count contains, as far as this device has heard of it. */
+const lastSequenceOf = ({ info, inbox }: ConversationState): number =>
+  Math.max(info?.lastSequence ?? 0, inbox.lastMessage?.sequence ?? 0);
+
+/** In memory, and counted: a page of history may have brought some whose frame is still to come. */
+const messagesBeyond = ({ messages, pos }: ConversationState, sequence: number): readonly Message[] =>
+  messages.slice(indexOfSequence(messages, sequence + 1)).filter((message) => message.pos <= pos);
 
 export function conversationAfterSignal(
   conversation: ConversationState,
@@ -62,21 +91,36 @@ export function conversationAfterSignal(
     case "receipt.update":
       return afterReceipt(conversation, frame.payload);
     case "inbox.update": {
-      const { readUpTo, unread, pinned, archived, mutedUntil } = frame.payload;
-      const read = readUpTo === undefined ? conversation.inbox : inboxAfterRead(conversation, readUpTo, me);
+      const { pinned, archived, mutedUntil } = frame.payload;
+      const read = afterReadElsewhere(conversation, frame.payload, me);
       return {
-        ...conversation,
+        ...read,
         inbox: {
-          ...read,
+          ...read.inbox,
           ...(pinned === undefined ? {} : { pinned }),
           ...(archived === undefined ? {} : { archived }),
           ...(mutedUntil === undefined ? {} : { mutedUntil }),
-          // A count that belongs to an older cursor than ours is older, too.
-          ...(unread === undefined || (readUpTo ?? read.readUpTo) < read.readUpTo ? {} : { unread }),
         },
       };
     }
   }
+}
+
+/**
+ * The count that comes with a cursor is that of the views at `pos`, and frames come before or after them: it is right for
+ * a device that is at the same `pos`, for any other a guess, where the messages in memory do not say better.
+ */
+function afterReadElsewhere(
+  conversation: ConversationState,
+  { readUpTo, unread, pos }: Extract<SignalFrame, { type: "inbox.update" }>["payload"],
+  me: Me,
+): ConversationState {
+  if (readUpTo === undefined) return conversation;
+  const read = afterRead(conversation, readUpTo, me);
+  // A count that belongs to an older cursor than ours is older, too.
+  if (unread === undefined || readUpTo < read.inbox.readUpTo) return read;
+  if (pos === read.pos) return { ...read, inbox: { ...read.inbox, unread }, estimated: false };
+  return read.estimated ? { ...read, inbox: { ...read.inbox, unread } } : read;
 }
 
 function afterReceipt(

@@ -3,7 +3,10 @@ import type { ChangeFrame, Message, Reaction } from "./protocol.js";
 
 type Payload<Type extends ChangeFrame["type"]> = Extract<ChangeFrame, { type: Type }>["payload"];
 
-/** Adds rows; where a sequence is there already, the one that contains more changes stays. */
+/**
+ * Adds rows; where a sequence is there already, the one that contains more changes stays. What is deleted stays deleted:
+ * a frame may have said so ahead of the deletion, and a page that was read before does not know.
+ */
 export function mergeMessages(held: readonly Message[], rows: readonly Message[]): readonly Message[] {
   const merged = [...held];
   for (const row of rows) {
@@ -15,7 +18,8 @@ export function mergeMessages(held: readonly Message[], rows: readonly Message[]
     const index = indexOfSequence(merged, row.sequence);
     const there = merged[index];
     if (there?.sequence !== row.sequence) merged.splice(index, 0, row);
-    else if (row.updatedPos >= there.updatedPos) merged[index] = row;
+    else if (row.updatedPos >= there.updatedPos && (there.deletedAt === undefined || row.deletedAt !== undefined))
+      merged[index] = row;
   }
   return merged;
 }

@@ -194,7 +194,7 @@ export type SignalFrame =
   | { readonly type: "receipt.rollup"; readonly payload: Rollup }
   | {
       readonly type: "inbox.update";
-      readonly payload: { readonly conversationId: string } & Partial<
+      readonly payload: { readonly conversationId: string; readonly pos?: number } & Partial<
         Pick<InboxState, "pinned" | "archived" | "mutedUntil" | "readUpTo" | "unread">
       >;
     };

@@ -10,7 +10,7 @@ import {
   type Step,
 } from "./conversation.js";
 import { applyChange, membershipOf } from "./changes.js";
-import { conversationAfterSignal, inboxAfterRead } from "./inbox.js";
+import { afterRead, conversationAfterSignal } from "./inbox.js";
 import { boundMessages, mergeMessages } from "./messages.js";
 import {
   isChange,
@@ -47,10 +47,7 @@ export function step(conversation: ConversationState, input: ConversationInput, 
     case "signal":
       return afterSignal(conversation, input.frame, me);
     case "read":
-      return {
-        conversation: { ...conversation, inbox: inboxAfterRead(conversation, input.upToSequence, me) },
-        effects: [],
-      };
+      return { conversation: afterRead(conversation, input.upToSequence, me), effects: [] };
     case "pending":
       return { conversation: withPending(conversation, input.message), effects: [] };
     case "discard": {
@@ -98,7 +95,7 @@ function drain(from: Step, me: Me): Step {
 
 /** The entry's changes may have holes (what this member may not see, joining again); its `pos` counts. */
 function afterEntry(before: ConversationState, entry: SyncEntry, me: Me): Step {
-  if (entry.reset) return drain(afterReset(before, entry), me);
+  if (entry.reset) return drain(afterReset(before, entry, me), me);
   const effects: ConversationEffect[] = [];
   let conversation = before;
   for (const frame of entry.changes) {
@@ -111,17 +108,15 @@ function afterEntry(before: ConversationState, entry: SyncEntry, me: Me): Step {
   // short speaks of changes that are not here yet.
   const current = !entry.hasMore && entry.pos >= conversation.pos;
   const pos = Math.max(conversation.pos, entry.pos);
-  conversation = {
-    ...conversation,
-    pos,
-    seenUpTo: Math.max(conversation.seenUpTo, pos),
-    inbox: current ? mergedInbox(conversation, entry.state, me) : conversation.inbox,
-  };
+  conversation = { ...conversation, pos, seenUpTo: Math.max(conversation.seenUpTo, pos) };
+  if (current) conversation = withState(conversation, entry.state, conversation.inbox.readUpTo, me);
   return drain({ conversation, effects }, me);
 }
 
 /** More than the server repeats was missed: only what does not depend on it stays. */
-function afterReset(before: ConversationState, entry: SyncEntry): Step {
+function afterReset(before: ConversationState, entry: SyncEntry, me: Me): Step {
+  // A cursor beyond the head was wrong, and with it all that it is known by.
+  const wrong = before.pos > entry.pos;
   const held = before.held.filter((frame) => frame.payload.pos > entry.pos);
   const conversation: ConversationState = {
     ...emptyConversation(before.conversationId),
@@ -129,12 +124,12 @@ function afterReset(before: ConversationState, entry: SyncEntry): Step {
     info: before.info,
     pending: stillPending(before.pending),
     pos: entry.pos,
-    // A cursor beyond the head was wrong; one behind it may have seen frames that are newer than this answer.
-    seenUpTo: before.pos > entry.pos ? entry.pos : Math.max(entry.pos, before.seenUpTo),
+    // It may have seen frames that are newer than this answer.
+    seenUpTo: wrong ? entry.pos : Math.max(entry.pos, before.seenUpTo),
     held,
-    inbox: entry.state,
   };
-  return { conversation, effects: [{ kind: "reset" }] };
+  const readUpTo = wrong ? 0 : before.inbox.readUpTo;
+  return { conversation: withState(conversation, entry.state, readUpTo, me), effects: [{ kind: "reset" }] };
 }
 
 /** A conversation that is new to the account or, joined again, to this device. */
@@ -147,10 +142,10 @@ function afterSummary(before: ConversationState, summary: Summary, me: Me): Step
     pos,
     seenUpTo: Math.max(pos, before.seenUpTo),
     held: before.held,
-    inbox: summary.state,
     pending: stillPending(before.pending),
   };
-  return drain({ conversation, effects: [{ kind: "discovered" }] }, me);
+  const counted = withState(conversation, summary.state, before.inbox.readUpTo, me);
+  return drain({ conversation: counted, effects: [{ kind: "discovered" }] }, me);
 }
 
 function afterLeft(before: ConversationState): Step {
@@ -159,6 +154,7 @@ function afterLeft(before: ConversationState): Step {
     membership: "left",
     held: [],
     seenUpTo: before.pos, // there is nothing more to come, so there is no gap
+    estimated: false, // nor anything to count
   };
   return { conversation, effects: before.membership === "left" ? [] : [{ kind: "left" }] };
 }
@@ -173,11 +169,9 @@ function afterSignal(conversation: ConversationState, frame: SignalFrame, me: Me
   return { conversation: { ...conversation, rollups: rollups.slice(-bounds.rollupsMax) }, effects };
 }
 
-/** The server's row, with our own cursor where it has not heard of it yet. */
-function mergedInbox(conversation: ConversationState, state: InboxState, me: Me): InboxState {
-  const readUpTo = conversation.inbox.readUpTo;
-  return readUpTo <= state.readUpTo ? state : inboxAfterRead({ ...conversation, inbox: state }, readUpTo, me);
-}
+/** The server's row, with the own cursor where it has not heard of that yet. */
+const withState = (conversation: ConversationState, state: InboxState, readUpTo: number, me: Me): ConversationState =>
+  afterRead({ ...conversation, inbox: state, estimated: false }, readUpTo, me);
 
 function withPending(conversation: ConversationState, message: PendingMessage): ConversationState {
   const { clientMessageId, status } = message;

@@ -13,8 +13,8 @@ export type Sync = {
   readonly require: (conversationId?: string) => void;
   /** A live frame moved the conversation: its cursor is ahead of the token. */
   readonly noteMoved: (conversationId: string) => void;
-  /** A change concerned a message that is not in memory: how many are unread only the server knows now. */
-  readonly recount: (conversationId: string) => void;
+  /** How many are unread in a conversation only the server knows now. */
+  readonly recount: () => void;
   /** Looks for gaps. */
   readonly wake: () => void;
 };
@@ -48,9 +48,8 @@ export function createSync(options: SyncOptions): Sync {
   let movedSinceRequest = new Set<string>();
   /** To be asked about although they show no gap: an entry was cut short, or the server said so. */
   const suspected = new Set<string>();
-  /** Until an answer that is as new as what this device has says how many are unread. */
-  const uncounted = new Set<string>();
   let stopRecount: (() => void) | undefined;
+  let connected = false;
   let wholeDue = false;
   /** Of the connection; work of an older one ends by itself. */
   let generation = 0;
@@ -62,7 +61,6 @@ export function createSync(options: SyncOptions): Sync {
     token = undefined;
     movedSinceToken = new Set();
     suspected.clear();
-    uncounted.clear();
     options.onDropped();
   };
 
@@ -104,9 +102,9 @@ export function createSync(options: SyncOptions): Sync {
       }
       // A reset drops what live frames brought since the request was made: ask for that part again.
       if (entry.hasMore || (entry.reset && movedSinceRequest.has(conversationId))) suspected.add(conversationId);
+      // Older than what live frames brought, or than the own cursor: the next one will count that.
+      if (account.estimated.has(conversationId)) suspected.add(conversationId);
       const known = account.conversations.get(conversationId);
-      if (entry.reset || (!entry.hasMore && entry.pos >= (known?.pos ?? -1))) uncounted.delete(conversationId);
-      else if (uncounted.has(conversationId)) suspected.add(conversationId);
       if (known?.membership !== "left" && (entry.reset || known?.info === undefined)) refreshInfo(conversationId, mine);
     }
     for (const summary of answer.newConversations) {
@@ -116,7 +114,6 @@ export function createSync(options: SyncOptions): Sync {
       // A live frame that came after the request knows better: the user may have joined again since.
       if (movedSinceRequest.has(conversationId) || !account.conversations.has(conversationId)) continue;
       suspected.delete(conversationId);
-      uncounted.delete(conversationId);
       account.apply(conversationId, { kind: "left" });
     }
   };
@@ -149,7 +146,7 @@ export function createSync(options: SyncOptions): Sync {
   const askWhole = async (mine: number): Promise<void> => {
     wholeDue = false;
     const ahead = token === undefined ? memberships() : movedSinceToken;
-    const cursors = takeCursors(new Set([...suspected, ...account.gapped, ...ahead]));
+    const cursors = takeCursors(new Set([...suspected, ...account.gapped, ...account.estimated, ...ahead]));
     try {
       const done = await ask({ ...identity(), ...(Object.keys(cursors).length === 0 ? {} : { cursors }) }, mine);
       if (done) options.onSynced();
@@ -180,7 +177,7 @@ export function createSync(options: SyncOptions): Sync {
       throw thrown;
     }
     const stuck = ([id, pos]: [string, number]) =>
-      uncounted.has(id) ||
+      account.estimated.has(id) ||
       ((account.gapped.has(id) || suspected.has(id)) && (account.conversations.get(id)?.pos ?? -1) <= pos);
     return !Object.entries(cursors).some(stuck);
   };
@@ -229,6 +226,7 @@ export function createSync(options: SyncOptions): Sync {
   return {
     start: (connectedEpoch) => {
       generation += 1;
+      connected = true;
       if (epoch !== undefined && epoch !== connectedEpoch) drop();
       epoch = connectedEpoch;
       wholeDue = true;
@@ -236,6 +234,7 @@ export function createSync(options: SyncOptions): Sync {
     },
     stop: () => {
       generation += 1;
+      connected = false;
       stopPause?.();
       stopPause = undefined;
       stopRecount?.();
@@ -250,13 +249,13 @@ export function createSync(options: SyncOptions): Sync {
       movedSinceToken.add(conversationId);
       movedSinceRequest.add(conversationId);
     },
-    recount: (conversationId) => {
-      uncounted.add(conversationId);
+    recount: () => {
+      if (!connected) return; // the next connection's first request asks for it
       // Every device of a large group may have to ask: not all at once, and once for what comes together.
       stopRecount ??= platform.startTimer(
         () => {
           stopRecount = undefined;
-          for (const id of uncounted) suspected.add(id);
+          for (const id of account.estimated) suspected.add(id);
           void work();
         },
         fullJitterMs(options.backoff, 1, platform.random),

@@ -142,6 +142,7 @@ export const serverFrames = {
       mutedUntil: "maybe",
       readUpTo: "maybe",
       unread: "maybe",
+      pos: "maybe",
     },
   },
 

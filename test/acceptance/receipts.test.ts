@@ -73,10 +73,10 @@ describe.skipIf(isNowhere)("receipts", () => {
 
   it("reading on one device is an inbox.update on the other, not on this one", async () => {
     const id = await directWith(bob, "alice");
-    const { sequence } = await say(id, "for alice", bob);
+    const { sequence, pos } = await say(id, "for alice", bob);
     await phone.frame("message.new", { conversationId: id, sequence });
     await phone.ask("message.read", { cursors: [{ conversationId: id, upToSequence: sequence }] });
-    await laptop.frame("inbox.update", { conversationId: id, readUpTo: sequence, unread: 0 });
+    await laptop.frame("inbox.update", { conversationId: id, readUpTo: sequence, unread: 0, pos });
     await phone.ask("heartbeat", {});
     expect(framesOf(phone, "inbox.update", id)).toEqual([]);
     expect((await stateOf(laptop, id)).unread).toBe(0);

@@ -75,6 +75,52 @@ describe("a connection", () => {
     expect(client.conversations.get(id)?.inbox.unread).toBe(2);
   });
 
+  test("counts as the server does when a message was deleted before its frame was made", async () => {
+    const client = await connect();
+    server.say(id, "bob", "stays");
+    server.faults.copies = () => 0;
+    const late = server.say(id, "bob", "goes");
+    // Made after the deletion, which the views do not have yet: their count has the message, the device shows it deleted.
+    const payload = { ...late.payload, deletedAt: 4 };
+    delete (payload as { content?: unknown }).content;
+    server.push({ ...late, payload });
+    server.push({ type: "sync.required", payload: { conversationId: id } });
+    await eventually(() => client.conversations.get(id)?.inbox.unread === 2, "the count of the views is here");
+    server.faults.copies = () => 1;
+    const about = { conversationId: id, messageId: `${id}-2`, sequence: 2, pos: 4, timestamp: 4, by: "bob" };
+    server.append(id, { type: "message.updated", payload: { ...about, deletedAt: 4 } });
+    await eventually(() => client.conversations.get(id)?.inbox.unread === 1, "the server's count is here");
+    expect(client.conversations.get(id)?.estimated).toBe(false);
+  });
+
+  test("counts as the server does when it read where it has no messages, once the server has its cursor", async () => {
+    server.say(id, "bob", "one");
+    server.say(id, me.userId, "two");
+    server.say(id, "bob", "three");
+    const client = await connect();
+    expect(texts(client, id)).toEqual([]);
+    client.markRead(id, 1);
+    expect(client.conversations.get(id)).toMatchObject({ estimated: true, inbox: { readUpTo: 1, unread: 2 } });
+    await eventually(() => client.conversations.get(id)?.estimated === false, "the server's count is here");
+    expect(client.conversations.get(id)?.inbox).toMatchObject({ readUpTo: 1, unread: 1 });
+  });
+
+  test("does not ask while it is away, and the next connection does", async () => {
+    for (const words of ["one", "two", "three"]) server.say(id, "bob", words);
+    server.say(id, me.userId, "four");
+    const { platform, timers } = timedPlatform();
+    const client = await connect({ platform });
+    server.faults.upgradeStatus = 503;
+    server.cutAll();
+    await until(client, () => client.connection().kind !== "online");
+    const running = timers();
+    client.markRead(id, 1);
+    expect([client.conversations.get(id)?.estimated, timers()]).toEqual([true, running]);
+    server.faults.upgradeStatus = undefined;
+    await eventually(() => client.conversations.get(id)?.estimated === false, "the server's count is here");
+    expect(client.conversations.get(id)?.inbox).toMatchObject({ readUpTo: 1, unread: 2 });
+  });
+
   test("of an older device is closed by 4409 and stays closed", async () => {
     const { platform, timers } = timedPlatform();
     const client = await connect({ platform });

@@ -4,65 +4,8 @@ import { emptyConversation, isGapped, type ConversationState } from "../../clien
 import type { ChangeFrame, Message, SyncEntry } from "../../client/protocol.js";
 import { step } from "../../client/reducer.js";
 import { withSeed } from "../kit/seed.js";
-import { created, me } from "./scripted-server.js";
-
-const id = "g_1";
-const apply = (state: ConversationState, frame: ChangeFrame) => step(state, { kind: "live", frame }, me).conversation;
-
-type Choice = { kind: number; target: number; other: boolean };
-
-/** A legal history: `pos` from 1 without holes but for the time between leaving and joining again. */
-function historyOf(choices: readonly Choice[]): ChangeFrame[] {
-  const frames: ChangeFrame[] = [created(id, 1)];
-  let sequence = 0;
-  let pos = 1;
-  const base = () => ({ conversationId: id, pos, by: "bob", timestamp: pos });
-  for (const { kind, target, other } of choices) {
-    pos += 1;
-    const on = sequence === 0 ? 0 : 1 + (target % sequence);
-    const messageId = `m${on}`;
-    if (kind === 0 && on > 0) {
-      frames.push({
-        type: "message.updated",
-        payload: { ...base(), messageId, sequence: on, content: { type: "text", text: `edit ${pos}` }, editedAt: pos },
-      });
-    } else if (kind === 1 && on > 0) {
-      frames.push({ type: "message.updated", payload: { ...base(), messageId, sequence: on, deletedAt: pos } });
-    } else if (kind === 2 && on > 0) {
-      const reaction = { emoji: "x", userId: other ? "bob" : "carol", ...(target % 2 === 0 ? { removed: true } : {}) };
-      frames.push({ type: "message.updated", payload: { ...base(), messageId, sequence: on, reaction } });
-    } else if (kind === 3) {
-      const members = [{ userId: `u${target}`, role: "member" as const }];
-      frames.push({ type: "member.joined", payload: { ...base(), members, memberCount: 3 } });
-    } else if (kind === 4) {
-      frames.push({ type: "member.left", payload: { ...base(), userId: `u${target}`, memberCount: 2 } });
-    } else if (kind === 5) {
-      frames.push({ type: "conversation.updated", payload: { ...base(), changes: { name: `n${pos}` } } });
-    } else if (kind === 6) {
-      frames.push({ type: "message.expired", payload: { ...base(), upToSequence: on } });
-    } else if (kind === 7 && target % 4 === 0) {
-      frames.push({ type: "member.left", payload: { ...base(), userId: me.userId, memberCount: 1 } });
-      pos += 1 + (target % 7);
-      frames.push(created(id, pos, sequence));
-    } else {
-      sequence += 1;
-      const senderId = other ? "bob" : me.userId;
-      const content = { type: "text" as const, text: `text ${pos}` };
-      const fixed = { messageId: `m${sequence}`, conversationId: id, sequence, senderId, senderDeviceId: "phone" };
-      frames.push({ type: "message.new", payload: { ...fixed, pos, timestamp: pos, content } });
-    }
-  }
-  return frames;
-}
-
-const history = fc
-  .array(
-    fc.record({ kind: fc.integer({ min: 0, max: 12 }), target: fc.integer({ min: 0, max: 30 }), other: fc.boolean() }),
-    { minLength: 1, maxLength: 40 },
-  )
-  .map(historyOf);
-
-const inOrder = (frames: readonly ChangeFrame[]) => frames.reduce(apply, emptyConversation(id));
+import { apply, history, historyOf, id, inOrder } from "./histories.js";
+import { me } from "./scripted-server.js";
 
 /** What the server says at this head to someone at `pos`. */
 function entryAt(frames: readonly ChangeFrame[], head: number, pos: number, limit: number): SyncEntry {
@@ -75,7 +18,7 @@ function entryAt(frames: readonly ChangeFrame[], head: number, pos: number, limi
 }
 
 /** What an application sees; not what is kept for healing. */
-const visible = (state: ConversationState) => ({ ...state, held: [], seenUpTo: 0 });
+const visible = (state: ConversationState) => ({ ...state, held: [], seenUpTo: 0, estimated: false, expiredUpTo: 0 });
 
 describe("reactions", () => {
   test("what looks the same is one reaction, however each frame spells it", () => {

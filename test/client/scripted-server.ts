@@ -37,6 +37,8 @@ export type ScriptedServer = {
   readonly stop: () => Promise<void>;
 };
 
+type Cursor = { readonly conversationId: string; readonly upToSequence: number };
+
 const settings = {
   onlyAdminsCanPost: false,
   onlyAdminsCanEdit: false,
@@ -66,7 +68,7 @@ export const created = (conversationId: string, pos: number, lastSequence = 0): 
   },
 });
 
-export const inboxState = (changes: readonly ChangeFrame[]): InboxState => {
+export const inboxState = (changes: readonly ChangeFrame[], readUpTo = 0): InboxState => {
   const news = changes.filter((change) => change.type === "message.new");
   const last = news.at(-1)?.payload;
   const gone = new Set(
@@ -75,8 +77,10 @@ export const inboxState = (changes: readonly ChangeFrame[]): InboxState => {
     ),
   );
   return {
-    readUpTo: 0,
-    unread: news.filter(({ payload }) => payload.senderId !== me.userId && !gone.has(payload.sequence)).length,
+    readUpTo,
+    unread: news.filter(
+      ({ payload: { senderId, sequence } }) => senderId !== me.userId && sequence > readUpTo && !gone.has(sequence),
+    ).length,
     pinned: null,
     archived: false,
     mutedUntil: null,
@@ -98,6 +102,7 @@ export const inboxState = (changes: readonly ChangeFrame[]): InboxState => {
 
 export async function startScriptedServer(): Promise<ScriptedServer> {
   const log = new Map<string, ChangeFrame[]>();
+  const readUpTo = new Map<string, number>();
   const acks = new Map<string, { body: Record<string, unknown>; content: string }>();
   const http = createServer();
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => "parley.v1" });
@@ -148,7 +153,14 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
       const page = missed.slice(0, server.syncLimit);
       const hasMore = page.length < missed.length;
       const pos = hasMore ? (page.at(-1)?.payload.pos ?? after) : head(conversationId);
-      return { conversationId, changes: page, pos, hasMore, reset: false, state: inboxState(changes) };
+      return {
+        conversationId,
+        changes: page,
+        pos,
+        hasMore,
+        reset: false,
+        state: inboxState(changes, readUpTo.get(conversationId)),
+      };
     });
     const isNew = (id: string): boolean => (request.only !== true || reset) && !(id in cursors) && !(id in tokenAt);
     const fresh = [...log.keys()].filter(isNew);
@@ -159,7 +171,7 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
       newConversations: fresh.map((id) => {
         const first = created(id, head(id), sequenceOf(id));
         if (first.type !== "conversation.created") throw new Error("unreachable");
-        return { conversation: first.payload.conversation, state: inboxState(log.get(id) ?? []) };
+        return { conversation: first.payload.conversation, state: inboxState(log.get(id) ?? [], readUpTo.get(id)) };
       }),
       left: [],
       ...(request.only === true && !reset
@@ -212,7 +224,12 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
     } else if (type === "sync") answer("sync.result", sync(payload));
     else if (type === "heartbeat") {
       if (server.faults.heartbeatAnswered) answer("heartbeat.ack", { serverTime: 0 });
-    } else answer("ack", {});
+    } else {
+      if (type === "message.read")
+        for (const { conversationId, upToSequence } of payload.cursors as Cursor[])
+          readUpTo.set(conversationId, Math.max(upToSequence, readUpTo.get(conversationId) ?? 0));
+      answer("ack", {});
+    }
   };
 
   http.on("upgrade", (request: IncomingMessage, stream, first) => {

@@ -84,7 +84,8 @@ const sendTo = async (
   for (const row of rows) {
     if (!row.member.present) continue;
     const { conversationId } = row.conversation;
-    const payload = { conversationId, readUpTo: row.member.readUpTo, unread: unreadOf(row) };
+    const { headPos: pos } = row.conversation;
+    const payload = { conversationId, readUpTo: row.member.readUpTo, unread: unreadOf(row), pos };
     frames.set(conversationId, JSON.stringify({ type: "inbox.update", payload } satisfies Frame));
   }
   const deliveries = moves.flatMap(({ conversationId, deviceId }): readonly Delivery[] => {

@@ -42,7 +42,7 @@ const behind = E.left(reject("UNAVAILABLE", "The views are behind."));
 const caughtUp = E.right(undefined);
 const rowOf = (conversationId: string) =>
   ({
-    conversation: { conversationId },
+    conversation: { conversationId, headPos: 9 },
     member: { present: true, readUpTo: 3 },
     ...{ lastVisible: 5, visibleFrom: 1, ownAfter: 0, deletedAfter: 0 },
   }) as SummaryRow;
@@ -86,7 +86,10 @@ describe("inbox updates", () => {
     expect(waits).toEqual([]);
     expect(delivered[1]).toEqual({
       recipients: ["user0"],
-      frame: JSON.stringify({ type: "inbox.update", payload: { conversationId: "g_1", readUpTo: 3, unread: 2 } }),
+      frame: JSON.stringify({
+        type: "inbox.update",
+        payload: { conversationId: "g_1", readUpTo: 3, unread: 2, pos: 9 },
+      }),
       exceptDeviceId: "phone",
     });
   });
