@@ -20,7 +20,7 @@ export type Account = {
   /** Conversations with a gap, to be healed by sync. */
   readonly gapped: ReadonlySet<string>;
   /** Conversations whose unread count may be wrong: the server is asked for its own. */
-  readonly estimated: ReadonlySet<string>;
+  readonly unreadEstimated: ReadonlySet<string>;
   /** Another epoch: nothing of the old one counts. Own unacknowledged messages stay. */
   readonly drop: () => void;
 };
@@ -35,12 +35,12 @@ export function createAccount(
 ): Account {
   const conversations = new Map<string, ConversationState>();
   const gapped = new Set<string>();
-  const estimated = new Set<string>();
+  const unreadEstimated = new Set<string>();
   let me: Me = { userId: "", deviceId: "" };
   return {
     conversations,
     gapped,
-    estimated,
+    unreadEstimated,
     me: () => me,
     become: (next) => {
       me = next;
@@ -58,14 +58,14 @@ export function createAccount(
       conversations.set(conversationId, conversation);
       if (isGapped(conversation)) gapped.add(conversationId);
       else gapped.delete(conversationId);
-      if (conversation.estimated) estimated.add(conversationId);
-      else estimated.delete(conversationId);
+      if (conversation.unreadEstimated) unreadEstimated.add(conversationId);
+      else unreadEstimated.delete(conversationId);
       onStep(conversation, effects, before);
       return true;
     },
     drop: () => {
       gapped.clear();
-      estimated.clear();
+      unreadEstimated.clear();
       for (const [conversationId, { pending }] of conversations) {
         const waiting = pending.filter(({ status }) => status.kind !== "accepted");
         if (waiting.length === 0) conversations.delete(conversationId);

@@ -7,8 +7,8 @@ type Payload<Type extends ChangeFrame["type"]> = Extract<ChangeFrame, { type: Ty
 
 /** The state after a change whose turn it is; `pos` becomes the change's. */
 export function applyChange(before: ConversationState, frame: ChangeFrame, me: Me): ConversationState {
-  const estimated = before.estimated || isUncounted(before, frame, me);
-  const conversation = { ...before, pos: frame.payload.pos, estimated };
+  const unreadEstimated = before.unreadEstimated || isUncounted(before, frame, me);
+  const conversation = { ...before, pos: frame.payload.pos, unreadEstimated };
   switch (frame.type) {
     case "message.new":
       return addMessage(conversation, frame.payload, me);
@@ -102,7 +102,7 @@ function join(conversation: ConversationState, payload: Payload<"conversation.cr
     receipts: new Map(),
     rollups: [],
     inbox: { ...inbox, unread: 0, readUpTo: Math.max(inbox.readUpTo, payload.conversation.lastSequence) },
-    estimated: false,
+    unreadEstimated: false,
   };
 }
 
@@ -123,7 +123,7 @@ function leave(conversation: ConversationState, payload: Payload<"member.left">,
   members.delete(payload.userId);
   const left = { ...withInfo(conversation, { memberCount: payload.memberCount }), members };
   if (payload.userId !== me.userId) return left;
-  return { ...left, membership: "left", held: [], seenUpTo: payload.pos, estimated: false };
+  return { ...left, membership: "left", held: [], seenUpTo: payload.pos, unreadEstimated: false };
 }
 
 function withInfo(

@@ -34,7 +34,7 @@ export type ConversationState = {
   /** The server's at every sync; between two, carried on by the frames. */
   readonly inbox: InboxState;
   /** Whether `inbox.unread` may be wrong: the client asks the server for its count, and this ends with the answer. */
-  readonly estimated: boolean;
+  readonly unreadEstimated: boolean;
   /** Highest `upToSequence` of the expiries that frames have brought. */
   readonly expiredUpTo: number;
   /** Ascending by sequence: what came by frames since this client knows the conversation, and the pages of history asked for. */
@@ -119,7 +119,7 @@ export const emptyConversation = (conversationId: string): ConversationState => 
   membership: "unknown",
   info: undefined,
   inbox: emptyInbox,
-  estimated: false,
+  unreadEstimated: false,
   expiredUpTo: 0,
   messages: [],
   members: new Map(),

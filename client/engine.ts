@@ -154,7 +154,7 @@ function afterStep(
     if (effect.kind === "change" && effect.frame.type === "message.new")
       outbox.onMessage(effect.frame.payload, account.me());
   }
-  if (conversation.estimated && before?.estimated !== true) sync.recount();
+  if (conversation.unreadEstimated && before?.unreadEstimated !== true) sync.recount();
   const arrived = settings.acknowledgeDelivery === false ? 0 : arrivedUpTo(conversation, effects, account.me());
   if (arrived > 0) receipts.mark("delivered", conversationId, arrived);
   for (const effect of effects) emitEffect(emitter, conversation, effect);

@@ -71,7 +71,7 @@ export function afterRead(conversation: ConversationState, upToSequence: number,
   const unread = known
     ? beyond.filter(({ senderId, deletedAt }) => senderId !== me.userId && deletedAt === undefined).length
     : Math.min(inbox.unread, behind);
-  return { ...conversation, inbox: { ...inbox, readUpTo: upToSequence, unread }, estimated: !known };
+  return { ...conversation, inbox: { ...inbox, readUpTo: upToSequence, unread }, unreadEstimated: !known };
 }
 
 /** Of the newest message that the count contains, as far as this device has heard of it. */
@@ -119,8 +119,8 @@ function afterReadElsewhere(
   const read = afterRead(conversation, readUpTo, me);
   // A count that belongs to an older cursor than ours is older, too.
   if (unread === undefined || readUpTo < read.inbox.readUpTo) return read;
-  if (pos === read.pos) return { ...read, inbox: { ...read.inbox, unread }, estimated: false };
-  return read.estimated ? { ...read, inbox: { ...read.inbox, unread } } : read;
+  if (pos === read.pos) return { ...read, inbox: { ...read.inbox, unread }, unreadEstimated: false };
+  return read.unreadEstimated ? { ...read, inbox: { ...read.inbox, unread } } : read;
 }
 
 function afterReceipt(

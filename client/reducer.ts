@@ -154,7 +154,7 @@ function afterLeft(before: ConversationState): Step {
     membership: "left",
     held: [],
     seenUpTo: before.pos, // there is nothing more to come, so there is no gap
-    estimated: false, // nor anything to count
+    unreadEstimated: false, // nor anything to count
   };
   return { conversation, effects: before.membership === "left" ? [] : [{ kind: "left" }] };
 }
@@ -171,7 +171,7 @@ function afterSignal(conversation: ConversationState, frame: SignalFrame, me: Me
 
 /** The server's row, with the own cursor where it has not heard of that yet. */
 const withState = (conversation: ConversationState, state: InboxState, readUpTo: number, me: Me): ConversationState =>
-  afterRead({ ...conversation, inbox: state, estimated: false }, readUpTo, me);
+  afterRead({ ...conversation, inbox: state, unreadEstimated: false }, readUpTo, me);
 
 function withPending(conversation: ConversationState, message: PendingMessage): ConversationState {
   const { clientMessageId, status } = message;

@@ -103,7 +103,7 @@ export function createSync(options: SyncOptions): Sync {
       // A reset drops what live frames brought since the request was made: ask for that part again.
       if (entry.hasMore || (entry.reset && movedSinceRequest.has(conversationId))) suspected.add(conversationId);
       // Older than what live frames brought, or than the own cursor: the next one will count that.
-      if (account.estimated.has(conversationId)) suspected.add(conversationId);
+      if (account.unreadEstimated.has(conversationId)) suspected.add(conversationId);
       const known = account.conversations.get(conversationId);
       if (known?.membership !== "left" && (entry.reset || known?.info === undefined)) refreshInfo(conversationId, mine);
     }
@@ -146,7 +146,7 @@ export function createSync(options: SyncOptions): Sync {
   const askWhole = async (mine: number): Promise<void> => {
     wholeDue = false;
     const ahead = token === undefined ? memberships() : movedSinceToken;
-    const cursors = takeCursors(new Set([...suspected, ...account.gapped, ...account.estimated, ...ahead]));
+    const cursors = takeCursors(new Set([...suspected, ...account.gapped, ...account.unreadEstimated, ...ahead]));
     try {
       const done = await ask({ ...identity(), ...(Object.keys(cursors).length === 0 ? {} : { cursors }) }, mine);
       if (done) options.onSynced();
@@ -177,7 +177,7 @@ export function createSync(options: SyncOptions): Sync {
       throw thrown;
     }
     const stuck = ([id, pos]: [string, number]) =>
-      account.estimated.has(id) ||
+      account.unreadEstimated.has(id) ||
       ((account.gapped.has(id) || suspected.has(id)) && (account.conversations.get(id)?.pos ?? -1) <= pos);
     return !Object.entries(cursors).some(stuck);
   };
@@ -255,7 +255,7 @@ export function createSync(options: SyncOptions): Sync {
       stopRecount ??= platform.startTimer(
         () => {
           stopRecount = undefined;
-          for (const id of account.estimated) suspected.add(id);
+          for (const id of account.unreadEstimated) suspected.add(id);
           void work();
         },
         fullJitterMs(options.backoff, 1, platform.random),

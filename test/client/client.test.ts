@@ -90,7 +90,7 @@ describe("a connection", () => {
     const about = { conversationId: id, messageId: `${id}-2`, sequence: 2, pos: 4, timestamp: 4, by: "bob" };
     server.append(id, { type: "message.updated", payload: { ...about, deletedAt: 4 } });
     await eventually(() => client.conversations.get(id)?.inbox.unread === 1, "the server's count is here");
-    expect(client.conversations.get(id)?.estimated).toBe(false);
+    expect(client.conversations.get(id)?.unreadEstimated).toBe(false);
   });
 
   test("counts as the server does when it read where it has no messages, once the server has its cursor", async () => {
@@ -100,8 +100,8 @@ describe("a connection", () => {
     const client = await connect();
     expect(texts(client, id)).toEqual([]);
     client.markRead(id, 1);
-    expect(client.conversations.get(id)).toMatchObject({ estimated: true, inbox: { readUpTo: 1, unread: 2 } });
-    await eventually(() => client.conversations.get(id)?.estimated === false, "the server's count is here");
+    expect(client.conversations.get(id)).toMatchObject({ unreadEstimated: true, inbox: { readUpTo: 1, unread: 2 } });
+    await eventually(() => client.conversations.get(id)?.unreadEstimated === false, "the server's count is here");
     expect(client.conversations.get(id)?.inbox).toMatchObject({ readUpTo: 1, unread: 1 });
   });
 
@@ -115,9 +115,9 @@ describe("a connection", () => {
     await until(client, () => client.connection().kind !== "online");
     const running = timers();
     client.markRead(id, 1);
-    expect([client.conversations.get(id)?.estimated, timers()]).toEqual([true, running]);
+    expect([client.conversations.get(id)?.unreadEstimated, timers()]).toEqual([true, running]);
     server.faults.upgradeStatus = undefined;
-    await eventually(() => client.conversations.get(id)?.estimated === false, "the server's count is here");
+    await eventually(() => client.conversations.get(id)?.unreadEstimated === false, "the server's count is here");
     expect(client.conversations.get(id)?.inbox).toMatchObject({ readUpTo: 1, unread: 2 });
   });
 

@@ -18,7 +18,13 @@ function entryAt(frames: readonly ChangeFrame[], head: number, pos: number, limi
 }
 
 /** What an application sees; not what is kept for healing. */
-const visible = (state: ConversationState) => ({ ...state, held: [], seenUpTo: 0, estimated: false, expiredUpTo: 0 });
+const visible = (state: ConversationState) => ({
+  ...state,
+  held: [],
+  seenUpTo: 0,
+  unreadEstimated: false,
+  expiredUpTo: 0,
+});
 
 describe("reactions", () => {
   test("what looks the same is one reaction, however each frame spells it", () => {

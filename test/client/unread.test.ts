@@ -153,9 +153,9 @@ describe("unread", () => {
           });
           const { readUpTo } = state.inbox;
           const truth = unreadIn({ frames, readUpTo });
-          if (!state.estimated) expect(state.inbox.unread).toBe(truth);
+          if (!state.unreadEstimated) expect(state.inbox.unread).toBe(truth);
           const answered = synced(state, frames, (frame) => frame, readUpTo);
-          expect([answered.inbox.unread, answered.estimated]).toEqual([truth, false]);
+          expect([answered.inbox.unread, answered.unreadEstimated]).toEqual([truth, false]);
         },
       ),
       withSeed({ numRuns: 3000 }),
@@ -170,7 +170,7 @@ describe("unread", () => {
           state = step(state, { kind: "live", frame }, me).conversation;
           const upToSequence = (reads[index % reads.length] ?? 0) % (1 + (state.info?.lastSequence ?? 0));
           state = step(state, { kind: "read", upToSequence }, me).conversation;
-          expect(state.estimated).toBe(false);
+          expect(state.unreadEstimated).toBe(false);
         });
         expect(state.inbox.unread).toBe(unreadIn({ frames, readUpTo: state.inbox.readUpTo }));
       }),
@@ -184,7 +184,7 @@ describe("unread", () => {
       frames.reduce((before, frame) => step(before, { kind: "live", frame }, me).conversation, state);
     const read = (state: ConversationState, upToSequence: number) =>
       step(state, { kind: "read", upToSequence }, me).conversation;
-    const count = ({ inbox, estimated }: ConversationState) => [inbox.unread, estimated];
+    const count = ({ inbox, unreadEstimated }: ConversationState) => [inbox.unread, unreadEstimated];
     const bobs = [created(id, 1), ...said(["bob", "bob", "bob", "bob"])];
 
     test("a cursor that the server has not heard of counts in its answers: an entry, a reset, a summary", () => {
@@ -218,7 +218,7 @@ describe("unread", () => {
       const ahead = step(later, { kind: "history", messages: messages.slice(3) }, me).conversation;
       // One message beyond the cursor is counted and not here, another is here and not counted.
       const between = read(ahead, 2);
-      expect(between.estimated).toBe(true);
+      expect(between.unreadEstimated).toBe(true);
       expect(live(between, ...bobs.slice(4)).inbox.unread).toBe(2);
     });
 

@@ -1,4 +1,4 @@
-import { createFrameQueue, type Frame } from "./frame-queue.js";
+import { createMeasuredFrames, type Frame } from "./measured-frames.js";
 import type { GatewayMetrics } from "../ports.js";
 import { closeCodes } from "../protocol/codes.js";
 
@@ -108,7 +108,7 @@ const createOutbox = (
   counted: () => void,
   onClosed: () => void,
 ): Outbox => {
-  const queue = createFrameQueue();
+  const queue = createMeasuredFrames();
   let state: State = "open";
   let greeted = false;
   let scheduled = false;

@@ -6,7 +6,7 @@ export type Frame = string | Uint8Array;
  * as much as queueing it: so only lengths are summed (a UTF-16 unit is at most 3 bytes of UTF-8), and frames are
  * measured, once each, when three times that sum would exceed the bound.
  */
-export const createFrameQueue = () => {
+export const createMeasuredFrames = () => {
   let frames: Frame[] = [];
   let head = 0;
   /** Frames before this index count in `measured`, those from it on in `unmeasuredUnits`. */
