@@ -8,7 +8,6 @@ import { userIdOf } from "../domain/kernel/by.js";
 import type { ConversationId, MessageId } from "../domain/kernel/ids.js";
 import { noRevision, revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
 import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
-import { within } from "../lib/time.js";
 import { sealReaction } from "./sealing/reactions.js";
 import type { Folded, Reading } from "./routes.js";
 import type { Sealing } from "./sealing/sealing.js";
@@ -44,21 +43,12 @@ export const readingWith =
     return async () => {
       const [found, sealed] = await Promise.all([
         Promise.all(missing.map(find)),
-        reaction && sealedSoon(sealing, { ...reaction, conversationId: id, userId: reaction.context.by.userId }),
+        reaction && sealReaction(sealing, { ...reaction, conversationId: id, userId: reaction.context.by.userId }),
       ]);
       const known = { ...command, found: new Map([...(command.found ?? []), ...found]) };
       return sealed === undefined ? known : { ...known, sealed };
     };
   };
-
-/** How long a conversation stands still for the keys of a reaction: what waits behind it needs them not. */
-const keysWaitMsMax = 300;
-
-/** The keys are gone on being asked for: the next try finds them. */
-const sealedSoon = async (sealing: Sealing, named: Parameters<typeof sealReaction>[1]) =>
-  within(Promise.resolve(sealReaction(sealing, named)), keysWaitMsMax, () => {
-    throw new LogError("UNAVAILABLE", "the keys of a reaction did not come in time");
-  });
 
 const isUnsealed = (
   command: ConversationCommand,

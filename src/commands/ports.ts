@@ -81,6 +81,8 @@ export class LogError extends Error {
 /**
  * Data keys: 32 random bytes by id, never in the log. `cached` answers at once and only from memory; `obtain` returns the
  * key, made and durable first if it is new; `find` never makes one: undefined means that it was destroyed or never was.
+ * Both reject with LogError `UNAVAILABLE` when the store cannot be asked, and at once where it is known to be away: a
+ * conversation stands still while a command of it waits for a key.
  */
 export type KeyStore = {
   readonly cached: (keyId: string) => Buffer | undefined;

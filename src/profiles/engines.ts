@@ -184,7 +184,7 @@ const observeEngines = (
   telemetry.gauge("parley_redis_connected", "1 while this process is connected to Redis.", () =>
     Number(redis.available()),
   );
-  telemetry.gauge("parley_keys_store_away", "1 while MongoDB did not answer for keys.", () =>
+  telemetry.gauge("parley_keys_store_away", "1 while MongoDB does not answer for keys.", () =>
     Number(keys.figures().isAway),
   );
   telemetry.gauge(

@@ -311,6 +311,41 @@ describe("commands on a real log", () => {
     expect(right(await send("m-1"))).toMatchObject({ sequence: 2, duplicate: false });
   });
 
+  it("a reaction whose keys cannot be had is refused with those that wait for keys as well, and what waits behind it is accepted", async () => {
+    const conversationId = await startGroup();
+    const hello = { conversationId, clientMessageId: "m-1", ...textOf("Hello") };
+    const { messageId } = right(await commandsOn(kit).sendMessage(hello, context("alice")));
+    let refuseAll = (): void => undefined;
+    let asked = 0;
+    const none = new Promise<never>((_, refuse) => {
+      refuseAll = () => {
+        refuse(new LogError("UNAVAILABLE", "the keys are away"));
+      };
+    });
+    const away: KeyStore = {
+      ...kit.keys,
+      cached: (keyId) => (keyId.includes("/profile/") ? undefined : kit.keys.cached(keyId)),
+      obtain: (keyId) => (keyId.includes("/profile/") ? ((asked += 1), none) : kit.keys.obtain(keyId)),
+    };
+    const commands = commandsOn(kit, kit.log, { sealing: sealingWith(away, ["test"]) });
+    const react = (userId: string) => commands.addReaction({ conversationId, messageId, emoji: "👍" }, context(userId));
+    const say = (clientMessageId: string) => commands.sendMessage({ ...hello, clientMessageId }, context("alice"));
+    // The first is appended alone; the others wait for their turn together.
+    const before = say("m-2");
+    const answers = [react("alice"), react("bob")];
+    const behind = say("m-3");
+    expect(right(await before)).toMatchObject({ sequence: 2 });
+    await vi.waitFor(() => {
+      expect(asked).toBe(1);
+    });
+    refuseAll();
+    for (const answer of await Promise.all(answers))
+      expect(answer).toMatchObject({ left: { code: "UNAVAILABLE", retryAfter: 1 } });
+    expect(right(await behind)).toMatchObject({ sequence: 3 });
+    // Bob's were not waited for as well.
+    expect(asked).toBe(1);
+  });
+
   it("what one connection sends takes effect in its order, also while a key is being made", async () => {
     const commands = commandsOn(kit);
     const conversationId = await startGroup(commands);

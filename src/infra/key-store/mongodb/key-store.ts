@@ -1,14 +1,16 @@
 /**
  * Data keys in MongoDB, wrapped with a master key. Accepting messages must not depend on MongoDB: a key that was known
- * is answered while MongoDB is away. Erasing must not depend on luck: while MongoDB answers, every key in memory is
- * looked for again and again, so that a destroyed one is gone within `cacheMs`.
+ * is answered while MongoDB is away, and one that was not is refused at once (`while-away.ts`). Erasing must not depend
+ * on luck: while MongoDB answers, every key in memory is looked for again and again, so that a destroyed one is gone
+ * within `cacheMs`.
  */
 import type { Db } from "mongodb";
 import { LogError, type Clock, type KeyStore } from "../../../commands/ports.js";
 import { createBatchedLookup } from "../batched-lookup.js";
 import { createAgingKeys, type AgingKey } from "./cache.js";
-import { createKeyDocuments } from "./documents.js";
+import { createKeyDocuments, type Wrapped } from "./documents.js";
 import { createRefresher } from "./refresher.js";
+import { refusingWhileAway } from "./while-away.js";
 import { markOf, requireMasterKey, unwrap } from "./wrapping.js";
 
 export { assertMasterKey } from "./documents.js";
@@ -27,7 +29,7 @@ export type MongoKeyFigures = {
   readonly keysCached: number;
   /** Answers from memory that are older than `cacheMs`, since MongoDB could not be asked. */
   readonly staleAnswers: number;
-  /** The last question to MongoDB had no answer. */
+  /** A question to MongoDB had no answer, and none has had one since. */
   readonly isAway: boolean;
 };
 
@@ -48,8 +50,6 @@ export type MongoKeyStoreOptions = {
 
 /** Different ids that may wait for their key. */
 const waitingMax = 10_000;
-/** A server that did not answer is asked for keys again after so long: until then no conversation waits for its time-out. */
-const askAgainMs = 1_000;
 
 /** Never set: an age by a clock that was ahead for a moment would keep a destroyed key for as long. */
 const monotonic: Clock = () => performance.now();
@@ -60,27 +60,20 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
   const masterKey = requireMasterKey(options.masterKey);
   const documents = createKeyDocuments(db, masterKey);
   const keys = createAgingKeys(cachedKeysMax, clock);
-  let isAway = false;
-  let awayAt = -Infinity;
   let staleAnswers = 0;
   let closing: Promise<void> | undefined;
 
+  // Each for itself: a server that cannot write may read.
+  const [stored, made] = [refusingWhileAway(documents.find), refusingWhileAway(documents.obtain)];
+  const isAway = (): boolean => stored.isAway() || made.isAway();
   /** Answers count from when they were asked for: a key may be destroyed while the answer is on its way. */
-  const noting =
-    <A>(call: (ids: readonly string[]) => Promise<A>) =>
-    async (ids: readonly string[]): Promise<{ readonly askedAt: number; readonly found: A }> => {
+  const timed =
+    (ask: (ids: readonly string[]) => Promise<Wrapped>) =>
+    async (ids: readonly string[]): Promise<{ readonly askedAt: number; readonly found: Wrapped }> => {
       const askedAt = clock();
-      try {
-        const found = await call(ids);
-        isAway = false;
-        return { askedAt, found };
-      } catch (error) {
-        isAway = true;
-        awayAt = clock();
-        throw error;
-      }
+      return { askedAt, found: await ask(ids) };
     };
-  const [findNow, obtainNow] = [noting(documents.find), noting(documents.obtain)];
+  const [findNow, obtainNow] = [timed(stored.ask), timed(made.ask)];
   const finding = createBatchedLookup(async (ids) => dated(await findNow(ids)), waitingMax);
   const obtaining = createBatchedLookup(async (ids) => dated(await obtainNow(ids)), waitingMax);
   const refresher = createRefresher({ keys, find: findNow, clock, cacheMs, staleMs, onProblem });
@@ -95,14 +88,13 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
     const entry = keys.get(keyId);
     if (entry === undefined || isFresh(entry)) return entry?.key;
     // No caller is to wait for a server that is known to be away; the refresher notices when it is back.
-    return isAway ? stale(entry) : undefined;
+    return isAway() ? stale(entry) : undefined;
   };
   const asking = async (ask: typeof finding.ask, keyId: string): Promise<Buffer | undefined> => {
     const known = cached(keyId);
     if (known !== undefined) return known;
     let answer: Dated | undefined;
     try {
-      if (isAway && clock() - awayAt < askAgainMs) throw new Error("the key store did not answer a moment ago");
       answer = await ask(keyId);
     } catch (error) {
       const fallback = stale(keys.get(keyId));
@@ -118,20 +110,20 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
   };
   const close = async (): Promise<void> => {
     await refresher.stop();
-    await Promise.all([finding.idle(), obtaining.idle()]);
+    await Promise.all([finding.idle(), obtaining.idle(), stored.stop(), made.stop()]);
     keys.clear();
   };
   return {
     cached,
     find: (keyId) => asking(finding.ask, keyId),
     obtain: async (keyId) => (await asking(obtaining.ask, keyId)) ?? fail(keyId),
-    figures: () => ({ keysCached: keys.size(), staleAnswers, isAway }),
+    figures: () => ({ keysCached: keys.size(), staleAnswers, isAway: isAway() }),
     close: () => (closing ??= close()),
   };
 };
 
 type Dated = { readonly wrapped: Uint8Array; readonly askedAt: number };
-const dated = ({ askedAt, found }: { readonly askedAt: number; readonly found: ReadonlyMap<string, Uint8Array> }) =>
+const dated = ({ askedAt, found }: { readonly askedAt: number; readonly found: Wrapped }) =>
   new Map([...found].map(([keyId, wrapped]): [string, Dated] => [keyId, { wrapped, askedAt }]));
 
 /** Nothing is handed out that the master key did not open: neither garbage nor what was known before. */

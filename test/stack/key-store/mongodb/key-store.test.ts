@@ -9,6 +9,7 @@ import {
 import { openMongo, type Mongo } from "../../../../src/infra/engines/mongodb/connection.js";
 import { keyStoreContract } from "../../../contract/key-store.contract.js";
 import { engine } from "../../../kit/engines.js";
+import { settled } from "../../../kit/turns.js";
 import { mayStartServers, startOwnServers, type OwnServers } from "../../../kit/own-servers.js";
 
 type Options = Partial<Parameters<typeof openMongoKeyStore>[0]>;
@@ -153,7 +154,7 @@ describe.skipIf(mongodb === undefined || !mayStartServers)("while MongoDB is awa
   });
   afterAll(() => servers.stop());
 
-  it("answers known keys, counted, for staleMs; refuses unknown ones; and goes on when it is back", async () => {
+  it("answers known keys, counted, for staleMs; refuses unknown ones, after the first at once; and goes on when it is back", async () => {
     let later = 0;
     const clock = () => Date.now() + later;
     const mongo = await newDatabase(servers.env.PARLEY_MONGODB_URL);
@@ -167,6 +168,15 @@ describe.skipIf(mongodb === undefined || !mayStartServers)("while MongoDB is awa
     expect(await store.find("known")).toEqual(key);
     await expect(store.obtain("unknown")).rejects.toMatchObject({ name: "LogError", code: "UNAVAILABLE" });
     await expect(store.find("unknown")).rejects.toMatchObject({ name: "LogError", code: "UNAVAILABLE" });
+    // From then on no caller waits for a time-out: both are told by the end of the turn.
+    const answers: string[] = [];
+    for (const answer of [store.obtain("another"), store.find("another")])
+      answer.then(
+        () => answers.push("answered"),
+        () => answers.push("refused"),
+      );
+    await settled();
+    expect(answers).toEqual(["refused", "refused"]);
     later = 3_600_000;
     expect(store.cached("known")).toBeUndefined();
     await expect(store.obtain("known")).rejects.toMatchObject({ code: "UNAVAILABLE" });
@@ -178,7 +188,7 @@ describe.skipIf(mongodb === undefined || !mayStartServers)("while MongoDB is awa
         () => false,
       ),
     );
-    expect(store.figures().isAway).toBe(false);
+    await until(() => !store.figures().isAway);
     await documentsOf(mongo).deleteOne({ _id: "known" });
     await until(async () => (await store.find("known")) === undefined);
   });
