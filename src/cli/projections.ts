@@ -10,7 +10,7 @@ import { next, paint, say, sayJson, table } from "./output.js";
 
 const statusCommand = withProfile(withInspection(new Command("status")))
   .description(
-    "How far the views have come behind the log; by partition, with their projectors, where there are several.",
+    "How far the views have come behind the log; in the distributed profile by partition, with the projector of each.",
   )
   .addHelpText(
     "after",
@@ -80,7 +80,8 @@ const tellEngines = ({ projections, partitions, holdersProblem }: DistributedSta
     holder ?? (holdersProblem === undefined ? "nobody" : "unknown"),
   ]);
   say(`\n${table(["partition", "views", "delivery", "", "projector"], shares)}`);
-  if (holdersProblem !== undefined) say(paint("yellow", `\n→ Who works on what is unknown: ${holdersProblem}`));
+  if (holdersProblem !== undefined)
+    say(paint("yellow", `\n→ Redis does not say which projector works on which partition: ${holdersProblem}`));
   for (const { problem } of projections) if (problem !== undefined) say(paint("red", `\n→ ${problem}`));
   const isWell = holdersProblem === undefined && partitions.every(({ holder }) => holder !== null);
   if (isWell && projections.every(({ problem }) => problem === undefined))

@@ -9,7 +9,7 @@ import { accessDenied } from "./errors.js";
 export type Check = (metadata: Metadata) => void;
 
 /**
- * Clients of EventStoreDB send Basic credentials, whose password is the token then, and the user any; others may send
+ * Clients of EventStoreDB send Basic credentials: the password is the token, with any user name. Other clients may send
  * it as a Bearer token.
  */
 export const createCheck = (token: string | undefined): Check => {
@@ -21,7 +21,7 @@ export const createCheck = (token: string | undefined): Check => {
     if (given === undefined || !timingSafeEqual(digest(given), expected))
       throw accessDenied(
         status.UNAUTHENTICATED,
-        "This log needs its token, as the password of any user or as Bearer token.",
+        "Clients of this log send its token, as the password of any user or as Bearer token.",
       );
   };
 };
@@ -44,7 +44,7 @@ export type Exposure = {
   readonly tls?: object;
 };
 
-/** @throws Error for a log that strangers could read, or write to with a token that they have heard in plain text */
+/** @throws Error for a log that strangers could read, or that they could write to with a token heard in plain text */
 export const checkExposure = ({ host, token, writable, tls }: Exposure): void => {
   if (isLoopback(host)) return;
   if (token === undefined || token === "")
@@ -53,7 +53,7 @@ export const checkExposure = ({ host, token, writable, tls }: Exposure): void =>
     );
   if (writable && tls === undefined)
     throw new Error(
-      `Who hears the token on its way to ${host} could write to the log. ` +
+      `Anybody who hears the token on its way to ${host} could write to the log. ` +
         "Set PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT, listen on 127.0.0.1, or serve it for reading alone.",
     );
 };

@@ -15,7 +15,7 @@ export type Config = {
   readonly seal: boolean;
   /** The cell's name, with the characters of a user id, written into the first event of conversations and users. */
   readonly cell: string;
-  /** What was set by a name that it had before. */
+  /** Settings that the operator gave by the name that they had before. */
   readonly oldNames: readonly OldName[];
   readonly allowedOrigins: readonly string[];
   /** Members of one group. */
@@ -24,9 +24,9 @@ export type Config = {
   readonly messagesPerMinute: number;
   /** Changes of one user by REST in a minute; 0: no limit. */
   readonly changesPerMinute: number;
-  /** The log as EventStoreDB's clients read it; absent: not served. */
+  /** Where EventStoreDB's clients read the log; absent: nowhere. */
   readonly eventStorePort?: EventStorePort;
-  /** An identity provider whose tokens are taken as well. */
+  /** An identity provider whose tokens the gateway takes as well. */
   readonly jwks?: { readonly url: string; readonly issuer?: string; readonly audience?: string };
 };
 
@@ -35,7 +35,7 @@ export type EventStorePort = {
   /** 0 for a free one. */
   readonly port: number;
   readonly writable: boolean;
-  /** What every call has to bring; undefined on loopback only. */
+  /** Clients send it with every call; undefined on loopback only. */
   readonly token?: string;
   /** Files in PEM form. */
   readonly tls?: { readonly keyFile: string; readonly certFile: string };
@@ -112,7 +112,7 @@ const settings = {
   },
 } as const;
 
-/** What is set by the environment alone. */
+/** Settings that the environment alone gives. */
 const unflagged = [
   ...["PARLEY_PROFILE", "PARLEY_ALLOWED_ORIGINS", "PARLEY_TOKEN_SECRET"],
   ...["PARLEY_JWKS_URL", "PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"],
@@ -224,7 +224,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
   };
 };
 
-/** The token and the files of TLS by the environment alone: command lines are seen by every user of the machine. */
+/** The environment alone gives the token and the files of TLS: every user of the machine sees command lines. */
 const readEventStorePort = (
   read: {
     readonly host: string | undefined;
@@ -251,7 +251,7 @@ const readEventStorePort = (
   return wanted;
 };
 
-/** What would let strangers in; the token itself is never said. */
+/** What would let strangers in; no problem quotes the token. */
 const exposuresOf = ({ host, writable, token, tls }: EventStorePort): readonly string[] => {
   const problems: string[] = [];
   if (token !== undefined && token.length < eventStoreTokenCharsMin)
@@ -266,7 +266,7 @@ const exposuresOf = ({ host, writable, token, tls }: EventStorePort): readonly s
   if (writable && tls === undefined)
     problems.push(
       `PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT are missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, ` +
-        "which is not loopback, and who hears the token in plain text could write",
+        "which is not loopback, and anybody who hears the token in plain text could write",
     );
   return problems;
 };
@@ -292,16 +292,16 @@ const isOrigin = (text: string): boolean => {
   return origin === text || (origin === "null" && /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.test(text));
 };
 
-/** By the environment alone: an identity provider is not chosen from one start to the next. */
+/** The environment alone gives it: no operator chooses an identity provider from one start to the next. */
 const readJwks = (environment: Environment, problems: string[]): Config["jwks"] | undefined => {
   const { PARLEY_JWKS_URL: url, PARLEY_JWT_ISSUER: issuer, PARLEY_JWT_AUDIENCE: audience } = environment;
   if (url === undefined || url === "") {
-    if (issuer) problems.push("PARLEY_JWT_ISSUER needs PARLEY_JWKS_URL: nothing is checked by it alone");
-    if (audience) problems.push("PARLEY_JWT_AUDIENCE needs PARLEY_JWKS_URL: nothing is checked by it alone");
+    if (issuer) problems.push("PARLEY_JWT_ISSUER needs PARLEY_JWKS_URL: Parley checks nothing by it alone");
+    if (audience) problems.push("PARLEY_JWT_AUDIENCE needs PARLEY_JWKS_URL: Parley checks nothing by it alone");
     return undefined;
   }
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  // Said without the value, which may hold a password. One with a password is never fetched, and quoted by what refuses it.
+  // The problem does not quote the value, which may hold a password; `fetch` would refuse such a URL, and quote it.
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.username + parsed.password !== "")
     problems.push("PARLEY_JWKS_URL must be an http or https URL without a user and a password");
   return { url, ...(issuer ? { issuer } : {}), ...(audience ? { audience } : {}) };

@@ -61,41 +61,44 @@ export const features: readonly Feature[] = [
     attempt: async (probe) => {
       const grant = await grantPost(probe, "posted");
       const over = await post(probe, grant, Buffer.alloc(11));
-      expect(over >= 400, `11 bytes were taken (${over}) where the policy allows 10`);
+      expect(over >= 400, `the server took 11 bytes (${over}) where the policy allows 10`);
       const type = await post(probe, grant, Buffer.alloc(10), { "Content-Type": "text/html" });
-      expect(type >= 400, `another content type was taken (${type})`);
+      expect(type >= 400, `the server took another content type (${type})`);
       const key = await post(probe, grant, Buffer.alloc(10), { key: `${probe.prefix}/other` });
-      expect(key >= 400, `another key was taken (${key})`);
+      expect(key >= 400, `the server took another key (${key})`);
       const exact = await post(probe, grant, Buffer.alloc(10));
-      expect(exact < 300, `what the policy allows was refused (${exact})`);
+      expect(exact < 300, `the server refused what the policy allows (${exact})`);
     },
   },
   {
     feature: "signatures",
     needed: true,
-    fix: "Take another S3 server: this one lets in whoever makes a signature up.",
+    fix: "Take another S3 server: this one lets in clients that make a signature up.",
     attempt: async (probe) => {
       const grant = await grantPost(probe, "forged");
       const signature = grant.fields["x-amz-signature"] ?? "";
       const posted = await post(probe, grant, Buffer.alloc(10), { "x-amz-signature": tampered(signature) });
-      expect(posted >= 400, `a POST with a forged signature was taken (${posted})`);
+      expect(posted >= 400, `the server took a POST with a forged signature (${posted})`);
       const url = await probe.grants.download({ key: `${probe.prefix}/object`, expiresSeconds: 60 });
       const got = await ask(probe, url.replace(/(?<=X-Amz-Signature=)[0-9a-f]+/, tampered));
-      expect(got.status === 403, `a download with a forged signature answers ${got.status}, not 403`);
+      expect(got.status === 403, `the server answers a download with a forged signature by ${got.status}, not 403`);
     },
   },
   {
     feature: "multipart by presigned parts",
     needed: true,
-    fix: "Files above 25 MiB cannot be uploaded: take another S3 server or allow these keys multipart uploads.",
+    fix: "Clients cannot upload files above 25 MiB: take another S3 server or allow these keys multipart uploads.",
     attempt: async (probe) => {
       const { client, bucket, prefix } = probe;
       const grant = await grantParts(probe, "joined");
       const [part] = grant.parts;
-      expect(part !== undefined, "no part was granted");
+      expect(part !== undefined, "the grant has no part");
       const answer = await ask(probe, part.url, { method: "PUT", body: Buffer.from("part") });
       const etag = answer.headers.get("etag");
-      expect(answer.ok && etag !== null, `a part was not taken (${answer.status}, ETag ${etag ?? "missing"})`);
+      expect(
+        answer.ok && etag !== null,
+        `the server did not take a part (${answer.status}, ETag ${etag ?? "missing"})`,
+      );
       await client.completeMultipartUpload(bucket, `${prefix}/joined`, grant.uploadId, [{ part: 1, etag }]);
       const { size } = await client.statObject(bucket, `${prefix}/joined`);
       expect(size === 4, `the joined object has ${size} bytes of 4`);
@@ -107,15 +110,15 @@ export const features: readonly Feature[] = [
     fix: "Abandoned uploads would fill the disk: take another S3 server or allow these keys to list and abort them.",
     attempt: async (probe) => {
       const grant = await grantParts(probe, "abandoned");
-      expect(await isListed(probe, grant.uploadId), "an upload that was begun is not listed");
+      expect(await isListed(probe, grant.uploadId), "the server does not list an upload that was begun");
       await probe.client.abortMultipartUpload(probe.bucket, `${probe.prefix}/abandoned`, grant.uploadId);
-      expect(!(await isListed(probe, grant.uploadId)), "an upload that was aborted is still listed");
+      expect(!(await isListed(probe, grant.uploadId)), "the server still lists an upload that was aborted");
     },
   },
   {
     feature: "signed downloads as attachments",
     needed: true,
-    fix: "Take another S3 server: files of strangers would be shown in place.",
+    fix: "Take another S3 server: browsers would show files of strangers in place.",
     attempt: async (probe) => {
       const key = `${probe.prefix}/object`;
       const answer = await ask(probe, await probe.grants.download({ key, filename: "a b.txt", expiresSeconds: 60 }));
@@ -145,9 +148,9 @@ export const features: readonly Feature[] = [
       const headers = { origin, "access-control-request-method": "PUT" };
       const preflight = await ask(probe, url, { method: "OPTIONS", headers });
       const allowed = preflight.headers.get("access-control-allow-origin");
-      expect(preflight.ok && allowed !== null, `a preflight of any origin is refused (${preflight.status})`);
+      expect(preflight.ok && allowed !== null, `the server refuses a preflight of any origin (${preflight.status})`);
       const exposed = (await ask(probe, url, { headers: { origin } })).headers.get("access-control-expose-headers");
-      expect(/\betag\b|\*/i.test(exposed ?? ""), `ETag is not exposed (${exposed ?? "nothing is"})`);
+      expect(/\betag\b|\*/i.test(exposed ?? ""), `the server exposes ${exposed ?? "no header"}, and not ETag`);
     },
   },
   {
@@ -164,7 +167,7 @@ export const features: readonly Feature[] = [
   },
 ];
 
-/** Objects by the names that may be there, not by a listing: these keys need not be allowed to list objects. */
+/** Removes objects by the names that may be there, not by a listing: operators need not allow these keys to list objects. */
 export const cleanUp: Feature = {
   feature: "removing",
   needed: true,
@@ -192,13 +195,13 @@ const request = { contentType: "application/x-parley", expiresSeconds: 60 };
 
 const grantPost = async ({ grants, prefix }: Probe, name: string): Promise<Post> => {
   const grant = await grants.upload({ ...request, key: `${prefix}/${name}`, bytes: 10 });
-  expect(grant.kind === "post", "small uploads are not granted as a POST");
+  expect(grant.kind === "post", "the grant of a small upload is no POST");
   return grant;
 };
 
 const grantParts = async ({ grants, prefix }: Probe, name: string): Promise<Multipart> => {
   const grant = await grants.upload({ ...request, key: `${prefix}/${name}`, bytes: postBytesMax + 1 });
-  expect(grant.kind === "multipart", "large uploads are not granted in parts");
+  expect(grant.kind === "multipart", "the grant of a large upload is not in parts");
   return grant;
 };
 
@@ -226,7 +229,7 @@ const post = async (
 
 const ask = async ({ msMax }: Probe, url: string, init: RequestInit = {}): Promise<Response> => {
   const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(msMax) });
-  // Read whole, so that the connection is free again.
+  // The body is read whole, so that the connection is free again.
   return new Response([204, 304].includes(answer.status) ? null : await answer.arrayBuffer(), answer);
 };
 
