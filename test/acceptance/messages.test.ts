@@ -305,7 +305,7 @@ describe.skipIf(isNowhere)("messages after they were sent", () => {
     expect(bytes).not.toContain("TOPSECRET");
   });
 
-  it("who comes back sees both memberships and nothing between them, and changes of the unseen as bare frames", async () => {
+  it("a member who comes back sees both memberships and nothing between them, and changes of the unseen as bare frames", async () => {
     const group = await groupWith(["bob"]);
     const first = await say(phone, group, "while here");
     await bob.frame("message.new", { messageId: first.messageId });

@@ -155,7 +155,7 @@ describe.skipIf(isNowhere)("receipts", () => {
     expect(new Set(rollups).size).toBe(50);
   });
 
-  describe("who shows no reads", () => {
+  describe("a user who shows no reads", () => {
     it("neither shows nor sees them: read is shown as delivered", async () => {
       const shy = await wireDevice(server, "shy");
       const put = await shy.rest("PUT /me", { privacy: { lastSeen: "contacts", readReceipts: false } });

@@ -167,7 +167,7 @@ describe("a data directory", () => {
     expect(stderr).toContain('"old":"PARLEY_HOME","now":"PARLEY_CELL"');
   });
 
-  it("is left as it is by whoever looks at it", async () => {
+  it("is left as it is by commands that look at it", async () => {
     const dir = copyWithout();
     const contents = () =>
       readdirSync(dir).map((name) => [

@@ -31,7 +31,7 @@ const audienceOn = (log: Pick<EventLog, "readStream">) => {
   };
 };
 
-it("a thousand who ask within a second read the log once, and hear of who left a second later at most", async () => {
+it("a thousand who ask within a second read the log once, and hear of a member who left a second later at most", async () => {
   const id = await startGroup(["bob", "carol"]);
   const { log, reads } = countingReads(kit.log);
   const { audience, othersOf, pass } = audienceOn(log);
@@ -48,7 +48,7 @@ it("a thousand who ask within a second read the log once, and hear of who left a
   expect(await othersOf(id, "bob")).toMatchObject({ left: { code: "FORBIDDEN" } });
 });
 
-it("whoever joined a moment ago is no stranger, and nobody is a member of what does not exist", async () => {
+it("a user who joined a moment ago is no stranger, and nobody is a member of what does not exist", async () => {
   const id = await startGroup(["bob"]);
   const { othersOf, pass } = audienceOn(kit.log);
   expect(await othersOf(id, "carol")).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });

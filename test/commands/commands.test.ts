@@ -89,7 +89,7 @@ describe("commands on a real log", () => {
     expect(JSON.stringify(await kit.log.readAll(noPosition, 1_000))).not.toContain("❤");
   });
 
-  it("no key is made in the name of a conversation for who is no member of it", async () => {
+  it("no command of a user who is no member makes a key in the name of a conversation", async () => {
     const made: string[] = [];
     const keys: KeyStore = { ...kit.keys, obtain: (id) => (made.push(id), kit.keys.obtain(id)) };
     const conversationId = await startGroup();

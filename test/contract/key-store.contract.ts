@@ -30,7 +30,7 @@ export const keyStoreContract = (name: string, open: () => Promise<OpenedKeyStor
       expect(await store.obtain("user/alice/2026-01")).toEqual(key);
     });
 
-    it("makes no key for who only looks for it", async () => {
+    it("makes no key for a caller that only looks for it", async () => {
       expect(store.cached("k")).toBeUndefined();
       expect(await store.find("k")).toBeUndefined();
       expect(await store.find("k")).toBeUndefined();

@@ -114,7 +114,7 @@ export const registryContract = (name: string, open: () => Promise<OpenedRegistr
       expect(await devices()).toEqual([]);
     });
 
-    it("forgets whoever is not renewed", async () => {
+    it("forgets connections that are not renewed", async () => {
       await a.enter(phone);
       await opened.lapse();
       expect(await devices()).toEqual([]);

@@ -138,7 +138,7 @@ it("a name of before that was sealed for a join is not used where the group has 
   expect(nameAfter("Long before")[0]?.name).toMatchObject({ alg: "none", data: "Before" });
 });
 
-it("who joins later gets the sealed texts as they are, and no key of the one who invites", async () => {
+it("a member who joins later gets the sealed texts as they are, and no key of the one who invites", async () => {
   const conversationId = await startGroup();
   right(await commandsOn(kit).joinMembers({ conversationId, userIds: ["carol"] }, context("bob")));
   const [started, ...joins] = profilesIn(await eventsOf(streamOf.conversation(conversationId)));

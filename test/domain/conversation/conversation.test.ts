@@ -91,7 +91,7 @@ describe("sending", () => {
       .then({ type: "MessageSent", sequence: 1, at: 100 });
   });
 
-  it("answers a known key to whoever has it, before asking what they may do", () => {
+  it("answers a known key to a user who has it, before asking what they may do", () => {
     const removed = after(started(), send("bob"), remove("alice", "bob"));
     given(conversation, removed).when(send("bob")).then();
     given(conversation, removed).when(send("bob", "m2")).thenRejected("FORBIDDEN");

@@ -241,7 +241,7 @@ describe("replying", () => {
       .then({ type: "ReactionAdded" });
   });
 
-  it("is not for who has left", () => {
+  it("is not for a user who has left", () => {
     const left = after(group, leave("carol"));
     for (const command of [send("carol", "r", m1), react("carol", m1), edit("carol", m1, "x"), remove("carol", m1)])
       given(conversation, left).when(command).thenRejected("FORBIDDEN");

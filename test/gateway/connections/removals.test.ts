@@ -44,7 +44,7 @@ describe("a removal", () => {
     expect([alice.closed, bob.closed]).toEqual([[removed], []]);
   });
 
-  it("that may have been missed ends whoever was removed meanwhile, and nobody else", async () => {
+  it("that may have been missed ends the devices that were removed meanwhile, and no other", async () => {
     const { connect } = start(({ actor }) => Promise.resolve(actor.userId !== "bob"));
     const all = ["alice", "bob", "carol"].map((userId) => connect(userId));
     removals.missed();

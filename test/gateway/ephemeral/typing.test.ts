@@ -172,7 +172,7 @@ it("tells those who left nothing more, and ends what they typed", () => {
   expect(told()).toEqual(["g alice false → carol"]);
 });
 
-it("tells of no end whoever is no member by then, where it has to ask for that", async () => {
+it("tells of no end a user who is no member by then, where it has to ask for that", async () => {
   const members = new Map([
     ["g", new Set(["alice", "bob", "carol"])],
     ["h", new Set(["alice", "dave"])],

@@ -170,7 +170,7 @@ describe("typing", () => {
     expect(kit.typed).toEqual([started, `alice no more in ${conversationId}`, started, "alice/phone gone"]);
   });
 
-  it("does not begin after the connection has gone, and who never typed has no end to tell", async () => {
+  it("does not begin after the connection has gone, and a user who never typed has no end to tell", async () => {
     const { kit, say, connection } = await online();
     const conversationId = await startDirect(kit);
     const release = kit.holdCommands();

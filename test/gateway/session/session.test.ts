@@ -412,7 +412,7 @@ describe("bounds", () => {
     }
   };
 
-  it("closes whoever goes on sending instead of waiting, after the error that says how long", () => {
+  it("closes a client that goes on sending instead of waiting, after the error that says how long", () => {
     const world = createWorld();
     refuse(world, bounds.refusalsUnheededMax);
     expect(world.closes()).toEqual([]);
@@ -428,7 +428,7 @@ describe("bounds", () => {
     expect(world.answersTo("after")).toEqual([]);
   });
 
-  it("never closes whoever waits, whatever was on its way before the first refusal was read", () => {
+  it("never closes a client that waits, whatever was on its way before it read the first refusal", () => {
     const world = createWorld();
     for (let round = 0; round < 5; round++) {
       for (let n = 0; n < bounds.refusalsUnheededMax; n++) world.text(send(undefined));

@@ -11,7 +11,7 @@ const request = (path: string): HttpRequest => ({
 });
 
 describe("/metrics", () => {
-  it("are read once for all who ask meanwhile, and again for who comes later", async () => {
+  it("are read once for all who ask meanwhile, and again for a client that comes later", async () => {
     const readings: ((text: string) => void)[] = [];
     const pages = createPages({
       readiness: () => Promise.resolve({ ready: true, problems: {} }),

@@ -120,7 +120,7 @@ describe("receipts of a message", () => {
   const receipts = async (reads: ViewReads, userId: string, messageId: string, page = {}) =>
     receiptsQuery({ reads })(as(userId), "g_one", messageId, { limit: 9, ...page });
 
-  it("who was a member then, with times; page by page", () =>
+  it("name the users who were members then, with times; page by page", () =>
     withLog([join, send("alice"), received("bob"), read("carol"), leave, read("bob")], async (reads) => {
       const answer = right(await receipts(reads, "alice", idOf("alice", 0)));
       expect(answer).toMatchObject({ sequence: 1, of: 2, delivered: 2, read: 2 });
@@ -136,7 +136,7 @@ describe("receipts of a message", () => {
       expect(codeOf(await receipts(reads, "alice", idOf("alice", 0), { cursor: "e30" }))).toBe("INVALID_MESSAGE");
     }));
 
-  it("whoever joins later has not received what was said before", () =>
+  it("a member who joins later has not received what was said before", () =>
     withLog([send("alice"), join, send("alice"), read("carol")], async (reads) => {
       expect(right(await receipts(reads, "alice", idOf("alice", 0)))).toMatchObject({ of: 1, delivered: 0 });
       expect(right(await receipts(reads, "alice", idOf("alice", 1)))).toMatchObject({ of: 2, delivered: 1, read: 1 });
@@ -152,7 +152,7 @@ describe("receipts of a message", () => {
       expect(await state("bob")).toMatchObject({ unread: 0, readUpTo: 1 });
     }));
 
-  it("who shows no reads sees none", () =>
+  it("a user who shows no reads sees none", () =>
     withLog([send("alice"), read("bob"), showReads("alice", false)], async (reads) => {
       const answer = right(await receipts(reads, "alice", idOf("alice", 0)));
       expect(answer).toMatchObject({ of: 1, delivered: 1, read: 0 });

@@ -140,7 +140,7 @@ describe.skipIf(given === undefined || !mayStartServers)(`faults under load (see
     await everyoneIsConnected("redis");
   });
 
-  it("Redis flushed: leases are taken anew, and who had none syncs", async () => {
+  it("Redis flushed: projectors take leases anew, and connections that had none sync", async () => {
     const missed = await missedFrames();
     await underLoad(stage, { name: "redis-flushed", random }, async () => {
       const { redis, close } = await openRedis({
@@ -216,7 +216,7 @@ const othersGoOn = async ({ devices, acknowledged, tap }: Scene, since: number, 
       );
       return sent !== undefined && conversationOf(receiver.client, sent.conversationId).pos >= sent.ack.pos;
     },
-    "who shares the other gateway receives",
+    "users who share the other gateway receive",
     longMs / 4,
   );
   expect(tap.openedAfter(since, url)).toBe(0);

@@ -143,7 +143,7 @@ describe("the views of a log", () => {
     directory.remove();
   });
 
-  it("follows the log: whoever waits for a position reads everything up to it", async () => {
+  it("follows the log: a reader that waits for a position reads everything up to it", async () => {
     const store = await open();
     const position = await conversation(20);
     expect(await store.awaitCaughtUp(asPosition(position), 60_000)).toBe(true);

@@ -95,7 +95,7 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
     expect(one.told.map((held) => held.length).slice(0, 2)).toEqual([8, 4]);
   });
 
-  it("are given back at once by who stops, who is told of nothing any more", async () => {
+  it("are given back at once by a projector that stops, which is told of nothing any more", async () => {
     const [one, two] = [await start("one"), await start("two")];
     await until(areSharedAs([one, two], "4,4"));
     const told = two.told.length;
@@ -130,7 +130,7 @@ describe.skipIf(redisUrl === undefined)("partitions shared through Redis", () =>
     expect(performance.now() - diedAt).toBeLessThan(5_000);
   });
 
-  it("are taken over at once by who comes in the place of one that died, however long its lease", async () => {
+  it("are taken over at once by a projector that comes in the place of one that died, however long its lease", async () => {
     const leaseMs = 3_600_000;
     const died = await start("died", { place: "here:1", leaseMs });
     const neighbour = await start("neighbour", { place: "here:2", leaseMs });

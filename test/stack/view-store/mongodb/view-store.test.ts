@@ -203,7 +203,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       ]);
     });
 
-    it("whoever waits is told as soon as another process has projected so far", async () => {
+    it("a reader that waits is told as soon as another process has projected so far", async () => {
       const [gateway, projector] = [await open({ partitions: 2 }), await open({ partitions: 2 })];
       const waiting = [5, 5, 8].map((position) => gateway.awaitCaughtUp(asPosition(position), 60_000));
       const impatient = gateway.awaitCaughtUp(asPosition(9), 1);
@@ -213,7 +213,7 @@ describe.skipIf(url === undefined)("MongoDB", () => {
       expect(await gateway.awaitCaughtUp(asPosition(8), 0)).toBe(true);
     });
 
-    it("whoever waits when the views are closed is told no", async () => {
+    it("a reader that waits when the views are closed is told no", async () => {
       const views = await open();
       const waiting = views.awaitCaughtUp(asPosition(5), 60_000);
       await views.close();
