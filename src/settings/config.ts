@@ -1,9 +1,9 @@
 import { E, t } from "../domain/kernel/fp.js";
 import { userIdCodec } from "../domain/kernel/ids.js";
 import { limits } from "../domain/kernel/limits.js";
-import { isLoopback } from "../infra/loopback.js";
 import type { LogLevel } from "../infra/telemetry.js";
 import { givenCell, type Given, type OldName } from "./cell.js";
+import { readEventStorePort, type EventStorePort } from "./eventstore-port.js";
 
 /** Everything that can be set, from the command line or the environment; the command line wins. */
 export type Config = {
@@ -30,17 +30,6 @@ export type Config = {
   readonly jwks?: { readonly url: string; readonly issuer?: string; readonly audience?: string };
 };
 
-export type EventStorePort = {
-  readonly host: string;
-  /** 0 for a free one. */
-  readonly port: number;
-  readonly writable: boolean;
-  /** Clients send it with every call; undefined on loopback only. */
-  readonly token?: string;
-  /** Files in PEM form. */
-  readonly tls?: { readonly keyFile: string; readonly certFile: string };
-};
-
 const number = (name: string, min: number, max: number, whole: boolean) => {
   const is = (value: unknown): value is number =>
     typeof value === "number" && value >= min && value <= max && (!whole || Number.isInteger(value));
@@ -62,9 +51,6 @@ const text = new t.Type<string, string, unknown>(
   (value, context) => (typeof value === "string" && value !== "" ? t.success(value) : t.failure(value, context)),
   t.identity,
 );
-
-/** A client that reaches the port may guess as often as it likes. */
-const eventStoreTokenCharsMin = 16;
 
 /** Setting → its codec, its environment variable, its default. The only list of settings. */
 const settings = {
@@ -222,53 +208,6 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
     ...(jwks === undefined ? {} : { jwks }),
     allowedOrigins,
   };
-};
-
-/** The environment alone gives the token and the files of TLS: every user of the machine sees command lines. */
-const readEventStorePort = (
-  read: {
-    readonly host: string | undefined;
-    readonly port: number | "off" | undefined;
-    readonly writable: "on" | "off" | undefined;
-  },
-  environment: Environment,
-  problems: string[],
-): EventStorePort | undefined => {
-  const { host, port, writable } = read;
-  if (host === undefined || port === undefined || port === "off") return undefined;
-  const { PARLEY_EVENTSTORE_TOKEN: token, PARLEY_EVENTSTORE_TLS_KEY: keyFile } = environment;
-  const certFile = environment.PARLEY_EVENTSTORE_TLS_CERT;
-  if (!keyFile !== !certFile)
-    problems.push("PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT belong together: set both or none");
-  const wanted: EventStorePort = {
-    host,
-    port,
-    writable: writable === "on",
-    ...(token ? { token } : {}),
-    ...(keyFile && certFile ? { tls: { keyFile, certFile } } : {}),
-  };
-  problems.push(...exposuresOf(wanted));
-  return wanted;
-};
-
-/** What would let strangers in; no problem quotes the token. */
-const exposuresOf = ({ host, writable, token, tls }: EventStorePort): readonly string[] => {
-  const problems: string[] = [];
-  if (token !== undefined && token.length < eventStoreTokenCharsMin)
-    problems.push(
-      `PARLEY_EVENTSTORE_TOKEN must have at least ${eventStoreTokenCharsMin} characters (make it with: openssl rand -hex 24)`,
-    );
-  if (isLoopback(host)) return problems;
-  if (token === undefined)
-    problems.push(
-      `PARLEY_EVENTSTORE_TOKEN is missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, which is not loopback`,
-    );
-  if (writable && tls === undefined)
-    problems.push(
-      `PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT are missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, ` +
-        "which is not loopback, and anybody who hears the token in plain text could write",
-    );
-  return problems;
 };
 
 const readOrigins = (
