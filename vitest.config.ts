@@ -8,13 +8,17 @@ const slow = [
   "test/infra/event-log/**/*.test.ts",
   "test/infra/view-store/**/*.test.ts",
   "test/infra/work-queue/**/*.test.ts",
+  "test/infra/auth/authenticator.test.ts",
+  "test/infra/engines/wal.test.ts",
+  "test/operate/doctor/{tls,token-secret}.test.ts",
   "test/gateway/gateway.test.ts",
   "test/gateway/transport/{grammar,http,jwks,transport}.test.ts",
   "test/gateway/connections/outbox.test.ts",
   "test/gateway/ephemeral/typing.test.ts",
   "test/projections/delivery/{again,delivery,order,share}.test.ts",
   "test/client/{client,package}.test.ts",
-  "test/commands/for-ever.test.ts",
+  "test/projections/projector.test.ts",
+  "test/commands/{for-ever,rivals,shared-log}.test.ts",
 ];
 
 /** A bound for what fails; a machine that is busy takes longer than the second that vitest gives. */
@@ -27,7 +31,12 @@ const onBoth = ["bad-input", "concurrency", "messages", "people", "rate-limit", 
 const onBothLong = ["permissions"];
 const both = [...onBoth, ...(process.env.PARLEY_ACCEPTANCE === "all" ? onBothLong : [])];
 
-/** `fast`: what `npm run check` runs. `slow`: whole servers, sockets, kills, and suites that open many real files. `stack`: on real servers. */
+/**
+ * `fast`: what `npm run check` runs, on all cores. Its suites share processes, which halves what their imports cost: none
+ * leaves anything there for the next. `slow`, one suite after the other, each in a process of its own: whole servers,
+ * sockets, kills, rivals on one log, waits for what does not answer, and suites that open many real files or large ones.
+ * `stack`: on real servers.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -36,6 +45,9 @@ export default defineConfig({
           name: "fast",
           include: ["test/**/*.test.ts"],
           exclude: [...slow, ...stack],
+          setupFiles: "test/kit/leaves-nothing.ts",
+          isolate: false,
+          maxWorkers: "100%",
           testTimeout: 120_000,
           hookTimeout: 60_000,
           expect,
