@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../lib/lru.js";
 import type { ContentDamaged } from "../commands/sealing/sealing.js";
 import type { Logger } from "../gateway/ports.js";
 import type { Telemetry } from "../infra/telemetry.js";
@@ -15,7 +16,7 @@ export const damagedContent = (
     "parley_content_damaged_total",
     "Times that sealed content did not open and was shown as gone.",
   );
-  const said = new LRUCache<string, true>({ max: saidMax });
+  const said = new LRUCache<string, true>(entriesMax(saidMax));
   return (error) => {
     count(1);
     if (said.has(error.context)) return;

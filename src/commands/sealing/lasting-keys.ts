@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../lib/lru.js";
 import type { KeyStore } from "../ports.js";
 import { keyIdOf, type LastingKey } from "./data-keys.js";
 
@@ -13,7 +14,7 @@ export type FoundKey = { readonly keyId: string; readonly key: Buffer };
  * to make but under the newest incarnation. `obtain` answers at once where its name was found before and the key is in memory.
  */
 export const createLastingKeys = (keys: KeyStore, newest: string, earlier: readonly string[]) => {
-  const names = new LRUCache<string, string>({ max: namesMax });
+  const names = new LRUCache<string, string>(entriesMax(namesMax));
   const search = async (of: LastingKey): Promise<FoundKey> => {
     const ids = earlier.map((incarnation) => keyIdOf(of, incarnation));
     const found = await Promise.all(ids.map((keyId) => keys.find(keyId)));

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../lib/lru.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { CommandContext } from "../../domain/kernel/decider.js";
 import type { Actor, DeviceId, UserId } from "../../domain/kernel/ids.js";
@@ -59,7 +60,7 @@ export const createDeviceAccess = (
   wrote: (userId: UserId, position: Position) => void,
 ): DeviceAccess => {
   /** To forget one costs a look-up when it calls again. */
-  const known = new LRUCache<string, Known>({ max: bounds.devicesRememberedMax });
+  const known = new LRUCache<string, Known>(entriesMax(bounds.devicesRememberedMax));
   let removals = 0;
   const register = async (command: Issued & { deviceType?: DeviceType }, context: CommandContext) => {
     const { by, now } = context;

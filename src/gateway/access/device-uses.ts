@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../lib/lru.js";
 import type { Actor, DeviceId, UserId } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
 
@@ -10,7 +11,7 @@ export type DeviceUses = {
 };
 
 export const createDeviceUses = (usersMax: number): DeviceUses => {
-  const users = new LRUCache<UserId, Map<DeviceId, number>>({ max: usersMax });
+  const users = new LRUCache<UserId, Map<DeviceId, number>>(entriesMax(usersMax));
   return {
     used: ({ userId, deviceId }, at) => {
       const devices = users.get(userId) ?? new Map<DeviceId, number>();

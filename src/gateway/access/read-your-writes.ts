@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../lib/lru.js";
 import type { UserId } from "../../domain/kernel/ids.js";
 import { laterOf, noPosition, type Position } from "../../domain/kernel/stream.js";
 
@@ -15,7 +16,7 @@ export type ReadYourWrites = {
 export const createReadYourWrites = (usersMax: number): ReadYourWrites => {
   let forgotten: Position = noPosition;
   const newest = new LRUCache<string, Position>({
-    max: usersMax,
+    ...entriesMax(usersMax),
     dispose: (at, _, reason) => {
       if (reason === "evict") forgotten = laterOf(forgotten, at);
     },

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../lib/lru.js";
 import type { DeviceId, UserId } from "../../domain/kernel/ids.js";
 import type { Delivery } from "../../projections/ports/bus.js";
 import type { Connection } from "../ports.js";
@@ -86,7 +87,7 @@ export const createHub = (options: { readonly remembered?: number } = {}): Hub =
 
 /** Remembers the last `max` keys; answers whether one was known. Only a figure depends on it, so forgetting is harmless. */
 const createSeen = (max: number) => {
-  const keys = new LRUCache<string, true>({ max });
+  const keys = new LRUCache<string, true>(entriesMax(max));
   return (key: string): boolean => {
     const known = keys.has(key);
     keys.set(key, true);

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../lib/lru.js";
 import type { RateLimiter, RateRule } from "../../gateway/ports.js";
 
 export type MemoryRateLimiterOptions = {
@@ -15,7 +16,7 @@ const keysMaxDefault = 100_000;
 export const createMemoryRateLimiter = (options: MemoryRateLimiterOptions = {}): RateLimiter => {
   const { now = () => performance.now(), keysMax = keysMaxDefault } = options;
   /** When the key's requests would have been used up, in microseconds. */
-  const arrivals = new LRUCache<string, number>({ max: keysMax });
+  const arrivals = new LRUCache<string, number>(entriesMax(keysMax));
   const take = (key: string, rule: RateRule): Taken => {
     const { interval, tolerance } = microsecondsOf(rule);
     const at = Math.floor(now() * 1_000);

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../lib/lru.js";
 import { decodeUserEvent } from "../../domain/catalogue.js";
 import type { UserId } from "../../domain/kernel/ids.js";
 import { firstRevision, noRevision, revisionAfter, streamOf } from "../../domain/kernel/stream.js";
@@ -23,7 +24,7 @@ const usersKeptMax = 100_000;
 const pageSize = 256;
 
 export const createReadPrivacy = (source: Pick<EventSource, "readStream">): ReadPrivacy => {
-  const kept = new LRUCache<UserId, boolean>({ max: usersKeptMax });
+  const kept = new LRUCache<UserId, boolean>(entriesMax(usersKeptMax));
   return {
     known: (userId) => kept.get(userId),
     load: async (userId) => {

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../lib/lru.js";
 import { asError } from "../../lib/errors.js";
 import type { ConversationId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import type { Position } from "../../domain/kernel/stream.js";
@@ -41,7 +42,7 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
   const waiting = createWaiting<Advanced>(() => {
     deps.onLost(1, "crowded");
   });
-  const sent = new LRUCache<ConversationId, Map<Sequence, string>>({ max: rememberedMax });
+  const sent = new LRUCache<ConversationId, Map<Sequence, string>>(entriesMax(rememberedMax));
   const limit = atMost(readsAtOnceMax);
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;

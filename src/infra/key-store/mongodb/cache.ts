@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../../lib/lru.js";
 
 /** Keys in memory, with when MongoDB was last asked about them; the least recently used one gives way. */
 export type AgingKeys = {
@@ -23,9 +24,9 @@ type Kept = { readonly key: Buffer; readonly mark: string; checkedAt: number; us
 
 export const createAgingKeys = (keysMax: number, clock: () => number): AgingKeys => {
   /** The order in which they are looked for again. */
-  const checks = new LRUCache<string, true>({ max: keysMax });
+  const checks = new LRUCache<string, true>(entriesMax(keysMax));
   const keys = new LRUCache<string, Kept>({
-    max: keysMax,
+    ...entriesMax(keysMax),
     dispose: (_, keyId, reason) => {
       if (reason !== "set") checks.delete(keyId);
     },

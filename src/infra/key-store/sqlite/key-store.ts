@@ -3,6 +3,7 @@
  * sealed. New keys that are asked for while a commit is in flight share the next commit.
  */
 import { LRUCache } from "lru-cache";
+import { entriesMax } from "../../../lib/lru.js";
 import { LogError, type KeyStore } from "../../../commands/ports.js";
 import { callWorker, workerUrl } from "../../engines/worker.js";
 import { createBatchedLookup } from "../batched-lookup.js";
@@ -44,7 +45,7 @@ export const openSqliteKeyStore = async (
       resolve(new Error((told as KeysStopped).stopped));
     });
   });
-  const cache = new LRUCache<string, Buffer>({ max: cachedKeysMax });
+  const cache = new LRUCache<string, Buffer>(entriesMax(cachedKeysMax));
   /** An earlier one stays: all seal with the same bytes. */
   const keep = (keyId: string, bytes: Uint8Array): Buffer => {
     const key = cache.get(keyId) ?? bufferOf(bytes);
