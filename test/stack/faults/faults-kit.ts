@@ -145,9 +145,11 @@ const everybodySays = (
  * made, as a first message cannot. The emoji is none of the load's.
  */
 const everybodyReacts = async (conversations: Conversations, acknowledged: readonly Acknowledged[]): Promise<void> => {
+  const messageIn = (conversationId: string): string | undefined =>
+    acknowledged.find(({ ack }) => ack.conversationId === conversationId)?.ack.messageId;
   for (const [conversationId, { members }] of conversations) {
-    const messageId = acknowledged.find(({ ack }) => ack.conversationId === conversationId)?.ack.messageId;
-    if (messageId === undefined) continue;
+    await eventually(() => messageIn(conversationId) !== undefined, "something is said in each conversation", longMs);
+    const messageId = messageIn(conversationId) ?? "";
     await Promise.all(
       members.map(({ client }) =>
         client.react(conversationId, messageId, "🔑").catch((error: unknown) => {
