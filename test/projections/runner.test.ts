@@ -43,6 +43,11 @@ const setUp = (options: Partial<RunnerOptions> = {}) => {
   return { log, grow, runner, batches, failures, problems, reached };
 };
 
+/** More than any test has batches: what has not happened after them waits for time. */
+const manyTurns = async (): Promise<void> => {
+  for (let turn = 0; turn < 20; turn += 1) await settled();
+};
+
 const broken = (position: number): RecordedEvent => ({
   ...{ id: "broken", type: "UserRegistered", data: "{", meta: "{}" },
   ...{ stream: "user-x", revision: firstRevision, position: asPosition(position) },
@@ -62,7 +67,7 @@ describe("the runner", () => {
   it("lets batches fill while nobody waits, and hurries when somebody does", async () => {
     const batchIntervalMs = 15_000;
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
-    const { grow, runner, batches, reached } = setUp({ batchIntervalMs, batchEventsMax: 2 });
+    const { grow, runner, batches, reached } = setUp({ batchIntervalMs, batchEventsMax: 3 });
     grow(1);
     runner.wake();
     await reached(1);
@@ -80,7 +85,30 @@ describe("the runner", () => {
     expect(batches.map(({ size }) => size)).toEqual([1, 2]);
     runner.hurry(asPosition(7));
     await reached(7);
-    expect(batches.map(({ size }) => size)).toEqual([1, 2, 2, 2]);
+    expect(batches.map(({ size }) => size)).toEqual([1, 2, 3, 1]);
+    await runner.stop();
+  });
+
+  it("rests after a batch that was not full and never after a full one, which leaves a turn to others all the same", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const turns: number[] = [];
+    const { grow, runner, batches } = setUp({
+      batchIntervalMs: 15_000,
+      batchEventsMax: 2,
+      onCheckpoint: () => void settled().then(() => turns.push(batches.length)),
+    });
+    grow(7);
+    runner.wake();
+    await manyTurns();
+    expect(batches.map(({ size }) => size)).toEqual([2, 2, 2, 1]);
+    expect(turns).toEqual([1, 2, 3, 4]);
+    grow(7);
+    runner.wake();
+    await manyTurns();
+    expect(batches).toHaveLength(4);
+    await vi.advanceTimersByTimeAsync(15_000);
+    await manyTurns();
+    expect(batches.map(({ size }) => size)).toEqual([2, 2, 2, 1, 2, 2, 2, 1]);
     await runner.stop();
   });
 
