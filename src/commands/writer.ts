@@ -73,6 +73,10 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
   const loaded = new LRUCache<string, Known<State, Index> & object>({
     maxSize: loadedBytesMax,
     sizeCalculation: route.weigh,
+    // What is being worked on may be ahead of what is kept here, its index at least, and is kept again after that.
+    dispose: (known, id, reason) => {
+      if (reason === "evict" && !queues.has(id)) snapshots.leave(route.stream(id), known);
+    },
   });
   const queues = new Map<string, (Waiting<Command, State, Event> | Inspection<State>)[]>();
   const canBeOvertaken = isShared && route.expects === "revision";

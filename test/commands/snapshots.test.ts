@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CommandDependencies } from "../../src/commands/execute.js";
-import type { SnapshotStore } from "../../src/commands/ports.js";
+import type { EventLog, SnapshotStore } from "../../src/commands/ports.js";
 import { conversationSnapshot } from "../../src/domain/conversation/conversation.snapshot.js";
 import { E, type Either } from "../../src/domain/kernel/fp.js";
 import { asRevision, streamOf } from "../../src/domain/kernel/stream.js";
@@ -23,6 +23,9 @@ const message = (conversationId: string, clientMessageId: string = randomUUID())
   contentType: "text" as const,
   content: '{"type":"text","text":"Hello"}',
 });
+
+/** Bytes of folded conversations: too few for a full window and one of 400 messages. */
+const roomForOne = 500_000;
 
 describe("snapshots beside the commands", () => {
   let kit: LogKit;
@@ -46,18 +49,61 @@ describe("snapshots beside the commands", () => {
   };
 
   it("are taken of what grew, and shorten the next cold load", async () => {
-    await writeLongConversation(kit.log, id(1), 1_500);
-    expect(await cold(id(1))).toEqual({ events: 1_502, sequence: 1_501 });
-    expect(await cold(id(1))).toEqual({ events: 1, sequence: 1_502 });
-    await writeLongConversation(kit.log, id(2), 400);
+    await writeLongConversation(kit.log, id(1), 2_500);
+    expect(await cold(id(1))).toEqual({ events: 2_502, sequence: 2_501 });
+    expect(await cold(id(1))).toEqual({ events: 1, sequence: 2_502 });
+    await writeLongConversation(kit.log, id(2), 1_500);
     await cold(id(2));
-    expect(await store.load(streamOf.conversation(id(2)), 1)).toBeUndefined();
+    expect(await store.load(streamOf.conversation(id(2)), conversationSnapshot.version)).toBeUndefined();
+  });
+
+  it("are taken of what leaves memory, though it has grown less", async () => {
+    await writeLongConversation(kit.log, id(1), 1_500);
+    await writeLongConversation(kit.log, id(2), 400);
+    await writeLongConversation(kit.log, id(3), 10);
+    // The first has room beside none of the others.
+    const commands = commandsOn(kit, kit.log, { snapshots: store, loadedBytesMax: { conversations: roomForOne } });
+    for (const n of [1, 2, 3, 1]) right(await commands.sendMessage(message(id(n)), context()));
+    await commands.snapshotsSaved();
+    // Two messages were sent since it began to be kept: the second came after the snapshot.
+    expect(await cold(id(1))).toEqual({ events: 2, sequence: 1_503 });
+    expect(await cold(id(2))).toEqual({ events: 403, sequence: 402 });
+  });
+
+  it("are taken of nothing that is being changed, which is not out of use when it leaves memory", async () => {
+    await writeLongConversation(kit.log, id(1), 1_500);
+    await writeLongConversation(kit.log, id(2), 1_500);
+    const saved: string[] = [];
+    const noting: SnapshotStore = { ...store, save: (stream) => Promise.resolve(void saved.push(stream)) };
+    let goOn: (() => void) | undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    let isHeld = false;
+    const log: EventLog = {
+      ...kit.log,
+      append: async (...asked) => {
+        if (isHeld && asked[0] === streamOf.conversation(id(1))) await held;
+        return kit.log.append(...asked);
+      },
+    };
+    const options = { snapshots: noting, loadedBytesMax: { conversations: roomForOne } };
+    const commands = commandsOn(kit, log, options);
+    const send = async (n: number) => right(await commands.sendMessage(message(id(n)), context()));
+    await send(1);
+    isHeld = true;
+    const under = send(1);
+    await send(2);
+    await commands.snapshotsSaved();
+    expect(saved).toEqual([]);
+    goOn?.();
+    expect((await under).sequence).toBe(1_502);
+    await commands.snapshotsSaved();
+    expect(saved).toEqual([streamOf.conversation(id(2))]);
   });
 
   it("shorten the loads of receipts and users as well", async () => {
     const commands = commandsOn(kit, kit.log, { snapshots: store });
-    await writeLongConversation(kit.log, id(1), 1_200);
-    const upTo = Array.from({ length: 600 }, (_, index) => index + 1);
+    await writeLongConversation(kit.log, id(1), 2_200);
+    const upTo = Array.from({ length: 2_200 }, (_, index) => index + 1);
     await Promise.all(
       upTo.flatMap((n): Promise<unknown>[] => [
         commands.advanceReceipts({ conversationId: id(1), readUpTo: n }, context("bob")),
@@ -67,55 +113,55 @@ describe("snapshots beside the commands", () => {
     await commands.snapshotsSaved();
     const { log, reads } = countingReads(kit.log);
     const next = commandsOn(kit, log, { snapshots: store });
-    await next.advanceReceipts({ conversationId: id(1), readUpTo: 600 }, context("bob"));
+    await next.advanceReceipts({ conversationId: id(1), readUpTo: 2_200 }, context("bob"));
     expect(
       right(await next.changePreferences({ conversationId: id(1), archived: true }, context("bob"))),
     ).toMatchObject({
-      pinned: 600,
+      pinned: 2_200,
       archived: true,
     });
     expect(reads.events).toBeLessThan(500);
   });
 
   it("of another log are not believed", async () => {
-    await writeLongConversation(kit.log, id(1), 1_500);
+    await writeLongConversation(kit.log, id(1), 2_500);
     await cold(id(1));
     const stream = streamOf.conversation(id(1));
     const found = await store.load(stream, conversationSnapshot.version);
     if (found === undefined) throw new Error("no snapshot was taken");
     const chunks = [...found.chunks].map(([name, data]) => ({ name, fixed: false, data: () => data }));
     await store.save(stream, { ...found, eventId: randomUUID(), chunks });
-    expect(await cold(id(1))).toMatchObject({ sequence: 1_502 });
+    expect(await cold(id(1))).toMatchObject({ sequence: 2_502 });
     await store.save(stream, { ...found, revision: asRevision(99_999), chunks });
-    expect(await cold(id(1))).toMatchObject({ sequence: 1_503 });
+    expect(await cold(id(1))).toMatchObject({ sequence: 2_503 });
   });
 
   it("that are missing, unreadable or not to be had fail no command", async () => {
-    await writeLongConversation(kit.log, id(1), 1_500);
+    await writeLongConversation(kit.log, id(1), 2_500);
     const failures: string[] = [];
     const onSnapshotFailure = (error: Error) => failures.push(error.message);
     const broken: SnapshotStore = {
       load: () => Promise.reject(new Error("no answer")),
       save: () => Promise.reject(new Error("disk full")),
     };
-    expect(await cold(id(1), { snapshots: broken, onSnapshotFailure })).toMatchObject({ sequence: 1_501 });
+    expect(await cold(id(1), { snapshots: broken, onSnapshotFailure })).toMatchObject({ sequence: 2_501 });
     expect(failures).toEqual(["no answer", "disk full"]);
     await cold(id(1));
     const stream = streamOf.conversation(id(1));
     const found = await store.load(stream, conversationSnapshot.version);
     if (found === undefined) throw new Error("no snapshot was taken");
     await store.save(stream, { ...found, chunks: [{ name: "head", fixed: false, data: () => Buffer.from("{") }] });
-    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_503 });
+    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 2_503 });
     expect(failures).toHaveLength(3);
     // One that an older version of Parley has left there, or a newer one.
     const chunks = [{ name: "head", fixed: false, data: () => Buffer.from("{}") }];
     await store.save(stream, { ...found, version: found.version - 1, chunks });
-    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_504 });
+    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 2_504 });
     expect(failures).toHaveLength(3);
     await store.close();
     rmSync(join(kit.dir, "snapshots.db"));
     store = openSqliteSnapshots(join(kit.dir, "snapshots.db"));
-    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 1_505 });
+    expect(await cold(id(1), { onSnapshotFailure })).toMatchObject({ sequence: 2_505 });
     expect(failures).toHaveLength(3);
   });
 
