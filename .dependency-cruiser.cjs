@@ -11,7 +11,7 @@ const vendors = {
   "^better-sqlite3": "^src/infra/|^src/profiles/data-directory\\.ts$|^src/operate/|^bench/|^test/",
   "^jose/": "^test/|^src/infra/auth/",
   "^jsonwebtoken/": "^src/infra/auth/",
-  "^prom-client/": "^src/infra/telemetry",
+  "^prom-client/": "^src/infra/(telemetry\\.ts|metrics/)|^test/infra/metrics/",
   "^pino": "^src/infra/|^src/cli/",
   "^commander/": "^src/cli/",
   "^ws/": "^test/|^bench/",
