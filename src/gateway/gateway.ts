@@ -1,14 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { Application, Claims, Connection, GatewayMetrics, HttpRequest } from "./ports.js";
 import type { HttpResponse, Logger } from "./ports.js";
+import type { Actor } from "../domain/kernel/ids.js";
+import type { DeviceType } from "../domain/user/user.events.js";
 import { drain } from "./connections/drain.js";
 import { createPages, isOperatorsPage } from "./transport/pages.js";
 import type { Hub, HubConnection } from "./connections/hub.js";
 import { closeCodes } from "./protocol/codes.js";
 import type { Registration } from "./connections/registration.js";
-import { createOutboxes, type Outbox, type Outboxes, type Pipe } from "./connections/outbox.js";
+import type { Frame } from "./connections/measured-frames.js";
+import { createOutboxes, type Outbox, type Outboxes } from "./connections/outbox.js";
 import { startTransport, type SocketEvents, type Transport, type TransportOptions } from "./transport/transport.js";
-import type { Accepted, UpgradeAuthenticator } from "./transport/upgrade.js";
+import type { UpgradeAuthenticator } from "./transport/upgrade.js";
 
 export type GatewayConfig = {
   readonly host: string;
@@ -101,8 +104,13 @@ const defaults = {
 
 const defectCode = 1011;
 
-type Socket = { readonly connection: HubConnection & Pick<Connection, "greet">; readonly outbox: Outbox };
-type Live = Set<Socket>;
+type Live = Set<SocketConnection>;
+
+const waitingBytes = (live: Live): number => {
+  let sum = 0;
+  for (const { outbox } of live) sum += outbox.bytes();
+  return sum;
+};
 
 /** Rejects when the port is taken or the socket library has no binary for this Node. */
 export const startGateway = async (dependencies: GatewayDependencies): Promise<Gateway> => {
@@ -128,7 +136,7 @@ export const startGateway = async (dependencies: GatewayDependencies): Promise<G
       isDraining: () => draining !== undefined,
       rest,
       metricsText: () => {
-        metrics.outboxBytes(outboxes.bytes());
+        metrics.outboxBytes(waitingBytes(live));
         return metricsText();
       },
     }),
@@ -137,7 +145,7 @@ export const startGateway = async (dependencies: GatewayDependencies): Promise<G
     }),
   });
   const ticking = startTicking(dependencies, () => {
-    metrics.outboxBytes(outboxes.bytes());
+    metrics.outboxBytes(waitingBytes(live));
   });
 
   const startDraining = () => {
@@ -145,7 +153,7 @@ export const startGateway = async (dependencies: GatewayDependencies): Promise<G
     if (live.size === 0) emptied.fire();
     return drain({
       settle: () => Promise.all([dispatcher.drain(), answered]),
-      connections: () => [...live].map((socket) => socket.connection),
+      connections: () => [...live],
       emptied: () => emptied.fired,
     });
   };
@@ -168,7 +176,7 @@ const transportOptions = ({
   authenticate,
   metrics,
   logger,
-}: GatewayDependencies): Omit<TransportOptions<Socket>, "http" | "sockets"> => ({
+}: GatewayDependencies): Omit<TransportOptions<SocketConnection>, "http" | "sockets"> => ({
   host: config.host,
   port: config.port,
   origins: config.allowedOrigins,
@@ -197,63 +205,75 @@ const socketEvents = (
   outboxes: Outboxes,
   live: Live,
   onClosed: () => void,
-): SocketEvents<Socket> => ({
-  opened: (pipe, accepted) => {
-    const socket = createSocket(pipe, accepted, outboxes);
-    const { connection } = socket;
-    live.add(socket);
+): SocketEvents<SocketConnection> => ({
+  opened: (pipe, { claims, deviceType, syncToken }) => {
+    const connection = new SocketConnection(claims, deviceType, outboxes.open(pipe));
+    live.add(connection);
     const enter = (): void | Promise<void> => {
-      if (!socket.outbox.isOpen()) return;
+      if (!connection.outbox.isOpen()) return;
       const { replaced, reconnect } = hub.register(connection);
       replaced?.close(closeCodes.replaced.code, closeCodes.replaced.reason);
       if (reconnect) metrics.reconnected();
       return registration?.enter(connection);
     };
     metrics.connectionOpened();
-    const { claims, syncToken } = accepted;
     const options = syncToken === undefined ? { enter } : { enter, syncToken };
     dispatcher.opened(connection, claims, options).catch((error: unknown) => {
       logger.error({ err: error, connectionId: connection.connectionId }, "A connection could not be opened");
       connection.close(defectCode, "internal error");
     });
-    return socket;
+    return connection;
   },
-  text: ({ connection, outbox }, text) => {
-    if (outbox.isOpen()) dispatcher.text(connection, text);
+  text: (connection, text) => {
+    if (connection.outbox.isOpen()) dispatcher.text(connection, text);
   },
-  binary: ({ connection, outbox }) => {
-    if (outbox.isOpen()) dispatcher.binary(connection);
+  binary: (connection) => {
+    if (connection.outbox.isOpen()) dispatcher.binary(connection);
   },
-  oversize: ({ connection }) => {
+  oversize: (connection) => {
     connection.close(closeCodes.frameTooLarge.code, closeCodes.frameTooLarge.reason);
   },
   drained: ({ outbox }) => {
     outbox.drained();
   },
-  closed: (socket, code) => {
-    socket.outbox.closed();
-    live.delete(socket);
-    hub.unregister(socket.connection);
-    registration?.leave(socket.connection);
+  closed: (connection, code) => {
+    connection.outbox.closed();
+    live.delete(connection);
+    hub.unregister(connection);
+    registration?.leave(connection);
     metrics.connectionClosed(code);
     onClosed();
-    dispatcher.closed(socket.connection);
+    dispatcher.closed(connection);
   },
 });
 
-const createSocket = (pipe: Pipe, { claims, deviceType }: Accepted, outboxes: Outboxes): Socket => {
-  const outbox = outboxes.open(pipe);
-  const { userId, deviceId, issuedAt } = claims;
-  const connectionId = randomUUID();
-  return {
-    outbox,
-    connection: {
-      ...{ connectionId, actor: { userId, deviceId }, deviceType },
-      ...(issuedAt === undefined ? {} : { issuedAt }),
-      ...{ send: outbox.send, greet: outbox.greet, close: outbox.close },
-    },
-  };
-};
+/** A class, since there is one for each connection: objects that are put together by spread get a shape of their own each. */
+class SocketConnection implements HubConnection, Pick<Connection, "greet"> {
+  readonly connectionId = randomUUID();
+  readonly actor: Actor;
+  issuedAt: number | undefined;
+
+  constructor(
+    { userId, deviceId, issuedAt }: Claims,
+    readonly deviceType: DeviceType,
+    readonly outbox: Outbox,
+  ) {
+    this.actor = { userId, deviceId };
+    this.issuedAt = issuedAt;
+  }
+
+  send(frame: Frame, ephemeral?: boolean): void {
+    this.outbox.send(frame, ephemeral);
+  }
+
+  greet(frame: string): void {
+    this.outbox.greet(frame);
+  }
+
+  close(code: number, reason: string, lastWords?: readonly string[]): void {
+    this.outbox.close(code, reason, lastWords);
+  }
+}
 
 const startTicking = ({ config, dispatcher, logger }: GatewayDependencies, observe: () => void) =>
   setInterval(

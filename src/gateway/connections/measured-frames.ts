@@ -6,67 +6,78 @@ export type Frame = string | Uint8Array;
  * as much as queueing it: so only lengths are summed (a UTF-16 unit is at most 3 bytes of UTF-8), and frames are
  * measured, once each, when three times that sum would exceed the bound.
  */
-export const createMeasuredFrames = () => {
-  let frames: Frame[] = [];
-  let head = 0;
+export const createMeasuredFrames = (): MeasuredFrames => new MeasuredFrames();
+
+export type { MeasuredFrames };
+
+class MeasuredFrames {
+  private frames: Frame[] = [];
+  private head = 0;
   /** Frames before this index count in `measured`, those from it on in `unmeasuredUnits`. */
-  let measuredTo = 0;
-  let measured = 0;
-  let unmeasuredUnits = 0;
+  private measuredTo = 0;
+  private measured = 0;
+  private unmeasuredUnits = 0;
 
-  const sizeOf = (frame: Frame) => (typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength);
-  const measure = () => {
-    for (; measuredTo < frames.length; measuredTo++) measured += sizeOf(frames[measuredTo] ?? "");
-    unmeasuredUnits = 0;
-  };
-  const clear = () => {
-    const count = frames.length - head;
-    frames.length = 0;
-    head = measuredTo = measured = unmeasuredUnits = 0;
+  push(frame: Frame): void {
+    this.frames.push(frame);
+    this.unmeasuredUnits += frame.length;
+  }
+
+  /** In front of all that waits. */
+  prepend(frame: Frame): void {
+    this.frames.splice(this.head, 0, frame);
+    if (this.head === this.measuredTo) this.unmeasuredUnits += frame.length;
+    else {
+      this.measured += sizeOf(frame);
+      this.measuredTo++;
+    }
+  }
+
+  peek(): Frame | undefined {
+    return this.frames[this.head];
+  }
+
+  shift(): Frame {
+    const frame = this.frames[this.head] ?? "";
+    if (this.head < this.measuredTo) this.measured -= sizeOf(frame);
+    else {
+      this.measuredTo = this.head + 1;
+      this.unmeasuredUnits -= frame.length;
+    }
+    this.head++;
+    if (this.head === this.frames.length) this.clear();
+    else if (this.head >= 1024 && this.head * 2 > this.frames.length) {
+      this.frames = this.frames.slice(this.head);
+      this.measuredTo -= this.head;
+      this.head = 0;
+    }
+    return frame;
+  }
+
+  exceeds(bytes: number): boolean {
+    if (this.measured + 3 * this.unmeasuredUnits <= bytes) return false;
+    this.measure();
+    return this.measured > bytes;
+  }
+
+  bytes(): number {
+    this.measure();
+    return this.measured;
+  }
+
+  /** Answers how many there were. */
+  clear(): number {
+    const count = this.frames.length - this.head;
+    this.frames.length = 0;
+    this.head = this.measuredTo = this.measured = this.unmeasuredUnits = 0;
     return count;
-  };
+  }
 
-  return {
-    push: (frame: Frame) => {
-      frames.push(frame);
-      unmeasuredUnits += frame.length;
-    },
-    /** In front of all that waits. */
-    prepend: (frame: Frame) => {
-      frames.splice(head, 0, frame);
-      if (head === measuredTo) unmeasuredUnits += frame.length;
-      else {
-        measured += sizeOf(frame);
-        measuredTo++;
-      }
-    },
-    peek: () => frames[head],
-    shift: (): Frame => {
-      const frame = frames[head] ?? "";
-      if (head < measuredTo) measured -= sizeOf(frame);
-      else {
-        measuredTo = head + 1;
-        unmeasuredUnits -= frame.length;
-      }
-      head++;
-      if (head === frames.length) clear();
-      else if (head >= 1024 && head * 2 > frames.length) {
-        frames = frames.slice(head);
-        measuredTo -= head;
-        head = 0;
-      }
-      return frame;
-    },
-    exceeds: (bytes: number) => {
-      if (measured + 3 * unmeasuredUnits <= bytes) return false;
-      measure();
-      return measured > bytes;
-    },
-    bytes: () => {
-      measure();
-      return measured;
-    },
-    /** How many there were. */
-    clear,
-  };
-};
+  private measure(): void {
+    for (; this.measuredTo < this.frames.length; this.measuredTo++)
+      this.measured += sizeOf(this.frames[this.measuredTo] ?? "");
+    this.unmeasuredUnits = 0;
+  }
+}
+
+const sizeOf = (frame: Frame): number => (typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength);

@@ -1,4 +1,4 @@
-import { createMeasuredFrames, type Frame } from "./measured-frames.js";
+import { createMeasuredFrames, type Frame, type MeasuredFrames } from "./measured-frames.js";
 import type { GatewayMetrics } from "../ports.js";
 import { closeCodes } from "../protocol/codes.js";
 
@@ -43,8 +43,6 @@ export type Pipe = {
 
 export type Outboxes = {
   readonly open: (pipe: Pipe) => Outbox;
-  /** Of all sockets together, for the gauge. */
-  readonly bytes: () => number;
 };
 
 export type OutboxOptions = {
@@ -62,10 +60,16 @@ const shedFrom = 0.5;
 
 type State = "open" | "closing" | "closed";
 
+/** What all outboxes have in common. */
+type Shared = OutboxOptions & {
+  /** Flushes the outbox with this turn of the event loop. */
+  readonly schedule: (outbox: SocketOutbox) => void;
+  readonly counted: () => void;
+};
+
 /** One scheduler for all sockets: a list of those with something to send, flushed once a tick. */
 export const createOutboxes = (options: OutboxOptions): Outboxes => {
-  const open = new Set<Outbox>();
-  let dirty: (() => void)[] = [];
+  let dirty: SocketOutbox[] = [];
   let frames = 0;
 
   const flush = () => {
@@ -73,136 +77,162 @@ export const createOutboxes = (options: OutboxOptions): Outboxes => {
     dirty = [];
     options.metrics.framesQueued(frames);
     frames = 0;
-    for (const each of flushing) each();
+    for (const outbox of flushing) outbox.flush();
   };
-  const schedule = (work: () => void) => {
-    // The check phase follows the poll phase in which frames and durable appends arrive: everything that one turn of
-    // the event loop has caused is written together, and nothing waits for a timer.
-    if (dirty.push(work) === 1) setImmediate(flush);
-  };
-
-  return {
-    open: (pipe) => {
-      const outbox = createOutbox(
-        pipe,
-        options,
-        schedule,
-        () => frames++,
-        () => open.delete(outbox),
-      );
-      open.add(outbox);
-      return outbox;
+  const shared: Shared = {
+    ...options,
+    schedule: (outbox) => {
+      // The check phase follows the poll phase in which frames and durable appends arrive: everything that one turn of
+      // the event loop has caused is written together, and nothing waits for a timer.
+      if (dirty.push(outbox) === 1) setImmediate(flush);
     },
-    bytes: () => {
-      let sum = 0;
-      for (const outbox of open) sum += outbox.bytes();
-      return sum;
-    },
+    counted: () => frames++,
   };
+  return { open: (pipe) => new SocketOutbox(pipe, shared) };
 };
 
-const createOutbox = (
-  pipe: Pipe,
-  options: OutboxOptions,
-  schedule: (work: () => void) => void,
-  counted: () => void,
-  onClosed: () => void,
-): Outbox => {
-  const queue = createMeasuredFrames();
-  let state: State = "open";
-  let greeted = false;
-  let scheduled = false;
-  let blocked = false;
-  let farewell = { code: 1000, reason: "" };
-  let grace: NodeJS.Timeout | undefined;
+/**
+ * A class, since there is one for each connection: its methods are all connections' together, where closures would be
+ * some thirty objects and 2 KiB of each. For the same reason what only a busy or a closing one needs is made then.
+ */
+class SocketOutbox implements Outbox {
+  private queue: MeasuredFrames | undefined = undefined;
+  private state: State = "open";
+  private greeted = false;
+  private scheduled = false;
+  private blocked = false;
+  private farewell: { readonly code: number; readonly reason: string; readonly grace: NodeJS.Timeout } | undefined =
+    undefined;
 
-  const isHeld = () => !greeted && state === "open";
-  const buffered = () => (blocked && state !== "closed" ? pipe.getBufferedAmount() : 0);
-  const sendQueued = () => {
-    // 0: buffered in the library, the last one for now. 2 (dropped by the library) cannot be: its bound is off.
-    while (queue.peek() !== undefined && !blocked) blocked = pipe.send(queue.shift(), false) !== 1;
-  };
-  const flush = () => {
-    scheduled = false;
-    if (state === "closed" || isHeld()) return;
-    guarded(() => {
-      if (!blocked && queue.peek() !== undefined) {
-        pipe.cork(sendQueued);
-        // Within a cork `send` says 1 although the write that ends the cork may then fail.
-        blocked = pipe.getBufferedAmount() > 0;
-      }
-      if (state === "closing" && !blocked && queue.peek() === undefined) pipe.end(farewell.code, farewell.reason);
-    });
-  };
-  const isBeyond = (bytes: number) => queue.exceeds(bytes - buffered());
-  /** A burst within one tick says nothing about the peer: what it can take leaves before it is called slow. */
-  const staysBeyond = (bytes: number) => {
-    if (isBeyond(bytes) && !blocked) flush();
-    return isBeyond(bytes);
-  };
-  const wake = () => {
-    if (scheduled) return;
-    scheduled = true;
-    schedule(flush);
-  };
-  const guarded = (work: () => void) => {
-    try {
-      work();
-    } catch (error) {
-      options.onError(error);
-      terminate();
+  constructor(
+    private readonly pipe: Pipe,
+    private readonly shared: Shared,
+  ) {}
+
+  send(frame: Frame, ephemeral?: boolean): void {
+    if (this.state !== "open") return;
+    const { counted, bytesMax, metrics } = this.shared;
+    counted();
+    if (ephemeral === true && this.staysBeyond(bytesMax * shedFrom)) {
+      metrics.framesShed(1);
+      return;
     }
-  };
-  const terminate = () => {
-    if (state !== "closed") pipe.close();
-  };
-  const close = (code: number, reason: string, lastWords: readonly Frame[] = []) => {
-    if (state !== "open") return;
-    if (!greeted) queue.clear();
+    this.waiting().push(frame);
+    if (!this.blocked && this.greeted) this.wake();
+    if (this.staysBeyond(bytesMax)) {
+      metrics.framesDropped(this.clear());
+      this.close(closeCodes.slowConsumer.code, closeCodes.slowConsumer.reason);
+    }
+  }
+
+  greet(frame: Frame): void {
+    if (this.state !== "open") return;
+    this.shared.counted();
+    this.waiting().prepend(frame);
+    this.greeted = true;
+    this.wake();
+  }
+
+  close(code: number, reason: string, lastWords: readonly Frame[] = []): void {
+    if (this.state !== "open") return;
+    if (!this.greeted) this.clear();
     for (const frame of lastWords) {
-      counted();
-      queue.push(frame);
+      this.shared.counted();
+      this.waiting().push(frame);
     }
-    state = "closing";
-    farewell = { code, reason };
-    grace = setTimeout(terminate, options.closeGraceMs);
-    wake();
-  };
+    this.state = "closing";
+    const grace = setTimeout(() => {
+      this.terminate();
+    }, this.shared.closeGraceMs);
+    this.farewell = { code, reason, grace };
+    this.wake();
+  }
 
-  return {
-    send: (frame, ephemeral) => {
-      if (state !== "open") return;
-      counted();
-      if (ephemeral === true && staysBeyond(options.bytesMax * shedFrom)) {
-        options.metrics.framesShed(1);
-        return;
+  isOpen(): boolean {
+    return this.state === "open";
+  }
+
+  drained(): void {
+    this.blocked = this.pipe.getBufferedAmount() > 0;
+    if (!this.blocked) this.wake();
+  }
+
+  closed(): void {
+    this.state = "closed";
+    clearTimeout(this.farewell?.grace);
+    this.clear();
+  }
+
+  bytes(): number {
+    return (this.queue?.bytes() ?? 0) + this.buffered();
+  }
+
+  flush(): void {
+    this.scheduled = false;
+    if (this.state === "closed" || this.isHeld()) return;
+    try {
+      if (!this.blocked && this.queue !== undefined) {
+        this.pipe.cork(() => {
+          this.sendQueued();
+        });
+        // Within a cork `send` says 1 although the write that ends the cork may then fail.
+        this.blocked = this.pipe.getBufferedAmount() > 0;
       }
-      queue.push(frame);
-      if (!blocked && greeted) wake();
-      if (staysBeyond(options.bytesMax)) {
-        options.metrics.framesDropped(queue.clear());
-        close(closeCodes.slowConsumer.code, closeCodes.slowConsumer.reason);
-      }
-    },
-    greet: (frame) => {
-      if (state !== "open") return;
-      counted();
-      queue.prepend(frame);
-      greeted = true;
-      wake();
-    },
-    close,
-    isOpen: () => state === "open",
-    drained: () => {
-      blocked = pipe.getBufferedAmount() > 0;
-      if (!blocked) wake();
-    },
-    closed: () => {
-      state = "closed";
-      clearTimeout(grace);
-      queue.clear();
-      onClosed();
-    },
-    bytes: () => queue.bytes() + buffered(),
-  };
-};
+      if (this.farewell !== undefined && !this.blocked && this.queue === undefined)
+        this.pipe.end(this.farewell.code, this.farewell.reason);
+    } catch (error) {
+      this.shared.onError(error);
+      this.terminate();
+    }
+  }
+
+  private sendQueued(): void {
+    // 0: buffered in the library, the last one for now. 2 (dropped by the library) cannot be: its bound is off.
+    while (this.queue !== undefined && !this.blocked) {
+      const frame = this.queue.shift();
+      if (this.queue.peek() === undefined) this.queue = undefined;
+      this.blocked = this.pipe.send(frame, false) !== 1;
+    }
+  }
+
+  private isHeld(): boolean {
+    return !this.greeted && this.state === "open";
+  }
+
+  private buffered(): number {
+    return this.blocked && this.state !== "closed" ? this.pipe.getBufferedAmount() : 0;
+  }
+
+  private isBeyond(bytes: number): boolean {
+    return (this.queue ?? nothing).exceeds(bytes - this.buffered());
+  }
+
+  /** A burst within one tick says nothing about the peer: what it can take leaves before it is called slow. */
+  private staysBeyond(bytes: number): boolean {
+    if (this.isBeyond(bytes) && !this.blocked) this.flush();
+    return this.isBeyond(bytes);
+  }
+
+  private wake(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.shared.schedule(this);
+  }
+
+  private terminate(): void {
+    if (this.state !== "closed") this.pipe.close();
+  }
+
+  /** There is a queue as long as there is something in it. */
+  private waiting(): MeasuredFrames {
+    return (this.queue ??= createMeasuredFrames());
+  }
+
+  private clear(): number {
+    const count = this.queue?.clear() ?? 0;
+    this.queue = undefined;
+    return count;
+  }
+}
+
+const nothing = createMeasuredFrames();

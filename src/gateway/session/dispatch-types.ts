@@ -39,7 +39,7 @@ export type Live = {
   letIn?: Promise<unknown>;
   timer?: NodeJS.Timeout;
   /** When its use was last told, on the monotonic clock; undefined before it has come in. */
-  usedAt?: number;
+  usedAt: number | undefined;
   /** It has begun to type at least once: its end is told when it goes. */
   hasTyped: boolean;
 };

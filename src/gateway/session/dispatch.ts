@@ -73,7 +73,8 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
     opened: async (connection, claims, { syncToken, enter = () => undefined }) => {
       const config = { actor: connection.actor, heartbeatIntervalMs: deps.config.heartbeatIntervalMs, decode };
       const state = opening(claims.expiresAt, deps.monotonic());
-      const live: Live = { connection, config, state, writes: createWriteBarrier(), hasTyped: false };
+      const writes = createWriteBarrier();
+      const live: Live = { connection, config, state, writes, usedAt: undefined, hasTyped: false };
       lives.set(connection.connectionId, live);
       const payload = await admit(connection, claims, enter);
       if (payload === undefined) return;

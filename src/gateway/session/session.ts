@@ -49,7 +49,7 @@ export const step = (config: SessionConfig, state: SessionState, input: SessionI
     case "flush":
       return flush(state);
     case "closed":
-      return flush({ ...state, phase: "closed", waiting: [] });
+      return flush({ ...state, phase: "closed", waiting: noneWaiting });
   }
 };
 
@@ -59,12 +59,14 @@ export const opening = (expiresAt: number, at: number): SessionState => ({
   lastTextAt: at,
   inFlight: 0,
   charsInFlight: 0,
-  waiting: [],
+  waiting: noneWaiting,
   receipts: noReceipts(),
   receiptsTimer: "off",
   refusals: 0,
   refusedUntil: 0,
 });
+
+const noneWaiting: SessionState["waiting"] = [];
 
 const nothing = (state: SessionState): SessionStep => ({ state, effects: [] });
 
@@ -259,7 +261,7 @@ const onTick = (config: SessionConfig, state: SessionState, { now, at }: Tick): 
 /** Receipts that wait are written first; answers that come later have no client to go to. */
 const close = (state: SessionState, why: CloseReason): SessionStep => {
   if (state.phase === "closed") return nothing(state);
-  const { state: flushed, effects } = flush({ ...state, phase: "closed", waiting: [] });
+  const { state: flushed, effects } = flush({ ...state, phase: "closed", waiting: noneWaiting });
   return { state: flushed, effects: [...effects, { kind: "close", why }] };
 };
 
@@ -269,7 +271,7 @@ type Connected = Extract<SessionInput, { kind: "connected" }>;
 const onConnected = (config: SessionConfig, before: SessionState, { payload, syncToken, now, at }: Connected) => {
   if (before.phase !== "connecting") return nothing(before);
   const { waiting } = before;
-  let state: SessionState = { ...before, phase: "open", waiting: [], charsInFlight: 0 };
+  let state: SessionState = { ...before, phase: "open", waiting: noneWaiting, charsInFlight: 0 };
   const effects: SessionEffect[] = [{ kind: "greet", frame: { type: "connected", payload } }];
   const apply = (next: SessionStep): void => {
     state = next.state;

@@ -10,27 +10,36 @@ export type WriteBarrier = {
 /** Those that began between two barriers. */
 export type Writes = { left: number; ended?: () => void };
 
-export const createWriteBarrier = (): WriteBarrier => {
-  let current: Writes = { left: 0 };
-  let earlier: Promise<void> = Promise.resolve();
-  return {
-    begin: () => {
-      current.left++;
-      return current;
-    },
-    end: (writes) => {
-      writes.left--;
-      if (writes.left === 0) writes.ended?.();
-    },
-    barrier: () => {
-      if (current.left === 0) return earlier;
-      const writes = current;
-      const before = earlier;
-      current = { left: 0 };
-      earlier = new Promise<void>((resolve) => {
-        writes.ended = resolve;
-      }).then(() => before);
-      return earlier;
-    },
-  };
-};
+export const createWriteBarrier = (): WriteBarrier => new Barriers();
+
+/** A class, since there is one for each connection: while nothing is in flight and no barrier stands it holds nothing. */
+class Barriers implements WriteBarrier {
+  private current: Writes | undefined = undefined;
+  private earlier: Promise<void> | undefined = undefined;
+
+  begin(): Writes {
+    this.current ??= { left: 0 };
+    this.current.left++;
+    return this.current;
+  }
+
+  end(writes: Writes): void {
+    writes.left--;
+    if (writes.left === 0) writes.ended?.();
+  }
+
+  barrier(): Promise<void> {
+    const [writes, before] = [this.current, this.earlier];
+    if (writes === undefined || writes.left === 0) return before ?? Promise.resolve();
+    this.current = undefined;
+    const passed: Promise<void> = new Promise<void>((resolve) => {
+      writes.ended = resolve;
+    })
+      .then(() => before)
+      .then(() => {
+        if (this.earlier === passed) this.earlier = undefined;
+      });
+    this.earlier = passed;
+    return passed;
+  }
+}

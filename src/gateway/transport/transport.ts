@@ -56,7 +56,7 @@ export type Transport = {
 const idleTimeoutSeconds = 60;
 
 /** Rejects when this Node has no binary and when the port is taken. */
-export const startTransport = async <S>(options: TransportOptions<S>): Promise<Transport> => {
+export const startTransport = async <S extends object>(options: TransportOptions<S>): Promise<Transport> => {
   const native = await loadNative();
   const app = native.App();
   let open = true;
@@ -131,10 +131,13 @@ const freePort = (
     });
   });
 
-/** A socket that was closed within its own `opened` has no state yet; nothing is reported for it. */
-type SocketData<S> = { readonly accepted: Accepted; state?: { readonly of: S } };
+/**
+ * `accepted` only until the socket opens, so that what came with the upgrade does not stay with it. A socket that was
+ * closed within its own `opened` has no state yet; nothing is reported for it.
+ */
+type SocketData<S> = { accepted: Accepted | undefined; state: S | undefined };
 
-const behaviourOf = <S>(
+const behaviourOf = <S extends object>(
   native: Native,
   options: TransportOptions<S>,
   isOpen: () => boolean,
@@ -159,36 +162,39 @@ const behaviourOf = <S>(
     sendPingsAutomatically: true,
     upgrade: createUpgradeHandler(
       { authenticate, origins, acceptRate, isOpen, metrics, logger },
-      (accepted): SocketData<S> => ({ accepted }),
+      (accepted): SocketData<S> => ({ accepted, state: undefined }),
     ),
     open: (socket) => {
       guarded(socket, () => {
         const data = socket.getUserData();
-        data.state = { of: sockets.opened(socket, data.accepted) };
+        const { accepted } = data;
+        if (accepted === undefined) return;
+        data.accepted = undefined;
+        data.state = sockets.opened(socket, accepted);
       });
     },
     message: (socket, message, isBinary) => {
       const { state } = socket.getUserData();
       if (state === undefined) return;
       guarded(socket, () => {
-        if (isBinary) sockets.binary(state.of);
-        else if (message.byteLength > options.maxFrameBytes) sockets.oversize(state.of);
+        if (isBinary) sockets.binary(state);
+        else if (message.byteLength > options.maxFrameBytes) sockets.oversize(state);
         // The bytes are emptied when this returns; decoding copies them. The library has checked that they are UTF-8.
-        else sockets.text(state.of, Buffer.from(message).toString());
+        else sockets.text(state, Buffer.from(message).toString());
       });
     },
     drain: (socket) => {
       const { state } = socket.getUserData();
       if (state !== undefined)
         guarded(socket, () => {
-          sockets.drained(state.of);
+          sockets.drained(state);
         });
     },
     close: (socket, code) => {
       const { state } = socket.getUserData();
       if (state === undefined) return;
       try {
-        sockets.closed(state.of, code);
+        sockets.closed(state, code);
       } catch (error) {
         logger.error({ err: error }, "A socket's close handler failed");
       }
