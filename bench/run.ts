@@ -78,7 +78,7 @@ const runOne = async (scenario: Scenario, context: BenchContext): Promise<Outcom
 const tell = ({ variant, engines, figures, ratio, goal }: Row, say: BenchContext["say"]): void => {
   const rates = pick(ratio, /PerSecond$/);
   say(
-    `  ${variant}: ${pick(figures, /PerSecond$|P(50|99)Ms$|Per1000$|loadMs$|KiB$/)}${rates === "" ? "" : ` · of the floor: ${rates}`}`,
+    `  ${variant}: ${pick(figures, /PerSecond$|P(50|99)Ms$|Per1000$|Per(Message|Delivery)$|loadMs$|KiB$/)}${rates === "" ? "" : ` · of the floor: ${rates}`}`,
   );
   if (engines !== undefined) say(`    on ${engines}`);
   if (goal !== undefined) say(`  ${goal.met ? "met" : "MISSED"}: ${goal.value} of ${goal.says}; goal ${goal.atLeast}`);

@@ -57,7 +57,7 @@ export const scaled = ({ scale }: Pick<BenchContext, "scale">, size: number): nu
   Math.max(1, Math.round(size * scale));
 
 /** Only what is a rate, a time or a cost has a ratio that means something. */
-const comparable = /PerSecond$|Ms$|PerConnectionKiB$|Per1000(Deliveries)?$/;
+const comparable = /PerSecond$|Ms$|PerConnectionKiB$|Per1000$|^cpu.*Per(Message|Delivery)$/;
 
 /** A row with its ratios; a floor of 0 has none. */
 export const row = (measured: Omit<Row, "ratio">): Row => ({

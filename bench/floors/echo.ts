@@ -4,17 +4,17 @@ import { openAll } from "../load/open-all.js";
 import { frameTemplate } from "../load/frames.js";
 import type { BenchContext, Figures } from "../scenario.js";
 import { startChild } from "../server/child.js";
-import { measureLoop } from "../load/measure.js";
+import type { Process } from "../server/cpu.js";
+import { measureLoop, type Times } from "../load/measure.js";
 import { createClosedLoop } from "../load/closed-loop.js";
 
-export type EchoOptions = {
+export type EchoOptions = Times & {
   /** Connections in all; the first `senders` of them send, the others are only there. */
   readonly sockets: number;
   readonly senders: number;
   readonly window: number;
   /** The frame that the scenario sends, with `numberSlot`s. */
   readonly frame: string;
-  readonly seconds: number;
 };
 
 export type EchoServer = {
@@ -38,12 +38,12 @@ export const startEcho = async (context: BenchContext): Promise<EchoServer> => {
   return {
     pid: child.pid,
     url: socketUrl,
-    measure: (options) => measureEcho(socketUrl, child.pid, options),
+    measure: (options) => measureEcho(socketUrl, child, options),
     stop: child.stop,
   };
 };
 
-const measureEcho = async (url: URL, pid: number, options: EchoOptions): Promise<Figures> => {
+const measureEcho = async (url: URL, process: Process, options: EchoOptions): Promise<Figures> => {
   const numberIn = createNumberFinder('"clientMessageId":"');
   const template = frameTemplate(options.frame);
   const group = await openAll(options.sockets, (index) => ({
@@ -62,8 +62,9 @@ const measureEcho = async (url: URL, pid: number, options: EchoOptions): Promise
     },
   });
   try {
-    return withDelivery(await measureLoop(loop, group, [pid], options.seconds));
+    return withDelivery(await measureLoop(loop, group, { processes: [process] }, options));
   } finally {
+    loop.stop();
     group.close();
   }
 };
@@ -79,5 +80,5 @@ const withDelivery = (figures: Figures): Figures => ({
 const deliveryNames = (name: string): readonly string[] => {
   if (name.startsWith("ack")) return [name.replace("ack", "delivery")];
   if (name === "messagesPerSecond") return ["deliveriesPerSecond"];
-  return name === "serverCpuSecondsPer1000" ? ["serverCpuSecondsPer1000Deliveries"] : [];
+  return name === "cpuMicrosecondsPerMessage" ? ["cpuMicrosecondsPerDelivery"] : [];
 };

@@ -1,8 +1,8 @@
 import type { ParleyServer } from "../server/parley.js";
 import { deviceId } from "../server/parley.js";
-import type { ClosedLoop } from "./closed-loop.js";
 import { classify, createNumberFinder } from "./classify.js";
 import { numberSlot } from "./frames.js";
+import type { Loop } from "./loop.js";
 import { openAll, type SocketGroup } from "./open-all.js";
 
 /** UTF-8 bytes of every message's text. */
@@ -52,7 +52,7 @@ export type Chat = {
 export const openChat = async (
   server: Pick<ParleyServer, "url" | "token">,
   roles: readonly Role[],
-  loop: () => ClosedLoop,
+  loop: () => Loop,
 ): Promise<Chat> => {
   let ownCopies = 0;
   let connected = 0;

@@ -1,4 +1,5 @@
-import { createLatency, type Latency } from "./latency.js";
+import { createLatency } from "./latency.js";
+import { allArrived, type Loop } from "./loop.js";
 
 export type ClosedLoopOptions = {
   readonly senders: number;
@@ -10,34 +11,12 @@ export type ClosedLoopOptions = {
   readonly send: (sender: number, number: number) => void;
 };
 
-export type LoopCounts = {
-  readonly sent: number;
-  readonly answered: number;
-  readonly delivered: number;
-  readonly completed: number;
-  /** Deliveries of a message that this receiver already had: allowed by the protocol, but worth knowing. */
-  readonly repeated: number;
-};
-
-export type ClosedLoop = {
-  readonly start: () => void;
-  /** The server's answer to message `number` of `sender`. */
-  readonly answered: (sender: number, number: number, atMs: number) => void;
-  /** Message `number` of `sender` at its receiver `receiver` (0-based). */
-  readonly delivered: (sender: number, receiver: number, number: number, atMs: number) => void;
-  /** From now on into fresh histograms. */
-  readonly measure: () => { readonly ack: Latency; readonly delivery: Latency };
-  /** Sends nothing more; resolves when all that was sent is complete, rejects after `patienceMs`, naming what is missing. */
-  readonly drain: (patienceMs: number) => Promise<void>;
-  readonly counts: () => LoopCounts;
-};
-
 /**
  * Keeps `window` messages in flight per sender: the next one leaves when one is answered and delivered. Each place of the
  * window is a lane: its messages are `lane, lane + window, lane + 2 × window …`, so that a number names its lane, and an
  * arrival that the lane does not wait for is a repetition.
  */
-export const createClosedLoop = ({ senders, window, receivers, send }: ClosedLoopOptions): ClosedLoop => {
+export const createClosedLoop = ({ senders, window, receivers, send }: ClosedLoopOptions): Loop => {
   const lanes = senders * window;
   const current = new Float64Array(lanes).fill(-1);
   const startedAtMs = new Float64Array(lanes);
@@ -102,20 +81,20 @@ export const createClosedLoop = ({ senders, window, receivers, send }: ClosedLoo
       settle(sender, lane);
     },
     measure: () => ({ ack: (ack = createLatency()), delivery: (delivery = createLatency()) }),
+    stop: () => {
+      draining = true;
+    },
     drain: (patienceMs) => {
       draining = true;
       if (counts.completed === counts.sent) return Promise.resolve();
-      return new Promise((resolve, reject) => {
-        const patience = setTimeout(() => {
-          const unanswered = counts.sent - counts.answered;
-          const undelivered = counts.sent * receivers - counts.delivered;
-          reject(new Error(`after ${patienceMs} ms ${unanswered} answers and ${undelivered} deliveries never came`));
-        }, patienceMs);
-        onEmpty = () => {
-          clearTimeout(patience);
-          resolve();
-        };
-      });
+      return allArrived(
+        patienceMs,
+        () => counts,
+        receivers,
+        (end) => {
+          onEmpty = end;
+        },
+      );
     },
     counts: () => ({ ...counts }),
   };

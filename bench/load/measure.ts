@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Figures } from "../scenario.js";
-import { busyFigures, sampleCpu, type CpuSample } from "../server/cpu.js";
-import type { ClosedLoop, LoopCounts } from "./closed-loop.js";
+import type { BenchContext, Figures } from "../scenario.js";
+import { busyCores, sampleCpu, threadSecondsBetween, type CpuSample } from "../server/cpu.js";
+import { residentMB } from "../server/memory.js";
+import { hasProc, type ThreadSeconds } from "../server/threads.js";
+import { catchUp, costFigures, type Target } from "./cost.js";
 import type { Percentiles } from "./latency.js";
+import type { Loop, LoopCounts } from "./loop.js";
 import type { SocketGroup } from "./open-all.js";
 
 /**
@@ -10,58 +13,85 @@ import type { SocketGroup } from "./open-all.js";
  * V8's helper threads still go from 9 to 6 µs a message, of some 130 in all.
  */
 const warmUpMsMin = 5_000;
+/** A floor's few lines are compiled sooner. */
+const floorWarmUpMs = 1_500;
 const drainMs = 15_000;
+
+export type Times = {
+  readonly seconds: number;
+  /** Before anything is counted. */
+  readonly warmUpMs: number;
+};
+
+export const timesOf = ({ seconds, scale }: Pick<BenchContext, "seconds" | "scale">): Times => ({
+  seconds,
+  warmUpMs: Math.max(warmUpMsMin, seconds * 250) * scale,
+});
+
+/** A floor is measured before and after the server, each half as long. */
+export const floorTimesOf = ({ seconds, scale }: Pick<BenchContext, "seconds" | "scale">): Times => ({
+  seconds: seconds / 2,
+  warmUpMs: floorWarmUpMs * scale,
+});
 
 /**
  * Runs a loop over open connections: warm-up, `seconds` of measurement, then nothing new until everything that was sent
- * has arrived. Rejects when a connection fails, a frame is not what it should be, or anything is still missing at the end.
- * `pids` are those of the server's processes.
+ * has arrived and the views have it. Rejects when a connection fails, a frame is not what it should be, or anything is
+ * still missing at the end.
  */
 export const measureLoop = async (
-  loop: ClosedLoop,
+  loop: Loop,
   group: Pick<SocketGroup, "failed">,
-  pids: readonly number[],
-  seconds: number,
+  target: Target,
+  { seconds, warmUpMs }: Times,
 ): Promise<Figures> => {
+  const lagEvents = (): Promise<number> => target.views?.lagEvents() ?? Promise.resolve(0);
   loop.start();
-  await Promise.race([sleep(Math.max(warmUpMsMin, seconds * 250)), group.failed]);
+  await Promise.race([sleep(warmUpMs), group.failed]);
 
-  const { ack, delivery } = loop.measure();
-  const before = takeSample(loop, pids);
+  const lagBefore = await lagEvents();
+  const { ack, delivery, late } = loop.measure();
+  const before = takeSample(loop, target);
   await Promise.race([sleep(seconds * 1000), group.failed]);
-  const after = takeSample(loop, pids);
+  const after = takeSample(loop, target);
   // Copied now: what arrives while draining is no longer under the full load.
   const latencies = {
     ...named("ack", ack.percentiles()),
     ...(delivery.count() > 0 ? named("delivery", delivery.percentiles()) : {}),
+    ...(late === undefined ? {} : { sendLateP99Ms: late.percentiles().p99Ms }),
   };
+  const lag = { before: lagBefore, after: await lagEvents() };
 
   await Promise.race([loop.drain(drainMs), group.failed]);
-  return { ...rates(before, after), ...latencies, repeatedDeliveries: loop.counts().repeated };
+  const { figures, threads } = await catchUp(target, lag);
+  return {
+    ...rates(before, after, threads),
+    ...latencies,
+    ...figures,
+    ...(hasProc ? { rssAfterLoadMB: residentMB(target.processes) } : {}),
+    repeatedDeliveries: loop.counts().repeated,
+  };
 };
 
 type Sample = CpuSample & { readonly counts: LoopCounts };
 
-const takeSample = (loop: ClosedLoop, pids: readonly number[]): Sample => ({
-  ...sampleCpu(pids),
+const takeSample = (loop: Loop, { processes }: Target): Sample => ({
+  ...sampleCpu(processes),
   counts: loop.counts(),
 });
 
-const rates = (before: Sample, after: Sample): Figures => {
+const rates = (before: Sample, after: Sample, later: ThreadSeconds): Figures => {
   const elapsed = (after.atMs - before.atMs) / 1000;
   const messages = after.counts.completed - before.counts.completed;
   const deliveries = after.counts.delivered - before.counts.delivered;
   if (messages === 0) throw new Error(`not one message was completed in ${elapsed} s`);
-  const busy = busyFigures(before, after, messages);
-  const per1000 = busy.serverCpuSecondsPer1000;
+  const threads = threadSecondsBetween(before, after);
   return {
     messagesPerSecond: messages / elapsed,
     deliveriesPerSecond: deliveries / elapsed,
     messagesMeasured: messages,
-    ...busy,
-    ...(per1000 !== undefined && deliveries > 0
-      ? { serverCpuSecondsPer1000Deliveries: (per1000 * messages) / deliveries }
-      : {}),
+    ...busyCores(before, after),
+    ...(threads === undefined ? {} : costFigures(threads, later, { messages, deliveries })),
   };
 };
 

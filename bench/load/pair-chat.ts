@@ -1,30 +1,36 @@
 import type { Figures } from "../scenario.js";
 import type { ParleyServer } from "../server/parley.js";
+import { viewsOf } from "../server/views.js";
 import { awaitOwnCopies, conversationIdOf, messageFrame, openChat, type Chat, type Role } from "./chat.js";
-import { createClosedLoop, type ClosedLoop } from "./closed-loop.js";
+import { createClosedLoop } from "./closed-loop.js";
+import type { Target } from "./cost.js";
 import { frameTemplate } from "./frames.js";
-import { measureLoop } from "./measure.js";
+import type { Loop } from "./loop.js";
+import { measureLoop, type Times } from "./measure.js";
+import { createPacedLoop } from "./paced-loop.js";
 
 export const pairCount = 100;
 /** Each takes a round trip to every engine. */
 const concurrentStarts = 10;
 
 /** Where pairs write: one server, or several gateways over the same log. */
-export type PairPlace = Pick<ParleyServer, "token" | "post"> & {
+export type PairPlace = Pick<ParleyServer, "token"> & {
   /** Alice of pair i comes to gateway i, Bob to the next one, counted round. */
   readonly urls: readonly [URL, ...URL[]];
-  /** All processes that do the server's work. */
-  readonly pids: readonly number[];
+  readonly target: Target;
   /** Follows the users' names: a run that shares a log with an earlier one needs users of its own. */
   readonly tag: string;
 };
 
-export const placeOf = ({ url, pid, token, post }: ParleyServer): PairPlace => ({
-  ...{ token, post, urls: [url], pids: [pid], tag: "" },
+export const placeOf = (server: ParleyServer): PairPlace => ({
+  token: server.token,
+  urls: [server.url],
+  target: { processes: [server], views: viewsOf(server.url) },
+  tag: "",
 });
 
 /** The direct conversation of each pair; their ids. */
-export const startPairs = async ({ post, tag }: Pick<PairPlace, "post" | "tag">): Promise<readonly string[]> => {
+export const startPairs = async ({ post }: Pick<ParleyServer, "post">, tag = ""): Promise<readonly string[]> => {
   const start = async (pair: number): Promise<string> => {
     const body = { type: "direct", participantIds: [`bob-${pair}${tag}`] };
     return conversationIdOf(await post(`alice-${pair}${tag}`, "/conversations", body));
@@ -56,47 +62,51 @@ const rolesAt = ({ urls, tag }: PairPlace): readonly Role[] => {
   ];
 };
 
-export type PairLoad = {
+/** So many messages in flight per pair, or so many a second by the clock, of all pairs together. */
+export type Pace = { readonly window: number } | { readonly perSecond: number };
+
+export type PairLoad = Times & {
   readonly conversations: readonly string[];
-  readonly window: number;
-  readonly seconds: number;
+  readonly pace: Pace;
   /** How long one message of each pair may take before anything is warmed up or measured; undefined: none is sent. */
   readonly settleMsMax?: number;
-  /** Tells the messages of one measurement from those of another with the same window in the same conversations. */
+  /** Tells the messages of one measurement from those of another with the same pace in the same conversations. */
   readonly keys?: string;
 };
 
-/** Alice's next message leaves when she has her durable ack and Bob his copy. Rejects when one frame is missing at the end. */
+/**
+ * A message is complete when Alice has her durable ack and Bob his copy. Rejects when one frame is missing at the end,
+ * also of the copies that come back to Alice herself.
+ */
 export const measurePairs = async (place: PairPlace, load: PairLoad): Promise<Figures> => {
-  const { conversations, window, seconds, settleMsMax, keys = "" } = load;
+  const { conversations, pace, settleMsMax, keys = "" } = load;
   const chat = await openChat({ url: place.urls[0], token: place.token }, rolesAt(place), () => loop);
-  const loopOf = (suffix: string, inFlight: number): ClosedLoop => {
+  const loopOf = (suffix: string, at: Pace): Loop => {
     const templates = conversations.map((id) => frameTemplate(messageFrame(id, suffix)));
-    return createClosedLoop({
-      senders: pairCount,
-      window: inFlight,
-      receivers: 1,
-      send: (sender, number) => {
-        const template = templates[sender];
-        if (template !== undefined) chat.group.at(sender).post(template, number);
-      },
-    });
+    const send = (sender: number, number: number): void => {
+      const template = templates[sender];
+      if (template !== undefined) chat.group.at(sender).post(template, number);
+    };
+    const common = { senders: pairCount, receivers: 1, send } as const;
+    return "window" in at ? createClosedLoop({ ...common, ...at }) : createPacedLoop({ ...common, ...at });
   };
-  let loop = loopOf(`-w${window}${keys}-first`, 1);
+  const suffix = "window" in pace ? `-w${pace.window}${keys}` : `-p${keys}`;
+  let loop = loopOf(`${suffix}-first`, { window: 1 });
   try {
     if (settleMsMax !== undefined) await settle(chat, loop, settleMsMax);
     const settled = loop.counts().sent;
-    loop = loopOf(`-w${window}${keys}`, window);
-    const figures = await measureLoop(loop, chat.group, place.pids, seconds);
+    loop = loopOf(suffix, pace);
+    const figures = await measureLoop(loop, chat.group, place.target, load);
     await awaitOwnCopies(chat, () => settled + loop.counts().sent);
     return { ...figures, syncsRequired: chat.syncsRequired() };
   } finally {
+    loop.stop();
     chat.group.close();
   }
 };
 
 /** A projector that has a backlog delivers only behind it: one message of each pair has to come through first. */
-const settle = async (chat: Chat, loop: ClosedLoop, patienceMs: number): Promise<void> => {
+const settle = async (chat: Chat, loop: Loop, patienceMs: number): Promise<void> => {
   loop.start();
   await Promise.race([loop.drain(patienceMs), chat.group.failed]);
   await awaitOwnCopies(chat, () => loop.counts().sent);

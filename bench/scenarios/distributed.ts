@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
-import { meanOf } from "../load/measure.js";
+import { meanOf, timesOf, type Times } from "../load/measure.js";
 import { measurePairs, pairCount, placeOf, startPairs, type PairPlace } from "../load/pair-chat.js";
 import { row, type BenchContext, type Figures, type Row, type Scenario } from "../scenario.js";
 import { catchUpMsMax, startCluster } from "../server/cluster.js";
 import { enginesOf } from "../server/engines.js";
 import { startParley } from "../server/parley.js";
+import { viewsOf } from "../server/views.js";
 
 const windows = [1, 8] as const;
 const sizes = [1, 2] as const;
@@ -24,10 +25,10 @@ export const distributed: Scenario = {
     const embedded = await startParley(context);
     try {
       const place = placeOf(embedded);
-      const conversations = await startPairs(place);
+      const conversations = await startPairs(embedded);
       const floorOf = (suffix: string) =>
         eachWindow((window) =>
-          measurePairs(place, { conversations, window, seconds: context.seconds / 2, keys: suffix }),
+          measurePairs(place, { ...halfTimesOf(context), conversations, pace: { window }, keys: suffix }),
         );
       context.say("distributed: the embedded profile, before");
       const before = await floorOf("before");
@@ -62,6 +63,9 @@ export const enginesIn = (
   if (missing.length > 0) return { missing };
   return { settings: Object.fromEntries(needed.map((name) => [name, environment[name] ?? ""])) as Settings };
 };
+
+/** The embedded profile is the floor here, but warms up like a server. */
+const halfTimesOf = (context: BenchContext): Times => ({ ...timesOf(context), seconds: context.seconds / 2 });
 
 type Measured = { readonly size: number; readonly figures: readonly Figures[] };
 
@@ -109,11 +113,18 @@ const measureCluster = async (
 ): Promise<readonly Figures[]> => {
   const cluster = await startCluster(context, { gateways: size, projectors: size, settings });
   try {
-    const place: PairPlace = { ...cluster, tag: `-${run}-${size}` };
-    const conversations = await startPairs(place);
+    const { token, urls, processes } = cluster;
+    const tag = `-${run}-${size}`;
+    const place: PairPlace = { token, urls, tag, target: { processes, views: viewsOf(urls[0]) } };
+    const conversations = await startPairs(cluster, tag);
     return await eachWindow((window) => {
       context.say(`distributed: ${counted(size, "gateway")}, ${counted(size, "projector")}, window ${window}`);
-      return measurePairs(place, { conversations, window, seconds: context.seconds, settleMsMax: catchUpMsMax });
+      return measurePairs(place, {
+        ...timesOf(context),
+        conversations,
+        pace: { window },
+        settleMsMax: catchUpMsMax,
+      });
     });
   } finally {
     await cluster.stop();

@@ -69,7 +69,7 @@ const readRaw = async (context: BenchContext, server: EventStoreServer, expected
   const reader = openRawReader(server.url);
   let bytesPerEvent = 0;
   try {
-    const figures = await measureWholeReads(context, server.pid, expected, async () => {
+    const figures = await measureWholeReads(context, server, expected, async () => {
       const { events, bytes } = await reader.readAll();
       bytesPerEvent = bytes / events;
       return events;
@@ -91,13 +91,13 @@ const readByAdapter = async (context: BenchContext, server: EventStoreServer, ex
       if (page.length < adapterPageEvents) return events;
     }
   };
-  return measureWholeReads(context, server.pid, expected, readWhole).finally(log.close);
+  return measureWholeReads(context, server, expected, readWhole).finally(log.close);
 };
 
 /** Whole reads, again and again; the last one ends after the time. Rejects when one is short of an event. */
 const measureWholeReads = async (
   { seconds }: BenchContext,
-  pid: number,
+  server: EventStoreServer,
   expected: number,
   readWhole: () => Promise<number>,
 ): Promise<Figures> => {
@@ -112,9 +112,9 @@ const measureWholeReads = async (
     return events;
   };
   await readFor(warmUpMs);
-  const before = sampleCpu([pid]);
+  const before = sampleCpu([server]);
   const events = await readFor(seconds * 1000);
-  const after = sampleCpu([pid]);
+  const after = sampleCpu([server]);
   const eventsPerSecond = (events / (after.atMs - before.atMs)) * 1000;
   return { eventsPerSecond, eventsMeasured: events, ...busyFigures(before, after, events) };
 };
@@ -129,15 +129,15 @@ const measureAppends = async (context: BenchContext, directory: string): Promise
   return row({ variant: `append by the adapter, ${inFlight} in flight`, figures, floorIs, floor });
 };
 
-const appendByAdapter = async ({ seconds }: BenchContext, { pid, url }: EventStoreServer): Promise<Figures> => {
-  const log = openEventStoreDb({ url });
+const appendByAdapter = async ({ seconds }: BenchContext, server: EventStoreServer): Promise<Figures> => {
+  const log = openEventStoreDb({ url: server.url });
   try {
     const loop = createAppendLoop(log, "eventstore-server", inFlight);
     await loop.run(warmUpMs, createLatency());
     const latency = createLatency();
-    const before = sampleCpu([pid]);
+    const before = sampleCpu([server]);
     const appends = await loop.run(seconds * 1000, latency);
-    const after = sampleCpu([pid]);
+    const after = sampleCpu([server]);
     return {
       appendsPerSecond: (appends / (after.atMs - before.atMs)) * 1000,
       ...named("append", latency.percentiles()),

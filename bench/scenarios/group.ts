@@ -1,9 +1,10 @@
 import { awaitOwnCopies, conversationIdOf, messageFrame, openChat, type Role } from "../load/chat.js";
 import { createClosedLoop } from "../load/closed-loop.js";
 import { frameTemplate } from "../load/frames.js";
-import { measureLoop } from "../load/measure.js";
+import { measureLoop, timesOf } from "../load/measure.js";
 import { row, type BenchContext, type Figures, type Row, type Scenario } from "../scenario.js";
 import type { ParleyServer } from "../server/parley.js";
+import { viewsOf } from "../server/views.js";
 import { withServers } from "./with-floor.js";
 
 const memberCount = 100;
@@ -37,7 +38,7 @@ export const group: Scenario = {
 
 /** One echo is one frame to one member: a share of messages/s or of CPU a message would compare 99 frames with one. */
 const perDelivery = (floor: Figures): Figures =>
-  Object.fromEntries(Object.entries(floor).filter(([name]) => !/^messages|^ack|Per1000$/.test(name)));
+  Object.fromEntries(Object.entries(floor).filter(([name]) => !/^messages|^ack|PerMessage$/.test(name)));
 
 const roles: readonly Role[] = Array.from({ length: memberCount }, (_, index) => ({
   userId: member(index),
@@ -61,11 +62,13 @@ const measureGroup = async (
       chat.group.at(0).post(template, number);
     },
   });
+  const target = { processes: [server], views: viewsOf(server.url) };
   try {
-    const figures = await measureLoop(loop, chat.group, [server.pid], context.seconds);
+    const figures = await measureLoop(loop, chat.group, target, timesOf(context));
     await awaitOwnCopies(chat, () => loop.counts().sent);
     return figures;
   } finally {
+    loop.stop();
     chat.group.close();
   }
 };

@@ -1,9 +1,10 @@
 import { awaitOwnCopies, conversationIdOf, messageFrame, openChat, type Role } from "../load/chat.js";
 import { createClosedLoop } from "../load/closed-loop.js";
 import { frameTemplate } from "../load/frames.js";
-import { figure, measureLoop } from "../load/measure.js";
+import { figure, measureLoop, timesOf } from "../load/measure.js";
 import { row, type BenchContext, type Figures, type Row, type Scenario } from "../scenario.js";
 import type { ParleyServer } from "../server/parley.js";
+import { viewsOf } from "../server/views.js";
 import { withServers } from "./with-floor.js";
 
 const senders = 20;
@@ -57,11 +58,13 @@ const measureHotGroup = async (
       if (template !== undefined) chat.group.at(sender).post(template, number);
     },
   });
+  const target = { processes: [server], views: viewsOf(server.url) };
   try {
-    const figures = await measureLoop(loop, chat.group, [server.pid], context.seconds);
+    const figures = await measureLoop(loop, chat.group, target, timesOf(context));
     await awaitOwnCopies(chat, () => loop.counts().sent * senders, 15_000);
     return { ...figures, framesPerSecond: figure(figures, "messagesPerSecond") * framesPerMessage };
   } finally {
+    loop.stop();
     chat.group.close();
   }
 };

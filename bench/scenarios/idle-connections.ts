@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startEcho } from "../floors/echo.js";
 import { openAll } from "../load/open-all.js";
 import { row, scaled, type BenchContext, type Figures, type Scenario } from "../scenario.js";
-import { hasProc } from "../server/cpu.js";
+import { residentKiB } from "../server/memory.js";
 import { startParley } from "../server/parley.js";
+import { hasProc } from "../server/threads.js";
 
 const connectionsWanted = 20_000;
 /** Files that a process has open besides its connections. */
@@ -60,7 +60,7 @@ type Target = { readonly url: URL; readonly headers?: Readonly<Record<string, st
 
 const measureIdle = async (pid: number, connections: number, target: (index: number) => Target): Promise<Figures> => {
   await sleep(1_000);
-  const before = rssKiB(pid);
+  const before = residentKiB(pid);
   const from = performance.now();
   const group = await openAll(connections, (index) => ({ ...target(index), onText: () => undefined }), {
     heartbeat: true,
@@ -68,7 +68,7 @@ const measureIdle = async (pid: number, connections: number, target: (index: num
   const elapsed = (performance.now() - from) / 1000;
   try {
     await Promise.race([sleep(settleMs), group.failed]);
-    const rss = rssKiB(pid);
+    const rss = residentKiB(pid);
     return {
       rssPerConnectionKiB: (rss - before) / connections,
       rssTotalKiB: rss,
@@ -80,10 +80,4 @@ const measureIdle = async (pid: number, connections: number, target: (index: num
     // The server sees the ends before it is stopped: closing is part of what has to work.
     await sleep(500);
   }
-};
-
-const rssKiB = (pid: number): number => {
-  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"));
-  if (line === null) throw new Error(`process ${pid} does not say how much memory it uses`);
-  return Number(line[1]);
 };

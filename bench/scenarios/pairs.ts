@@ -1,5 +1,5 @@
 import { messageFrame } from "../load/chat.js";
-import { figure } from "../load/measure.js";
+import { figure, timesOf } from "../load/measure.js";
 import { measurePairs, pairCount, placeOf, startPairs } from "../load/pair-chat.js";
 import { row, round, type Figures, type Goal, type Row, type Scenario } from "../scenario.js";
 import { withServers } from "./with-floor.js";
@@ -15,13 +15,13 @@ export const pairs: Scenario = {
   run: (context) =>
     withServers(context, async (server, floored) => {
       const place = placeOf(server);
-      const conversations = await startPairs(place);
+      const conversations = await startPairs(server);
       const rows: Row[] = [];
       for (const window of windows) {
         context.say(`pairs: window ${window}`);
         const { figures, floor } = await floored(
           { sockets: 2 * pairCount, senders: pairCount, window, frame: messageFrame(conversations[0] ?? "") },
-          () => measurePairs(place, { conversations, window, seconds: context.seconds }),
+          () => measurePairs(place, { ...timesOf(context), conversations, pace: { window } }),
         );
         rows.push(row({ variant: `window ${window}`, figures, floorIs, floor, goal: goalOf(figures, floor) }));
       }

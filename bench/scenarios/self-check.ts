@@ -7,7 +7,7 @@ import { startEcho } from "../floors/echo.js";
 import { messageFrame } from "../load/chat.js";
 import { frameTemplate } from "../load/frames.js";
 import { openSocket } from "../load/socket.js";
-import { figure } from "../load/measure.js";
+import { figure, timesOf } from "../load/measure.js";
 import { row, type BenchContext, type Row, type Scenario } from "../scenario.js";
 
 /**
@@ -107,7 +107,7 @@ const ceiling = async (context: BenchContext): Promise<readonly Row[]> => {
     const frame = messageFrame("d_0123456789abcdefghijkl");
     const bytes = frameTemplate(frame).bytes;
     for (const window of windows) {
-      const figures = await echo.measure({ sockets: 100, senders: 100, window, frame, seconds: context.seconds });
+      const figures = await echo.measure({ sockets: 100, senders: 100, window, frame, ...timesOf(context) });
       context.say(`self-check: window ${window}: ${Math.round(figure(figures, "messagesPerSecond"))} echoes/s`);
       const variant = `100 sockets, window ${window}, frames of ${bytes} bytes`;
       rows.push(row({ variant, figures, floorIs: "none: this is the floor of the others", floor: {} }));

@@ -1,5 +1,5 @@
 import { startEcho, type EchoOptions } from "../floors/echo.js";
-import { meanOf } from "../load/measure.js";
+import { floorTimesOf, meanOf, type Times } from "../load/measure.js";
 import type { BenchContext, Figures } from "../scenario.js";
 import { startParley, type ParleyServer } from "../server/parley.js";
 
@@ -35,7 +35,7 @@ const withEndOf = async (server: ParleyServer, error: unknown): Promise<unknown>
 };
 
 export type Floored = (
-  options: Omit<EchoOptions, "seconds">,
+  options: Omit<EchoOptions, keyof Times>,
   measure: () => Promise<Figures>,
 ) => Promise<{ readonly figures: Figures; readonly floor: Figures }>;
 
@@ -43,12 +43,12 @@ export type Floored = (
 const between = async (
   echo: (options: EchoOptions) => Promise<Figures>,
   context: BenchContext,
-  options: Omit<EchoOptions, "seconds">,
+  options: Omit<EchoOptions, keyof Times>,
   measure: () => Promise<Figures>,
 ): Promise<{ figures: Figures; floor: Figures }> => {
-  const seconds = context.seconds / 2;
-  const before = await echo({ ...options, seconds });
+  const floorOptions = { ...options, ...floorTimesOf(context) };
+  const before = await echo(floorOptions);
   const figures = await measure();
-  const after = await echo({ ...options, seconds });
+  const after = await echo(floorOptions);
   return { figures, floor: meanOf(before, after) };
 };

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import { createThreadNames } from "./threads.js";
 
 export type ChildOptions = {
   /** What it is called in errors. */
@@ -15,6 +16,8 @@ export type ChildOptions = {
 
 export type Child = {
   readonly pid: number;
+  /** Its threads by number, as far as they run a script: `main`, and workers by their scripts' names. */
+  readonly threadNames: () => ReadonlyMap<number, string>;
   /** The next line on stdout, parsed as JSON; rejects when the process ends first or takes longer than `patienceMs`. */
   readonly nextJson: (patienceMs: number) => Promise<unknown>;
   /** Resolves when it has ended by itself with code 0; rejects otherwise. */
@@ -31,7 +34,9 @@ const stopMsMax = 10_000;
 export const startChild = ({ name, command, nodeFlags = [], core, env = process.env }: ChildOptions): Child => {
   const node = [process.execPath, ...nodeFlags, ...command];
   const [program = process.execPath, ...args] = core === undefined ? node : ["taskset", "-c", String(core), ...node];
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
+  const threads = createThreadNames();
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: threads.env(env) });
+  child.once("close", threads.remove);
   const { pid } = child;
   if (pid === undefined) throw new Error(`${name} could not be started: ${program}`);
 
@@ -50,6 +55,7 @@ export const startChild = ({ name, command, nodeFlags = [], core, env = process.
 
   return {
     pid,
+    threadNames: threads.read,
     nextJson: async (patienceMs) => {
       const line = await withPatience(
         nextLine(),

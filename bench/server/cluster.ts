@@ -1,6 +1,7 @@
 import { cpus } from "node:os";
 import type { BenchContext } from "../scenario.js";
 import { startChild, type Child } from "./child.js";
+import type { Process } from "./cpu.js";
 import { listeningUrl, ownCli, poster, quiet, signToken, withoutSettings, type ParleyServer } from "./parley.js";
 
 /** Gateways and projectors of the distributed profile, each in a process, over engines that run already. */
@@ -8,7 +9,7 @@ export type Cluster = Pick<ParleyServer, "token" | "post"> & {
   /** Of the gateways. */
   readonly urls: readonly [URL, ...URL[]];
   /** Of gateways and projectors; the engines' processes are not ours to know. */
-  readonly pids: readonly number[];
+  readonly processes: readonly Process[];
   /** Ends all processes. Rejects when one did not end cleanly. */
   readonly stop: () => Promise<void>;
 };
@@ -57,7 +58,7 @@ export const startCluster = async (context: BenchContext, options: ClusterOption
     const token = (userId: string): string => signToken(secret, userId);
     return {
       urls: [first, ...others],
-      pids: children.map(({ pid }) => pid),
+      processes: children,
       ...{ token, post: poster(first, token, catchUpMsMax), stop },
     };
   } catch (error) {

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Figures } from "../scenario.js";
+import { hasProc, plus, threadSecondsOf, totalOf, type ThreadSeconds } from "./threads.js";
 
 /** Ticks of /proc a second; 100 on every Linux that we know, and asked all the same. */
 const ticksPerSecond = (): number => {
@@ -10,17 +11,7 @@ const ticksPerSecond = (): number => {
     return 100; // without getconf the usual value is the best guess
   }
 };
-/** Without /proc there are no figures of other processes' CPU. */
-export const hasProc = process.platform === "linux";
 const ticks = hasProc ? ticksPerSecond() : 100;
-
-/** Seconds of user and system time that all threads of a process have used so far, in steps of 10 ms. Needs /proc. */
-const cpuSecondsOf = (pid: number): number => {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  // The name in parentheses may hold spaces; the fields after it count from 3 (see proc(5)).
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / ticks;
-};
 
 /** Seconds that all processors together have been busy since the start, with what the host took away. Needs /proc. */
 const machineCpuSeconds = (): number => {
@@ -30,17 +21,26 @@ const machineCpuSeconds = (): number => {
   return (user + nice + system + irq + softirq + steal) / ticks;
 };
 
+/** A process that is measured; its threads by number, as far as they have names. */
+export type Process = { readonly pid: number; readonly threadNames?: () => ReadonlyMap<number, string> };
+
 /** CPU times in seconds since whenever; undefined where the system does not tell. */
 export type CpuSample = {
   readonly atMs: number;
   readonly load: number;
-  readonly system: { readonly server: number; readonly machine: number } | undefined;
+  readonly system: { readonly server: ThreadSeconds; readonly machine: number } | undefined;
 };
 
-/** What this process and `pids`, the server's, have used so far. */
-export const sampleCpu = (pids: readonly number[]): CpuSample => {
+const noNames: ReadonlyMap<number, string> = new Map();
+
+/** What this process and the server's have used so far. */
+export const sampleCpu = (processes: readonly Process[]): CpuSample => {
   const { user, system } = process.cpuUsage();
-  const server = (): number => pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+  const server = (): ThreadSeconds =>
+    processes.reduce<ThreadSeconds>(
+      (sum, { pid, threadNames }) => plus(sum, threadSecondsOf(pid, threadNames?.() ?? noNames)),
+      {},
+    );
   return {
     atMs: performance.now(),
     load: (user + system) / 1e6,
@@ -48,19 +48,34 @@ export const sampleCpu = (pids: readonly number[]): CpuSample => {
   };
 };
 
-/** Which processes were busy between two samples, in which `units` (messages, events, appends) were done. */
-export const busyFigures = (before: CpuSample, after: CpuSample, units: number): Figures => {
+/** What the server's threads used between two samples; undefined where the system does not tell. */
+export const threadSecondsBetween = (before: CpuSample, after: CpuSample): ThreadSeconds | undefined =>
+  before.system === undefined || after.system === undefined
+    ? undefined
+    : plus(after.system.server, before.system.server, -1);
+
+/** Which processes were busy between two samples. */
+export const busyCores = (before: CpuSample, after: CpuSample): Figures => {
   const elapsed = (after.atMs - before.atMs) / 1000;
   const load = after.load - before.load;
   const loadGeneratorBusyCores = load / elapsed;
-  if (before.system === undefined || after.system === undefined) return { loadGeneratorBusyCores };
-  const server = after.system.server - before.system.server;
-  const machine = after.system.machine - before.system.machine;
+  const threads = threadSecondsBetween(before, after);
+  if (threads === undefined) return { loadGeneratorBusyCores };
+  const server = totalOf(threads);
+  const machine = (after.system?.machine ?? 0) - (before.system?.machine ?? 0);
   return {
     loadGeneratorBusyCores,
-    serverCpuSecondsPer1000: (server / units) * 1000,
     serverBusyCores: server / elapsed,
     // What else ran: above 0.1 or so the figures are those of a machine that had other things to do.
     othersBusyCores: Math.max(0, machine - server - load) / elapsed,
+  };
+};
+
+/** The same, and what each of `units` (events, appends) cost. */
+export const busyFigures = (before: CpuSample, after: CpuSample, units: number): Figures => {
+  const threads = threadSecondsBetween(before, after);
+  return {
+    ...busyCores(before, after),
+    ...(threads === undefined ? {} : { serverCpuSecondsPer1000: (totalOf(threads) / units) * 1000 }),
   };
 };

@@ -1,10 +1,10 @@
 import { fileURLToPath } from "node:url";
 import type { BenchContext } from "../scenario.js";
 import { startChild } from "./child.js";
+import type { Process } from "./cpu.js";
 import { withoutSettings } from "./parley.js";
 
-export type EventStoreServer = {
-  readonly pid: number;
+export type EventStoreServer = Process & {
   /** `esdb://127.0.0.1:PORT?tls=false`. */
   readonly url: string;
   /** Rejects when it did not end cleanly. */

@@ -5,9 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { BenchContext } from "../scenario.js";
 import { startChild } from "./child.js";
+import type { Process } from "./cpu.js";
 
-export type ParleyServer = {
-  readonly pid: number;
+export type ParleyServer = Required<Process> & {
   /** `http://127.0.0.1:PORT/`. */
   readonly url: URL;
   /** A token of `userId` on device `phone`, valid for a day. */
@@ -69,7 +69,8 @@ export const startParley = async (context: BenchContext, directory?: string): Pr
     // The key is the file's bytes without the newline that ends it.
     const secret = Buffer.from(readFileSync(join(data, "token.secret"), "latin1").replace(/\n$/, ""), "latin1");
     const token = (userId: string): string => signToken(secret, userId);
-    return { pid: child.pid, url, token, post: poster(url, token), stop };
+    const { pid, threadNames } = child;
+    return { pid, threadNames, url, token, post: poster(url, token), stop };
   } catch (error) {
     // The reason of the failed start matters more than how the process ended after it.
     await stop().catch(() => undefined);
