@@ -18,6 +18,7 @@ import { loadOrCreateSecret } from "../infra/auth/secret.js";
 import { givenTokenSecret, strengthOf, tokenSecretBytesAdvised } from "../settings/token-secret.js";
 import { createLocalBus } from "../infra/bus/local.js";
 import type { EventStoreServer } from "../eventstore-server/server.js";
+import { startSharedThread } from "../infra/engines/shared-thread.js";
 import { openSqliteLog, type SqliteLog } from "../infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../infra/key-store/sqlite/key-store.js";
 import { isLoopback } from "../infra/loopback.js";
@@ -230,7 +231,8 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
       "the token secret was missing and was made anew, though the log is not new: no token of before is taken any more. If that is not meant, restore it from its backup",
     );
   await refuseWithoutKeys(files.keys, log);
-  const keys = await openSqliteKeyStore(files.keys);
+  const keysAndSnapshots = startSharedThread("keys-and-snapshots");
+  const keys = await openSqliteKeyStore(files.keys, {}, keysAndSnapshots);
   closers.push(keys.close);
   const incarnations = config.seal ? await incarnationsFor(log, keys, logger) : undefined;
   const epoch = await openEpoch(log, config.cell, Date.now, ids);
@@ -251,7 +253,7 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
       "views.db was of an older version: it was deleted and is built anew from the log; reads are refused until it is there",
     );
   wakeViews(log, views, logger);
-  const snapshots = openSqliteSnapshots(files.snapshots);
+  const snapshots = openSqliteSnapshots(files.snapshots, keysAndSnapshots);
   closers.push(snapshots.close);
   const telemetry = createTelemetry(version);
   observeViews(telemetry, views);

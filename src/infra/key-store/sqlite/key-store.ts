@@ -1,11 +1,12 @@
 /**
- * The embedded key store: SQLite in a worker thread, apart from the log, so that destroying a key destroys what it
+ * The embedded key store: SQLite in a worker thread, of its own or shared, apart from the log, so that destroying a key destroys what it
  * sealed. New keys that are asked for while a commit is in flight share the next commit.
  */
 import { LRUCache } from "lru-cache";
 import { entriesMax } from "../../../lib/lru.js";
 import { LogError, type KeyStore } from "../../../commands/ports.js";
-import { callWorker, workerUrl } from "../../engines/worker.js";
+import { startSharedThread, type SharedThread } from "../../engines/shared-thread.js";
+import { workerUrl } from "../../engines/worker.js";
 import { createBatchedLookup } from "../batched-lookup.js";
 import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./key-store.worker.js";
 
@@ -34,10 +35,11 @@ const optionsDefault: KeyStoreOptions = { cachedKeysMax: 20_000, waitingMax: 10_
 export const openSqliteKeyStore = async (
   path: string,
   options: Partial<KeyStoreOptions> = {},
+  thread: SharedThread = startSharedThread("key-store"),
 ): Promise<SqliteKeyStore> => {
   const { cachedKeysMax, waitingMax, busyMsMax } = { ...optionsDefault, ...options };
   const data: KeyWorkerData = { path, busyMsMax };
-  const worker = callWorker<KeyHandlers>(workerUrl(import.meta.url, "./key-store.worker.js"), data, {
+  const worker = thread.run<KeyHandlers>(workerUrl(import.meta.url, "./key-store.worker.js"), data, {
     name: "key-store",
   });
   const stopped = new Promise<Error>((resolve) => {

@@ -1,9 +1,8 @@
-/** The key store's thread: one file, one row a key, every commit synced. */
+/** The key store's part of a thread: one file, one row a key, every commit synced. */
 import { randomBytes } from "node:crypto";
-import { parentPort, workerData } from "node:worker_threads";
 import type Database from "better-sqlite3";
 import { isInDoubt, opening } from "../../engines/sqlite-file.js";
-import { serveWorker } from "../../engines/worker.js";
+import type { OpenInThread } from "../../engines/shared-thread.js";
 import { openKeyFile } from "./schema.js";
 
 export type KeyWorkerData = {
@@ -55,12 +54,10 @@ const createHandlers = (db: Database.Database, onStopped: (told: KeysStopped) =>
 
 export type KeyHandlers = ReturnType<typeof createHandlers>;
 
-if (parentPort !== null) {
-  const { path, busyMsMax } = workerData as KeyWorkerData;
-  const db = opening(path, "the keys", () => openKeyFile(path, busyMsMax));
-  const { post } = serveWorker(
-    createHandlers(db, (told) => {
+export const open: OpenInThread<KeyWorkerData> = ({ path, busyMsMax }, post) =>
+  createHandlers(
+    opening(path, "the keys", () => openKeyFile(path, busyMsMax)),
+    (told) => {
       post(told);
-    }),
+    },
   );
-}

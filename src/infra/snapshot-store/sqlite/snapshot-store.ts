@@ -1,7 +1,8 @@
 /** The embedded snapshot store: SQLite in a worker thread, in a file that may be deleted at any time. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SnapshotStore } from "../../../commands/ports.js";
-import { callWorker, workerUrl } from "../../engines/worker.js";
+import { startSharedThread, type SharedThread } from "../../engines/shared-thread.js";
+import { workerUrl } from "../../engines/worker.js";
 import type { Saved, SnapshotHandlers, SnapshotWorkerData } from "./snapshot-store.worker.js";
 
 export type SqliteSnapshots = SnapshotStore & {
@@ -15,11 +16,16 @@ export type SqliteSnapshots = SnapshotStore & {
 const callsMax = 1_000;
 
 /** Opens, or makes, the store in the file `path`, whose directory exists. A damaged file is made anew. Never rejects. */
-export const openSqliteSnapshots = (path: string): SqliteSnapshots => {
+export const openSqliteSnapshots = (
+  path: string,
+  thread: SharedThread = startSharedThread("snapshot-store"),
+): SqliteSnapshots => {
   const data: SnapshotWorkerData = { path };
-  const worker = callWorker<SnapshotHandlers>(workerUrl(import.meta.url, "./snapshot-store.worker.js"), data, {
+  const worker = thread.run<SnapshotHandlers>(workerUrl(import.meta.url, "./snapshot-store.worker.js"), data, {
     name: "snapshot-store",
     callsMax,
+    // A key that is missing holds a message up; a snapshot only shortens a load.
+    isPatient: true,
   });
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {

@@ -1,9 +1,8 @@
-/** The snapshot store's thread: every chunk with its digest, since SQLite does not notice a flipped bit. */
-import { parentPort, workerData } from "node:worker_threads";
+/** The snapshot store's part of a thread: every chunk with its digest, since SQLite does not notice a flipped bit. */
 import type Database from "better-sqlite3";
 import type { SnapshotHead } from "../../../commands/ports.js";
 import type { Revision, StreamName } from "../../../domain/kernel/stream.js";
-import { serveWorker } from "../../engines/worker.js";
+import type { OpenInThread } from "../../engines/shared-thread.js";
 import { digestOf } from "../digest.js";
 import { discardSnapshotFile, isDamage, openSnapshotFile } from "./schema.js";
 
@@ -100,4 +99,4 @@ const createHandlers = (path: string) => {
 
 export type SnapshotHandlers = ReturnType<typeof createHandlers>;
 
-if (parentPort !== null) serveWorker(createHandlers((workerData as SnapshotWorkerData).path));
+export const open: OpenInThread<SnapshotWorkerData> = ({ path }) => createHandlers(path);
