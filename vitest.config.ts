@@ -2,6 +2,7 @@ import { defineConfig } from "vitest/config";
 
 const slow = [
   "test/acceptance/**/*.test.ts",
+  "test/bench/pairs.test.ts",
   "test/crash/**/*.test.ts",
   "test/cli/**/*.test.ts",
   "test/eventstore-server/*.test.ts",

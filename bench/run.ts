@@ -74,15 +74,21 @@ const runOne = async (scenario: Scenario, context: BenchContext): Promise<Outcom
   }
 };
 
-/** A line of the figures that one looks at first; all are in the JSON. */
-const tell = ({ variant, engines, figures, ratio, goal }: Row, say: BenchContext["say"]): void => {
-  const rates = pick(ratio, /PerSecond$/);
-  say(
-    `  ${variant}: ${pick(figures, /PerSecond$|P(50|99)Ms$|Per1000$|Per(Message|Delivery)$|loadMs$|KiB$/)}${rates === "" ? "" : ` · of the floor: ${rates}`}`,
-  );
+/** Lines of the figures that one looks at first; all are in the JSON. */
+const tell = ({ variant, engines, figures, floors, goals = [] }: Row, say: BenchContext["say"]): void => {
+  say(`  ${variant}: ${pick(figures, told)}`);
+  for (const [name, { ratio }] of Object.entries(floors)) {
+    const ratios = pick(ratio, /PerSecond$|^cpu.*Per/);
+    if (ratios !== "") say(`    ÷ ${name}: ${ratios}`);
+  }
   if (engines !== undefined) say(`    on ${engines}`);
-  if (goal !== undefined) say(`  ${goal.met ? "met" : "MISSED"}: ${goal.value} of ${goal.says}; goal ${goal.atLeast}`);
+  for (const { met, value, says, atLeast, atMost, aim } of goals) {
+    const bound = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
+    say(`    ${met ? "met" : "MISSED"}: ${value} ${says}; goal ${bound}${aim === undefined ? "" : `, aim ${aim}`}`);
+  }
 };
+
+const told = /PerSecond$|P(50|99)Ms$|Per1000$|Per(Message|Delivery)$|loadMs$|KiB$|MB$/;
 
 const pick = (figures: Figures, names: RegExp): string =>
   Object.entries(figures)

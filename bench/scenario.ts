@@ -7,16 +7,32 @@ export type Row = {
   /** What it ran on, where that is not Parley alone; stand-ins are named. */
   readonly engines?: string;
   readonly figures: Figures;
-  /** What the floor is, in words. */
-  readonly floorIs: string;
-  /** The same figures of the floor, as far as it has them. */
-  readonly floor: Figures;
-  /** figure ÷ floor, for each figure that both have. */
-  readonly ratio: Figures;
-  readonly goal?: Goal;
+  /** By name: the least that the machine needs for the same work, or for part of it. */
+  readonly floors: Readonly<Record<string, Floor>>;
+  readonly goals?: readonly Goal[];
 };
 
-export type Goal = { readonly says: string; readonly value: number; readonly atLeast: number; readonly met: boolean };
+export type Floor = {
+  /** What it is, in words. */
+  readonly is: string;
+  /** The same figures, as far as it has them. */
+  readonly figures: Figures;
+  /** Parley's figure ÷ the floor's, for each that both have. */
+  readonly ratio: Figures;
+};
+
+export type Bounds = {
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  /** What would be better than good enough. */
+  readonly aim?: number;
+};
+export type Goal = Bounds & { readonly says: string; readonly value: number; readonly met: boolean };
+
+export const goal = (says: string, value: number, bounds: Bounds): Goal => ({
+  ...{ says, value: round(value), ...bounds },
+  met: value >= (bounds.atLeast ?? -Infinity) && value <= (bounds.atMost ?? Infinity),
+});
 
 export type BenchContext = {
   /** Length of one measurement; warm-up and floors come on top. */
@@ -60,14 +76,26 @@ export const scaled = ({ scale }: Pick<BenchContext, "scale">, size: number): nu
 const comparable = /PerSecond$|Ms$|PerConnectionKiB$|Per1000$|^cpu.*Per(Message|Delivery)$/;
 
 /** A row with its ratios; a floor of 0 has none. */
-export const row = (measured: Omit<Row, "ratio">): Row => ({
+export const row = (measured: Measured): Row => ({
   ...measured,
   figures: rounded(measured.figures),
-  floor: rounded(measured.floor),
-  ratio: Object.fromEntries(
-    Object.entries(measured.figures).flatMap(([name, value]) => {
-      const floor = measured.floor[name];
-      return floor === undefined || floor === 0 || !comparable.test(name) ? [] : [[name, round(value / floor)]];
-    }),
+  floors: Object.fromEntries(
+    Object.entries(measured.floors).map(([name, { is, figures }]) => [
+      name,
+      { is, figures: rounded(figures), ratio: ratioOf(measured.figures, figures) },
+    ]),
   ),
 });
+
+export type Measured = Omit<Row, "floors"> & {
+  readonly floors: Readonly<Record<string, Omit<Floor, "ratio">>>;
+};
+
+/** Of what is comparable and neither lacks. */
+export const ratioOf = (figures: Figures, others: Figures): Figures =>
+  Object.fromEntries(
+    Object.entries(figures).flatMap(([name, value]) => {
+      const other = others[name];
+      return other === undefined || other === 0 || !comparable.test(name) ? [] : [[name, round(value / other)]];
+    }),
+  );

@@ -6,13 +6,13 @@ import type { BenchContext, Figures } from "../scenario.js";
 import { startChild } from "../server/child.js";
 import type { Process } from "../server/cpu.js";
 import { measureLoop, type Times } from "../load/measure.js";
-import { createClosedLoop } from "../load/closed-loop.js";
+import { createLoop, type Pace } from "../load/pace.js";
 
 export type EchoOptions = Times & {
   /** Connections in all; the first `senders` of them send, the others are only there. */
   readonly sockets: number;
   readonly senders: number;
-  readonly window: number;
+  readonly pace: Pace;
   /** The frame that the scenario sends, with `numberSlot`s. */
   readonly frame: string;
 };
@@ -25,7 +25,7 @@ export type EchoServer = {
   readonly stop: () => Promise<void>;
 };
 
-const script = fileURLToPath(new URL("./uws-echo.js", import.meta.url));
+const script = fileURLToPath(new URL("./echo-process.js", import.meta.url));
 
 /**
  * The least that a message over sockets costs on this machine: the same load generator, window and frame against a
@@ -53,9 +53,8 @@ const measureEcho = async (url: URL, process: Process, options: EchoOptions): Pr
       loop.answered(index, numberIn(buffer, start, end), performance.now());
     },
   }));
-  const loop = createClosedLoop({
+  const loop = createLoop(options.pace, {
     senders: options.senders,
-    window: options.window,
     receivers: 0,
     send: (sender, number) => {
       group.at(sender).post(template, number);

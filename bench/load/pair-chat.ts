@@ -2,12 +2,11 @@ import type { Figures } from "../scenario.js";
 import type { ParleyServer } from "../server/parley.js";
 import { viewsOf } from "../server/views.js";
 import { awaitOwnCopies, conversationIdOf, messageFrame, openChat, type Chat, type Role } from "./chat.js";
-import { createClosedLoop } from "./closed-loop.js";
 import type { Target } from "./cost.js";
 import { frameTemplate } from "./frames.js";
 import type { Loop } from "./loop.js";
 import { measureLoop, type Times } from "./measure.js";
-import { createPacedLoop } from "./paced-loop.js";
+import { createLoop, type Pace } from "./pace.js";
 
 export const pairCount = 100;
 /** Each takes a round trip to every engine. */
@@ -18,6 +17,8 @@ export type PairPlace = Pick<ParleyServer, "token"> & {
   /** Alice of pair i comes to gateway i, Bob to the next one, counted round. */
   readonly urls: readonly [URL, ...URL[]];
   readonly target: Target;
+  /** Messages come back to Alice as well, as PROTOCOL §1 owes it. */
+  readonly ownCopies: boolean;
   /** Follows the users' names: a run that shares a log with an earlier one needs users of its own. */
   readonly tag: string;
 };
@@ -26,6 +27,7 @@ export const placeOf = (server: ParleyServer): PairPlace => ({
   token: server.token,
   urls: [server.url],
   target: { processes: [server], views: viewsOf(server.url) },
+  ownCopies: true,
   tag: "",
 });
 
@@ -62,9 +64,6 @@ const rolesAt = ({ urls, tag }: PairPlace): readonly Role[] => {
   ];
 };
 
-/** So many messages in flight per pair, or so many a second by the clock, of all pairs together. */
-export type Pace = { readonly window: number } | { readonly perSecond: number };
-
 export type PairLoad = Times & {
   readonly conversations: readonly string[];
   readonly pace: Pace;
@@ -87,8 +86,7 @@ export const measurePairs = async (place: PairPlace, load: PairLoad): Promise<Fi
       const template = templates[sender];
       if (template !== undefined) chat.group.at(sender).post(template, number);
     };
-    const common = { senders: pairCount, receivers: 1, send } as const;
-    return "window" in at ? createClosedLoop({ ...common, ...at }) : createPacedLoop({ ...common, ...at });
+    return createLoop(at, { senders: pairCount, receivers: 1, send });
   };
   const suffix = "window" in pace ? `-w${pace.window}${keys}` : `-p${keys}`;
   let loop = loopOf(`${suffix}-first`, { window: 1 });
@@ -97,7 +95,7 @@ export const measurePairs = async (place: PairPlace, load: PairLoad): Promise<Fi
     const settled = loop.counts().sent;
     loop = loopOf(suffix, pace);
     const figures = await measureLoop(loop, chat.group, place.target, load);
-    await awaitOwnCopies(chat, () => settled + loop.counts().sent);
+    if (place.ownCopies) await awaitOwnCopies(chat, () => settled + loop.counts().sent);
     return { ...figures, syncsRequired: chat.syncsRequired() };
   } finally {
     loop.stop();

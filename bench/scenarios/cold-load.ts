@@ -33,14 +33,14 @@ export const coldLoad: Scenario = {
         row({
           variant: `${messagesEach} events, no snapshot`,
           figures: { ...first.cold, logMiB: statSync(join(directory, "log.db")).size / 2 ** 20 },
-          floorIs: "the conversation's events read out of the log's file, not even parsed",
-          floor: read,
+          floors: {
+            read: { is: "the conversation's events read out of the log's file, not even parsed", figures: read },
+          },
         }),
         row({
           variant: `${messagesEach} events, after a restart`,
           figures: again.cold,
-          floorIs: warmIs,
-          floor: again.warm,
+          floors: { warm: { is: warmIs, figures: again.warm } },
         }),
       ];
     });

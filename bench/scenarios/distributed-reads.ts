@@ -30,7 +30,7 @@ export const distributedReads: Scenario = {
     const cluster = await startCluster(context, { gateways: 1, projectors: 1, settings });
     try {
       const [idle, busy] = await measure(context, cluster, run);
-      const common = { engines: await enginesOf(engines.settings), floorIs, floor: idle };
+      const common = { engines: await enginesOf(engines.settings), floors: { idle: { is: floorIs, figures: idle } } };
       return [
         row({ ...common, variant: "idle", figures: idle }),
         row({ ...common, variant: `beside ${scaled(context, perSecond)} messages/s`, figures: busy }),

@@ -76,8 +76,7 @@ const rowsOf = (engines: string, measured: readonly Measured[], floors: readonly
         variant: `${counted(size, "gateway")}, ${counted(size, "projector")}, window ${window}`,
         engines,
         figures: figures[index] ?? {},
-        floorIs,
-        floor: floors[index] ?? {},
+        floors: { embedded: { is: floorIs, figures: floors[index] ?? {} } },
       }),
     ),
   );
@@ -115,7 +114,8 @@ const measureCluster = async (
   try {
     const { token, urls, processes } = cluster;
     const tag = `-${run}-${size}`;
-    const place: PairPlace = { token, urls, tag, target: { processes, views: viewsOf(urls[0]) } };
+    const target = { processes, views: viewsOf(urls[0]) };
+    const place: PairPlace = { token, urls, tag, target, ownCopies: true };
     const conversations = await startPairs(cluster, tag);
     return await eachWindow((window) => {
       context.say(`distributed: ${counted(size, "gateway")}, ${counted(size, "projector")}, window ${window}`);

@@ -47,11 +47,11 @@ const measureReads = async (context: BenchContext, directory: string): Promise<r
   ]);
   const jspb = await withServer(context, "jspb", directory, raw);
   const after = await printedBy(context, "the log's reader", ["../log/read-process.js", directory, half]);
-  const floor = meanOf(before, after);
+  const floors = { inProcess: { is: readFloorIs, figures: meanOf(before, after) } };
   return [
-    row({ variant: "read $all, prebuilt answers, nothing decoded", figures: prebuilt, floorIs: readFloorIs, floor }),
-    row({ variant: "read $all, jspb's answers, nothing decoded", figures: jspb, floorIs: readFloorIs, floor }),
-    row({ variant: "read $all by the adapter, prebuilt answers", figures: adapter, floorIs: readFloorIs, floor }),
+    row({ variant: "read $all, prebuilt answers, nothing decoded", figures: prebuilt, floors }),
+    row({ variant: "read $all, jspb's answers, nothing decoded", figures: jspb, floors }),
+    row({ variant: "read $all by the adapter, prebuilt answers", figures: adapter, floors }),
   ];
 };
 
@@ -126,7 +126,11 @@ const measureAppends = async (context: BenchContext, directory: string): Promise
     appendByAdapter(context, server),
   );
   const floor = meanOf(before, await appendFloor(context, join(directory, "floor-after")));
-  return row({ variant: `append by the adapter, ${inFlight} in flight`, figures, floorIs, floor });
+  return row({
+    variant: `append by the adapter, ${inFlight} in flight`,
+    figures,
+    floors: { inProcess: { is: floorIs, figures: floor } },
+  });
 };
 
 const appendByAdapter = async ({ seconds }: BenchContext, server: EventStoreServer): Promise<Figures> => {

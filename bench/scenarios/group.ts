@@ -27,10 +27,12 @@ export const group: Scenario = {
       for (const window of windows) {
         context.say(`group: window ${window}`);
         const { figures, floor } = await floored(
-          { sockets: memberCount, senders: memberCount, window, frame: messageFrame(conversationId) },
+          { sockets: memberCount, senders: memberCount, pace: { window }, frame: messageFrame(conversationId) },
           () => measureGroup(context, server, conversationId, window),
         );
-        rows.push(row({ variant: `window ${window}`, figures, floorIs, floor: perDelivery(floor) }));
+        rows.push(
+          row({ variant: `window ${window}`, figures, floors: { echo: { is: floorIs, figures: perDelivery(floor) } } }),
+        );
       }
       return rows;
     }),

@@ -30,11 +30,18 @@ export const hotGroup: Scenario = {
       const rows: Row[] = [];
       for (const window of windows) {
         context.say(`hot-group: window ${window}`);
-        const { figures, floor } = await floored({ sockets: senders, senders, window, frame: messageFrame(id) }, () =>
-          measureHotGroup(context, server, id, window),
+        const { figures, floor } = await floored(
+          { sockets: senders, senders, pace: { window }, frame: messageFrame(id) },
+          () => measureHotGroup(context, server, id, window),
         );
         const framesPerSecond = figure(floor, "messagesPerSecond");
-        rows.push(row({ variant: `window ${window}`, figures, floorIs, floor: { framesPerSecond } }));
+        rows.push(
+          row({
+            variant: `window ${window}`,
+            figures,
+            floors: { echo: { is: floorIs, figures: { framesPerSecond } } },
+          }),
+        );
       }
       return rows;
     }),

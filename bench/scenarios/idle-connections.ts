@@ -25,7 +25,7 @@ export const idleConnections: Scenario = {
       context.say(`idle-connections: ${connections} only; more needs a higher hard limit (ulimit -Hn)`);
     const floor = await ofEcho(context, connections);
     const figures = await ofParley(context, connections);
-    return [row({ variant: `${connections} connections`, figures, floorIs, floor })];
+    return [row({ variant: `${connections} connections`, figures, floors: { echo: { is: floorIs, figures: floor } } })];
   },
 };
 

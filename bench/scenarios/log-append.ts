@@ -27,7 +27,7 @@ export const logAppend: Scenario = {
       const measured = (await child.nextJson(patienceMs)) as readonly Measured[];
       await child.exited;
       return measured.map(({ streams, figures, floor }) =>
-        row({ variant: `${streams} in flight`, figures, floorIs, floor }),
+        row({ variant: `${streams} in flight`, figures, floors: { fdatasync: { is: floorIs, figures: floor } } }),
       );
     } finally {
       await child.stop().catch(() => undefined); // it has ended, or its error is on its way already

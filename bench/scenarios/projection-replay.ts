@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { figure } from "../load/measure.js";
-import { round, row, scaled, type Figures, type Scenario } from "../scenario.js";
+import { goal, row, scaled, type Figures, type Scenario } from "../scenario.js";
 import { startChild } from "../server/child.js";
 
 const script = fileURLToPath(new URL("../log/replay-process.js", import.meta.url));
@@ -23,9 +23,8 @@ export const projectionReplay: Scenario = {
     try {
       const { figures, floor } = (await child.nextJson(600_000)) as { figures: Figures; floor: Figures };
       await child.exited;
-      const value = round(figure(figures, "eventsPerSecond"));
-      const goal = { says: "events/s", value, atLeast: goalEventsPerSecond, met: value >= goalEventsPerSecond };
-      return [row({ variant: "all views", figures, floorIs, floor, goal })];
+      const goals = [goal("events/s", figure(figures, "eventsPerSecond"), { atLeast: goalEventsPerSecond })];
+      return [row({ variant: "all views", figures, floors: { read: { is: floorIs, figures: floor } }, goals })];
     } finally {
       await child.stop().catch(() => undefined); // it has ended, or its error is on its way already
       rmSync(directory, { recursive: true, force: true });

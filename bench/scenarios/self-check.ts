@@ -107,10 +107,10 @@ const ceiling = async (context: BenchContext): Promise<readonly Row[]> => {
     const frame = messageFrame("d_0123456789abcdefghijkl");
     const bytes = frameTemplate(frame).bytes;
     for (const window of windows) {
-      const figures = await echo.measure({ sockets: 100, senders: 100, window, frame, ...timesOf(context) });
+      const figures = await echo.measure({ sockets: 100, senders: 100, pace: { window }, frame, ...timesOf(context) });
       context.say(`self-check: window ${window}: ${Math.round(figure(figures, "messagesPerSecond"))} echoes/s`);
       const variant = `100 sockets, window ${window}, frames of ${bytes} bytes`;
-      rows.push(row({ variant, figures, floorIs: "none: this is the floor of the others", floor: {} }));
+      rows.push(row({ variant, figures, floors: {} }));
     }
     return rows;
   } finally {

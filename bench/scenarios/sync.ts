@@ -22,7 +22,7 @@ export const sync: Scenario = {
       const asking = await openAsking(server, seedUsers(0)[0]);
       try {
         const figures = await syncAgainAndAgain(asking, conversationId, context);
-        return [row({ variant: `${messages} messages`, figures, floorIs, floor })];
+        return [row({ variant: `${messages} messages`, figures, floors: { read: { is: floorIs, figures: floor } } })];
       } finally {
         asking.close();
       }

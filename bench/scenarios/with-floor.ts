@@ -3,25 +3,17 @@ import { floorTimesOf, meanOf, type Times } from "../load/measure.js";
 import type { BenchContext, Figures } from "../scenario.js";
 import { startParley, type ParleyServer } from "../server/parley.js";
 
-/** Runs `use` with a fresh server and its echo floor beside it, and ends both. */
-export const withServers = async <A>(
-  context: BenchContext,
-  use: (server: ParleyServer, floored: Floored) => Promise<A>,
-): Promise<A> => {
-  const echo = await startEcho(context);
+/** Runs `use` with a fresh server and ends it. */
+export const withParley = async <A>(context: BenchContext, use: (server: ParleyServer) => Promise<A>): Promise<A> => {
+  const server = await startParley(context);
+  let result: A;
   try {
-    const server = await startParley(context);
-    let result: A;
-    try {
-      result = await use(server, (options, measure) => between(echo.measure, context, options, measure));
-    } catch (error) {
-      throw await withEndOf(server, error);
-    }
-    await server.stop();
-    return result;
-  } finally {
-    await echo.stop();
+    result = await use(server);
+  } catch (error) {
+    throw await withEndOf(server, error);
   }
+  await server.stop();
+  return result;
 };
 
 /** The error, and how the server ended when that was not in order: a crash is why connections close. */
@@ -34,21 +26,42 @@ const withEndOf = async (server: ParleyServer, error: unknown): Promise<unknown>
   }
 };
 
+/** The same with its echo floor beside it. */
+export const withServers = async <A>(
+  context: BenchContext,
+  use: (server: ParleyServer, floored: Floored) => Promise<A>,
+): Promise<A> => {
+  const echo = await startEcho(context);
+  const floored: Floored = async (options, measure) => {
+    const times = floorTimesOf(context);
+    const { figures, floors } = await between({ echo: () => echo.measure({ ...options, ...times }) }, measure);
+    return { figures, floor: floors.echo };
+  };
+  try {
+    return await withParley(context, (server) => use(server, floored));
+  } finally {
+    await echo.stop();
+  }
+};
+
 export type Floored = (
   options: Omit<EchoOptions, keyof Times>,
   measure: () => Promise<Figures>,
 ) => Promise<{ readonly figures: Figures; readonly floor: Figures }>;
 
-/** The floor before and after the measurement, each half as long: a machine that others use drifts. */
-const between = async (
-  echo: (options: EchoOptions) => Promise<Figures>,
-  context: BenchContext,
-  options: Omit<EchoOptions, keyof Times>,
+/** Each floor before and after the measurement: a machine that others use drifts. */
+export const between = async <Name extends string>(
+  floors: Readonly<Record<Name, () => Promise<Figures>>>,
   measure: () => Promise<Figures>,
-): Promise<{ figures: Figures; floor: Figures }> => {
-  const floorOptions = { ...options, ...floorTimesOf(context) };
-  const before = await echo(floorOptions);
+): Promise<{ readonly figures: Figures; readonly floors: Readonly<Record<Name, Figures>> }> => {
+  const all = async (): Promise<Readonly<Record<Name, Figures>>> => {
+    const taken: Partial<Record<Name, Figures>> = {};
+    for (const name of Object.keys(floors) as Name[]) taken[name] = await floors[name]();
+    return taken as Readonly<Record<Name, Figures>>;
+  };
+  const before = await all();
   const figures = await measure();
-  const after = await echo(floorOptions);
-  return { figures, floor: meanOf(before, after) };
+  const after = await all();
+  const mean = Object.keys(floors).map((name) => [name, meanOf(before[name as Name], after[name as Name])]);
+  return { figures, floors: Object.fromEntries(mean) as Readonly<Record<Name, Figures>> };
 };
