@@ -14,7 +14,7 @@ const slow = [
   "test/operate/doctor/{tls,token-secret}.test.ts",
   "test/gateway/gateway.test.ts",
   "test/gateway/transport/{grammar,http,jwks,transport}.test.ts",
-  "test/gateway/connections/outbox.test.ts",
+  "test/gateway/connections/{memory,outbox}.test.ts",
   "test/gateway/ephemeral/typing.test.ts",
   "test/projections/delivery/{again,delivery,order,share}.test.ts",
   "test/client/{client,package}.test.ts",

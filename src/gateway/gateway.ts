@@ -1,15 +1,12 @@
-import { randomUUID } from "node:crypto";
 import type { Application, Claims, Connection, GatewayMetrics, HttpRequest } from "./ports.js";
 import type { HttpResponse, Logger } from "./ports.js";
-import type { Actor } from "../domain/kernel/ids.js";
-import type { DeviceType } from "../domain/user/user.events.js";
 import { drain } from "./connections/drain.js";
 import { createPages, isOperatorsPage } from "./transport/pages.js";
-import type { Hub, HubConnection } from "./connections/hub.js";
+import type { Hub } from "./connections/hub.js";
 import { closeCodes } from "./protocol/codes.js";
 import type { Registration } from "./connections/registration.js";
-import type { Frame } from "./connections/measured-frames.js";
-import { createOutboxes, type Outbox, type Outboxes } from "./connections/outbox.js";
+import { createOutboxes, type Outboxes } from "./connections/outbox.js";
+import { SocketConnection } from "./connections/socket-connection.js";
 import { startTransport, type SocketEvents, type Transport, type TransportOptions } from "./transport/transport.js";
 import type { UpgradeAuthenticator } from "./transport/upgrade.js";
 
@@ -246,34 +243,6 @@ const socketEvents = (
     dispatcher.closed(connection);
   },
 });
-
-/** A class, since there is one for each connection: objects that are put together by spread get a shape of their own each. */
-class SocketConnection implements HubConnection, Pick<Connection, "greet"> {
-  readonly connectionId = randomUUID();
-  readonly actor: Actor;
-  issuedAt: number | undefined;
-
-  constructor(
-    { userId, deviceId, issuedAt }: Claims,
-    readonly deviceType: DeviceType,
-    readonly outbox: Outbox,
-  ) {
-    this.actor = { userId, deviceId };
-    this.issuedAt = issuedAt;
-  }
-
-  send(frame: Frame, ephemeral?: boolean): void {
-    this.outbox.send(frame, ephemeral);
-  }
-
-  greet(frame: string): void {
-    this.outbox.greet(frame);
-  }
-
-  close(code: number, reason: string, lastWords?: readonly string[]): void {
-    this.outbox.close(code, reason, lastWords);
-  }
-}
 
 const startTicking = ({ config, dispatcher, logger }: GatewayDependencies, observe: () => void) =>
   setInterval(

@@ -131,7 +131,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   };
 };
 
-/** Whose devices' last uses are known to the hour; some 300 bytes each. The log knows the others' to the day. */
+/** Whose devices' last uses are known to the hour; some 110 bytes each. The log knows the others' to the day. */
 const usersInMemoryMax = 100_000;
 
 /** Live frames for as long as the process lives. What was under way when delivery ended by itself the devices get by a sync. */
