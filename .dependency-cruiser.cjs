@@ -20,6 +20,7 @@ const vendors = {
   "^nats/": "^src/infra/|^test/",
   "^ioredis": "^src/infra/|^test/",
   "^minio": "^src/infra/|^test/",
+  "^sodium-native/|^@types/sodium-native/|^libsodium-wrappers/": "^src/infra/text-cipher/",
   "^p-limit": "^src/commands/|^src/projections/delivery/bounded-reads\\.ts$",
 };
 

@@ -56,6 +56,7 @@ The token secret is PARLEY_TOKEN_SECRET, else the file token.secret in the data 
 PARLEY_ALLOWED_ORIGINS: origins of browsers that may connect, separated by commas; empty allows all without CORS.
 PARLEY_JWKS_URL, PARLEY_JWT_ISSUER, PARLEY_JWT_AUDIENCE: an identity provider whose tokens (RS256, ES256, EdDSA) are
 taken beside those of the shared secret.
+PARLEY_SODIUM: auto (default): sealing by the native libsodium where it loads, else by WASM; wasm: by WASM in any case.
 PARLEY_EVENTSTORE_TOKEN: what EventStoreDB's clients need, as the password of any user; without it the port is for
 loopback only. PARLEY_EVENTSTORE_TLS_KEY, PARLEY_EVENTSTORE_TLS_CERT: PEM files; without them the port speaks plaintext,
 over which EventStoreDB's JavaScript client sends no password.

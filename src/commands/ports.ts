@@ -91,6 +91,17 @@ export type KeyStore = {
 };
 
 /**
+ * XChaCha20-Poly1305 (IETF), what texts are sealed with. `context`: what a text is authenticated with; ASCII, as ids are.
+ * Every adapter opens what another sealed.
+ */
+export type TextCipher = {
+  /** Base64 of 24 bytes nonce (random), ciphertext, 16 bytes tag. */
+  readonly seal: (key: Buffer, context: string, text: string) => string;
+  /** @throws Error when this is not what was sealed with that key in that context */
+  readonly open: (key: Buffer, context: string, data: string) => string;
+};
+
+/**
  * Messages from before a state's window, by id. `from`: the state itself knows every change from this revision on; the
  * answer holds at least everything before it. Null: there is no such message. Rejects with LogError `UNAVAILABLE` when
  * neither view nor stream can answer now.

@@ -13,6 +13,7 @@ import { engineReadiness } from "./readiness.js";
 import { checkS3AtStart } from "./s3-start.js";
 import { createStartWait } from "./start-wait.js";
 import { serveStarting } from "./starting-pages.js";
+import { textCipherFor } from "./text-cipher.js";
 import { warnOfOldNames } from "../settings/cell.js";
 import { warnOfStrayVariables } from "../settings/stray-variables.js";
 
@@ -62,9 +63,10 @@ const open = async (
   // Orchestrators see that it lives and waits; before the engines, so that a taken port is said at once.
   const starting = await serveStarting(config, { version, problems: wait.problems });
   closers.push(starting.close);
+  const cipher = await textCipherFor(config, logger);
   const engines = await openEngines(
     config,
-    { telemetry, problem, onDamaged: damagedContent(logger, telemetry), wait },
+    { telemetry, cipher, problem, onDamaged: damagedContent(logger, telemetry), wait },
     closers,
   );
   // An engine that cannot be asked now says so by itself.

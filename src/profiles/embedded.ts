@@ -38,6 +38,7 @@ import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationsFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness, named } from "./readiness.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
+import { textCipherFor } from "./text-cipher.js";
 import { viewsWorkerUrl } from "./views-worker-url.js";
 import { warnOfOldNames } from "../settings/cell.js";
 import { warnOfStrayVariables } from "../settings/stray-variables.js";
@@ -62,7 +63,10 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const { logger, stores, telemetry } = await openStores(config, version, closers);
   const { log, keys, views, snapshots, epoch, secret } = stores;
 
-  const sealing = goneWhenDamaged(sealingWith(keys, stores.incarnations), damagedContent(logger, telemetry));
+  const sealing = goneWhenDamaged(
+    sealingWith(keys, stores.incarnations, await textCipherFor(config, logger)),
+    damagedContent(logger, telemetry),
+  );
   const commands = startWriting(config, stores, { sealing, logger });
   closers.push(commands.snapshotsSaved);
   const queries = createQueries({ source: log.background, views, open: sealing.open, epoch, clock: Date.now });

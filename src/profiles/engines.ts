@@ -6,7 +6,7 @@ import {
   type ContentDamaged,
   type Sealing,
 } from "../commands/sealing/sealing.js";
-import type { KeyStore, SnapshotStore } from "../commands/ports.js";
+import type { KeyStore, SnapshotStore, TextCipher } from "../commands/ports.js";
 import type { ConnectionRegistry, Logger } from "../gateway/ports.js";
 import { createNatsBus, type NatsBus } from "../infra/bus/nats/bus.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../infra/event-log/eventstoredb/event-log.js";
@@ -43,6 +43,7 @@ export type { Closers } from "./close-all.js";
 
 export type EnginesWith = {
   readonly telemetry: Telemetry;
+  readonly cipher: TextCipher;
   readonly problem: Problems;
   readonly onDamaged: (error: ContentDamaged) => void;
   /** What may find its engine away is asked through it, again and again. */
@@ -58,7 +59,7 @@ export const cellPrefix = (cell: string): string => `parley:${cell}`;
  */
 export const openEngines = async (
   config: DistributedConfig,
-  { telemetry, problem, onDamaged, wait }: EnginesWith,
+  { telemetry, cipher, problem, onDamaged, wait }: EnginesWith,
   closers: Closers,
 ): Promise<Engines> => {
   const log = await wait.until("eventstore", () =>
@@ -102,7 +103,7 @@ export const openEngines = async (
     epoch,
     mongo,
     keys,
-    sealing: goneWhenDamaged(sealingWith(keys, incarnations), onDamaged),
+    sealing: goneWhenDamaged(sealingWith(keys, incarnations, cipher), onDamaged),
     snapshots,
     views,
     nats,

@@ -2,6 +2,7 @@ import { E, t } from "../domain/kernel/fp.js";
 import { userIdCodec } from "../domain/kernel/ids.js";
 import { limits } from "../domain/kernel/limits.js";
 import type { LogLevel } from "../infra/telemetry.js";
+import type { SodiumChoice } from "../infra/text-cipher/open.js";
 import { givenCell, type Given, type OldName } from "./cell.js";
 import { readEventStorePort, type EventStorePort } from "./eventstore-port.js";
 
@@ -13,6 +14,8 @@ export type Config = {
   readonly logLevel: LogLevel;
   readonly heartbeatSeconds: number;
   readonly seal: boolean;
+  /** What seals and opens: native where it loads, or WASM. */
+  readonly sodium: SodiumChoice;
   /** The cell's name, with the characters of a user id, written into the first event of conversations and users. */
   readonly cell: string;
   /** Settings that the operator gave by the name that they had before. */
@@ -67,6 +70,7 @@ const settings = {
   },
   heartbeat: { codec: number("heartbeat", 0.1, 3_600, false), variable: "PARLEY_HEARTBEAT", otherwise: "30" },
   seal: { codec: t.keyof({ on: null, off: null }, "on or off"), variable: "PARLEY_SEAL", otherwise: "on" },
+  sodium: { codec: t.keyof({ auto: null, wasm: null }, "auto or wasm"), variable: "PARLEY_SODIUM", otherwise: "auto" },
   cell: { codec: userIdCodec, variable: "PARLEY_CELL", otherwise: "main" },
   groupMembersMax: {
     codec: number("groupMembersMax", 2, 100_000, true),
@@ -147,6 +151,9 @@ export const dataDirOf = ({ data }: Pick<Flags, "data">, environment: Environmen
   return dir;
 };
 
+/** For whatever opens texts of a data directory. A value that is wrong is as if it were not set: it keeps nothing closed. */
+export const sodiumOf = ({ PARLEY_SODIUM: given }: Environment): SodiumChoice => (given === "wasm" ? "wasm" : "auto");
+
 /** @throws BadConfig naming each setting that is wrong, where it came from and what it should be */
 export const readConfig = (flags: Flags, environment: Environment): Config => {
   const problems: string[] = [];
@@ -161,6 +168,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
   const logLevel = read("logLevel", settings.logLevel.codec);
   const heartbeatSeconds = read("heartbeat", settings.heartbeat.codec);
   const seal = read("seal", settings.seal.codec);
+  const sodium = read("sodium", settings.sodium.codec);
   const { given, oldNames, problems: contradictions } = givenCell(flags, environment);
   problems.push(...contradictions);
   const cell = read("cell", settings.cell.codec, given);
@@ -185,6 +193,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
     !logLevel ||
     heartbeatSeconds === undefined ||
     !seal ||
+    !sodium ||
     !cell ||
     !groupMembersMax ||
     messagesPerMinute === undefined ||
@@ -198,6 +207,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
     dataDir,
     logLevel,
     heartbeatSeconds,
+    sodium,
     seal: seal === "on",
     cell,
     oldNames,

@@ -9,6 +9,7 @@ import { asRevision, firstRevision, noPosition, streamOf } from "../../src/domai
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
 import { settled } from "../kit/turns.js";
+import { textCipher } from "../kit/text-cipher.js";
 
 const right = <A>(either: Either<unknown, A>): A => {
   if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);
@@ -85,7 +86,7 @@ describe("commands on a real log", () => {
     const digests = written.map((event) => ("emoji" in event ? event.digest : ""));
     // Of all users and spellings the same, and as long as no emoji is.
     expect(new Set(digests)).toEqual(new Set([expect.stringMatching(/^[\w-]{43}$/)]));
-    expect(written).toMatchObject([{ emoji: { alg: "A256GCM" } }, {}, { emoji: { alg: "A256GCM" } }]);
+    expect(written).toMatchObject([{ emoji: { alg: "XC20P" } }, {}, { emoji: { alg: "XC20P" } }]);
     expect(JSON.stringify(await kit.log.readAll(noPosition, 1_000))).not.toContain("❤");
   });
 
@@ -99,7 +100,7 @@ describe("commands on a real log", () => {
         context("alice"),
       ),
     );
-    const commands = commandsOn(kit, kit.log, { sealing: sealingWith(keys, ["other"]) });
+    const commands = commandsOn(kit, kit.log, { sealing: sealingWith(keys, ["other"], textCipher) });
     const react = (id: string, userId: string) =>
       commands.addReaction({ conversationId: id, messageId, emoji: "👍" }, context(userId));
     for (const id of [conversationId, "g_0000000000000000000000"])
@@ -236,6 +237,7 @@ describe("commands on a real log", () => {
             : kit.keys.obtain(keyId),
       },
       ["test"],
+      textCipher,
     );
     const commands = commandsOn(kit, slow, { sealing });
     const send = (id: string, by: string) =>
@@ -327,7 +329,7 @@ describe("commands on a real log", () => {
       cached: (keyId) => (keyId.includes("/profile/") ? undefined : kit.keys.cached(keyId)),
       obtain: (keyId) => (keyId.includes("/profile/") ? ((asked += 1), none) : kit.keys.obtain(keyId)),
     };
-    const commands = commandsOn(kit, kit.log, { sealing: sealingWith(away, ["test"]) });
+    const commands = commandsOn(kit, kit.log, { sealing: sealingWith(away, ["test"], textCipher) });
     const react = (userId: string) => commands.addReaction({ conversationId, messageId, emoji: "👍" }, context(userId));
     const say = (clientMessageId: string) => commands.sendMessage({ ...hello, clientMessageId }, context("alice"));
     // The first is appended alone; the others wait for their turn together.

@@ -18,6 +18,7 @@ import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snaps
 import { contextOf } from "../kit/given.js";
 import { commandsOn, countingReads, emptyIndex, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
 import { settled } from "../kit/turns.js";
+import { textCipher } from "../kit/text-cipher.js";
 
 const right = <A>(either: Either<unknown, A>): A => {
   if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);
@@ -166,7 +167,7 @@ describe(`a conversation of ${messages} messages`, () => {
     const removed = right(await commands.removeReaction({ conversationId, ...first, emoji: "🧭" }, context("alice")));
     const end = (removed.pos ?? 0) + 1;
     const named = { conversationId, ...first, emoji: "🧭", userId: "bob" };
-    const [digest] = (await sealReaction(sealingWith(kit.keys, ["test"]), named)).digestsOf("🧭");
+    const [digest] = (await sealReaction(sealingWith(kit.keys, ["test"], textCipher), named)).digestsOf("🧭");
     const { log, reads } = countingReads(kit.log);
     const behind: MessageIndex = {
       find: () =>

@@ -17,6 +17,7 @@ import { commandsOn, emptyIndex, openLogKit, type LogKit } from "../kit/log.js";
 import { randomFrom, type Random } from "../kit/random.js";
 import { seed, untilSeen } from "../kit/seed.js";
 import { someTurns } from "../kit/turns.js";
+import { textCipher } from "../kit/text-cipher.js";
 
 let kit: LogKit;
 beforeEach(async () => {
@@ -43,7 +44,10 @@ type ConversationWriter = Writer<ConversationCommand, Conversation, Conversation
 const writerOn = (log: EventLog): ConversationWriter =>
   createWriter(
     log,
-    { ...routes.conversation, reading: readingWith(lookUpIn(emptyIndex, log), sealingWith(kit.keys, ["test"])) },
+    {
+      ...routes.conversation,
+      reading: readingWith(lookUpIn(emptyIndex, log), sealingWith(kit.keys, ["test"], textCipher)),
+    },
     { snapshots: noSnapshots(), loadedBytesMax: 1_000_000, isShared: true },
   );
 

@@ -11,6 +11,7 @@ import { openSqliteLogReader } from "../../src/infra/event-log/sqlite/file-reade
 import { openMongoKeyStore } from "../../src/infra/key-store/mongodb/key-store.js";
 import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
 import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
+import { textCipher } from "./text-cipher.js";
 
 /** A conversation as its streams say it, computed the slow and obvious way: what everything else is compared with. */
 export type TrueConversation = {
@@ -206,7 +207,7 @@ export const withTexts = async <A>(
 ): Promise<A> => {
   const { keys, close } = await openKeys(source);
   try {
-    const open = openingWith(keys);
+    const open = openingWith(keys, textCipher);
     return await body(async (context, sealed) => {
       const opened = await open(context, sealed);
       if (opened === null) throw new Error(`the key of ${context} is gone`);

@@ -14,6 +14,7 @@ import { sealingWith } from "../../src/commands/sealing/sealing.js";
 import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
 import { sealedText } from "./texts.js";
+import { textCipher } from "./text-cipher.js";
 
 /** A real log and key store in a directory of their own. */
 export type LogKit = {
@@ -46,7 +47,7 @@ export const emptyIndex: MessageIndex = { find: () => Promise.resolve({ coversTo
 export const commandsOn = (kit: LogKit, log: EventLog = kit.log, options: Partial<CommandDependencies> = {}) =>
   createCommands({
     log,
-    sealing: sealingWith(kit.keys, ["test"]),
+    sealing: sealingWith(kit.keys, ["test"], textCipher),
     ids: { uuid: randomUUID },
     home: "main",
     membersMax: limits.groupMembersMax,

@@ -10,6 +10,7 @@ import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-sto
 import { incarnationsFor, refuseWithoutKeys, warnOfMissingKeys } from "../../src/profiles/missing-keys.js";
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
+import { sealedByAes, textCipher } from "../kit/text-cipher.js";
 
 let kit: LogKit;
 const warnings: unknown[] = [];
@@ -38,7 +39,7 @@ const newStore = async (name: string): Promise<SqliteKeyStore> => {
   return store;
 };
 const sealedBy = async (keys: SqliteKeyStore): Promise<Sealed> =>
-  sealingWith(keys, await incarnationsOf(keys)).seal('"text"', place);
+  sealingWith(keys, await incarnationsOf(keys), textCipher).seal('"text"', place);
 const log = async (content: Sealed): Promise<void> => {
   const data = JSON.stringify({ messageId: "m", content });
   await kit.log.append("conversation-c", "any", [{ id: crypto.randomUUID(), type: "MessageSent", data, meta: "{}" }]);
@@ -52,16 +53,12 @@ it("keys of two stores never have the same id, and those of one store do, also w
   await one.close();
   const again = await newStore("one.db");
   expect((await sealedBy(again)).keyId).toBe(first.keyId);
-  expect(await openingWith(again)("m", first)).toBe('"text"');
+  expect(await openingWith(again, textCipher)("m", first)).toBe('"text"');
 });
 
 it("content of a time when ids had no incarnation opens", async () => {
-  await kit.keys.obtain("alice/2026-11");
-  const { data } = await sealingWith(
-    { ...kit.keys, cached: () => undefined, obtain: () => kit.keys.obtain("alice/2026-11") },
-    ["x"],
-  ).seal('"old"', place);
-  expect(await openingWith(kit.keys)("m", { alg: "A256GCM", keyId: "alice/2026-11", data })).toBe('"old"');
+  const data = sealedByAes(await kit.keys.obtain("alice/2026-11"), "m", '"old"');
+  expect(await openingWith(kit.keys, textCipher)("m", { alg: "A256GCM", keyId: "alice/2026-11", data })).toBe('"old"');
 });
 
 it("a missing key file is refused where the log has sealed content, and an empty one is a decision", async () => {
@@ -80,7 +77,7 @@ it("a missing key file is refused where the log has sealed content, and an empty
 
 it("names count as content does: a log that has nothing else sealed is not opened without its keys", async () => {
   const key = { of: "conversation", conversationId: "c" } as const;
-  const name = await sealingWith(kit.keys, ["x"]).sealText("Friends", { key, context: sealedAs.name("c") });
+  const name = await sealingWith(kit.keys, ["x"], textCipher).sealText("Friends", { key, context: sealedAs.name("c") });
   const data = JSON.stringify({ conversationId: "c", home: "main", profile: { kind: "group", name } });
   const event = { id: crypto.randomUUID(), type: "ConversationStarted", data, meta: "{}" };
   await kit.log.append("conversation-c", "any", [event]);
@@ -120,7 +117,7 @@ it("a store in the place of one that was lost takes other names once, though the
 
 it("conversations and profiles keep their keys, and their texts their digests, when somebody's keys are gone", async () => {
   const asStarted = async (keys: SqliteKeyStore) => {
-    const sealing = sealingWith(keys, await incarnationsFor(kit.log, keys, logger));
+    const sealing = sealingWith(keys, await incarnationsFor(kit.log, keys, logger), textCipher);
     return { commands: commandsOn(kit, kit.log, { sealing }), sealing };
   };
   const { commands } = await asStarted(kit.keys);

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { byOf, type By } from "../../domain/kernel/by.js";
 import { textFields, type ShownEvent } from "../../operate/inspect/log.js";
+import { sodiumOf } from "../../settings/config.js";
 import type { InspectionOptions } from "../options.js";
 import { harmless, paint } from "../output.js";
 
@@ -8,6 +9,10 @@ export type OpeningOptions = InspectionOptions & { readonly open?: true };
 
 export const withOpening = (command: Command): Command =>
   command.option("--open", "open sealed content with keys.db: a privileged read of what people wrote");
+
+/** What an inspection is opened with. */
+export const openingOf = ({ open }: OpeningOptions, environment: NodeJS.ProcessEnv) =>
+  open === true ? { open: sodiumOf(environment) } : {};
 
 export const privileged =
   "parley: --open shows what people wrote. This is a privileged read: have a reason, and keep what is shown to yourself.";

@@ -1,6 +1,6 @@
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { openLogInspection, type EventPlace, type LogInspection, type ShownEvent } from "../../operate/inspect/log.js";
-import { contextOf, privileged, withOpening, type OpeningOptions } from "./output.js";
+import { contextOf, openingOf, privileged, withOpening, type OpeningOptions } from "./output.js";
 import { fail } from "../failure.js";
 import { dataDirOf } from "../../settings/config.js";
 import { withInspection } from "../options.js";
@@ -31,7 +31,7 @@ export const showCommand = withOpening(withInspection(new Command("show")))
 const show = async (where: EventPlace, options: OpeningOptions): Promise<void> => {
   if (options.open) note(privileged);
   const dir = dataDirOf(options, process.env);
-  const log = openLogInspection(dir, { open: options.open === true });
+  const log = await openLogInspection(dir, openingOf(options, process.env));
   try {
     const event = await log.at(where);
     if (event === undefined) throw new Error(await noneAt(log, where));

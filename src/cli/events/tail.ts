@@ -6,7 +6,7 @@ import {
   type LogInspection,
   type ShownEvent,
 } from "../../operate/inspect/log.js";
-import { privileged, summaryOf, withOpening, type OpeningOptions } from "./output.js";
+import { openingOf, privileged, summaryOf, withOpening, type OpeningOptions } from "./output.js";
 import { fail } from "../failure.js";
 import { dataDirOf } from "../../settings/config.js";
 import { someText, time, wholeNumber, withInspection } from "../options.js";
@@ -45,7 +45,7 @@ Exit code: 0 done (or interrupted), 1 the log cannot be read, 2 wrong usage.`,
   .action(async (options: Options) => {
     try {
       if (options.open) note(privileged);
-      const log = openLogInspection(dataDirOf(options, process.env), { open: options.open === true });
+      const log = await openLogInspection(dataDirOf(options, process.env), openingOf(options, process.env));
       try {
         await tail(log, options);
       } finally {

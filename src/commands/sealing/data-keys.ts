@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
+import { entriesMax } from "../../lib/lru.js";
 import type { KeyStore } from "../ports.js";
 
 /**
@@ -11,6 +13,8 @@ export type DataKey =
   | { readonly of: "messages"; readonly userId: UserId; /** Unix milliseconds. */ readonly at: number }
   | { readonly of: "profile"; readonly userId: UserId }
   | { readonly of: "conversation"; readonly conversationId: ConversationId };
+
+export type AuthorsKey = Extract<DataKey, { readonly of: "messages" }>;
 
 /** What is compared for as long as a conversation or a profile is there has one key, whatever incarnation that is of. */
 export type LastingKey = Exclude<DataKey, { readonly of: "messages" }>;
@@ -37,6 +41,30 @@ const monthOf = (at: number): string => {
   const day = Math.floor(at / dayMs);
   if (day !== today.day) today = { day, month: new Date(at).toISOString().slice(0, 7) };
   return today.month;
+};
+
+/** Authors whose keys' names are in memory, some 100 bytes each: as many as a store keeps keys. */
+const authorsMax = 20_000;
+
+/**
+ * `keyIdOf` of authors' keys, each made once a month. A name that is put together for every message is copied and hashed
+ * wherever it is looked up, which costs 0.2 µs against 0.03, and every event has a text of its own for it in memory.
+ */
+export const createMonthNames = (incarnation: string): ((key: AuthorsKey) => string) => {
+  const names = new LRUCache<UserId, string>(entriesMax(authorsMax));
+  let month = "";
+  return (key) => {
+    const named = monthOf(key.at);
+    if (named !== month) {
+      names.clear();
+      month = named;
+    }
+    const known = names.get(key.userId);
+    if (known !== undefined) return known;
+    const name = keyIdOf(key, incarnation);
+    names.set(key.userId, name);
+    return name;
+  };
 };
 
 /** Characters of an incarnation are four for three of these: two that are the same are not to be expected. */

@@ -1,17 +1,17 @@
 import { createHmac } from "node:crypto";
 import { unsealed, type Sealed, type SealedText } from "../../domain/kernel/sealed.js";
-import type { KeyStore } from "../ports.js";
-import { createCipher, digestWith, nonceOf, openWith } from "./cipher.js";
-import { keyIdOf, type DataKey, type Incarnations } from "./data-keys.js";
+import type { KeyStore, TextCipher } from "../ports.js";
+import { digestWith, openWith } from "./cipher.js";
+import { createMonthNames, keyIdOf, type DataKey, type Incarnations } from "./data-keys.js";
 import { createLastingKeys } from "./lasting-keys.js";
-import { createPlaintexts } from "./plaintexts.js";
+import { takePlaintext, withPlaintext } from "./plaintext.js";
 
 export { incarnationsOf, withAnother, type DataKey, type Incarnations } from "./data-keys.js";
 
 /**
  * Personal text is sealed before it enters the log, because a log cannot be rewritten later: to destroy a data key is to
- * destroy everywhere what it sealed. AES-256-GCM; the text's place is authenticated with it, so that one sealed text
- * cannot be passed off as another.
+ * destroy everywhere what it sealed. XChaCha20-Poly1305, of before AES-256-GCM; the text's place is authenticated with it,
+ * so that one sealed text cannot be passed off as another.
  */
 export type Sealing = {
   /** Makes the key first where there is none: only then a promise. */
@@ -53,36 +53,33 @@ export class ContentDamaged extends Error {
 }
 
 /** `incarnations`: `incarnationsOf` the store; undefined writes texts as they are, with a digest that no key guards. */
-export const sealingWith = (keys: KeyStore, incarnations: Incarnations | undefined): Sealing => {
-  const plaintexts = createPlaintexts();
-  const cipher = createCipher();
+export const sealingWith = (keys: KeyStore, incarnations: Incarnations | undefined, cipher: TextCipher): Sealing => {
   const incarnation = incarnations?.at(-1);
+  const monthName = createMonthNames(incarnation ?? "");
   const lastingKeys = createLastingKeys(keys, incarnation ?? "", incarnations?.slice(0, -1) ?? []);
 
-  const withKey = <A>(of: DataKey, incarnation: string, use: (key: Buffer, keyId: string) => A): A | Promise<A> => {
+  const withKey = <A>(of: DataKey, use: (key: Buffer, keyId: string) => A): A | Promise<A> => {
     if (of.of !== "messages") {
       const found = lastingKeys.obtain(of);
       return found instanceof Promise ? found.then(({ key, keyId }) => use(key, keyId)) : use(found.key, found.keyId);
     }
-    const keyId = keyIdOf(of, incarnation);
+    const keyId = monthName(of);
     const key = keys.cached(keyId);
     return key === undefined ? keys.obtain(keyId).then((made) => use(made, keyId)) : use(key, keyId);
   };
   const seal: Sealing["seal"] = (text, { key: of, context }) =>
     incarnation === undefined
       ? unsealed(text)
-      : withKey(of, incarnation, (key, keyId) => {
-          const sealed = cipher(key, keyId, context, text);
-          // Names are rare and short: opening them costs less than keeping what may never be taken.
-          if (of.of === "messages") plaintexts.keep(nonceOf(sealed), text);
-          return sealed;
+      : withKey(of, (key, keyId) => {
+          const sealed: Sealed = { alg: "XC20P", keyId, data: cipher.seal(key, context, text) };
+          // Names stay in states for long: they are opened, rather than to have their texts stay with them.
+          return of.of === "messages" ? withPlaintext(sealed, text) : sealed;
         });
   const digester: Sealing["digester"] = (of) =>
     incarnation === undefined
       ? digestUnkeyed
       : withKey(
           of,
-          incarnation,
           (key): Digester =>
             (text, context) =>
               digestWith(key, context, text),
@@ -98,7 +95,7 @@ export const sealingWith = (keys: KeyStore, incarnations: Incarnations | undefin
     digester,
     isAtHand: (of) =>
       incarnation === undefined ||
-      (of.of === "messages" ? keys.cached(keyIdOf(of, incarnation)) : lastingKeys.atHand(of)) !== undefined,
+      (of.of === "messages" ? keys.cached(monthName(of)) : lastingKeys.atHand(of)) !== undefined,
     sealText: (text, place) => {
       if (text === "") return unsealed(text);
       const sealed = seal(text, place);
@@ -113,12 +110,12 @@ export const sealingWith = (keys: KeyStore, incarnations: Incarnations | undefin
     },
     openNow: (context, sealed) => {
       if (sealed.alg === "none") return sealed.data;
-      const known = plaintexts.take(nonceOf(sealed));
+      const known = takePlaintext(sealed);
       if (known !== undefined) return known;
       const key = keys.cached(sealed.keyId);
-      return key && opened(key, context, sealed);
+      return key && opened(cipher, key, context, sealed);
     },
-    open: openingWith(keys),
+    open: openingWith(keys, cipher),
   };
 };
 
@@ -127,17 +124,17 @@ export const digestUnkeyed: Digester = (text, context) => digestWith("", context
 
 /** For callers that only read. */
 export const openingWith =
-  (keys: Pick<KeyStore, "cached" | "find">): Sealing["open"] =>
+  (keys: Pick<KeyStore, "cached" | "find">, cipher: TextCipher): Sealing["open"] =>
   async (context, sealed) => {
     if (sealed.alg === "none") return sealed.data;
     const key = keys.cached(sealed.keyId) ?? (await keys.find(sealed.keyId));
-    return key === undefined ? null : opened(key, context, sealed);
+    return key === undefined ? null : opened(cipher, key, context, sealed);
   };
 
 /** @throws ContentDamaged */
-const opened = (key: Buffer, context: string, sealed: Sealed): string => {
+const opened = (cipher: TextCipher, key: Buffer, context: string, sealed: Sealed): string => {
   try {
-    return openWith(key, context, sealed);
+    return openWith(cipher, key, context, sealed);
   } catch (error) {
     throw new ContentDamaged(context, sealed.keyId, error);
   }

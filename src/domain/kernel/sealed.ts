@@ -2,12 +2,13 @@ import { t } from "./fp.js";
 import type { ConversationId, MessageId, UserId } from "./ids.js";
 
 /**
- * Personal text as the log, views, snapshots and queues hold it. `A256GCM`: `data` is base64 of 12 bytes nonce,
- * ciphertext, 16 bytes tag, authenticated with the text's place (`sealedAs`); `none`: `data` is the text itself (sealing
+ * Personal text as the log, views, snapshots and queues hold it. `XC20P` (XChaCha20-Poly1305): `data` is base64 of 24
+ * bytes nonce, ciphertext, 16 bytes tag, authenticated with the text's place (`sealedAs`); `A256GCM` (AES-256-GCM): the
+ * same with 12 bytes of nonce, as it was written before, and is read for ever; `none`: `data` is the text itself (sealing
  * off, end-to-end content, which is opaque already, or what was written before texts of its kind were sealed).
  */
 export const sealedCodec = t.type({
-  alg: t.keyof({ A256GCM: null, none: null }),
+  alg: t.keyof({ XC20P: null, A256GCM: null, none: null }),
   keyId: t.string,
   data: t.string,
 });

@@ -1,4 +1,4 @@
-import { BadConfig, type Flags } from "../../settings/config.js";
+import { BadConfig, sodiumOf, type Flags } from "../../settings/config.js";
 import { readDistributedConfig, type DistributedConfig } from "../../settings/distributed.js";
 import { counted, type Check } from "./check.js";
 import { lookAtLog } from "./eventstore.js";
@@ -10,8 +10,9 @@ import { lookAtRedis } from "./redis.js";
 import { lookAtS3 } from "./s3.js";
 import { checkStrength } from "./token-secret.js";
 import { withoutSecrets } from "./redact.js";
-import { checkAudience, checkNode, checkOldNames, checkSealing, checkSockets } from "./doctor.js";
+import { checkAudience, checkNode, checkOldNames, checkSealing, checkSockets, checkTextCipher } from "./doctor.js";
 import type { Closers } from "../../profiles/engines.js";
+import { openTextCipher } from "../../infra/text-cipher/open.js";
 
 export type DistributedDiagnosis = {
   readonly profile: "distributed";
@@ -30,7 +31,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * in what it says. With a wrong configuration the engines are not looked at.
  */
 export const diagnoseDistributed = async (flags: Flags, environment: Environment): Promise<DistributedDiagnosis> => {
-  const machine = [checkNode(process.versions.node), await checkSockets()];
+  const sealing = checkTextCipher(await openTextCipher(sodiumOf(environment)));
+  const machine = [checkNode(process.versions.node), await checkSockets(), sealing];
   const hide = withoutSecrets(environment);
   const answer = (checks: readonly Check[], running: boolean): DistributedDiagnosis => {
     const shown = checks.map(({ mend, ...check }) => ({

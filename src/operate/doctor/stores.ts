@@ -1,6 +1,7 @@
 import { cellOfLog, newestEpoch } from "../../commands/epoch.js";
 import { existsSync } from "node:fs";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
+import type { TextCipher } from "../../commands/ports.js";
 import { sealedFieldsOf, type SealedField } from "../../commands/sealing/sealed-fields.js";
 import { openingWith } from "../../commands/sealing/sealing.js";
 import type { SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
@@ -47,17 +48,21 @@ const checkLog = async (dir: string): Promise<Check> => {
 };
 
 /** The log, and what can only be judged by it. */
-export const checkStores = async (dir: string, running: boolean, cell: string): Promise<readonly Check[]> => {
+export const checkStores = async (
+  dir: string,
+  running: boolean,
+  { cell, cipher }: { readonly cell: string; readonly cipher: TextCipher },
+): Promise<readonly Check[]> => {
   const log = await checkLog(dir);
   const isRead = log.state === "ok" || !existsSync(filesOf(dir).log);
   if (isRead && missingLogOf(dir) === undefined)
-    return [log, ...(await checkCell(dir, cell)), await checkKeys(dir), await checkViews(dir, running)];
+    return [log, ...(await checkCell(dir, cell)), await checkKeys(dir, cipher), await checkViews(dir, running)];
   const without = (name: string): Check => ({ name, state: "warning", says: "not looked at: needs the log" });
   return [log, without("keys"), without("views")];
 };
 
 /** Opens a sample of the newest sealed content. Keys that are gone are wrong only if none opens anything. */
-const checkKeys = async (dir: string): Promise<Check> => {
+const checkKeys = async (dir: string, cipher: TextCipher): Promise<Check> => {
   const name = "keys";
   const { keys: path, log } = filesOf(dir);
   if (!existsSync(path) && !existsSync(log))
@@ -66,7 +71,7 @@ const checkKeys = async (dir: string): Promise<Check> => {
     const sealed = await withLog(dir, sampleOf);
     const keys = openKeysOf(dir);
     try {
-      const open = openingWith(keys);
+      const open = openingWith(keys, cipher);
       let opened = 0;
       for (const { context, sealed: text } of sealed) if ((await open(context, text)) !== null) opened += 1;
       return keysCheck({ keys: keys.count(), sealed: sealed.length, opened });

@@ -14,6 +14,7 @@ import {
   type RecordedEvent,
   type Revision,
 } from "../../domain/kernel/stream.js";
+import { openTextCipher, type SodiumChoice } from "../../infra/text-cipher/open.js";
 import type { SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { pause } from "../../lib/time.js";
 import { openKeysOf, openLogOf } from "./stores.js";
@@ -63,11 +64,14 @@ const pageEvents = 500;
 /** The server tells no other process that the log has grown. */
 const pollMs = 200;
 
-/** @throws NotThere without a log, or (`open`) without keys. */
-export const openLogInspection = (dir: string, options: { readonly open: boolean }): LogInspection => {
+/** `open`: with this build of the library that sealed it. @throws (rejects) NotThere without a log, or (`open`) without keys. */
+export const openLogInspection = async (
+  dir: string,
+  options: { readonly open?: SodiumChoice } = {},
+): Promise<LogInspection> => {
   const log = openLogOf(dir);
-  const keys = options.open ? openKeysOf(dir) : undefined;
-  const open = keys === undefined ? undefined : openingWith(keys);
+  const keys = options.open === undefined ? undefined : openKeysOf(dir);
+  const open = keys && openingWith(keys, (await openTextCipher(options.open)).cipher);
   const show = async (recorded: RecordedEvent): Promise<ShownEvent> => {
     const { position, stream, revision, id, type } = recorded;
     const data = parsed(recorded.data);

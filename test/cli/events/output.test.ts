@@ -28,7 +28,7 @@ test.each([
 });
 
 describe("a line shows what people wrote", () => {
-  const sealed = { alg: "A256GCM", keyId: "k", data: "c2VjcmV0", digest: "d" };
+  const sealed = { alg: "XC20P", keyId: "k", data: "c2VjcmV0", digest: "d" };
   const plain = { alg: "none", keyId: "", data: "secret" };
   const line = (data: object, more: object = {}) => {
     const shown = summaryOf({ ...place, data, meta: {}, ...more });

@@ -18,6 +18,7 @@ import {
 import { contextOf, folded } from "../../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../../kit/log.js";
 import { asBefore, sealedText } from "../../kit/texts.js";
+import { textCipher } from "../../kit/text-cipher.js";
 
 const right = <A>(either: Either<unknown, A>): A => {
   if (E.isLeft(either)) throw new Error(`refused: ${JSON.stringify(either.left)}`);
@@ -114,17 +115,17 @@ it("a name of before, in plain text, is written once more, sealed, by the first 
   expect(await rename()).toHaveProperty("pos", 2);
   expect(await rename()).not.toHaveProperty("pos");
   const written = (await eventsOf(stream)).at(-1);
-  expect(written).toMatchObject({ type: "SettingsChanged", changes: { name: { alg: "A256GCM" } } });
+  expect(written).toMatchObject({ type: "SettingsChanged", changes: { name: { alg: "XC20P" } } });
 });
 
 it("a name of before is copied in plain text no more: who joins gets it sealed", async () => {
   const { conversationId, stream } = await startBefore();
   right(await commandsOn(kit).joinMembers({ conversationId, userIds: ["bob"] }, context("alice")));
   const [joined] = (await kit.log.readStream(stream, asRevision(2), 10)).map(({ data }) => data);
-  expect(joined).toContain("A256GCM");
+  expect(joined).toContain("XC20P");
   expect(joined).not.toContain("Before");
   const name = profilesIn(await eventsOf(stream)).at(-1)?.name;
-  expect(name && (await openingWith(kit.keys)(sealedAs.name(conversationId), name))).toBe("Before");
+  expect(name && (await openingWith(kit.keys, textCipher)(sealedAs.name(conversationId), name))).toBe("Before");
 });
 
 it("a name of before that was sealed for a join is not used where the group has another by then", async () => {
@@ -149,10 +150,13 @@ it("a member who joins later gets the sealed texts as they are, and no key of th
 it("a group keeps its name when all keys of the user who named it are gone", async () => {
   const conversationId = await startGroup();
   const [profile] = profilesIn(await eventsOf(streamOf.conversation(conversationId)));
-  const erased = openingWith({
-    cached: () => undefined,
-    find: async (keyId) => (keyId.startsWith("alice/") ? undefined : kit.keys.find(keyId)),
-  });
+  const erased = openingWith(
+    {
+      cached: () => undefined,
+      find: async (keyId) => (keyId.startsWith("alice/") ? undefined : kit.keys.find(keyId)),
+    },
+    textCipher,
+  );
   expect(profile?.name?.keyId).toBe(`${conversationId}/conversation/test`);
   expect(profile?.name && (await erased(sealedAs.name(conversationId), profile.name))).toBe("Secret name");
 });
@@ -161,7 +165,9 @@ it("no key is made for a conversation that is not there, nor by somebody who is 
   const conversationId = await startGroup();
   const made: string[] = [];
   const keys = { ...kit.keys, obtain: (keyId: string) => kit.keys.obtain(keyId).finally(() => made.push(keyId)) };
-  const commands = commandsOn(kit, kit.log, { sealing: sealingWith({ ...keys, cached: () => undefined }, ["test"]) });
+  const commands = commandsOn(kit, kit.log, {
+    sealing: sealingWith({ ...keys, cached: () => undefined }, ["test"], textCipher),
+  });
   for (const id of ["g_none", conversationId]) {
     const refused = await commands.changeSettings({ conversationId: id, name: "New" }, context("mallory"));
     expect(refused).toMatchObject({ left: { code: "CONVERSATION_NOT_FOUND" } });
@@ -174,7 +180,7 @@ it("no key is made for a conversation that is not there, nor by somebody who is 
 it("no key is made for what is refused: too many members, a name for a direct conversation or by whom it may not be", async () => {
   const made: string[] = [];
   const keys = { ...kit.keys, obtain: (keyId: string) => kit.keys.obtain(keyId).finally(() => made.push(keyId)) };
-  const sealing = sealingWith({ ...keys, cached: () => undefined }, ["test"]);
+  const sealing = sealingWith({ ...keys, cached: () => undefined }, ["test"], textCipher);
   const commands = commandsOn(kit, kit.log, { sealing, membersMax: 2 });
   const many = { name: "Many", participantIds: ["bob", "carol"] };
   expect(await commands.startGroup(many, context("alice"))).toMatchObject({ left: { code: "TOO_LARGE" } });
@@ -191,7 +197,7 @@ it("no key is made for what is refused: too many members, a name for a direct co
 });
 
 it("where sealing is off texts stand as they are, and the same again writes nothing", async () => {
-  const off = commandsOn(kit, kit.log, { sealing: sealingWith(kit.keys, undefined) });
+  const off = commandsOn(kit, kit.log, { sealing: sealingWith(kit.keys, undefined, textCipher) });
   const { conversationId } = right(await off.startGroup({ name: "Open", participantIds: [] }, context("alice")));
   expect(JSON.stringify(await kit.log.readAll(noPosition, 10))).toContain("Open");
   const head = await kit.log.head();

@@ -1,15 +1,19 @@
 /** What keys seal what, and what digests say. */
 import { createHmac } from "node:crypto";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ContentDamaged, sealingWith, type DataKey, type Sealing } from "../../../src/commands/sealing/sealing.js";
 import { sameText, sealedAs, unsealed } from "../../../src/domain/kernel/sealed.js";
+import { createMonthNames, keyIdOf } from "../../../src/commands/sealing/data-keys.js";
 import { openLogKit, type LogKit } from "../../kit/log.js";
+import { withSeed } from "../../kit/seed.js";
+import { sealedByAes, textCipher } from "../../kit/text-cipher.js";
 
 let kit: LogKit;
 let sealing: Sealing;
 beforeEach(async () => {
   kit = await openLogKit();
-  sealing = sealingWith(kit.keys, ["one"]);
+  sealing = sealingWith(kit.keys, ["one"], textCipher);
 });
 afterEach(() => kit.dispose());
 
@@ -27,9 +31,33 @@ it.each([
   ["conversation", "g_1/conversation/one"],
 ] as const)("a text of kind %s is sealed by the key %s", async (of, keyId) => {
   const sealed = await sealing.seal("hello", { key: keys[of], context: "here" });
-  expect(sealed).toMatchObject({ alg: "A256GCM", keyId });
+  expect(sealed).toMatchObject({ alg: "XC20P", keyId });
   expect(Buffer.from(sealed.data, "base64").includes("hello")).toBe(false);
   expect(await sealing.open("here", sealed)).toBe("hello");
+});
+
+it("what was sealed by AES-256-GCM is read, and what is new is sealed by XChaCha20-Poly1305 with the same key", async () => {
+  const keyId = "alice/2026-11/one";
+  const data = sealedByAes(await kit.keys.obtain(keyId), "m", "old");
+  const old = { alg: "A256GCM", keyId, data } as const;
+  const now = await sealing.seal("new", { key: keys.messages, context: "m" });
+  expect(now).toMatchObject({ alg: "XC20P", keyId });
+  expect([await sealing.open("m", old), await sealing.open("m", now)]).toEqual(["old", "new"]);
+  expect(sealing.openNow("m", old)).toBe("old");
+});
+
+it("an author's key is looked up by the name that it has of its month, whoever was named before", async () => {
+  const users = fc.constantFrom("alice", "bob", "carol");
+  const times = fc.integer({ min: Date.UTC(2026, 9, 30), max: Date.UTC(2026, 11, 2) });
+  const name = createMonthNames("one");
+  await fc.assert(
+    fc.asyncProperty(users, times, async (userId, time) => {
+      const key = { of: "messages", userId, at: time } as const;
+      expect(name(key)).toBe(`${userId}/${new Date(time).toISOString().slice(0, 7)}/one`);
+      expect((await sealing.seal("hello", { key, context: "here" })).keyId).toBe(keyIdOf(key, "one"));
+    }),
+    withSeed({ numRuns: 200 }),
+  );
 });
 
 it("a sealed text does not open as another: not as another conversation's, nor as another field", async () => {
@@ -39,7 +67,7 @@ it("a sealed text does not open as another: not as another conversation's, nor a
 });
 
 it("a message's content opens once from memory without its key, a name never", async () => {
-  const forgetful = sealingWith({ ...kit.keys, cached: () => undefined }, ["one"]);
+  const forgetful = sealingWith({ ...kit.keys, cached: () => undefined }, ["one"], textCipher);
   const content = await forgetful.seal("hello", { key: keys.messages, context: "m" });
   expect(forgetful.openNow("m", content)).toBe("hello");
   expect(forgetful.openNow("m", content)).toBeUndefined();
@@ -49,7 +77,7 @@ it("a message's content opens once from memory without its key, a name never", a
 it.each(["messages", "profile", "conversation"] as const)(
   "a key of kind %s is at hand once it was used, in a later incarnation as well",
   async (of) => {
-    const later = sealingWith(kit.keys, ["one", "two"]);
+    const later = sealingWith(kit.keys, ["one", "two"], textCipher);
     await sealing.seal("hello", { key: keys[of], context: "here" });
     expect(later.isAtHand(keys[of])).toBe(false);
     await later.seal("hello", { key: keys[of], context: "here" });
@@ -64,10 +92,10 @@ describe("digests", () => {
       sealing.digest("Family!", name),
       sealing.digest("Family", { ...name, context: sealedAs.description("g_1") }),
       sealing.digest("Family", { ...name, key: keys.profile }),
-      sealingWith(kit.keys, ["two"]).digest("Family", name),
+      sealingWith(kit.keys, ["two"], textCipher).digest("Family", name),
     ]);
     expect(new Set(digests).size).toBe(digests.length);
-    expect(await sealingWith(kit.keys, ["one"]).digest("Family", name)).toBe(digests[0]);
+    expect(await sealingWith(kit.keys, ["one"], textCipher).digest("Family", name)).toBe(digests[0]);
   });
 
   it("are not made with the key that seals, but with one that is derived from it", async () => {
@@ -102,7 +130,7 @@ it("an empty text has nothing to seal", () => {
 });
 
 it("where sealing is off a text stands as it is, and its digest compares it all the same", async () => {
-  const off = sealingWith(kit.keys, undefined);
+  const off = sealingWith(kit.keys, undefined, textCipher);
   const written = await off.sealText("Family", name);
   expect(written).toMatchObject({ alg: "none", keyId: "", data: "Family" });
   expect(sameText(written, await off.sealText("Family", name))).toBe(true);

@@ -18,6 +18,7 @@ import { createLogger, createTelemetry } from "../../../src/infra/telemetry.js";
 import { messageIndex } from "../../../src/infra/view-store/message-index.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import { openStoresHere } from "../../kit/stores-here.js";
+import { textCipher } from "../../kit/text-cipher.js";
 import { settled } from "../../kit/turns.js";
 
 const warming = 200;
@@ -53,7 +54,11 @@ const openGateway = () => {
   onTestFinished(stores.close);
   const { log, views } = stores;
   const obtain = () => Promise.reject(new Error("nothing is sealed here"));
-  const sealing = sealingWith({ cached: () => undefined, obtain, find: () => Promise.resolve(undefined) }, undefined);
+  const sealing = sealingWith(
+    { cached: () => undefined, obtain, find: () => Promise.resolve(undefined) },
+    undefined,
+    textCipher,
+  );
   const lookUp = lookUpIn(messageIndex(views.store.reads), log);
   const ids = { uuid: randomUUID };
   const hub = createHub();

@@ -17,6 +17,7 @@ import { createDeviceAccess } from "../../../src/gateway/access/device-access.js
 import { messageIndex } from "../../../src/infra/view-store/message-index.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import { openStoresHere } from "../../kit/stores-here.js";
+import { textCipher } from "../../kit/text-cipher.js";
 
 /** Contents are written as they are. */
 const noKeys: KeyStore = {
@@ -30,7 +31,7 @@ const openApp = (whenDone: (close: () => void) => void) => {
   const stores = openStoresHere("epoch-1");
   whenDone(stores.close);
   const { log, views } = stores;
-  const sealing = sealingWith(noKeys, undefined);
+  const sealing = sealingWith(noKeys, undefined, textCipher);
   const lookUp = lookUpIn(messageIndex(views.store.reads), log);
   const commands = createCommands({ log, sealing, lookUp, home: "main", ids: { uuid: randomUUID }, membersMax: 1_000 });
   const queries = createQueries({ source: log, views, open: sealing.open, epoch: "epoch-1", clock: () => 1_000_000 });

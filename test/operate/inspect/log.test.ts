@@ -26,7 +26,7 @@ it("a text that does not open hides none of the event's others; what was never s
     const old = { type: "ProfileChanged", data: '{"changes":{"displayName":"Alice"}}', meta: "{}" };
     await kit.log.append(stream, "any", [encodeEvent(event, causation)]);
     await kit.log.append("user-alice", "any", [{ ...old, id: "00000000-0000-4000-8000-000000000002" }]);
-    const log = openLogInspection(kit.dir, { open: true });
+    const log = await openLogInspection(kit.dir, { open: "auto" });
     const [changed, named] = await log.newest({}, 2);
     log.close();
     expect(changed).toMatchObject({ opened: { description: "all of them" }, damaged: expect.any(String) as string });

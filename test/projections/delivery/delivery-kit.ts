@@ -23,6 +23,7 @@ import { startDelivery, type DeliveryDependencies } from "../../../src/projectio
 import type { Frame } from "../../../src/projections/frames/frames.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import type { Answer, SyncRequest, SyncResult } from "../../../src/projections/queries/queries.js";
+import { textCipher } from "../../kit/text-cipher.js";
 
 /** The whole read side on a real log, real keys and real views; connections are lists of what they were sent. */
 export type ReadSide = Awaited<ReturnType<typeof openReadSide>>;
@@ -44,7 +45,7 @@ export const openReadSide = async () => {
     onFailure: () => undefined,
   });
   views.wake(await log.head());
-  const sealing = sealingWith(keys, ["test"]);
+  const sealing = sealingWith(keys, ["test"], textCipher);
   const lookUp = lookUpIn(messageIndex(views.store.reads), log);
   const ids = { uuid: randomUUID };
   const commands = createCommands({ log, sealing, ids, home: "main", lookUp, membersMax: 2_000 });
