@@ -35,7 +35,7 @@ export const createMarkers = (): Markers => {
 };
 
 /** Enough messages for snapshots of the conversation. */
-const messagesForSnapshots = 520;
+const messagesForSnapshots = 2_020;
 
 /** Writes a marker through every field, by two people in a group and a direct conversation. */
 export const writeMarkers = async (
