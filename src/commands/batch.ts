@@ -64,17 +64,23 @@ export const decideAll = <Command extends Routed, State, Event extends RoutedEve
       outcomes.push(E.right({ command: known, state, events: [], revision, position: startPosition }));
       continue;
     }
-    const encoded = decision.right.map((event) => encodeEvent(event, command.context));
-    bytes += encoded.reduce((sum, event) => sum + (event.data.length + event.meta.length) * utf8BytesPerUnitMax, 0);
+    const before = events.length;
+    for (const event of decision.right) {
+      const encoded = encodeEvent(event, command.context);
+      bytes += (encoded.data.length + encoded.meta.length) * utf8BytesPerUnitMax;
+      events.push(encoded);
+    }
     // The first always goes: what one command makes is within the log's bound by the limits of the protocol.
-    if (events.length > 0 && bytes > limits.appendBytesMax) break;
+    if (before > 0 && bytes > limits.appendBytesMax) {
+      events.length = before;
+      break;
+    }
     for (const event of decision.right) {
       revision = revisionAfter(revision);
       state = decider.evolve(state, event);
       decider.index.add(index, event, revision);
+      decided.push(event);
     }
-    decided.push(...decision.right);
-    events.push(...encoded);
     outcomes.push(E.right({ command, state, events: decision.right, revision, position: startPosition }));
   }
   return { outcomes, decided, events, state };

@@ -42,6 +42,16 @@ export type Commands = {
     context: CommandContext,
   ) => Outcome<Changed>;
   readonly sendMessage: (command: SendMessage, context: CommandContext) => Outcome<MessageAccepted>;
+  /**
+   * `sendMessage` by calling back, perhaps before this returns: exactly one of the two, once; neither may throw. It is what
+   * clients do all day, and a promise for each costs more than the command.
+   */
+  readonly sendMessageThen: (
+    command: SendMessage,
+    context: CommandContext,
+    settled: (outcome: Either<Rejection, MessageAccepted>) => void,
+    failed: (error: unknown) => void,
+  ) => void;
   /** Own messages, while they are there. */
   readonly editMessage: (command: EditMessage, context: CommandContext) => Outcome<Changed>;
   /** Own messages; in groups any member's by admins and owners. Twice is once. */

@@ -3,12 +3,12 @@ import pLimit from "p-limit";
 import { decodeConversationEvent } from "../domain/catalogue.js";
 import type { ContentType } from "../domain/conversation/conversation.events.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
-import { E } from "../domain/kernel/fp.js";
-import { messageIdOf, type MessageId } from "../domain/kernel/ids.js";
+import { E, type Either } from "../domain/kernel/fp.js";
+import { messageIdOf, type MessageId, type Sequence } from "../domain/kernel/ids.js";
 import { unsealed, type Sealed } from "../domain/kernel/sealed.js";
-import { streamOf, type Revision } from "../domain/kernel/stream.js";
+import { streamOf, type Position, type Revision } from "../domain/kernel/stream.js";
 import { reject, type Rejection } from "../domain/rejections.js";
-import type { Commands, EditMessage, MessageAccepted, Outcome, SendMessage } from "./commands.js";
+import type { Commands, EditMessage, MessageAccepted, SendMessage } from "./commands.js";
 import type { EventLog } from "./ports.js";
 import { sealReactionNow } from "./sealing/reactions.js";
 import type { SealedPlace, Sealing } from "./sealing/sealing.js";
@@ -18,7 +18,7 @@ export type MessageDependencies = { readonly log: EventLog; readonly sealing: Se
 
 type MessageCommands = Pick<
   Commands,
-  "sendMessage" | "editMessage" | "deleteMessage" | "addReaction" | "removeReaction"
+  "sendMessage" | "sendMessageThen" | "editMessage" | "deleteMessage" | "addReaction" | "removeReaction"
 >;
 
 /** Everything about messages: content is sealed on its way to the queue, where its place is taken already. */
@@ -34,7 +34,13 @@ export const createMessageCommands = (
       return E.map(changed)(await conversations.submit(conversationId, { type, messageId, emoji, sealed, context }));
     };
   return {
-    sendMessage: (command, context) => sendMessage(deps, conversations, command, context),
+    sendMessage: (command, context) =>
+      new Promise((resolve, reject) => {
+        sendMessage(deps, conversations, command, context, resolve, reject);
+      }),
+    sendMessageThen: (command, context, settled, failed) => {
+      sendMessage(deps, conversations, command, context, settled, failed);
+    },
     editMessage: (command, context) => editMessage(deps, conversations, command, context),
     deleteMessage: async ({ conversationId, messageId }, context) =>
       E.map(changed)(await conversations.submit(conversationId, { type: "DeleteMessage", messageId, context })),
@@ -43,30 +49,46 @@ export const createMessageCommands = (
   };
 };
 
-const sendMessage = async (
+/** By calling back: this runs for every message, and each promise on its way is paid for by the collector as well. */
+const sendMessage = (
   deps: MessageDependencies,
   conversations: ConversationWriter,
   sent: SendMessage,
   context: CommandContext,
-): Outcome<MessageAccepted> => {
+  settled: (outcome: Either<Rejection, MessageAccepted>) => void,
+  failed: (error: unknown) => void,
+): void => {
   const { conversationId, clientMessageId, contentType, content } = sent;
   const messageId = messageIdOf(conversationId, context.by, clientMessageId);
   const commandOf = (sealed: Sealed) => {
     const command = { type: "SendMessage" as const, messageId, clientMessageId, contentType, content: sealed, context };
     return isPlain(sent) ? command : { ...command, ...moreOf(sent) };
   };
+  const acceptedAt = ({ sequence, pos, at }: Accepted, duplicate: boolean, position: Position): MessageAccepted => {
+    return { clientMessageId, messageId, conversationId, sequence, pos, timestamp: at, duplicate, position };
+  };
   const sealed = seal(deps.sealing, messageId, contentType, content, context);
   const command = sealed instanceof Promise ? sealed.then(commandOf) : commandOf(sealed);
-  const result = await conversations.submit(conversationId, command);
-  if (E.isLeft(result)) return result;
-  const { sequence, pos, at } = acceptedAs(result.right, messageId);
-  const { events, position } = result.right;
-  const duplicate = events.length === 0;
-  if (duplicate) {
-    const difference = await differenceFrom(deps, sent, pos);
-    if (difference !== undefined) return E.left(difference);
-  }
-  return E.right({ clientMessageId, messageId, conversationId, sequence, pos, timestamp: at, duplicate, position });
+  conversations.submitThen(
+    conversationId,
+    command,
+    (outcome) => {
+      if (E.isLeft(outcome)) {
+        settled(outcome);
+        return;
+      }
+      const { events, revision, position } = outcome.right;
+      const [written] = events;
+      if (written?.type === "MessageSent") {
+        settled(E.right(acceptedAt({ sequence: written.sequence, pos: revision, at: written.at }, false, position)));
+        return;
+      }
+      repeated(deps, sent, messageId, outcome.right)
+        .then(E.map((accepted: Accepted) => acceptedAt(accepted, true, position)))
+        .then(settled, failed);
+    },
+    failed,
+  );
 };
 
 const isPlain = ({ replyTo, mentions, forwarded }: SendMessage): boolean =>
@@ -78,12 +100,19 @@ const moreOf = ({ replyTo, mentions, forwarded }: SendMessage) => ({
   ...(forwarded === undefined ? {} : { forwarded }),
 });
 
-/** Where the message stands: the event that was just written says it, and of a repeat what was found for it. */
-const acceptedAs = ({ events: [written], revision, command }: ConversationDone, messageId: MessageId) => {
-  if (written?.type === "MessageSent") return { sequence: written.sequence, pos: revision, at: written.at };
+type Accepted = { readonly sequence: Sequence; readonly pos: Revision; readonly at: number };
+
+/** Where a message stands that was accepted before: it was found for the command. */
+const repeated = async (
+  deps: MessageDependencies,
+  sent: SendMessage,
+  messageId: MessageId,
+  { command }: ConversationDone,
+): Promise<Either<Rejection, Accepted>> => {
   const accepted = command.found?.get(messageId);
   if (!accepted) throw new Error(`message ${messageId} was accepted before, and is not to be found`);
-  return accepted;
+  const difference = await differenceFrom(deps, sent, accepted.pos);
+  return difference === undefined ? E.right(accepted) : E.left(difference);
 };
 
 const editMessage = async (

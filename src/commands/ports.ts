@@ -30,6 +30,11 @@ export type EventLog = {
     expected: ExpectedRevision,
     events: readonly NewEvent[],
   ) => Promise<AppendResult>;
+  /**
+   * `append` of a log that lives in this process, by calling back: exactly one of the two, once, never before this
+   * returns. There a promise costs more than the append. Neither callback may throw: others' answers come after it.
+   */
+  readonly appendThen?: AppendThen;
   /** At most `count` events from revision `from`, inclusive; an absent stream has none. `backwards` from -1 starts at the end. */
   readonly readStream: (
     stream: StreamName,
@@ -52,6 +57,14 @@ export type EventLog = {
   /** Position of the last event; 0 for an empty log. */
   readonly head: () => Promise<Position>;
 };
+
+export type AppendThen = (
+  stream: StreamName,
+  expected: ExpectedRevision,
+  events: readonly NewEvent[],
+  answered: (result: AppendResult) => void,
+  failed: (error: Error) => void,
+) => void;
 
 export type Direction = "forwards" | "backwards";
 

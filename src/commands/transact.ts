@@ -22,8 +22,9 @@ const untilTaken = { msMin: 1, msMax: 20 };
 /**
  * The one loop that retries appends. All jobs are decided one after another on the same state and appended together;
  * on a conflict everything is decided again from scratch on what is there now; an unknown outcome repeats the identical
- * append until it is definite. Takes as many jobs off the front of `jobs` as one append may hold.
- * @returns the aggregate to go on with.
+ * append until it is definite.
+ * @returns the aggregate to go on with. `settle`, to be called next, answers as many of `jobs` as one append may hold, and
+ * takes them off its front: by then the caller knows the aggregate as their answers describe it.
  * @throws LogError, and UnreadableEvent: nothing is settled then but what came too long ago, and the state is to be read again.
  */
 export const transact = async <Command extends Routed, State, Event extends RoutedEvent, Index>(
@@ -47,8 +48,7 @@ export const transact = async <Command extends Routed, State, Event extends Rout
       const now = mustAsk ? await catchUp(log, route, stream, loaded) : loaded;
       mustAsk = false;
       if (now.revision === loaded.revision) {
-        settleAll(batch, jobs, startPosition);
-        return { ...loaded, conflicts };
+        return { ...loaded, conflicts, settle: settling(batch, jobs, startPosition) };
       }
       loaded = now;
       continue;
@@ -57,21 +57,33 @@ export const transact = async <Command extends Routed, State, Event extends Rout
     const append = () => log.append(stream, expected, batch.events);
     const result = await untilDefinite(append, isShared ? arrivalOf(jobs) + leaderlessMsMax : 0);
     if (result.kind === "appended") {
-      settleAll(batch, jobs, result.position);
-      // With `any` others may have written in between: their events are not in the state yet.
-      if (result.revision !== loaded.revision + batch.events.length && route.expects === "any")
-        return { ...(await catchUp(log, route, stream, loaded)), conflicts };
-      return { ...accepted(route, loaded, batch), conflicts };
+      const settle = settling(batch, jobs, result.position);
+      // With `any` others may have written in between: their events are not in the state yet, and no answer waits for them.
+      if (result.revision !== loaded.revision + batch.events.length && route.expects === "any") {
+        settle();
+        return { ...(await catchUp(log, route, stream, loaded)), conflicts, settle: () => undefined };
+      }
+      return { ...accepted(route, loaded, batch), conflicts, settle };
     }
     await pause(backoffMs(conflicts++, untilTaken));
     loaded = await catchUpTo(result.actual, log, route, stream, loaded, arrivalOf(jobs) + commandMsMax);
     refuseLate(jobs);
   }
-  return { ...loaded, conflicts };
+  return { ...loaded, conflicts, settle: () => undefined };
 };
 
+const settling =
+  <Command, State, Event>(
+    batch: Batch<Command, State, Event>,
+    jobs: Job<Command, State, Event>[],
+    position: Position,
+  ): (() => void) =>
+  () => {
+    settleAll(batch, jobs, position);
+  };
+
 /** Only now does the index change: what an append decided that was not taken has left no trace. */
-const accepted = <Command, State, Event, Index>(
+export const accepted = <Command, State, Event, Index>(
   { decider }: Route<Command, State, Event, Index>,
   loaded: Loaded<State, Index>,
   { events, decided, state }: Batch<Command, State, Event>,
@@ -82,7 +94,10 @@ const accepted = <Command, State, Event, Index>(
 };
 
 /** The aggregate to go on with, and how often others were first. */
-export type Transacted<State, Index> = Loaded<State, Index> & { readonly conflicts: number };
+export type Transacted<State, Index> = Loaded<State, Index> & {
+  readonly conflicts: number;
+  readonly settle: () => void;
+};
 
 const arrivalOf = (jobs: readonly { readonly arrivedAt: number }[]): number => jobs[0]?.arrivedAt ?? 0;
 
@@ -148,21 +163,24 @@ const prepareFirst = async <Command, State, Event, Index>(
   }
 };
 
-const settleAll = <Command, State, Event>(
+/** Answers as many of the jobs as the batch has outcomes for, and takes them off the front. */
+export const settleAll = <Command, State, Event>(
   batch: Batch<Command, State, Event>,
   jobs: Job<Command, State, Event>[],
   position: Position,
 ): void => {
-  jobs.splice(0, batch.outcomes.length).forEach((job, index) => {
+  const settled = jobs.splice(0, batch.outcomes.length);
+  for (let index = 0; index < settled.length; index += 1) {
+    const job = settled[index];
     const outcome = batch.outcomes[index];
-    if (outcome === undefined) return;
+    if (job === undefined || outcome === undefined) continue;
     if (E.isLeft(outcome) || outcome.right.events.length === 0) {
       job.settle(outcome);
     } else {
       const { command, state, events, revision } = outcome.right;
       job.settle(E.right({ command, state, events, revision, position }));
     }
-  });
+  }
 };
 
 /** @param leaderUntil when a log that wrote nothing for want of a leader is asked no more */

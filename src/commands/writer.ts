@@ -1,18 +1,19 @@
-import { LRUCache } from "lru-cache";
 import { E, type Either } from "../domain/kernel/fp.js";
 import { limits } from "../domain/kernel/limits.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Revision } from "../domain/kernel/stream.js";
 import { asError } from "../lib/errors.js";
 import { pause } from "../lib/time.js";
-import { LogError, type EventLog } from "./ports.js";
-import type { CommandResult, Job } from "./batch.js";
+import { LogError, type AppendResult, type EventLog } from "./ports.js";
+import { decideAll, startPosition, type CommandResult, type Job } from "./batch.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 import { catchUp, loadAggregate } from "./load.js";
 import type { Snapshots } from "./snapshots.js";
-import { nextTurn, pauseBefore, type Turn } from "./turns.js";
+import { createKnownStates, type Known } from "./known-states.js";
+import { nextTurn, pauseBefore } from "./turns.js";
+import { isJob, made, takeJobs, type Inspection, type Queue, type Waiting } from "./queue.js";
 import { refuse } from "./refuse.js";
-import { transact } from "./transact.js";
+import { accepted, settleAll, transact } from "./transact.js";
 
 /**
  * One queue per stream: commands take effect in the order in which they came, and those that arrive while an append
@@ -27,6 +28,16 @@ export type Writer<Command, State, Event> = {
     id: string,
     command: Command | Promise<Command>,
   ) => Promise<Either<Rejection, CommandResult<Command, State, Event>>>;
+  /**
+   * `submit` by calling back, perhaps before this returns: exactly one of the two, once. Neither may throw: the answers of
+   * other commands come after it.
+   */
+  readonly submitThen: (
+    id: string,
+    command: Command | Promise<Command>,
+    settled: (outcome: Either<Rejection, CommandResult<Command, State, Event>>) => void,
+    failed: (error: Error) => void,
+  ) => void;
   /**
    * The state as this process last knew it: read from the log when it is not in memory. Waits for what was submitted.
    * Where others append as well it is at most `ageMsMax` old. Rejects with LogError where it cannot be read.
@@ -46,20 +57,6 @@ const queueMax = 5_000;
 /** What others may have changed is looked at again after so long. */
 const trustedMs = 1_000;
 
-type Waiting<Command, State, Event> = Omit<Job<Command, State, Event>, "command"> & {
-  readonly command: Command | Promise<Command>;
-};
-type Inspection<State> = {
-  readonly inspect: (state: State) => void;
-  readonly fail: (error: Error) => void;
-  readonly ageMsMax: number;
-};
-/**
- * `knownAt`: when it last was what the log has, on the monotonic clock; 0 where no other process appends. `turn`: of its
- * last append by this process, where others may overtake it.
- */
-type Known<State, Index> = Loaded<State, Index> & { readonly knownAt: number; readonly turn: Turn | undefined };
-
 export type WriterOptions<State, Index> = {
   readonly snapshots: Snapshots<State, Index>;
   /** Folded states that stay in memory, by what they weigh. */
@@ -73,16 +70,11 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
   route: Route<Command, State, Event, Index>,
   { snapshots, loadedBytesMax, isShared = false }: WriterOptions<State, Index>,
 ): Writer<Command, State, Event> => {
-  const loaded = new LRUCache<string, Known<State, Index> & object>({
-    maxSize: loadedBytesMax,
-    sizeCalculation: route.weigh,
-    // What is being worked on may be ahead of what is kept here, its index at least, and is kept again after that.
-    dispose: (known, id, reason) => {
-      if (reason === "evict" && !queues.has(id)) snapshots.leave(route.stream(id), known);
-    },
-  });
-  const queues = new Map<string, (Waiting<Command, State, Event> | Inspection<State>)[]>();
+  const queues = new Map<string, Queue<Command, State, Event>>();
+  const states = createKnownStates(route, snapshots, loadedBytesMax, (id) => queues.has(id));
   const canBeOvertaken = isShared && route.expects === "revision";
+  /** Where this process alone appends, and the log calls back, most commands need no promise at all. */
+  const appendThen = isShared || route.expects === "any" ? undefined : log.appendThen;
   let pending = 0;
 
   const enqueue = (id: string, item: Waiting<Command, State, Event> | Inspection<State>): boolean => {
@@ -90,7 +82,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     if (queue === undefined) {
       const fresh = [item];
       queues.set(id, fresh);
-      void work(id, fresh);
+      goOn(id, fresh);
       return true;
     }
     if (queue.length >= queueMax) return false;
@@ -98,91 +90,156 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     return true;
   };
 
-  /** Runs until its queue is empty; never rejects. */
-  const work = async (id: string, queue: (Waiting<Command, State, Event> | Inspection<State>)[]): Promise<void> => {
+  /** Works on a queue until it is empty, from memory as long as that will do. */
+  const goOn = (id: string, queue: Queue<Command, State, Event>): void => {
     while (queue.length > 0) {
-      const first = queue[0];
-      if (first !== undefined && "inspect" in first) await inspect(id, queue.shift() as Inspection<State>);
-      else {
-        const pauseMs = canBeOvertaken ? pauseBefore(loaded.get(id)?.turn, performance.now(), Math.random()) : 0;
-        if (pauseMs > 0) await pause(pauseMs);
-        await write(id, takeJobs(queue));
+      const progress = writeNow(id, queue);
+      if (progress === "writing") return;
+      if (progress === "notFromMemory") {
+        void work(id, queue);
+        return;
       }
     }
     queues.delete(id);
   };
 
-  const write = async (id: string, waiting: Waiting<Command, State, Event>[]): Promise<void> => {
+  /**
+   * What `write` does, in one go and called back by the log: for commands that wait for nothing to be read, made or asked.
+   * What the log does not simply take goes on as `write`, which gets the log's answer as that of its own first append.
+   */
+  const writeNow = (id: string, queue: Queue<Command, State, Event>): "writing" | "settled" | "notFromMemory" => {
+    const known = appendThen === undefined ? undefined : states.get(id);
+    const batch = known && decideReady(known, queue);
+    if (appendThen === undefined || known === undefined || batch === undefined) return "notFromMemory";
+    const jobs = queue.splice(0, batch.outcomes.length) as Job<Command, State, Event>[];
+    if (batch.events.length === 0) {
+      settleAll(batch, jobs, startPosition);
+      return "settled";
+    }
+    const otherwise = (answer: () => Promise<AppendResult>): void => {
+      void write(id, jobs, answeringFirst(log, answer)).then(() => {
+        goOn(id, queue);
+      });
+    };
+    appendThen(
+      route.stream(id),
+      known.revision < 0 ? "no_stream" : known.revision,
+      batch.events,
+      (result) => {
+        if (result.kind === "conflict") {
+          otherwise(() => Promise.resolve(result));
+          return;
+        }
+        try {
+          states.advance(id, known, accepted(route, known, batch));
+        } catch {
+          // It is durable. What cannot be folded fails those who come next, when they read it from the log.
+          states.forget(id);
+        }
+        settleAll(batch, jobs, result.position);
+        goOn(id, queue);
+      },
+      (error) => {
+        otherwise(() => Promise.reject(error));
+      },
+    );
+    return "writing";
+  };
+
+  /** Decides those at the front that are made, as far as nothing has to be read; undefined when the first has to wait. */
+  const decideReady = (known: Known<State, Index>, queue: Queue<Command, State, Event>) => {
+    const [first] = queue;
+    if (first === undefined || !isJob(first)) return undefined;
+    const end = queue.findIndex((item, index) => !isJob(item) || index >= limits.commandsPerAppendMax);
+    try {
+      if (route.reading?.(known, first.command) !== undefined) return undefined;
+      return decideAll(route, known, queue.slice(0, end < 0 ? queue.length : end) as Job<Command, State, Event>[]);
+    } catch {
+      // A defect. It is met again on the long way, which says whose it is.
+      return undefined;
+    }
+  };
+
+  /** Runs until its queue is empty or can go on from memory; never rejects. */
+  const work = async (id: string, queue: Queue<Command, State, Event>): Promise<void> => {
+    const first = queue[0];
+    if (first !== undefined && "inspect" in first) await inspect(id, queue.shift() as Inspection<State>);
+    else if (first !== undefined) {
+      const pauseMs = canBeOvertaken ? pauseBefore(states.get(id)?.turn, performance.now(), Math.random()) : 0;
+      if (pauseMs > 0) await pause(pauseMs);
+      await write(id, takeJobs(queue), log);
+    }
+    goOn(id, queue);
+  };
+
+  const write = async (id: string, waiting: Waiting<Command, State, Event>[], on: EventLog): Promise<void> => {
     // Awaiting only what is a promise keeps the usual path synchronous up to the append.
-    const jobs = waiting.every(isMade) ? waiting : await made(waiting);
+    const jobs = waiting.every(isJob) ? waiting : await made(waiting);
     while (jobs.length > 0) {
       try {
-        const before = loaded.get(id)?.turn;
+        const before = states.get(id)?.turn;
         const startedAt = performance.now();
-        const { conflicts, ...next } = await transact(log, route, route.stream(id), await load(id), jobs, isShared);
-        const turn = canBeOvertaken ? nextTurn(before, startedAt, performance.now(), conflicts) : undefined;
-        remember(id, next, turn);
+        const done = await transact(on, route, route.stream(id), await load(id), jobs, isShared);
+        const { conflicts, settle, ...next } = done;
+        states.remember(id, next, nextTurn(before, startedAt, performance.now(), conflicts));
+        settle();
       } catch (error) {
-        loaded.delete(id);
+        states.forget(id);
         for (const job of jobs.splice(0)) refuse(job, error);
       }
     }
   };
 
   const load = async (id: string): Promise<Loaded<State, Index>> =>
-    loaded.get(id) ?? (await loadAggregate(log, route, route.stream(id), snapshots));
+    states.get(id) ?? (await loadAggregate(log, route, route.stream(id), snapshots));
 
   const isOlder = (known: Known<State, Index>, ageMsMax: number): boolean =>
     isShared && performance.now() - known.knownAt > ageMsMax;
 
-  /** What does not exist is not kept: ids that a client guesses must not drive out conversations that are in use. */
-  const remember = (id: string, next: Loaded<State, Index>, turn: Turn | undefined): void => {
-    if (next.revision < 0) return;
-    // Written out: what is put together by spread here takes a third of a kibibyte more, each a shape of its own.
-    const { state, index, revision, eventId, snapshotAt } = snapshots.keep(route.stream(id), next);
-    const knownAt = isShared ? performance.now() : 0;
-    loaded.set(id, { state, index, revision, eventId, snapshotAt, knownAt, turn });
-  };
-
   const inspect = async (id: string, { inspect: seen, fail, ageMsMax }: Inspection<State>): Promise<void> => {
     try {
-      const known = loaded.get(id);
+      const known = states.get(id);
       const isOld = known !== undefined && isOlder(known, ageMsMax);
       const next = isOld ? await catchUp(log, route, route.stream(id), known) : await load(id);
-      if (known === undefined || isOld) remember(id, next, known?.turn);
+      if (known === undefined || isOld) states.remember(id, next, known?.turn);
       seen(next.state);
     } catch (error) {
       // A part may have been folded in already, in place.
-      loaded.delete(id);
+      states.forget(id);
       fail(asError(error));
     }
+  };
+
+  const submitThen: Writer<Command, State, Event>["submitThen"] = (id, command, settled, failed) => {
+    const settle: Job<Command, State, Event>["settle"] = (outcome) => {
+      pending -= 1;
+      settled(outcome);
+    };
+    const fail = (error: Error): void => {
+      pending -= 1;
+      failed(error);
+    };
+    pending += 1;
+    // Its turn may come long after it rejects: without a listener until then the process would end.
+    if (command instanceof Promise) command.catch(() => undefined);
+    if (!enqueue(id, { command, arrivedAt: performance.now(), settle, fail })) settle(E.left(overloaded));
   };
 
   return {
     submit: (id, command) =>
       new Promise((resolve, reportDefect) => {
-        const settle: Job<Command, State, Event>["settle"] = (outcome) => {
-          pending -= 1;
-          resolve(outcome);
-        };
-        const fail = (error: Error): void => {
-          pending -= 1;
-          reportDefect(error);
-        };
-        pending += 1;
-        // Its turn may come long after it rejects: without a listener until then the process would end.
-        if (command instanceof Promise) command.catch(() => undefined);
-        if (!enqueue(id, { command, arrivedAt: performance.now(), settle, fail })) settle(E.left(overloaded));
+        submitThen(id, command, resolve, reportDefect);
       }),
+    submitThen,
     current: (id, ageMsMax = trustedMs) => {
-      const idle = queues.has(id) ? undefined : loaded.get(id);
+      const idle = queues.has(id) ? undefined : states.get(id);
       if (idle !== undefined && !isOlder(idle, ageMsMax)) return Promise.resolve(idle.state);
       return new Promise((resolve, fail) => {
         if (!enqueue(id, { inspect: resolve, fail, ageMsMax })) fail(new LogError("UNAVAILABLE", overloaded.message));
       });
     },
     peek: (id) => {
-      const known = loaded.peek(id);
+      const known = states.peek(id);
       if (known === undefined) return undefined;
       const { state, revision, knownAt } = known;
       return { state, revision, ageMs: isShared ? performance.now() - knownAt : 0 };
@@ -191,28 +248,17 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
   };
 };
 
-const takeJobs = <Command, State, Event>(
-  queue: (Waiting<Command, State, Event> | Inspection<State>)[],
-): Waiting<Command, State, Event>[] => {
-  const end = queue.findIndex((item, index) => "inspect" in item || index >= limits.commandsPerAppendMax);
-  return queue.splice(0, end < 0 ? queue.length : end) as Waiting<Command, State, Event>[];
-};
-
-const isMade = <Command, State, Event>(
-  waiting: Waiting<Command, State, Event>,
-): waiting is Job<Command, State, Event> => !(waiting.command instanceof Promise);
-
-/** Awaits them together, and refuses those that could not be made. */
-const made = async <Command, State, Event>(
-  waiting: readonly Waiting<Command, State, Event>[],
-): Promise<Job<Command, State, Event>[]> => {
-  const commands = await Promise.allSettled(waiting.map(({ command }) => command));
-  return waiting.flatMap((job, index) => {
-    const command = commands[index];
-    if (command?.status === "fulfilled") return [{ ...job, command: command.value }];
-    refuse(job, command?.reason);
-    return [];
-  });
+/** The log, whose first append has been made already. */
+const answeringFirst = (log: EventLog, answer: () => Promise<AppendResult>): EventLog => {
+  let isFirst = true;
+  return {
+    ...log,
+    append: (...append) => {
+      if (!isFirst) return log.append(...append);
+      isFirst = false;
+      return answer();
+    },
+  };
 };
 
 const overloaded: Rejection = {

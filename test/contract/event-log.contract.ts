@@ -127,6 +127,8 @@ export const eventLogContract = (
   });
 };
 
+const nothing = (): void => undefined;
+
 const appending = (current: () => EventLog, { place }: LogTraits): void => {
   it("starts empty", async () => {
     if (place === "local") {
@@ -157,6 +159,56 @@ const appending = (current: () => EventLog, { place }: LogTraits): void => {
     for (const expected of ["no_stream", firstRevision, asRevision(2), asRevision(7)] as const)
       expect(await log.append(stream, expected, newEvents(2))).toEqual({ kind: "conflict", actual: 1 });
     expect(await log.readAll(before, 10)).toHaveLength(2);
+  });
+
+  it("calls back, where it can, after the call, in the order of the appends, and says what it says to those who await it", async () => {
+    const [log, stream] = [current(), newStream()];
+    const { appendThen } = log;
+    if (appendThen === undefined) return;
+    const order: unknown[] = [];
+    const asked = [
+      ["no_stream", newEvents(2)],
+      [asRevision(1), newEvents(1)],
+      [firstRevision, newEvents(1)],
+    ] as const;
+    const answers = asked.map(
+      ([expected, events]) =>
+        new Promise((resolve, reject) => {
+          appendThen(
+            stream,
+            expected,
+            events,
+            (result) => {
+              order.push(result);
+              resolve(result);
+            },
+            reject,
+          );
+        }),
+    );
+    expect(order).toEqual([]);
+    expect(await Promise.all(answers)).toMatchObject([
+      { kind: "appended", revision: 1 },
+      { kind: "appended", revision: 2 },
+      { kind: "conflict", actual: 2 },
+    ]);
+    expect(order).toEqual(await Promise.all(answers));
+    const wrong = [[], [newEvent("x".repeat(64 * 1024))], Array<NewEvent>(2).fill(newEvent())];
+    const failures: unknown[] = [];
+    await Promise.all(
+      wrong.map(
+        (events) =>
+          new Promise<void>((resolve) => {
+            appendThen(stream, "any", events, nothing, (error) => {
+              failures.push(error.constructor.name);
+              resolve();
+            });
+            expect(failures).toEqual([]);
+          }),
+      ),
+    );
+    expect(failures).toEqual(["RangeError", "LogError", "RangeError"]);
+    expect(await log.readStream(stream, firstRevision, 10)).toHaveLength(3);
   });
 
   it("takes any revision for `any`, also of an absent stream", async () => {

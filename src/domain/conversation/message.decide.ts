@@ -5,6 +5,7 @@ import { limits } from "../kernel/limits.js";
 import { stamping } from "../kernel/stamping.js";
 import { formerMember, messageNotFound, reject } from "../rejections.js";
 import { digestOf, reactionKey, type AmendingEvent, type Amendment } from "./amendments.js";
+import type { MessageSent } from "./conversation.events.js";
 import type {
   AboutMessages,
   ConversationCommand,
@@ -27,15 +28,16 @@ import type { Decision, With } from "./decision.js";
  * certain not to exist.
  */
 export const lookUpsFor = (messages: Messages, command: ConversationCommand): readonly MessageId[] => {
-  if (!("messageId" in command)) return [];
-  const named = [
-    command.messageId,
-    ...(command.type === "SendMessage" && command.replyTo !== undefined ? [command.replyTo] : []),
-  ];
-  return named.filter(
-    (id) => !findMessage(messages, id) && mayBeEvicted(messages, id) && command.found?.has(id) !== true,
-  );
+  if (!("messageId" in command)) return none;
+  const { messageId } = command;
+  const replyTo = command.type === "SendMessage" ? command.replyTo : undefined;
+  const isMissing = (id: MessageId): boolean =>
+    !findMessage(messages, id) && mayBeEvicted(messages, id) && command.found?.has(id) !== true;
+  // A new message that answers none: nearly all of them.
+  if (replyTo === undefined) return isMissing(messageId) ? [messageId] : none;
+  return [messageId, replyTo].filter(isMissing);
 };
+const none: readonly MessageId[] = [];
 
 export const decideAboutMessage = (state: Started, command: With<AboutMessages>, messages: Messages): Decision => {
   switch (command.type) {
@@ -59,26 +61,34 @@ const decideSend = (state: Started, command: With<SendMessage>, messages: Messag
   if (member === undefined) return E.left(formerMember);
   if (state.profile.kind === "group" && !mayInGroup(member.role, "post", state.profile.settings))
     return E.left(reject("FORBIDDEN", "Only admins can post in this group."));
-  const { messageId, clientMessageId, contentType, content, replyTo } = command;
+  const { messageId, clientMessageId, contentType, content, replyTo, forwarded } = command;
   if (replyTo !== undefined && !visibleMessage(state, command, replyTo, messages)) return E.left(replyNotFound);
-  const stamp = stamping(command.context, state.lastAt)();
-  const sent = { messageId, sequence: state.lastSequence + 1, clientMessageId, contentType, content };
-  const reply = replyTo === undefined ? {} : { replyTo };
-  return E.right([
-    { type: "MessageSent", ...stamp, ...sent, ...reply, ...mentionsOf(state, command), ...forwardedOf(command) },
-  ]);
+  const { id, at } = stamping(command.context, state.lastAt)();
+  const sequence = state.lastSequence + 1;
+  // Written out, since it runs for every message: spreads of these objects cost 2 µs.
+  const sent: Writable<MessageSent> = {
+    type: "MessageSent",
+    id,
+    at,
+    by,
+    messageId,
+    sequence,
+    clientMessageId,
+    contentType,
+    content,
+  };
+  if (replyTo !== undefined) sent.replyTo = replyTo;
+  const mentions = command.mentions && membersAmong(state, command.mentions);
+  if (mentions !== undefined && mentions.length > 0) sent.mentions = mentions;
+  if (forwarded !== undefined) sent.forwarded = forwarded;
+  return E.right([sent]);
 };
 
-const nothing = {};
+type Writable<A> = { -readonly [Field in keyof A]: A[Field] };
 
-/** Members alone, each once. */
-const mentionsOf = ({ members }: Started, { mentions }: SendMessage) => {
-  if (mentions === undefined) return nothing;
-  const present = [...new Set(mentions)].filter((userId) => members.has(userId));
-  return present.length === 0 ? nothing : { mentions: present };
-};
-
-const forwardedOf = ({ forwarded }: SendMessage) => (forwarded === undefined ? nothing : { forwarded });
+/** Each once. */
+const membersAmong = ({ members }: Started, userIds: readonly UserId[]): readonly UserId[] =>
+  [...new Set(userIds)].filter((userId) => members.has(userId));
 
 const decideEdit = (state: Started, command: With<EditMessage>, messages: Messages): Decision => {
   const { messageId, contentType, content, digest, context } = command;

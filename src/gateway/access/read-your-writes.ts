@@ -15,16 +15,22 @@ export type ReadYourWrites = {
  */
 export const createReadYourWrites = (usersMax: number): ReadYourWrites => {
   let forgotten: Position = noPosition;
-  const newest = new LRUCache<string, Position>({
+  // Changed in place: a cache that takes an entry for each message costs more than what it keeps.
+  const newest = new LRUCache<string, { at: Position }>({
     ...entriesMax(usersMax),
-    dispose: (at, _, reason) => {
+    dispose: ({ at }, _, reason) => {
       if (reason === "evict") forgotten = laterOf(forgotten, at);
     },
   });
   return {
     wrote: (userId, position) => {
-      if ((newest.peek(userId) ?? -1) < position) newest.set(userId, position);
+      const known = newest.peek(userId);
+      if (known === undefined) newest.set(userId, { at: position });
+      else if (known.at < position) {
+        known.at = position;
+        newest.get(userId);
+      }
     },
-    seen: (userId) => newest.peek(userId) ?? forgotten,
+    seen: (userId) => newest.peek(userId)?.at ?? forgotten,
   };
 };

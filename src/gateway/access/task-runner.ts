@@ -1,4 +1,3 @@
-import { asError } from "../../lib/errors.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { Ids } from "../../commands/ports.js";
 import { isAway } from "../../projections/ports/away.js";
@@ -15,7 +14,13 @@ export type TaskRunner = {
   readonly run: <A>(
     task: () => Promise<Either<Failure, A>>,
     done: (outcome: Either<Failure, A>) => void,
-    log: object,
+    log: () => object,
+  ) => void;
+  /** `run` of what calls back: `settled` or `failed`, once, now or later. */
+  readonly runThen: <A>(
+    task: (settled: (outcome: Either<Failure, A>) => void, failed: (error: unknown) => void) => void,
+    done: (outcome: Either<Failure, A>) => void,
+    log: () => object,
   ) => void;
   readonly pending: () => number;
   /** Resolves when nothing is pending, or after `msMax`: then with a warning in the log. */
@@ -29,22 +34,37 @@ export const createTaskRunner = (logger: Logger, ids: Ids): TaskRunner => {
     pending--;
     if (pending === 0) for (const waiter of waiters) waiter();
   };
+  const runThen: TaskRunner["runThen"] = (task, done, log) => {
+    pending++;
+    const settled = (outcome: Parameters<typeof done>[0]): void => {
+      try {
+        done(outcome);
+      } catch (error) {
+        defect(logger, ids, error, log());
+      } finally {
+        ended();
+      }
+    };
+    const failed = (error: unknown): void => {
+      settled(E.left(defect(logger, ids, error, log())));
+    };
+    try {
+      task(settled, failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
   return {
     run: (task, done, log) => {
-      pending++;
-      const settle = (outcome: Parameters<typeof done>[0]): void => {
-        try {
-          done(outcome);
-        } catch (error) {
-          defect(logger, ids, error, log);
-        } finally {
-          ended();
-        }
-      };
-      called(task).then(settle, (error: unknown) => {
-        settle(E.left(defect(logger, ids, error, log)));
-      });
+      runThen(
+        (settled, failed) => {
+          task().then(settled, failed);
+        },
+        done,
+        log,
+      );
     },
+    runThen,
     pending: () => pending,
     idle: (msMax) =>
       pending === 0
@@ -62,14 +82,6 @@ export const createTaskRunner = (logger: Logger, ids: Ids): TaskRunner => {
             waiters.add(finish);
           }),
   };
-};
-
-const called = <A>(task: () => Promise<A>): Promise<A> => {
-  try {
-    return task();
-  } catch (error) {
-    return Promise.reject(asError(error));
-  }
 };
 
 /**

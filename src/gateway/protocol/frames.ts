@@ -10,7 +10,9 @@ import type { ClientFrameType } from "../../../client/contract/frames.js";
 import type { Failure } from "./codes.js";
 import { contentCodec } from "./content.js";
 import { failureOf, malformed } from "./details.js";
+import { plainMessage } from "./plain-message.js";
 import { emojiCodec } from "./emoji.js";
+import { conversationName, isConversationName, isFrameId } from "./names.js";
 import type { Built } from "./not-built.js";
 import { syncCodec } from "./sync-body.js";
 
@@ -44,11 +46,6 @@ export type DecodedFrame = { readonly address: Address } & (
   | { readonly kind: "request"; readonly request: ClientRequest }
   | { readonly kind: "refused"; readonly type: RequestType | "unknown"; readonly failure: Failure }
 );
-
-/** Any text may be asked for: what is not an id of ours is a conversation that does not exist. */
-export const isConversationName = (value: unknown): value is ConversationId =>
-  typeof value === "string" && value.length > 0 && value.length <= gatewayLimits.conversationIdCharsMax;
-export const conversationName = checked("a conversation id", isConversationName);
 
 /** Of any length that a frame may have: the authenticator says whether it is too long, however tokens come. */
 const token = checked("a token", (value): value is string => typeof value === "string" && value !== "");
@@ -126,11 +123,18 @@ const readers = (sizes: SizeLimits): ReadonlyMap<string, { readonly type: Reques
 
 /** Text of a frame → request or refusal. Never throws, whatever the text. */
 export const createFrameDecoder = (sizes: SizeLimits): ((text: string) => DecodedFrame) => {
-  const known = readers(sizes);
-  const types = `one of ${Array.from(known.keys()).join(", ")}`;
+  const decode = decoderOf(sizes);
   return (text) => {
     const frame = parse(text);
     if (!isObject(frame)) return refused({}, "unknown", malformed([{ field: "frame", expected: "a JSON object" }]));
+    return plainMessage(frame, sizes.maxMessageBytes) ?? decode(frame);
+  };
+};
+
+const decoderOf = (sizes: SizeLimits): ((frame: Readonly<Record<string, unknown>>) => DecodedFrame) => {
+  const known = readers(sizes);
+  const types = `one of ${Array.from(known.keys()).join(", ")}`;
+  return (frame) => {
     const { type, id, payload = {} } = frame;
     const goodId = isFrameId(id);
     const address = addressOf(goodId ? id : undefined, payload);
@@ -151,8 +155,6 @@ const refused = (address: Address, type: RequestType | "unknown", failure: Failu
   type,
   failure,
 });
-
-const isFrameId = (id: unknown): id is string => typeof id === "string" && id.length > 0 && id.length <= 64;
 
 const addressOf = (id: string | undefined, payload: unknown): Address => {
   const address: { id?: string; conversationId?: ConversationId; clientMessageId?: string } = {};

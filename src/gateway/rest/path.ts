@@ -3,7 +3,7 @@ import { conversationNotFound, type Rejection } from "../../domain/rejections.js
 import type { Failure } from "../protocol/codes.js";
 import { checked } from "../protocol/codecs.js";
 import { failureOf } from "../protocol/details.js";
-import { conversationName } from "../protocol/frames.js";
+import { conversationName } from "../protocol/names.js";
 
 /** Which of them there are is for the command or query to say: it tells "no such user" only to a caller who may know. */
 const anyText = checked("text", (value): value is string => typeof value === "string");

@@ -1,11 +1,12 @@
 import { byUser } from "../../domain/kernel/by.js";
 import { createConnectAdmission } from "./connect-admission.js";
-import type { DispatcherDeps, Live } from "./dispatch-types.js";
+import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
 import { issued } from "../access/device-access.js";
 import { gatewayLimits as bounds } from "../limits.js";
 import { createEffectRunner } from "./effects.js";
 import type { Claims, Connection } from "../ports.js";
 import { createFrameDecoder } from "../protocol/frames.js";
+import { createMessageLane, createSend } from "./message-lane.js";
 import { opening, step } from "./session.js";
 import type { SessionInput } from "./session-types.js";
 import { createWriteBarrier } from "./write-barrier.js";
@@ -39,9 +40,12 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
   const work = createTaskRunner(deps.logger, deps.ids);
   const admit = createConnectAdmission(deps);
 
-  const runEffect = createEffectRunner(deps, work, (live, input) => {
+  const feedLater: Feed = (live, input) => {
     feed(live, input);
-  });
+  };
+  const send = createSend(deps, work);
+  const runEffect = createEffectRunner(deps, work, send, feedLater);
+  const onText = createMessageLane(deps, send, feedLater);
   const feed = (live: Live, input: SessionInput): void => {
     try {
       const { state, effects } = step(live.config, live.state, input);
@@ -65,7 +69,7 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
     work.run(
       () => deps.deviceAccess.deviceInUse({ deviceType, ...issued(issuedAt) }, context),
       () => undefined,
-      { type: "use", connectionId, userId: actor.userId },
+      () => ({ type: "use", connectionId, userId: actor.userId }),
     );
   };
 
@@ -82,7 +86,8 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
       feed(live, { kind: "connected", payload, ...times(), ...(syncToken === undefined ? {} : { syncToken }) });
     },
     text: (connection, text) => {
-      feedKnown(connection, { kind: "text", text, now: deps.clock(), receivedAt: deps.monotonic() });
+      const live = lives.get(connection.connectionId);
+      if (live !== undefined) onText(live, text);
     },
     binary: (connection) => {
       feedKnown(connection, { kind: "binary" });

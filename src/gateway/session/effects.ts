@@ -10,7 +10,9 @@ import type { Claims, TokenRefusal } from "../ports.js";
 import { closeCodes, type Failure } from "../protocol/codes.js";
 import type { MessageRate } from "../access/message-rate.js";
 import type { ChangeRequest } from "../protocol/frames.js";
+import { toAcknowledgement } from "../protocol/acknowledgement.js";
 import type { ServerFrame } from "../protocol/server-frames.js";
+import type { Send } from "./message-lane.js";
 import type { Request, SessionEffect, SessionInput } from "./session-types.js";
 import type { TaskRunner } from "../access/task-runner.js";
 import type { Position } from "../../domain/kernel/stream.js";
@@ -21,6 +23,7 @@ type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
 export const createEffectRunner = (
   { app, catchUp, deviceAccess, authenticate, metrics, clock, ids, messageRate, monotonic }: DispatcherDeps,
   work: TaskRunner,
+  send: Send,
   feed: Feed,
 ): ((live: Live, effect: SessionEffect) => void) => {
   const contextOf = ({ connection }: Live): CommandContext => ({
@@ -49,14 +52,11 @@ export const createEffectRunner = (
   };
 
   const message = (live: Live, { request, message }: Of<"message">): void => {
-    write(
-      live,
-      request.type,
-      (context) => app.commands.sendMessage(message, context),
-      (outcome) => {
-        feed(live, { kind: "answered", request, answer: E.map(toAcknowledgement)(outcome) });
-      },
-    );
+    const done = (outcome: Either<Failure, MessageAccepted>): void => {
+      feed(live, { kind: "answered", request, answer: E.map(toAcknowledgement)(outcome) });
+    };
+    if (messageRate === undefined) send(live, message, clock(), done);
+    else write(live, request.type, (context) => app.commands.sendMessage(message, context), done);
   };
 
   const change = (live: Live, { request, change }: Of<"change">): void => {
@@ -178,14 +178,6 @@ export const createEffectRunner = (
 const isOf = ({ userId, deviceId }: Actor, claims: Claims): boolean =>
   claims.userId === userId && claims.deviceId === deviceId;
 
-const toAcknowledgement = (accepted: MessageAccepted): ServerFrame => {
-  const { clientMessageId, messageId, conversationId, sequence, pos, timestamp, duplicate } = accepted;
-  return {
-    type: "message.ack",
-    payload: { clientMessageId, messageId, conversationId, sequence, pos, timestamp, duplicate },
-  };
-};
-
 const changing = (commands: Commands, change: ChangeRequest, context: CommandContext): Outcome<Changed> => {
   switch (change.type) {
     case "message.edit":
@@ -231,8 +223,6 @@ const inTurn = async <A>(
   return (await letIn).done;
 };
 
-const labels = ({ connection }: Live, type: string): object => ({
-  type,
-  connectionId: connection.connectionId,
-  userId: connection.actor.userId,
-});
+const labels =
+  ({ connection }: Live, type: string) =>
+  (): object => ({ type, connectionId: connection.connectionId, userId: connection.actor.userId });

@@ -50,7 +50,14 @@ export type SessionInput =
       readonly now: number;
       readonly at: number;
     }
-  | { readonly kind: "text"; readonly text: string; readonly now: number; readonly receivedAt: number }
+  | {
+      readonly kind: "text";
+      readonly text: string;
+      readonly now: number;
+      readonly receivedAt: number;
+      /** Of this text, where it is decoded already. */
+      readonly frame?: DecodedFrame | undefined;
+    }
   | { readonly kind: "binary" }
   | { readonly kind: "answered"; readonly request: Request; readonly answer: Either<Failure, ServerFrame> }
   | { readonly kind: "receipts_settled"; readonly batch: Batch<Request>; readonly failure?: Failure }

@@ -70,9 +70,26 @@ const noneWaiting: SessionState["waiting"] = [];
 
 const nothing = (state: SessionState): SessionStep => ({ state, effects: [] });
 
+/**
+ * For callers that need no steps: the state in which a request of weight 1 is let in that goes out as it is, such as
+ * `message.send`, and the one in which it has ended well. Undefined: `step` has more to say to it.
+ */
+export const entryOfPlain = (
+  before: SessionState,
+  chars: number,
+  now: number,
+  receivedAt: number,
+): SessionState | undefined =>
+  before.phase !== "open" || now >= before.expiresAt || before.receipts.waiting.size > 0 || hasNoRoom(before, 1, chars)
+    ? undefined
+    : counted(before, receivedAt, 1, chars);
+export const endOfPlain = (before: SessionState, chars: number): SessionState =>
+  counted(before, before.lastTextAt, -1, -chars);
+
 type Text = Extract<SessionInput, { kind: "text" }>;
 
-const onText = (config: SessionConfig, before: SessionState, { text, now, receivedAt }: Text): SessionStep => {
+const onText = (config: SessionConfig, before: SessionState, input: Text): SessionStep => {
+  const { text, now, receivedAt } = input;
   if (before.phase === "closed") return nothing(before);
   if (now >= before.expiresAt) return close(before, "tokenExpired");
   const state = counted(before, receivedAt, 0, 0);
@@ -82,12 +99,13 @@ const onText = (config: SessionConfig, before: SessionState, { text, now, receiv
       waiting: [...state.waiting, { text, receivedAt }],
       charsInFlight: state.charsInFlight + text.length,
     });
-  const frame = config.decode(text);
+  const frame = input.frame ?? config.decode(text);
   if (frame.kind === "refused") return { state, effects: [refusal(frame, frame.failure)] };
   const { request: asked, address } = frame;
   const weight = "cursors" in asked ? asked.cursors.length : 1;
   const request: Request = { type: asked.type, address, weight, chars: text.length, receivedAt };
-  if (state.phase === "connecting" || isFull(state, request)) return { state, effects: [refusal(frame, tooMany)] };
+  if (state.phase === "connecting" || hasNoRoom(state, weight, text.length))
+    return { state, effects: [refusal(frame, tooMany)] };
   return accept(state, asked, request, now);
 };
 
@@ -108,7 +126,7 @@ const counted = (before: SessionState, lastTextAt: number, weight: number, chars
 const hasRoomToWait = ({ waiting, charsInFlight }: SessionState, text: string): boolean =>
   waiting.length < bounds.framesBeforeConnectedMax && charsInFlight + text.length <= bounds.bytesBeforeConnectedMax;
 
-const isFull = ({ inFlight, charsInFlight }: SessionState, { weight, chars }: Request): boolean =>
+const hasNoRoom = ({ inFlight, charsInFlight }: SessionState, weight: number, chars: number): boolean =>
   inFlight + weight > bounds.requestsInFlightMax || charsInFlight + chars > bounds.bytesInFlightMax;
 
 const tooMany: Failure = {

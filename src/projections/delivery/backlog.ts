@@ -34,7 +34,7 @@ export const createBacklog = (
   };
 
   return {
-    isOpen: ({ stream }) => lines.has(streamId(stream)),
+    isOpen: ({ stream }) => lines.size > 0 && lines.has(streamId(stream)),
     wait: (recorded) => {
       waiting += 1;
       const id = streamId(recorded.stream);

@@ -58,24 +58,37 @@ const variantsOf = (event: ConversationEvent, after: Membership): ((userId: User
   return () => everybody;
 };
 
-/** The one that is made for every message: two texts, without parsing the content. */
+/** The one that is made for every message: two texts, without parsing the content, which is the content's JSON text. */
+export const contentDeliveries = (
+  conversationId: ConversationId,
+  event: MessageSent,
+  pos: Revision,
+  { members }: Membership,
+  content: string,
+): readonly [Delivery, Delivery] => {
+  const sender = userIdOf(event.by);
+  const { own, others } = encodeMessage(conversationId, event, pos, content);
+  return [
+    { recipients: [sender], frame: own },
+    { recipients: othersThan(sender, members), frame: others },
+  ];
+};
+
+const othersThan = (sender: UserId, members: Membership["members"]): readonly UserId[] => {
+  const others: UserId[] = [];
+  for (const userId of members.keys()) if (userId !== sender) others.push(userId);
+  return others;
+};
+
 const messageDeliveries = (change: Change, event: MessageSent): readonly Delivery[] => {
   const { conversationId, pos, after, shown } = change;
+  if (shown.kind === "content") return contentDeliveries(conversationId, event, pos, after, shown.text);
   const sender = userIdOf(event.by);
-  const others: UserId[] = [];
-  for (const userId of after.members.keys()) if (userId !== sender) others.push(userId);
-  if (shown.kind === "content") {
-    const text = encodeMessage(conversationId, event, pos, shown.text);
-    return [
-      { recipients: [sender], frame: text.own },
-      { recipients: others, frame: text.others },
-    ];
-  }
   const frameFor = (viewerId: UserId) => JSON.stringify(frameOf(conversationId, event, pos, viewerId, shown));
   return [
     { recipients: [sender], frame: frameFor(sender) },
     // No user id is empty: nobody's own.
-    { recipients: others, frame: frameFor("") },
+    { recipients: othersThan(sender, after.members), frame: frameFor("") },
   ];
 };
 

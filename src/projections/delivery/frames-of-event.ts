@@ -14,7 +14,7 @@ import type { Bus, Delivery } from "../ports/bus.js";
 import type { EventSource } from "../ports/event-source.js";
 import type { OpenContent } from "../ports/open-content.js";
 import type { Deletions } from "./deletions.js";
-import { changeDeliveries, receiptDeliveries } from "./deliveries.js";
+import { changeDeliveries, contentDeliveries, receiptDeliveries } from "./deliveries.js";
 import { emojiContext, hasContent, isAboutMessage, isReaction } from "../frames/about-message.js";
 import { visible, withEmoji, type Shown } from "../frames/frames.js";
 import { openTexts, openTextsNow, textsOf } from "../frames/texts.js";
@@ -78,6 +78,13 @@ export const createFramesOfEvent = (deps: FramesOfEventDependencies): FramesOfEv
       const before = memberships.before(id, recorded.revision);
       if (before === undefined) return undefined;
       const event = decodeConversationEvent(recorded);
+      // All day long it is this: what the lines below it would say, without the copies that they make.
+      if (event.type === "MessageSent" && deleted.size === 0) {
+        const content = deps.openNow(event.messageId, event.content);
+        if (content === undefined) return undefined;
+        memberships.advance(before, event);
+        return contentDeliveries(id, event, recorded.revision, before, content);
+      }
       const shown = shownNow(deps, id, event, deleted);
       return shown && change(recorded, event, before, shown);
     },

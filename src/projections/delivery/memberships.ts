@@ -4,6 +4,7 @@ import type {
   ConversationEvent,
   ConversationKind,
   MemberJoined,
+  MessageSent,
 } from "../../domain/conversation/conversation.events.js";
 import type { Started } from "../../domain/conversation/conversation.js";
 import type { ConversationId, Sequence, UserId } from "../../domain/kernel/ids.js";
@@ -99,6 +100,11 @@ export type Memberships = {
   /** As last folded, whatever the revision; undefined when it is not in memory. */
   readonly latest: (conversationId: ConversationId) => Membership | undefined;
   readonly keep: (conversationId: ConversationId, membership: Membership) => void;
+  /**
+   * `keep` of what `foldMembership` makes of a message, for one that is kept: in place, since a message changes how far
+   * the conversation has come and nothing else. Whoever holds on to a membership asks for it again.
+   */
+  readonly advance: (membership: Membership, message: MessageSent) => void;
   /** Folds the stream up to just before `revision`. @throws UnreadableEvent, and what the log throws */
   readonly load: (conversationId: ConversationId, revision: Revision) => Promise<Membership>;
 };
@@ -130,6 +136,11 @@ export const createMemberships = (source: Pick<EventSource, "readStream">, find:
     },
     latest: (conversationId) => kept.get(conversationId),
     keep: (conversationId, membership) => void kept.set(conversationId, membership),
+    advance: (membership, { sequence }) => {
+      const here: { -readonly [Field in keyof Membership]: Membership[Field] } = membership;
+      here.lastSequence = sequence;
+      here.revision = revisionAfter(membership.revision);
+    },
     load: async (conversationId, revision) => {
       let membership = await start(conversationId, revision);
       while (membership.revision + 1 < revision) {

@@ -71,13 +71,23 @@ export const createApp = (whenDone: (close: () => void) => void = onTestFinished
   let stuckAt = Infinity;
   const { stores, ...opened } = openApp(whenDone);
 
-  const commands = after<Application["commands"]>(opened.commands, (name, [command]) => {
+  const beforeCommand = (name: string, [command]: readonly unknown[]): Promise<void> | undefined => {
     if (askedByItself.includes(name)) return undefined;
     calls.push(name);
     asked.push({ name, command });
     broken.get(name)?.();
     return hold;
-  });
+  };
+  const commands: Application["commands"] = {
+    ...after<Application["commands"]>(opened.commands, beforeCommand),
+    sendMessageThen: (command, context, settled, failed) => {
+      const send = async () => {
+        await beforeCommand("sendMessage", [command]);
+        opened.commands.sendMessageThen(command, context, settled, failed);
+      };
+      send().catch(failed);
+    },
+  };
   const queries = after<Application["queries"]>(opened.queries, (name, [, ...args]) => {
     const page = args.findLast((arg) => typeof arg === "object");
     if (name === "syncAhead") return;

@@ -5,9 +5,14 @@ import type { AdvanceReceipts } from "../../../src/commands/commands.js";
 import { gatewayLimits as bounds } from "../../../src/gateway/limits.js";
 import { createFrameDecoder } from "../../../src/gateway/protocol/frames.js";
 import type { Failure } from "../../../src/gateway/protocol/codes.js";
-import { opening, step } from "../../../src/gateway/session/session.js";
+import { endOfPlain, entryOfPlain, opening, step } from "../../../src/gateway/session/session.js";
 import type { ConnectedPayload, ServerFrame } from "../../../src/gateway/protocol/server-frames.js";
-import type { SessionEffect, SessionInput, SessionState } from "../../../src/gateway/session/session-types.js";
+import type {
+  SessionEffect,
+  SessionInput,
+  SessionState,
+  SessionStep,
+} from "../../../src/gateway/session/session-types.js";
 import { withSeed } from "../../kit/seed.js";
 
 /**
@@ -34,6 +39,40 @@ const answers: Readonly<Record<"sync" | "message" | "change" | "typing", ServerF
   typing: { type: "ack", payload: {} },
 };
 
+/** How often a message could go past the machine, and did not have to. */
+const lane = { entered: 0, ended: 0, leftToMachine: 0 };
+/** What goes past the machine leaves it as the machine would have left itself, and has done what it would have asked for. */
+const holdLane = (before: SessionState, input: SessionInput, { state, effects }: SessionStep): void => {
+  if (input.kind === "text") {
+    const { text, now, receivedAt } = input;
+    const frame = config.decode(text);
+    expect(step(config, before, { ...input, frame })).toEqual({ state, effects });
+    const entered = entryOfPlain(before, text.length, now, receivedAt);
+    if (frame.kind !== "request" || frame.request.type !== "message.send") return;
+    if (entered === undefined) {
+      lane.leftToMachine += 1;
+      return;
+    }
+    lane.entered += 1;
+    const { address, request: asked } = frame;
+    const request = { type: asked.type, address, weight: 1, chars: text.length, receivedAt };
+    expect({ state, effects }).toEqual({
+      state: entered,
+      effects: [{ kind: "message", request, message: asked.message }],
+    });
+  } else if (input.kind === "answered" && input.request.type === "message.send" && E.isRight(input.answer)) {
+    lane.ended += 1;
+    const { request, answer } = input;
+    const { id } = request.address;
+    const frame = { type: answer.right.type, ...(id === undefined ? {} : { id }), payload: answer.right.payload };
+    const said = before.phase === "closed" ? {} : { frame };
+    expect({ state, effects }).toEqual({
+      state: endOfPlain(before, request.chars),
+      effects: [{ kind: "answer", type: "message.send", outcome: "ok", request, ...said }],
+    });
+  }
+};
+
 type Open = Extract<SessionEffect, { kind: "message" | "change" | "typing" | "receipts" | "sync" | "authenticate" }>;
 
 const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
@@ -48,6 +87,7 @@ const createWorld = ({ expiresAt = 1_000_000_000, connected = true } = {}) => {
     const before = JSON.stringify({ ...state, receipts: [...state.receipts.waiting] });
     const previous = state;
     const next = step(config, state, input);
+    holdLane(previous, input, next);
     // The machine is pure: what it was given is as it was.
     expect(JSON.stringify({ ...previous, receipts: [...previous.receipts.waiting] })).toBe(before);
     state = next.state;
@@ -222,6 +262,18 @@ describe("a session, whatever is sent and whenever it is answered", () => {
       }),
       withSeed({ numRuns: 300 }),
     );
+  });
+
+  it("lets a plain message past it only where it would have had nothing else to say", () => {
+    // Held at every step of every history, of this file's other tests too: here it is made sure that there were such steps.
+    const world = createWorld();
+    world.text(send("a"));
+    world.settleAll();
+    world.text(receipt("message.read", undefined, "d_1", 1));
+    world.text(send("b"));
+    world.feed({ kind: "closed" });
+    world.settleAll();
+    for (const times of Object.values(lane)) expect(times).toBeGreaterThan(0);
   });
 
   it("writes every receipt that it has taken, even when the socket goes at any moment", () => {

@@ -11,7 +11,7 @@ import {
 } from "../../../src/projections/delivery/memberships.js";
 import { logOf } from "../../kit/arbitraries.js";
 import { commands, fold, run } from "../../kit/conversations.js";
-import { seed, untilSeen } from "../../kit/seed.js";
+import { seed, untilSeen, withSeed } from "../../kit/seed.js";
 
 const none: Membership = {
   kind: "group",
@@ -51,6 +51,23 @@ it("so is that of somebody who left and came back", () => {
     { from: 2, to: 3 },
     { from: 4, to: Infinity },
   ]);
+});
+
+it(`a membership that advances in place by a message is the one that is folded (seed ${seed})`, () => {
+  const memberships = createMemberships({ readStream: () => Promise.resolve([]) }, () => Promise.resolve(undefined));
+  fc.assert(
+    fc.property(commands, (all) => {
+      let folded = none;
+      for (const event of run(all).events) {
+        const before = { ...folded };
+        folded = foldMembership(folded, event);
+        if (event.type !== "MessageSent") continue;
+        memberships.advance(before, event);
+        expect(before).toEqual(folded);
+      }
+    }),
+    withSeed({ numRuns: 200 }),
+  );
 });
 
 describe("a long stream", () => {

@@ -1,5 +1,5 @@
 /** The main side's queue of appends: bounded, sent once per turn of the event loop, answered in order. */
-import { LogError, type AppendResult } from "../../../commands/ports.js";
+import { LogError, type AppendResult, type AppendThen } from "../../../commands/ports.js";
 import { limits } from "../../../domain/kernel/limits.js";
 import {
   asPosition,
@@ -26,8 +26,10 @@ export type AppendQueue = {
     expected: ExpectedRevision,
     events: readonly NewEvent[],
   ) => Promise<AppendResult>;
+  /** The same by calling back. */
+  readonly appendThen: AppendThen;
   readonly flush: () => void;
-  /** A commit's results, for the oldest unanswered appends. Calls `publish` before it resolves any of them. */
+  /** A commit's results, for the oldest unanswered appends. Calls `publish` before it answers any of them. */
   readonly settle: (results: ResultCells, publish: (commit: Commit) => void) => void;
   /** Ends the queue: the oldest `uncertain` of the appends that were sent may be durable, all others are not. */
   readonly fail: (reason: string, uncertain: number) => void;
@@ -87,21 +89,30 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
     return undefined;
   };
 
+  const appendThen: AppendThen = (stream, expected, added, resolve, reject) => {
+    const size = sizeOf(added);
+    if (size instanceof Error) {
+      later(reject, size);
+      return;
+    }
+    const refused = refusal(added.length, size);
+    if (refused !== undefined) {
+      later(reject, refused);
+      return;
+    }
+    // In the loop's check phase: after everything that this turn's sockets bring, before the next turn waits.
+    if (waiting.length === 0) setImmediate(flush);
+    waiting.push({ stream, expected, events: added, bytes: size, resolve, reject });
+    events += added.length;
+    bytes += size;
+  };
+
   return {
     append: (stream, expected, added) =>
       new Promise((resolve, reject) => {
-        const size = sizeOf(added);
-        const refused = refusal(added.length, size);
-        if (refused !== undefined) {
-          reject(refused);
-          return;
-        }
-        // In the loop's check phase: after everything that this turn's sockets bring, before the next turn waits.
-        if (waiting.length === 0) setImmediate(flush);
-        waiting.push({ stream, expected, events: added, bytes: size, resolve, reject });
-        events += added.length;
-        bytes += size;
+        appendThen(stream, expected, added, resolve, reject);
       }),
+    appendThen,
     flush,
     settle: (results, publish) => {
       const batch = sent.splice(0, results.length / cellsPerResult);
@@ -110,10 +121,13 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
         bytes -= pending.bytes;
       }
       const answers = answersOf(results);
-      publish({ batch, answers });
-      for (const [i, { result }] of answers.entries()) batch[i]?.resolve(result);
-      // After this turn: those whose answers came just now may have more.
+      // After this turn: those whose answers come just now may have more.
       if (waiting.length > 0) setImmediate(flush);
+      publish({ batch, answers });
+      for (let i = 0; i < answers.length; i += 1) {
+        const answer = answers[i];
+        if (answer !== undefined) batch[i]?.resolve(answer.result);
+      }
     },
     close: (reason) => {
       ended = reason;
@@ -132,17 +146,23 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
   };
 };
 
-/** UTF-8 bytes of an append. @throws LogError TOO_LARGE for an event, RangeError for an id that is there twice. */
-const sizeOf = (events: readonly NewEvent[]): number => {
+const later = (reject: (error: Error) => void, error: Error): void => {
+  queueMicrotask(() => {
+    reject(error);
+  });
+};
+
+/** UTF-8 bytes of an append, or why it is none: LogError TOO_LARGE for an event, RangeError for an id that is there twice. */
+const sizeOf = (events: readonly NewEvent[]): number | Error => {
   let sum = 0;
   for (const { id, type, data, meta } of events) {
     const size = id.length + type.length + Buffer.byteLength(data) + Buffer.byteLength(meta);
     if (size > limits.eventBytesMax)
-      throw new LogError("TOO_LARGE", `${size} bytes are more than the ${limits.eventBytesMax} of an event`);
+      return new LogError("TOO_LARGE", `${size} bytes are more than the ${limits.eventBytesMax} of an event`);
     sum += size;
   }
   if (events.length > 1 && new Set(events.map(({ id }) => id)).size < events.length)
-    throw new RangeError("an append has an event id twice");
+    return new RangeError("an append has an event id twice");
   return sum;
 };
 

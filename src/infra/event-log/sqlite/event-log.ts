@@ -133,6 +133,7 @@ const createLog = (worker: Worker, start: Position, bounds: QueueBounds): Sqlite
   const following = { subscribe: feed.subscribe, head: () => Promise.resolve(feed.head()) };
   return {
     append: queue.append,
+    appendThen: queue.appendThen,
     ...readingWith(reads.first),
     ...following,
     background: { ...readingWith(reads.inBackground), ...following },
