@@ -10,6 +10,9 @@ export type Arguments = {
   readonly seal: "on" | "off";
   readonly data: string;
   readonly cli: string | undefined;
+  /** The revision that takes turns with this build. */
+  readonly compare: string | undefined;
+  readonly rounds: number;
   readonly profile: string | undefined;
   readonly help: boolean;
 };
@@ -19,6 +22,7 @@ export class UsageError extends Error {
 }
 
 const secondsMax = 3600;
+const roundsMax = 100;
 
 /** Reads the command line; throws `UsageError`, whose message is for the person who typed it. */
 export const readArguments = (argv: readonly string[]): Arguments => {
@@ -29,6 +33,9 @@ export const readArguments = (argv: readonly string[]): Arguments => {
   const scale = Number(values.scale);
   if (!(scale > 0 && scale <= 1)) throw new UsageError(`--scale is above 0 and at most 1, not ${values.scale}`);
   if (values.seal !== "on" && values.seal !== "off") throw new UsageError(`--seal is on or off, not ${values.seal}`);
+  const rounds = Number(values.rounds);
+  if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= roundsMax))
+    throw new UsageError(`--rounds is 1 to ${roundsMax}, not ${values.rounds}`);
   return {
     scenarios: positionals,
     seconds,
@@ -37,6 +44,8 @@ export const readArguments = (argv: readonly string[]): Arguments => {
     seal: values.seal,
     data: resolve(values.data),
     cli: values.cli === undefined ? undefined : resolve(values.cli),
+    compare: values.compare,
+    rounds,
     profile: values.profile ? resolve(values.data, `parley-bench-profiles-${Date.now()}`) : undefined,
     help: values.help,
   };
@@ -54,6 +63,8 @@ const parse = (argv: readonly string[]) => {
         seal: { type: "string", default: "on" },
         data: { type: "string", default: tmpdir() },
         cli: { type: "string" },
+        compare: { type: "string" },
+        rounds: { type: "string", default: "3" },
         profile: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -79,6 +90,9 @@ Options
   --seal on|off   sealing of content in the server (on)
   --data DIR      where data directories are made and removed; its disk is what durable costs (${tmpdir()})
   --cli FILE      the parley.js to measure, to compare another build with the same load generator (this build's)
+  --compare REV   build another revision (git) in a worktree of its own, take turns with it and print both: medians and
+                  their ratio; with this build's packages, load generator and floors
+  --rounds N      turns of each (3)
   --profile       run servers with --cpu-prof; the profiles stay in DIR, and where is said at the end
   --help          this text
 

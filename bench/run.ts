@@ -1,7 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { helpText, readArguments, UsageError, type Arguments } from "./arguments.js";
 import { chooseCores, conditionsOf, pinSelf } from "./conditions.js";
-import type { BenchContext, Figures, Row, Scenario, Skipped } from "./scenario.js";
+import { buildCompared, type Compared } from "./compare/compared.js";
+import type { ComparedRow } from "./compare/side-by-side.js";
+import { takeTurns } from "./compare/take-turns.js";
+import type { BenchContext, Row, Scenario, Skipped } from "./scenario.js";
 import { coldLoad } from "./scenarios/cold-load.js";
 import { distributed } from "./scenarios/distributed.js";
 import { distributedReads } from "./scenarios/distributed-reads.js";
@@ -14,6 +17,7 @@ import { pairs } from "./scenarios/pairs.js";
 import { projectionReplay } from "./scenarios/projection-replay.js";
 import { selfCheck } from "./scenarios/self-check.js";
 import { sync } from "./scenarios/sync.js";
+import { tell, tellCompared } from "./tell.js";
 
 /** The only list of all scenarios; a new one is a file beside these and a name here. */
 const scenarios: readonly Scenario[] = [
@@ -31,14 +35,16 @@ const scenarios: readonly Scenario[] = [
   selfCheck,
 ];
 
-type Outcome = { readonly rows: readonly Row[] } | Skipped | { readonly error: string };
+type Outcome = { readonly rows: readonly Row[] | readonly ComparedRow[] } | Skipped | { readonly error: string };
 
-const chosen = (names: readonly string[]): readonly Scenario[] => {
-  if (names.length === 0) return scenarios;
+const chosen = ({ scenarios: names, compare }: Arguments): readonly Scenario[] => {
+  const possible = scenarios.filter(({ ofThisBuildOnly }) => compare === undefined || ofThisBuildOnly !== true);
+  if (names.length === 0) return possible;
   return names.map((name) => {
-    const scenario = scenarios.find((candidate) => candidate.name === name);
+    const scenario = possible.find((candidate) => candidate.name === name);
     if (scenario === undefined) {
-      throw new UsageError(`no scenario ${name}; there are ${scenarios.map((known) => known.name).join(", ")}`);
+      const where = compare === undefined ? "" : " to compare builds with";
+      throw new UsageError(`no scenario ${name}${where}; there are ${possible.map((known) => known.name).join(", ")}`);
     }
     return scenario;
   });
@@ -57,15 +63,23 @@ const contextOf = (args: Arguments): BenchContext => ({
   },
 });
 
-const runOne = async (scenario: Scenario, context: BenchContext): Promise<Outcome> => {
-  context.say(`${scenario.name}: ${scenario.summary}`);
+const runOne = async (scenario: Scenario, context: BenchContext, compared: Compared | undefined): Promise<Outcome> => {
+  const { say } = context;
+  say(`${scenario.name}: ${scenario.summary}`);
+  const skipped = (outcome: Skipped): Outcome => {
+    say(`  skipped: ${outcome.skipped}`);
+    return outcome;
+  };
   try {
-    const rows = await scenario.run(context);
-    if ("skipped" in rows) {
-      context.say(`  skipped: ${rows.skipped}`);
-      return rows;
+    if (compared === undefined) {
+      const rows = await scenario.run(context);
+      if ("skipped" in rows) return skipped(rows);
+      for (const measured of rows) tell(measured, say);
+      return { rows };
     }
-    for (const measured of rows) tell(measured, context.say);
+    const rows = await takeTurns(scenario, context, compared);
+    if ("skipped" in rows) return skipped(rows);
+    for (const measured of rows) tellCompared(measured, ["this build", compared.commit], say);
     return { rows };
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -74,28 +88,6 @@ const runOne = async (scenario: Scenario, context: BenchContext): Promise<Outcom
   }
 };
 
-/** Lines of the figures that one looks at first; all are in the JSON. */
-const tell = ({ variant, engines, figures, floors, goals = [] }: Row, say: BenchContext["say"]): void => {
-  say(`  ${variant}: ${pick(figures, told)}`);
-  for (const [name, { ratio }] of Object.entries(floors)) {
-    const ratios = pick(ratio, /PerSecond$|^cpu.*Per/);
-    if (ratios !== "") say(`    ÷ ${name}: ${ratios}`);
-  }
-  if (engines !== undefined) say(`    on ${engines}`);
-  for (const { met, value, says, atLeast, atMost, aim } of goals) {
-    const bound = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
-    say(`    ${met ? "met" : "MISSED"}: ${value} ${says}; goal ${bound}${aim === undefined ? "" : `, aim ${aim}`}`);
-  }
-};
-
-const told = /PerSecond$|P(50|99)Ms$|Per1000$|Per(Message|Delivery)$|loadMs$|KiB$|MB$/;
-
-const pick = (figures: Figures, names: RegExp): string =>
-  Object.entries(figures)
-    .filter(([name]) => names.test(name))
-    .map(([name, value]) => `${name} ${value}`)
-    .join(", ");
-
 /** Runs what was asked for; the exit code. */
 const main = async (argv: readonly string[]): Promise<number> => {
   const args = readArguments(argv);
@@ -103,23 +95,29 @@ const main = async (argv: readonly string[]): Promise<number> => {
     process.stdout.write(helpText(scenarios.map(({ name, summary }) => `${name.padEnd(19)}${summary}`)));
     return 0;
   }
-  const wanted = chosen(args.scenarios);
+  const wanted = chosen(args);
   const context = contextOf(args);
   mkdirSync(context.dataRoot, { recursive: true });
   if (context.profileDir !== undefined) mkdirSync(context.profileDir, { recursive: true });
+  const compared = args.compare === undefined ? undefined : buildCompared(args.compare, args.rounds, context.say);
   const conditions = conditionsOf(context); // before pinning, which hides the other cores
   pinSelf(context.cores);
 
   const outcomes: Record<string, Outcome> = {};
-  for (const scenario of wanted) outcomes[scenario.name] = await runOne(scenario, context);
+  for (const scenario of wanted) outcomes[scenario.name] = await runOne(scenario, context, compared);
 
-  const json = `${JSON.stringify({ conditions, scenarios: outcomes }, null, 2)}\n`;
+  const { commit: other, rounds } = compared ?? {};
+  const json = `${JSON.stringify({ conditions: { ...conditions, other, rounds }, scenarios: outcomes }, null, 2)}\n`;
   process.stdout.write(json);
   if (args.json !== undefined) writeFileSync(args.json, json);
   if (context.profileDir !== undefined)
     context.say(`CPU profiles, one file a thread (open in Chrome's DevTools): ${context.profileDir}`);
   return Object.values(outcomes).some((outcome) => "error" in outcome) ? 1 : 0;
 };
+
+// Not the default, which would leave servers, worktrees and data behind.
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
 
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -30,7 +30,8 @@ export type Bounds = {
 export type Goal = Bounds & { readonly says: string; readonly value: number; readonly met: boolean };
 
 export const goal = (says: string, value: number, bounds: Bounds): Goal => ({
-  ...{ says, value: round(value), ...bounds },
+  ...bounds,
+  ...{ says, value: round(value) },
   met: value >= (bounds.atLeast ?? -Infinity) && value <= (bounds.atMost ?? Infinity),
 });
 
@@ -49,6 +50,9 @@ export type BenchContext = {
   /** Where the server leaves its CPU profiles; undefined without `--profile`. */
   readonly profileDir: string | undefined;
 
+  /** Of a round in which builds take turns: what was measured already counts for the other build as well. */
+  readonly floorsOfRound?: Map<string, unknown>;
+
   /** A line for a person who watches; stdout belongs to the JSON. */
   readonly say: (line: string) => void;
 };
@@ -57,6 +61,8 @@ export type BenchContext = {
 export type Scenario = {
   readonly name: string;
   readonly summary: string;
+  /** It measures code of this build without a server, so that another build has nothing to set against it. */
+  readonly ofThisBuildOnly?: true;
   readonly run: (context: BenchContext) => Promise<readonly Row[] | Skipped>;
 };
 

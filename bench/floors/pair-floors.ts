@@ -17,25 +17,27 @@ export type PairFloor = keyof typeof pairFloors;
 
 type Running = { readonly measure: (pace: Pace, times: Times) => Promise<Figures>; readonly stop: () => Promise<void> };
 
-/** Runs `use` with all of them beside it; each idles while another one is measured. */
+/** Runs `use` with all of them at hand: one starts when it is measured first, and idles while another one is measured. */
 export const withPairFloors = async <A>(
   context: BenchContext,
   use: (floors: Readonly<Record<PairFloor, Running["measure"]>>) => Promise<A>,
 ): Promise<A> => {
-  const running: Running[] = [];
-  const started = async (floor: Promise<Running>): Promise<Running["measure"]> => {
-    const { measure, stop } = await floor;
-    running.push({ measure, stop });
-    return measure;
-  };
+  const running = new Map<PairFloor, Running>();
+  const lazily =
+    (name: PairFloor, start: () => Promise<Running>): Running["measure"] =>
+    async (pace, times) => {
+      const floor = running.get(name) ?? (await start());
+      running.set(name, floor);
+      return floor.measure(pace, times);
+    };
   try {
     return await use({
-      echo: await started(startPairEcho(context)),
-      relay: await started(startRelay(context, "relay")),
-      durableRelay: await started(startRelay(context, "durable-relay")),
+      echo: lazily("echo", () => startPairEcho(context)),
+      relay: lazily("relay", () => startRelay(context, "relay")),
+      durableRelay: lazily("durableRelay", () => startRelay(context, "durable-relay")),
     });
   } finally {
-    for (const { stop } of running) await stop();
+    for (const { stop } of running.values()) await stop();
   }
 };
 

@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Times } from "../load/measure.js";
 import type { Pace } from "../load/pace.js";
 import { measurePairs, pairCount } from "../load/pair-chat.js";
 import type { BenchContext, Figures } from "../scenario.js";
 import { startChild } from "../server/child.js";
+import { makeDirectory, removeDirectory } from "../server/left-behind.js";
 
 export type Relay = {
   /** The pairs over the relay: same sockets, frames and load generator as over Parley. */
@@ -23,12 +22,12 @@ const startMsMax = 20_000;
 
 /** On the server's core, and where it keeps anything on the server's disk. */
 export const startRelay = async (context: BenchContext, kind: keyof typeof scripts): Promise<Relay> => {
-  const directory = mkdtempSync(join(context.dataRoot, "parley-bench-relay-"));
+  const directory = makeDirectory(context.dataRoot, "relay");
   const script = fileURLToPath(new URL(scripts[kind], import.meta.url));
   const child = startChild({ name: `the ${kind}`, command: [script, directory], core: context.cores.server });
   const stop = async (): Promise<void> => {
     await child.stop().finally(() => {
-      rmSync(directory, { recursive: true, force: true });
+      removeDirectory(directory);
     });
   };
   try {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
@@ -12,6 +12,7 @@ import { startChild } from "../server/child.js";
 import { busyFigures, sampleCpu } from "../server/cpu.js";
 import { startEventStoreServer, type EventStoreServer } from "../server/eventstore-server.js";
 import { noPosition } from "../../src/domain/kernel/stream.js";
+import { makeDirectory, removeDirectory } from "../server/left-behind.js";
 
 const conversations = 100;
 const messagesEach = 200;
@@ -24,12 +25,13 @@ const warmUpMs = 2_000;
 export const eventStoreServer: Scenario = {
   name: "eventstore-server",
   summary: `the log's EventStoreDB port: reads of $all, prebuilt answers and jspb's; appends, ${inFlight} in flight`,
+  ofThisBuildOnly: true,
   run: async (context) => {
-    const directory = mkdtempSync(join(context.dataRoot, "parley-bench-eventstore-"));
+    const directory = makeDirectory(context.dataRoot, "eventstore");
     try {
       return [...(await measureReads(context, join(directory, "read"))), await measureAppends(context, directory)];
     } finally {
-      rmSync(directory, { recursive: true, force: true });
+      removeDirectory(directory);
     }
   },
 };

@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { row, type Figures, type Scenario } from "../scenario.js";
 import { startChild } from "../server/child.js";
+import { makeDirectory, removeDirectory } from "../server/left-behind.js";
 
 const script = fileURLToPath(new URL("../log/append-process.js", import.meta.url));
 const floorIs = "one append = one pwrite of 4 KiB + fdatasync, one after the other (above 1: what group commit saves)";
@@ -14,8 +13,9 @@ type Measured = { readonly streams: number; readonly figures: Figures; readonly 
 export const logAppend: Scenario = {
   name: "log-append",
   summary: `the SQLite log alone: 600-byte events, one in flight per stream; ${streamCounts.join(" and ")} streams`,
+  ofThisBuildOnly: true,
   run: async (context) => {
-    const directory = mkdtempSync(join(context.dataRoot, "parley-bench-log-"));
+    const directory = makeDirectory(context.dataRoot, "log");
     const child = startChild({
       name: "the log process",
       command: [script, directory, String(context.seconds), ...streamCounts.map(String)],
@@ -31,7 +31,7 @@ export const logAppend: Scenario = {
       );
     } finally {
       await child.stop().catch(() => undefined); // it has ended, or its error is on its way already
-      rmSync(directory, { recursive: true, force: true });
+      removeDirectory(directory);
     }
   },
 };

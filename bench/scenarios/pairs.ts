@@ -74,6 +74,8 @@ export const pairs: Scenario = {
           context.say(`pairs: ${name}`);
           const times = floorTimesOf(context);
           const measured = await between(
+            context,
+            name,
             {
               echo: () => floors.echo(pace, times),
               relay: () => floors.relay(pace, times),

@@ -1,9 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { figure } from "../load/measure.js";
 import { goal, row, scaled, type Figures, type Scenario } from "../scenario.js";
 import { startChild } from "../server/child.js";
+import { makeDirectory, removeDirectory } from "../server/left-behind.js";
 
 const script = fileURLToPath(new URL("../log/replay-process.js", import.meta.url));
 const conversations = 1000;
@@ -15,8 +14,9 @@ const floorIs = "the same events read from the log's file and parsed, nothing pr
 export const projectionReplay: Scenario = {
   name: "projection-replay",
   summary: `views from nothing: ${conversations} conversations of ${messagesEach} messages, into SQLite`,
+  ofThisBuildOnly: true,
   run: async (context) => {
-    const directory = mkdtempSync(join(context.dataRoot, "parley-bench-replay-"));
+    const directory = makeDirectory(context.dataRoot, "replay");
     const command = [script, directory, String(scaled(context, conversations)), String(messagesEach)];
     const nodeFlags = context.profileDir === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", context.profileDir];
     const child = startChild({ name: "the replay", command, nodeFlags, core: context.cores.server });
@@ -27,7 +27,7 @@ export const projectionReplay: Scenario = {
       return [row({ variant: "all views", figures, floors: { read: { is: floorIs, figures: floor } }, goals })];
     } finally {
       await child.stop().catch(() => undefined); // it has ended, or its error is on its way already
-      rmSync(directory, { recursive: true, force: true });
+      removeDirectory(directory);
     }
   },
 };

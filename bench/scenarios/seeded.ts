@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { seedLog, type Seed, type Seeded } from "../log/seed.js";
 import type { BenchContext } from "../scenario.js";
 import { startParley, type ParleyServer } from "../server/parley.js";
+import { makeDirectory, removeDirectory } from "../server/left-behind.js";
 
 /** A directory with a history, removed afterwards. */
 export const withSeededDirectory = async <A>(
@@ -10,12 +9,12 @@ export const withSeededDirectory = async <A>(
   seed: Seed,
   use: (directory: string, seeded: Seeded) => Promise<A>,
 ): Promise<A> => {
-  const directory = mkdtempSync(join(context.dataRoot, "parley-bench-seeded-"));
+  const directory = makeDirectory(context.dataRoot, "seeded");
   try {
     context.say(`  making ${seed.conversations} × ${seed.messagesEach} messages in the log`);
     return await use(directory, await seedLog(directory, seed));
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    removeDirectory(directory);
   }
 };
 

@@ -18,6 +18,7 @@ import { row, type BenchContext, type Row, type Scenario } from "../scenario.js"
 export const selfCheck: Scenario = {
   name: "self-check",
   summary: "the load generator itself: correctness against ws, its ceiling against the raw echo",
+  ofThisBuildOnly: true,
   run: async (context) => {
     const frames = await exchangeWithWs();
     context.say(`self-check: ${frames} frames exchanged with ws`);

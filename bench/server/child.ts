@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import { endsWithThis } from "./left-behind.js";
 import { createThreadNames } from "./threads.js";
 
 export type ChildOptions = {
@@ -36,6 +37,7 @@ export const startChild = ({ name, command, nodeFlags = [], core, env = process.
   const [program = process.execPath, ...args] = core === undefined ? node : ["taskset", "-c", String(core), ...node];
   const threads = createThreadNames();
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: threads.env(env) });
+  endsWithThis(child);
   child.once("close", threads.remove);
   const { pid } = child;
   if (pid === undefined) throw new Error(`${name} could not be started: ${program}`);

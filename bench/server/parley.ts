@@ -1,11 +1,12 @@
 import { createHmac } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { BenchContext } from "../scenario.js";
 import { startChild } from "./child.js";
 import type { Process } from "./cpu.js";
+import { makeDirectory, removeDirectory } from "./left-behind.js";
 
 export type ParleyServer = Required<Process> & {
   /** `http://127.0.0.1:PORT/`. */
@@ -18,7 +19,8 @@ export type ParleyServer = Required<Process> & {
   readonly stop: () => Promise<void>;
 };
 
-export const ownCli = fileURLToPath(new URL("../../src/cli/parley.js", import.meta.url));
+/** As it is installed: what it starts with is measured too. */
+export const ownCli = fileURLToPath(new URL("../../../bin/parley.js", import.meta.url));
 export const quiet = ["--host", "127.0.0.1", "--port", "0", "--json", "--log-level", "error"];
 const startMsMax = 20_000;
 const retryAfterMs = 1_000;
@@ -49,7 +51,7 @@ export const listeningUrl = (line: unknown): URL => {
  */
 export const startParley = async (context: BenchContext, directory?: string): Promise<ParleyServer> => {
   mkdirSync(context.dataRoot, { recursive: true });
-  const data = directory ?? mkdtempSync(join(context.dataRoot, "parley-bench-"));
+  const data = directory ?? makeDirectory(context.dataRoot, "data");
   const child = startChild({
     name: "parley serve",
     command: [context.cli ?? ownCli, "serve", ...quiet, "--data", data, "--seal", context.seal],
@@ -61,7 +63,7 @@ export const startParley = async (context: BenchContext, directory?: string): Pr
     try {
       await child.stop();
     } finally {
-      if (directory === undefined) rmSync(data, { recursive: true, force: true });
+      if (directory === undefined) removeDirectory(data);
     }
   };
   try {

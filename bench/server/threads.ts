@@ -1,6 +1,7 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeDirectory, removeDirectory } from "./left-behind.js";
 
 /** Without it there are no figures of other processes' CPU. */
 export const hasProc = existsSync("/proc/self/schedstat");
@@ -20,7 +21,7 @@ export type ThreadNames = {
 
 /** For one process. It works with any build, since it asks nothing of it. */
 export const createThreadNames = (): ThreadNames => {
-  const directory = mkdtempSync(join(tmpdir(), "parley-bench-threads-"));
+  const directory = makeDirectory(tmpdir(), "threads");
   const file = join(directory, "threads");
   const script = new URL("./tell-thread.js", import.meta.url).href;
   return {
@@ -32,7 +33,7 @@ export const createThreadNames = (): ThreadNames => {
     }),
     read: () => namesIn(existsSync(file) ? readFileSync(file, "utf8") : ""),
     remove: () => {
-      rmSync(directory, { recursive: true, force: true });
+      removeDirectory(directory);
     },
   };
 };
