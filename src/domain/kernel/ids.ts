@@ -22,7 +22,8 @@ export const isUserId = (value: unknown): value is UserId => typeof value === "s
 export const isDeviceId = isUserId as (value: unknown) => boolean as (value: unknown) => value is DeviceId;
 export const isClientMessageId = (value: unknown): value is string =>
   typeof value === "string" && clientMessagePattern.test(value);
-export const isMessageId = (value: unknown): value is MessageId => typeof value === "string" && uuidPattern.test(value);
+export const isUuid = (value: string): boolean => uuidPattern.test(value);
+export const isMessageId = (value: unknown): value is MessageId => typeof value === "string" && isUuid(value);
 
 const refined = (name: string, is: (value: unknown) => value is string) =>
   new t.Type<string>(
