@@ -44,7 +44,7 @@ export type CommandDependencies = {
   readonly loadedBytesMax?: Partial<typeof loadedBytes>;
 };
 
-/** A thousand conversations with full windows, and what their members need; those in use are loaded again in a moment. */
+/** Nine thousand conversations with full windows, and what their members need; those in use are loaded again in a moment. */
 const loadedBytes = { conversations: 512 * 1024 * 1024, receipts: 64 * 1024 * 1024, users: 64 * 1024 * 1024 };
 
 export type CommandSide = Commands & {

@@ -185,9 +185,9 @@ describe(`a conversation of ${messages} messages`, () => {
     const load = () =>
       loadAggregate(kit.log, routes.conversation, streamOf.conversation(conversationId), noSnapshots());
     const weight = routes.conversation.weigh(await load());
-    // 4 to 5 bytes for an older message, 400 for each of the newest thousand.
+    // 4 to 5 bytes for an older message, 48 for each of the newest thousand.
     expect(weight).toBeGreaterThan(messages * 4);
-    expect(weight).toBeLessThan(1_100_000);
+    expect(weight).toBeLessThan(600_000);
     const before = await bytesUsed();
     // Several, so that what is collected beside them meanwhile weighs little.
     const loaded = [await load(), await load(), await load(), await load(), await load()];

@@ -3,7 +3,7 @@ import type { MessageId, UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
 import { asRevision, laterOf, noRevision, type Revision } from "../kernel/stream.js";
 import type { ConversationEvent } from "./conversation.events.js";
-import { findRecent, windowStart, type RecentMessages } from "./recent.js";
+import { isRecent, windowStart, type RecentMessages } from "./recent.js";
 
 /** What was done to a message since it was sent, as far as it is remembered. */
 export type Amendment = {
@@ -115,7 +115,7 @@ const forget = (amendments: Amendments, recent: RecentMessages): void => {
   for (const [messageId, amendment] of byId) {
     if (amendment.pos >= start) {
       if (excess <= 0) return;
-      if (findRecent(recent, messageId)) continue;
+      if (isRecent(recent, messageId)) continue;
       amendments.forgottenTo = laterOf(amendments.forgottenTo, amendment.pos);
     }
     byId.delete(messageId);

@@ -1,9 +1,8 @@
 import type { Chunk, Chunks } from "../kernel/chunks.snapshot.js";
-import type { MessageId } from "../kernel/ids.js";
 
 /**
  * Which message ids may be older than the window: a Bloom filter that grows. A miss is certain and costs no I/O; a hit
- * is looked up. Message ids are digests already, so their own hex digits serve as hashes.
+ * is looked up. Message ids are digests already, so their first and last 32 bits serve as hashes.
  *
  * Some 4 bytes an id; a new id is taken for an old one about twice in a million for each block (16,384 ids).
  */
@@ -18,7 +17,8 @@ const blockIdsMax = 16_384;
 
 export const noEvictedIds = (): EvictedIds => ({ blocks: [] });
 
-export const addEvicted = (evicted: EvictedIds, messageId: MessageId): void => {
+/** @param first @param last words of the id, as `wordsOf` has them */
+export const addEvicted = (evicted: EvictedIds, first: number, last: number): void => {
   let block = evicted.blocks.at(-1);
   if (block === undefined || block.count >= idsOf(block)) {
     const ids = Math.min(blockIdsMax, block === undefined ? firstBlockIds : idsOf(block) * 2);
@@ -26,15 +26,30 @@ export const addEvicted = (evicted: EvictedIds, messageId: MessageId): void => {
     evicted.blocks.push(block);
   }
   const { bits } = block;
-  forEachBit(bits, messageId, (byte, mask) => {
-    bits[byte] = (bits[byte] ?? 0) | mask;
-    return true;
-  });
+  for (let i = 0; i < hashes; i += 1) {
+    const bit = bitOf(bits, first, last, i);
+    bits[bit >>> 3] = (bits[bit >>> 3] ?? 0) | (1 << (bit & 7));
+  }
   block.count += 1;
 };
 
-export const mayBeEvicted = (evicted: EvictedIds, messageId: MessageId): boolean =>
-  evicted.blocks.some(({ bits }) => forEachBit(bits, messageId, (byte, mask) => ((bits[byte] ?? 0) & mask) !== 0));
+/** @param first @param last words of the id, as `wordsOf` has them */
+export const mayBeEvicted = ({ blocks }: EvictedIds, first: number, last: number): boolean => {
+  for (const { bits } of blocks) if (hasAll(bits, first, last)) return true;
+  return false;
+};
+
+const hasAll = (bits: Uint8Array, first: number, last: number): boolean => {
+  for (let i = 0; i < hashes; i += 1) {
+    const bit = bitOf(bits, first, last, i);
+    if (((bits[bit >>> 3] ?? 0) & (1 << (bit & 7))) === 0) return false;
+  }
+  return true;
+};
+
+/** Double hashing. What overflows 32 bits does not matter: the number of bits is a power of two, and no larger. */
+const bitOf = (bits: Uint8Array, first: number, last: number, i: number): number =>
+  (first + Math.imul(i, last | 1)) & (bits.length * 8 - 1);
 
 /** Ids of each block. */
 export type EvictedCounts = readonly number[];
@@ -66,16 +81,3 @@ export const evictedBytes = (evicted: EvictedIds): number =>
   evicted.blocks.reduce((sum, { bits }) => sum + bits.length, 0);
 
 const idsOf = ({ bits }: Block): number => (bits.length * 8) / bitsPerId;
-
-/** Double hashing over a power of two of bits; ends with false as soon as `visit` says false. */
-const forEachBit = (bits: Uint8Array, id: MessageId, visit: (byte: number, mask: number) => boolean): boolean => {
-  const size = bits.length * 8;
-  const first = parseInt(id.slice(0, 8), 16);
-  // `|` answers a signed number: without `>>> 0` every other id would be looked for at negative places.
-  const step = (parseInt(id.slice(28, 36), 16) | 1) >>> 0;
-  for (let i = 0; i < hashes; i += 1) {
-    const bit = (first + i * step) % size;
-    if (!visit(bit >>> 3, 1 << (bit & 7))) return false;
-  }
-  return true;
-};

@@ -4,7 +4,7 @@ import { asRevision, type Revision } from "../kernel/stream.js";
 import { amendmentsFrom, type Amendment } from "./amendments.js";
 import { messagesIndex, type Messages } from "./messages.js";
 import { evictedChunks, evictedFrom, type EvictedCounts } from "./evicted-ids.js";
-import { recentFrom, recentMessages, type RecentMessage } from "./recent.js";
+import { recentFrom, windowOf, type RecentMessage, type Window } from "./recent.js";
 
 /** Of the messages: runs of this many sequences are a chunk, which never changes once the run is full. */
 const sequencesPerChunk = 250;
@@ -21,17 +21,16 @@ type Head = {
  * before the first chunk is encoded.
  */
 export const messagesChunks = ({ recent, amendments }: Messages): readonly Chunk[] => {
-  const messages = recentMessages(recent);
-  const [first] = messages;
+  const window = windowOf(recent);
   const amended = new Map([...amendments.byId].map((entry) => [entry[0], tupleOfAmendment(entry)]));
   const evicted = evictedChunks(recent.evicted);
   const head: Head = {
     ...{ older: evicted.counts, forgottenTo: amendments.forgottenTo },
-    ...(first === undefined ? {} : { firstSequence: first.sequence }),
+    ...(window.count === 0 ? {} : { firstSequence: window.sequence(0) }),
   };
   return [
     jsonChunk("messages", () => head),
-    ...recentChunks(messages),
+    ...recentChunks(window),
     ...entryChunks("amendments", amended, ([, amendment]) => amendment),
     ...evicted.chunks,
   ];
@@ -59,15 +58,21 @@ export const messagesFrom = (chunks: Chunks): Messages => {
 
 const runOf = (sequence: Sequence): number => Math.floor((sequence - 1) / sequencesPerChunk);
 
-const recentChunks = (messages: readonly RecentMessage[]): readonly Chunk[] => {
-  const runs = new Map<number, RecentMessage[]>();
-  for (const message of messages) {
-    const run = runs.get(runOf(message.sequence));
-    if (run === undefined) runs.set(runOf(message.sequence), [message]);
-    else run.push(message);
+/** The messages of a run are made where its chunk is encoded: a store does not ask for those that it has. */
+const recentChunks = (window: Window): readonly Chunk[] => {
+  const runs = new Map<number, number[]>();
+  for (let index = 0; index < window.count; index += 1) {
+    const run = runOf(window.sequence(index));
+    const within = runs.get(run);
+    if (within === undefined) runs.set(run, [index]);
+    else within.push(index);
   }
   return [...runs].map(([run, within]) =>
-    jsonChunk(`recent/${run}`, () => within.map(tupleOfMessage), within.length === sequencesPerChunk),
+    jsonChunk(
+      `recent/${run}`,
+      () => within.map((index) => tupleOfMessage(window.message(index))),
+      within.length === sequencesPerChunk,
+    ),
   );
 };
 

@@ -27,8 +27,8 @@ export type Messages = {
 /** At most what one append holds. Nothing leaves the window for it: that comes with the acceptance. */
 type Decided = {
   readonly sent: Map<MessageId, RecentMessage>;
-  /** In their order. */
-  readonly amending: Map<MessageId, AmendingEvent[]>;
+  /** In their order. Made when it is needed: most appends are of messages. */
+  amending: Map<MessageId, AmendingEvent[]> | undefined;
 };
 
 export const messagesIndex: Indexing<Messages, ConversationEvent> = {
@@ -39,13 +39,15 @@ export const messagesIndex: Indexing<Messages, ConversationEvent> = {
     else if ("messageId" in event) amend(amendments, event, revision, recent);
   },
 
-  over: ({ recent, amendments }) => ({ recent, amendments, decided: { sent: new Map(), amending: new Map() } }),
+  over: ({ recent, amendments }) => ({ recent, amendments, decided: { sent: new Map(), amending: undefined } }),
 
   add: ({ decided }, event, revision) => {
-    if (event.type === "MessageSent") decided?.sent.set(event.messageId, sentMessage(event, revision));
+    if (decided === undefined) return;
+    if (event.type === "MessageSent") decided.sent.set(event.messageId, sentMessage(event, revision));
     else if ("messageId" in event) {
-      const before = decided?.amending.get(event.messageId);
-      if (before === undefined) decided?.amending.set(event.messageId, [event]);
+      const amending = (decided.amending ??= new Map<MessageId, AmendingEvent[]>());
+      const before = amending.get(event.messageId);
+      if (before === undefined) amending.set(event.messageId, [event]);
       else before.push(event);
     }
   },
@@ -68,7 +70,7 @@ export const amendmentsOf = (
   messageId: MessageId,
 ): { readonly known: Amendment | undefined; readonly decided: readonly AmendingEvent[] } => ({
   known: amendments.byId.get(messageId),
-  decided: decided?.amending.get(messageId) ?? nothing,
+  decided: decided?.amending?.get(messageId) ?? nothing,
 });
 const nothing: readonly AmendingEvent[] = [];
 
