@@ -6,7 +6,7 @@ import type { DispatcherDeps } from "./dispatch-types.js";
 import type { Claims, Connection } from "../ports.js";
 import { closeCodes, type Failure } from "../protocol/codes.js";
 import type { ConnectedPayload } from "../protocol/server-frames.js";
-import { errorFrame } from "./session.js";
+import { errorFrame } from "./answers.js";
 import { issued } from "../access/device-access.js";
 import { defect } from "../access/task-runner.js";
 

@@ -1,9 +1,10 @@
 import { E } from "../../domain/kernel/fp.js";
 import type { ConversationId } from "../../domain/kernel/ids.js";
 import { gatewayLimits as bounds } from "../limits.js";
-import { withRetryAfter, type CloseReason, type Failure } from "../protocol/codes.js";
+import type { CloseReason, Failure } from "../protocol/codes.js";
 import type { ClientRequest, DecodedFrame, ReceiptCursor } from "../protocol/frames.js";
 import type { ServerFrame } from "../protocol/server-frames.js";
+import { answerFrame, emptyAck, errorFrame } from "./answers.js";
 import {
   addReceipts,
   advanceOf,
@@ -245,27 +246,12 @@ const slowedDown = (
   return { state: closed.state, effects: [...effects, ...closed.effects] };
 };
 
-/** None for an `ack` that the client did not ask for. */
-const answerFrame = (answer: E.Either<Failure, ServerFrame>, address: Request["address"]): ServerFrame | undefined => {
-  if (E.isLeft(answer)) return errorFrame(answer.left, address);
-  return answer.right.type === "ack" && address.id === undefined ? undefined : addressed(answer.right, address.id);
-};
-
 const refusal = ({ address, ...frame }: DecodedFrame, failure: Failure): SessionEffect => ({
   kind: "answer",
   type: frame.kind === "request" ? frame.request.type : frame.type,
   outcome: failure.code,
   frame: errorFrame(failure, address),
 });
-
-export const errorFrame = (failure: Failure, { id, ...ids }: DecodedFrame["address"]): ServerFrame =>
-  addressed({ type: "error", payload: { ...withRetryAfter(failure), ...ids } }, id);
-
-/** The types have no word for the same frame with an id. */
-const addressed = ({ type, payload }: ServerFrame, id: string | undefined): ServerFrame =>
-  (id === undefined ? { type, payload } : { type, id, payload }) as ServerFrame;
-
-const emptyAck: ServerFrame = { type: "ack", payload: {} };
 
 type Tick = Extract<SessionInput, { kind: "tick" }>;
 
