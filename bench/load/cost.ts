@@ -16,8 +16,8 @@ export type ViewsLag = { readonly before: number; readonly after: number };
 
 /**
  * Waits for the views after the load and counts what that cost: else a server that lets its views fall behind would look
- * fast. Of it the measured messages caused as much as the lag grew by meanwhile. The main thread is left out: it answers
- * the questions that are asked here.
+ * fast. Of it the measured messages caused as much as the lag grew by meanwhile. The main thread of the process that is
+ * asked how far they are is left out: it answers.
  */
 export const catchUp = async (
   { processes, views }: Target,
@@ -25,13 +25,17 @@ export const catchUp = async (
 ): Promise<{ readonly figures: Figures; readonly threads: ThreadSeconds }> => {
   if (views === undefined) return { figures: {}, threads: {} };
   const behind = await views.lagEvents();
-  const before = sampleCpu(processes);
+  const others = processes.filter(({ pid }) => pid !== views.asked.pid);
+  const sample = () => ({ asked: sampleCpu([views.asked]), others: sampleCpu(others) });
+  const before = sample();
   const catchUpMs = await caughtUp(views);
-  const all = threadSecondsBetween(before, sampleCpu(processes)) ?? {};
-  const others = Object.fromEntries(Object.entries(all).filter(([name]) => name !== "main"));
+  const after = sample();
+  const ofAsked = Object.entries(threadSecondsBetween(before.asked, after.asked) ?? {});
+  const ofOthers = threadSecondsBetween(before.others, after.others) ?? {};
+  const threads = plus(ofOthers, Object.fromEntries(ofAsked.filter(([name]) => name !== "main")));
   return {
     figures: { viewsLagEventsAtStart: lag.before, viewsLagEventsAtEnd: lag.after, catchUpMs },
-    threads: plus({}, others, shareOf(lag, behind)),
+    threads: plus({}, threads, shareOf(lag, behind)),
   };
 };
 

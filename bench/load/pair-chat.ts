@@ -26,7 +26,7 @@ export type PairPlace = Pick<ParleyServer, "token"> & {
 export const placeOf = (server: ParleyServer): PairPlace => ({
   token: server.token,
   urls: [server.url],
-  target: { processes: [server], views: viewsOf(server.url) },
+  target: { processes: [server], views: viewsOf(server.url, server) },
   ownCopies: true,
   tag: "",
 });

@@ -114,7 +114,7 @@ const measureCluster = async (
   try {
     const { token, urls, processes } = cluster;
     const tag = `-${run}-${size}`;
-    const target = { processes, views: viewsOf(urls[0]) };
+    const target = { processes, views: viewsOf(urls[0], processes[0]) };
     const place: PairPlace = { token, urls, tag, target, ownCopies: true };
     const conversations = await startPairs(cluster, tag);
     return await eachWindow((window) => {

@@ -64,7 +64,7 @@ const measureGroup = async (
       chat.group.at(0).post(template, number);
     },
   });
-  const target = { processes: [server], views: viewsOf(server.url) };
+  const target = { processes: [server], views: viewsOf(server.url, server) };
   try {
     const figures = await measureLoop(loop, chat.group, target, timesOf(context));
     await awaitOwnCopies(chat, () => loop.counts().sent);

@@ -65,7 +65,7 @@ const measureHotGroup = async (
       if (template !== undefined) chat.group.at(sender).post(template, number);
     },
   });
-  const target = { processes: [server], views: viewsOf(server.url) };
+  const target = { processes: [server], views: viewsOf(server.url, server) };
   try {
     const figures = await measureLoop(loop, chat.group, target, timesOf(context));
     await awaitOwnCopies(chat, () => loop.counts().sent * senders, 15_000);

@@ -8,8 +8,8 @@ import { listeningUrl, ownCli, poster, quiet, signToken, withoutSettings, type P
 export type Cluster = Pick<ParleyServer, "token" | "post"> & {
   /** Of the gateways. */
   readonly urls: readonly [URL, ...URL[]];
-  /** Of gateways and projectors; the engines' processes are not ours to know. */
-  readonly processes: readonly Process[];
+  /** Gateways, in the order of `urls`, then projectors; the engines' processes are not ours to know. */
+  readonly processes: readonly [Process, ...Process[]];
   /** Ends all processes. Rejects when one did not end cleanly. */
   readonly stop: () => Promise<void>;
 };
@@ -53,12 +53,13 @@ export const startCluster = async (context: BenchContext, options: ClusterOption
       Promise.all(times(options.gateways, "gateway")),
       Promise.all(times(options.projectors, "projector")),
     ]);
-    if (first === undefined) throw new RangeError("a cluster has at least one gateway");
+    const [gateway, ...rest] = children;
+    if (first === undefined || gateway === undefined) throw new RangeError("a cluster has at least one gateway");
     const secret = Buffer.from(options.settings.PARLEY_TOKEN_SECRET ?? "");
     const token = (userId: string): string => signToken(secret, userId);
     return {
       urls: [first, ...others],
-      processes: children,
+      processes: [gateway, ...rest],
       ...{ token, post: poster(first, token, catchUpMsMax), stop },
     };
   } catch (error) {

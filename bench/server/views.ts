@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Process } from "./cpu.js";
 
 /** How far a server's views are behind its log, as its own metrics tell. */
 export type Views = {
   /** Events that the log has and the views have not (of EventStoreDB: bytes of its log). Costs the server some milliseconds. */
   readonly lagEvents: () => Promise<number>;
+  /** The process that is asked: its main thread answers. */
+  readonly asked: Process;
 };
 
-export const viewsOf = (url: URL): Views => ({
+export const viewsOf = (url: URL, asked: Process): Views => ({
+  asked,
   lagEvents: async () => {
     const response = await fetch(new URL("/metrics", url));
     return lagIn(await response.text());
