@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { createRecent } from "../../src/lib/recent.js";
 import { withSeed } from "../kit/seed.js";
 
-it("keeps the same entries as an LRUCache, whatever is done", () => {
+it("keeps the same entries as an LRUCache, whatever is done, while they are few", () => {
   const key = fc.constantFrom("a", "b", "c", "d", "e");
   const step = fc.oneof(
     fc.record({ does: fc.constant("set" as const), key, value: fc.nat({ max: 9 }) }),
@@ -30,4 +30,13 @@ it("keeps the same entries as an LRUCache, whatever is done", () => {
     }),
     withSeed({ numRuns: 300 }),
   );
+});
+
+it("forgets none but the oldest sixteenth at once, and never keeps more than it may", () => {
+  const recent = createRecent<number, true>(1_000);
+  for (let last = 0; last < 5_000; last++) {
+    recent.set(last, true);
+    if (last < 1_000) continue;
+    expect([recent.peek(last - 1_000), recent.peek(last - 930)]).toEqual([undefined, true]);
+  }
 });
