@@ -6,7 +6,7 @@ import type { Turn } from "./turns.js";
 
 /**
  * An aggregate in memory. `knownAt`: when it last was what the log has, on the monotonic clock. `turn`: of its last append
- * by this process. `weight`: what the cache counts it for. Changed in place by `advance`, and by nothing else.
+ * by this process, where others may overtake it. `weight`: what the cache counts it for. Changed in place by `advance`, and by nothing else.
  */
 export type Known<State, Index> = { -readonly [Field in keyof Loaded<State, Index>]: Loaded<State, Index>[Field] } & {
   readonly knownAt: number;
@@ -56,8 +56,10 @@ export const createKnownStates = <Command, State, Event, Index>(
     remember: (id, next, turn) => {
       // What does not exist is not kept: ids that a client guesses must not drive out conversations that are in use.
       if (next.revision < 0) return;
-      const kept = snapshots.keep(route.stream(id), next);
-      states.set(id, { ...kept, knownAt: performance.now(), turn, weight: route.weigh(kept) });
+      // Written out: what is put together by spread has a shape of its own each time, which takes more than it does.
+      const { state, index, revision, eventId, snapshotAt } = snapshots.keep(route.stream(id), next);
+      const weight = route.weigh({ state, index });
+      states.set(id, { state, index, revision, eventId, snapshotAt, knownAt: performance.now(), turn, weight });
     },
     advance: (id, known, { state, revision, eventId }) => {
       known.state = state;

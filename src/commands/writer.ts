@@ -181,7 +181,8 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
         const startedAt = performance.now();
         const done = await transact(on, route, route.stream(id), await load(id), jobs, isShared);
         const { conflicts, settle, ...next } = done;
-        states.remember(id, next, nextTurn(before, startedAt, performance.now(), conflicts));
+        const turn = canBeOvertaken ? nextTurn(before, startedAt, performance.now(), conflicts) : undefined;
+        states.remember(id, next, turn);
         settle();
       } catch (error) {
         states.forget(id);
