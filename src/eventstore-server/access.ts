@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { status, type Metadata } from "@grpc/grpc-js";
-import { isLoopback } from "../infra/loopback.js";
+import { exposuresOf, type Exposure } from "../infra/loopback.js";
 import { accessDenied } from "./errors.js";
 
 /** @throws CallError UNAUTHENTICATED */
@@ -37,23 +37,21 @@ const presented = (header: string | Buffer | undefined): string | undefined => {
   return colon === -1 ? undefined : credentials.slice(colon + 1);
 };
 
-export type Exposure = {
-  readonly host: string;
-  readonly token?: string;
-  readonly writable: boolean;
-  readonly tls?: object;
-};
-
 /** @throws Error for a log that strangers could read, or that they could write to with a token heard in plain text */
-export const checkExposure = ({ host, token, writable, tls }: Exposure): void => {
-  if (isLoopback(host)) return;
-  if (token === undefined || token === "")
-    throw new Error(
-      `The log would be open to everybody who reaches ${host}. Set PARLEY_EVENTSTORE_TOKEN, or listen on 127.0.0.1.`,
-    );
-  if (writable && tls === undefined)
-    throw new Error(
-      `Anybody who hears the token on its way to ${host} could write to the log. ` +
-        "Set PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT, listen on 127.0.0.1, or serve it for reading alone.",
-    );
+export const checkExposure = (exposure: Exposure): void => {
+  const [found] = exposuresOf(exposure);
+  const { host } = exposure;
+  switch (found) {
+    case undefined:
+      return;
+    case "noToken":
+      throw new Error(
+        `The log would be open to everybody who reaches ${host}. Set PARLEY_EVENTSTORE_TOKEN, or listen on 127.0.0.1.`,
+      );
+    case "tokenInPlainText":
+      throw new Error(
+        `Anybody who hears the token on its way to ${host} could write to the log. ` +
+          "Set PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT, listen on 127.0.0.1, or serve it for reading alone.",
+      );
+  }
 };

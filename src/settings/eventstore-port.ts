@@ -1,4 +1,4 @@
-import { isLoopback } from "../infra/loopback.js";
+import { exposuresOf } from "../infra/loopback.js";
 
 /** Where EventStoreDB's clients read the log. */
 export type EventStorePort = {
@@ -41,26 +41,26 @@ export const readEventStorePort = (
     ...(token ? { token } : {}),
     ...(keyFile && certFile ? { tls: { keyFile, certFile } } : {}),
   };
-  problems.push(...exposuresOf(wanted));
+  problems.push(...problemsOf(wanted));
   return wanted;
 };
 
 /** What would let strangers in; no problem quotes the token. */
-const exposuresOf = ({ host, writable, token, tls }: EventStorePort): readonly string[] => {
-  const problems: string[] = [];
-  if (token !== undefined && token.length < eventStoreTokenCharsMin)
-    problems.push(
-      `PARLEY_EVENTSTORE_TOKEN must have at least ${eventStoreTokenCharsMin} characters (make it with: openssl rand -hex 24)`,
-    );
-  if (isLoopback(host)) return problems;
-  if (token === undefined)
-    problems.push(
-      `PARLEY_EVENTSTORE_TOKEN is missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, which is not loopback`,
-    );
-  if (writable && tls === undefined)
-    problems.push(
-      `PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT are missing; PARLEY_EVENTSTORE_HOST is ${JSON.stringify(host)}, ` +
-        "which is not loopback, and anybody who hears the token in plain text could write",
-    );
-  return problems;
+const problemsOf = (wanted: EventStorePort): readonly string[] => {
+  const where = `PARLEY_EVENTSTORE_HOST is ${JSON.stringify(wanted.host)}, which is not loopback`;
+  const exposures = {
+    noToken: `PARLEY_EVENTSTORE_TOKEN is missing; ${where}`,
+    tokenInPlainText:
+      `PARLEY_EVENTSTORE_TLS_KEY and PARLEY_EVENTSTORE_TLS_CERT are missing; ${where}, ` +
+      "and anybody who hears the token in plain text could write",
+  };
+  const isShort = wanted.token !== undefined && wanted.token.length < eventStoreTokenCharsMin;
+  return [
+    ...(isShort
+      ? [
+          `PARLEY_EVENTSTORE_TOKEN must have at least ${eventStoreTokenCharsMin} characters (make it with: openssl rand -hex 24)`,
+        ]
+      : []),
+    ...exposuresOf(wanted).map((exposure) => exposures[exposure]),
+  ];
 };

@@ -1,12 +1,12 @@
 /** A consumer of the JetStream work queue: as many loops as handlers may run at once, each pulls a job and sees it through. */
 import type { JobOutcome } from "../../../projections/ports/work-queue.js";
+import { backoffMs } from "../../../lib/retry.js";
 import { attemptJob, problemOf, type Handler, type WorkQueueOptions } from "../attempts.js";
 import type { Link } from "./link.js";
 import { pull } from "./pull.js";
 import { headersOf, type Delivery } from "./wire.js";
 
-const pauseMsMin = 250;
-const pauseMsMax = 5_000;
+const untilPulled = { msMin: 250, msMax: 5_000, steady: 1 };
 /** An outcome that the server does not confirm is said again; after this many times the job may be given out again. */
 const saidMax = 4;
 const confirmMs = 2_000;
@@ -54,7 +54,7 @@ const loop = async (
         await link.ensure().catch((error: unknown) => {
           options.onProblem(problemOf(`the streams of ${link.names.stream} cannot be made`, error));
         });
-        await pause(Math.min(pauseMsMin * 2 ** failures++, pauseMsMax), link, signal);
+        await pause(backoffMs(failures++, untilPulled), link, signal);
         break;
     }
   }
