@@ -2,8 +2,9 @@
  * One thread for several adapters that each have little to do: an isolate costs 9 MB before it does anything. Each of them
  * is a module with an `open`, has a port of its own into the thread, and knows nothing of the others.
  */
-import { MessageChannel, Worker } from "node:worker_threads";
+import { MessageChannel } from "node:worker_threads";
 import { createClient, type CallOptions, type FromWorker, type Handlers, type WorkerClient } from "./worker-rpc.js";
+import { startThread } from "./thread.js";
 import { endsWith, workerUrl } from "./worker.js";
 import type { ToOpen } from "./shared-thread.worker.js";
 
@@ -24,9 +25,12 @@ export type SharedThread = {
   readonly run: <H extends Handlers>(module: URL, data: unknown, options: RunOptions) => WorkerClient<H>;
 };
 
+/** What little is done there leaves nothing to be kept young for long. */
+const youngMb = 6;
+
 /** The thread lives from the first `run` to the end of the last client. */
 export const startSharedThread = (name: string): SharedThread => {
-  const worker = new Worker(workerUrl(import.meta.url, "./shared-thread.worker.js"), { name });
+  const worker = startThread(workerUrl(import.meta.url, "./shared-thread.worker.js"), { name, youngMb });
   const fails = new Set<(reason: string, cause?: unknown) => void>();
   let ended: string | undefined;
   endsWith(worker, (reason, cause) => {

@@ -3,7 +3,7 @@
  * the main side calls `callWorker<thatType>(workerUrl(import.meta.url, "./name.worker.js"), workerData, options)`.
  */
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parentPort, Worker } from "node:worker_threads";
+import { parentPort, type Worker } from "node:worker_threads";
 import {
   createClient,
   serveOn,
@@ -12,6 +12,7 @@ import {
   type Handlers,
   type WorkerClient,
 } from "./worker-rpc.js";
+import { startThread, type ThreadOptions } from "./thread.js";
 
 export { WorkerError, type WorkerClient } from "./worker-rpc.js";
 
@@ -31,9 +32,9 @@ export const workerUrl = (importMetaUrl: string, relative: string): URL => {
 export const callWorker = <H extends Handlers>(
   url: URL,
   workerData: unknown,
-  options: CallOptions,
+  options: CallOptions & Pick<ThreadOptions, "youngMb">,
 ): WorkerClient<H> => {
-  const worker = new Worker(url, { workerData, name: options.name });
+  const worker = startThread(url, { workerData, name: options.name, youngMb: options.youngMb });
   const { client, receive, fail } = createClient<H>(worker, options, async () => {
     await worker.terminate();
   });

@@ -33,7 +33,7 @@ const clients: WorkerClient<TestHandlers>[] = [];
 const start = (workerData: unknown = {}, callsMax?: number): WorkerClient<TestHandlers> => {
   const file = join(mkdtempSync(join(tmpdir(), "parley-worker-")), "test.worker.mjs");
   writeFileSync(file, source);
-  const options = { name: "test", ...(callsMax === undefined ? {} : { callsMax }) };
+  const options = { name: "test", youngMb: 6, ...(callsMax === undefined ? {} : { callsMax }) };
   const client = callWorker<TestHandlers>(pathToFileURL(file), workerData, options);
   clients.push(client);
   return client;

@@ -2,9 +2,10 @@
  * The embedded event log: SQLite in a worker thread, group commit, live subscriptions. Appends of one turn of the event
  * loop travel together; everything that waits while a commit is in flight is the next commit.
  */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { LogError, type EventLog } from "../../../commands/ports.js";
 import type { Position } from "../../../domain/kernel/stream.js";
+import { startThread } from "../../engines/thread.js";
 import { workerUrl } from "../../engines/worker.js";
 import { committedEvents, createAppendQueue, lastCommitted, type QueueBounds } from "./append-queue.js";
 import { createFeed } from "./feed.js";
@@ -35,6 +36,9 @@ export type LogStats = {
 /** Some two seconds of work at full speed: beyond that, a refusal is kinder than a late answer. */
 const boundsDefault: QueueBounds = { queueEventsMax: 50_000, queueBytesMax: 64 * 1024 * 1024 };
 
+/** Of the log's thread: an event is a row within a commit and then rubbish. 3 to 48 cost the same an event. */
+const youngMb = 6;
+
 /**
  * Opens, or makes, the log in the file `path` (mode 600), whose directory exists.
  * @throws (rejects) LogError `UNAVAILABLE`, with the reason, when it cannot be opened.
@@ -42,7 +46,11 @@ const boundsDefault: QueueBounds = { queueEventsMax: 50_000, queueBytesMax: 64 *
 export const openSqliteLog = (path: string, options: Partial<QueueBounds> = {}): Promise<SqliteLog> =>
   new Promise((resolve, reject) => {
     const workerData: LogWorkerData = { path };
-    const worker = new Worker(workerUrl(import.meta.url, "./event-log.worker.js"), { workerData, name: "event-log" });
+    const worker = startThread(workerUrl(import.meta.url, "./event-log.worker.js"), {
+      workerData,
+      name: "event-log",
+      youngMb,
+    });
     const refuse = (error: Error): void => {
       reject(new LogError("UNAVAILABLE", error.message, { cause: error }));
     };

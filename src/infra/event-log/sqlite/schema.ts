@@ -51,7 +51,8 @@ export const openForWriting = (path: string): Db => {
   db.pragma("synchronous = FULL");
   db.pragma("wal_autocheckpoint = 0");
   limitWal(db);
-  db.pragma("cache_size = -32768");
+  // The index is written in sorted batches: 32 MiB instead of 16 save nothing, with 100 streams or 1,000.
+  db.pragma("cache_size = -16384");
   const version = db.pragma("user_version", { simple: true });
   if (version === 0) {
     db.transaction(() => {

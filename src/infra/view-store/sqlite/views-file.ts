@@ -75,8 +75,9 @@ const tune = (db: Database.Database): void => {
   // The log is durable and the checkpoint moves with the rows, so a lost commit is projected again. OFF would go
   // further: after a power cut it may leave a damaged file, and views are allowed to lag but never to be wrong.
   db.pragma("synchronous = NORMAL");
-  // 64 MiB: the heads of active conversations and the tails of the indexes stay in memory.
-  db.pragma("cache_size = -65536");
+  // 24 MiB: the heads of some hundred active conversations and the tails of the indexes. With 2,000 conversations that are
+  // active at once 64 MiB would save 2 % of an event's CPU, and as much memory as is saved here.
+  db.pragma("cache_size = -24576");
   // 32 MiB between checkpoints of the WAL: each costs two fsyncs on this thread.
   db.pragma("wal_autocheckpoint = 4096");
   db.pragma("temp_store = MEMORY");
