@@ -6,7 +6,8 @@ import type { Turn } from "./turns.js";
 
 /**
  * An aggregate in memory. `knownAt`: when it last was what the log has, on the monotonic clock. `turn`: of its last append
- * by this process, where others may overtake it. `weight`: what the cache counts it for. Changed in place by `advance`, and by nothing else.
+ * by this process, where others may overtake it. `weight`: what the cache counts it for. Changed in place by `advance`,
+ * and by nothing else.
  */
 export type Known<State, Index> = { -readonly [Field in keyof Loaded<State, Index>]: Loaded<State, Index>[Field] } & {
   readonly knownAt: number;
