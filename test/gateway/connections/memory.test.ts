@@ -25,9 +25,10 @@ const warming = 200;
 const connections = 1_000;
 /**
  * Some 2,600 were measured with Node 20, with what the log of this thread takes; some 7,000 when each connection had
- * closures, maps and shapes of its own. One kind of these that comes back is seen, a field more is not.
+ * closures, maps and shapes of its own. What comes back of the outbox's is seen, a field more is not: another V8 may lay
+ * out objects otherwise, and a bound that is met by luck says nothing.
  */
-const bytesMax = 3_000;
+const bytesMax = 4_000;
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -98,7 +99,7 @@ const openGateway = () => {
   return { open, idle: dispatcher.drain };
 };
 
-it("an idle connection that has synced holds 3,000 bytes of the heap at most, with all that is remembered of its device", async () => {
+it("an idle connection that has synced holds 4,000 bytes of the heap at most, with all that is remembered of its device", async () => {
   const { open, idle } = openGateway();
   const held: SocketConnection[] = [];
   const openMore = async (count: number): Promise<void> => {
