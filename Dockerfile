@@ -27,8 +27,8 @@ RUN install -d -o node -g node -m 0700 /data
 USER 1000:1000
 VOLUME /data
 EXPOSE 8080
-# A stop takes up to 15 s: clients are closed in waves. The launcher becomes node, which as process 1 handles SIGTERM; --init (compose: init) reaps.
+# A stop takes up to 15 s: clients are closed in waves. Node as process 1 handles SIGTERM; --init (compose: init) reaps.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["node", "dist/healthcheck.mjs"]
-ENTRYPOINT ["/parley/bin/parley.js"]
+ENTRYPOINT ["node", "bin/parley.js"]
 CMD ["serve"]

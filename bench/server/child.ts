@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import { createInterface } from "node:readline";
 import { endsWithThis } from "./left-behind.js";
 import { createThreadNames } from "./threads.js";
@@ -34,7 +33,7 @@ const stopMsMax = 10_000;
 
 /** Starts a node process, pinned with `taskset`, which keeps the process id. */
 export const startChild = ({ name, command, nodeFlags = [], core, env = process.env }: ChildOptions): Child => {
-  const node = startedBy(command, nodeFlags);
+  const node = [process.execPath, ...nodeFlags, ...command];
   const [program = process.execPath, ...args] = core === undefined ? node : ["taskset", "-c", String(core), ...node];
   const threads = createThreadNames();
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: threads.env(env) });
@@ -76,19 +75,6 @@ export const startChild = ({ name, command, nodeFlags = [], core, env = process.
       });
     },
   };
-};
-
-/** A launcher, as bin/parley.js is, starts itself: it knows the flags that its server wants. With flags of ours node starts it. */
-export const startedBy = (command: readonly string[], nodeFlags: readonly string[]): readonly string[] =>
-  nodeFlags.length === 0 && isProgram(command[0]) ? command : [process.execPath, ...nodeFlags, ...command];
-
-const isProgram = (script = ""): boolean => {
-  try {
-    accessSync(script, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 };
 
 const collectEnd = (child: ChildProcess): (() => string) => {

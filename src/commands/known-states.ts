@@ -7,7 +7,7 @@ import type { Turn } from "./turns.js";
 /**
  * An aggregate in memory. `knownAt`: when it last was what the log has, on the monotonic clock. `turn`: of its last append
  * by this process, where others may overtake it. `weight`: what the cache counts it for. Changed in place by `advance`,
- * and by nothing else.
+ * and its index by whatever folds events into it.
  */
 export type Known<State, Index> = { -readonly [Field in keyof Loaded<State, Index>]: Loaded<State, Index>[Field] } & {
   readonly knownAt: number;

@@ -117,13 +117,13 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
       return "settled";
     }
     const otherwise = (answer: () => Promise<AppendResult>): void => {
-      void write(id, jobs, answeringFirst(log, answer)).then(() => {
+      void write(id, jobs, answeringFirst(log, answer), known).then(() => {
         goOn(id, queue);
       });
     };
     appendThen(
       route.stream(id),
-      known.revision < 0 ? "no_stream" : known.revision,
+      known.revision,
       batch.events,
       (result) => {
         if (result.kind === "conflict") {
@@ -172,14 +172,23 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
     goOn(id, queue);
   };
 
-  const write = async (id: string, waiting: Waiting<Command, State, Event>[], on: EventLog): Promise<void> => {
+  /** @param first what the jobs were decided on already: an append of theirs may stand in the log without an answer. */
+  const write = async (
+    id: string,
+    waiting: Waiting<Command, State, Event>[],
+    on: EventLog,
+    first?: Loaded<State, Index>,
+  ): Promise<void> => {
+    let decidedOn = first;
     // Awaiting only what is a promise keeps the usual path synchronous up to the append.
     const jobs = waiting.every(isJob) ? waiting : await made(waiting);
     while (jobs.length > 0) {
       try {
         const before = states.get(id)?.turn;
         const startedAt = performance.now();
-        const done = await transact(on, route, route.stream(id), await load(id), jobs, isShared);
+        const from = decidedOn ?? (await load(id));
+        decidedOn = undefined;
+        const done = await transact(on, route, route.stream(id), from, jobs, isShared);
         const { conflicts, settle, ...next } = done;
         const turn = canBeOvertaken ? nextTurn(before, startedAt, performance.now(), conflicts) : undefined;
         states.remember(id, next, turn);

@@ -1,6 +1,7 @@
 import { noIndex, type CommandContext, type Decider } from "../kernel/decider.js";
 import { E } from "../kernel/fp.js";
-import { uuidv5, type Actor, type ConversationId, type DeviceId, type Sequence, type UserId } from "../kernel/ids.js";
+import type { Actor, ConversationId, DeviceId, Sequence, UserId } from "../kernel/ids.js";
+import { stamping } from "../kernel/stamping.js";
 import type { Cursor, ReceiptsEvent } from "./receipts.events.js";
 
 /** How far a user has received and read, and each of the user's devices has received. Missing means 0. */
@@ -38,10 +39,10 @@ export const receipts: Decider<AdvanceReceipts, Receipts, ReceiptsEvent> = {
 
   /** Reading is receiving. What does not grow is not written. */
   decide: (state, command) => {
-    const { now, by, commandId } = command.context;
+    const { now, by } = command.context;
     const cursor = growth(cursorsOf(state, by.userId), by, command);
     if (cursor === undefined) return E.right([]);
-    const stamp = { id: uuidv5("event", commandId, "0"), at: now, by };
+    const stamp = stamping(command.context, 0)();
     const shown = cursor.readUpTo !== undefined && command.private ? { private: true as const } : {};
     const cursors = [{ ...cursor, at: now, ...shown }];
     return E.right([{ type: "ReceiptsAdvanced", ...stamp, conversationId: command.conversationId, cursors }]);

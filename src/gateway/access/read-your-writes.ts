@@ -25,7 +25,8 @@ export const createReadYourWrites = (usersMax: number): ReadYourWrites => {
   return {
     wrote: (userId, position) => {
       const known = newest.peek(userId);
-      if (known === undefined) newest.set(userId, { at: position });
+      // A user who was forgotten may have been told of something newer.
+      if (known === undefined) newest.set(userId, { at: laterOf(forgotten, position) });
       else if (known.at < position) {
         known.at = position;
         newest.get(userId);

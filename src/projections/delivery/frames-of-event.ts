@@ -79,7 +79,8 @@ export const createFramesOfEvent = (deps: FramesOfEventDependencies): FramesOfEv
       if (before === undefined) return undefined;
       const event = decodeConversationEvent(recorded);
       // All day long it is this: what the lines below it would say, without the copies that they make.
-      if (event.type === "MessageSent" && deleted.size === 0) {
+      // Before its first event a conversation's membership is the one that all have: that is never changed in place.
+      if (event.type === "MessageSent" && deleted.size === 0 && recorded.revision > 0) {
         const content = deps.openNow(event.messageId, event.content);
         if (content === undefined) return undefined;
         memberships.advance(before, event);

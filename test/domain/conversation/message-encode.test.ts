@@ -17,7 +17,7 @@ const by: fc.Arbitrary<ByPerson> = fc.oneof(
 const base64 = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString("base64"));
 const content = fc.oneof(
   fc.record({ alg: fc.constant("none" as const), keyId: fc.constant(""), data: text }),
-  fc.record({ alg: fc.constant("A256GCM" as const), keyId: text, data: base64 }),
+  fc.record({ alg: fc.constantFrom("A256GCM" as const, "XC20P" as const), keyId: text, data: base64 }),
 );
 const messages: fc.Arbitrary<MessageSent> = fc.record(
   {

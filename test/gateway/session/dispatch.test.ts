@@ -5,6 +5,7 @@ import { messageIdOf } from "../../../src/domain/kernel/ids.js";
 import { reject } from "../../../src/domain/rejections.js";
 import { createGate, createQuota } from "../../../src/gateway/access/concurrency-limits.js";
 import { createHub } from "../../../src/gateway/connections/hub.js";
+import { gatewayLimits as bounds } from "../../../src/gateway/limits.js";
 import { createMessageRate } from "../../../src/gateway/access/message-rate.js";
 import type { RateLimiter } from "../../../src/gateway/ports.js";
 import { createReadYourWrites } from "../../../src/gateway/access/read-your-writes.js";
@@ -12,7 +13,7 @@ import { createWriteBarrier } from "../../../src/gateway/session/write-barrier.j
 import { foreignFrames } from "../../kit/malformed.js";
 import { settled } from "../../kit/turns.js";
 import { createConnection, createGatewayKit, createApp } from "./dispatch-kit.js";
-import { asPosition } from "../../../src/domain/kernel/stream.js";
+import { asPosition, noPosition } from "../../../src/domain/kernel/stream.js";
 import { unsealed } from "../../../src/domain/kernel/sealed.js";
 
 const online = async (userId = "alice", kit = createGatewayKit()) => {
@@ -268,6 +269,18 @@ describe("requests", () => {
     expect(keysIn(kit, conversationId)).toEqual(["k", "k2"]);
   });
 
+  it("that are answered make room for others, however many there were", async () => {
+    const { kit, say, types } = await online();
+    const conversationId = await startDirect(kit);
+    const count = bounds.requestsInFlightMax + 1;
+    for (let n = 0; n < count; n += 1) {
+      say(message(undefined, conversationId, `k${n}`));
+      if (n % 500 === 0) await kit.dispatcher.drain();
+    }
+    await kit.dispatcher.drain();
+    expect(types().filter((type) => type !== "connected")).toEqual(Array<string>(count).fill("message.ack"));
+  });
+
   it("that change a message are limited with the messages, receipts and the rest are not, and the order stays", async () => {
     const takes: string[] = [];
     const limiter: RateLimiter = {
@@ -461,6 +474,9 @@ describe("the parts", () => {
     expect(["a", "b", "c", "never"].map(writes.seen)).toEqual([10, 4, 20, 10]);
     writes.wrote("d", asPosition(30));
     expect(["a", "b", "c", "d"].map(writes.seen)).toEqual([10, 10, 20, 30]);
+    // What changed nothing stands nowhere, and a user who was forgotten was told of something.
+    writes.wrote("a", noPosition);
+    expect(writes.seen("a")).toBe(10);
   });
 
   it("a gate lets so many in, so many wait and the others go", async () => {

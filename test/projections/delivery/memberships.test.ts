@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeConversationEvent } from "../../../src/domain/catalogue.js";
-import { asRevision, noRevision, streamOf } from "../../../src/domain/kernel/stream.js";
+import { asRevision, firstRevision, noRevision, streamOf } from "../../../src/domain/kernel/stream.js";
+import { createFramesOfEvent } from "../../../src/projections/delivery/frames-of-event.js";
 import {
   createMemberships,
   foldMembership,
@@ -68,6 +69,21 @@ it(`a membership that advances in place by a message is the one that is folded (
     }),
     withSeed({ numRuns: 200 }),
   );
+});
+
+it("a stream that begins with a message, as none does here, changes no other conversation's beginning", () => {
+  const memberships = createMemberships({ readStream: () => Promise.resolve([]) }, () => Promise.resolve(undefined));
+  const resolve = createFramesOfEvent({
+    ...{ memberships, openNow: () => "{}", open: () => Promise.resolve("{}") },
+    bus: { connected: () => true },
+    source: { readStream: () => Promise.resolve([]) } as never,
+    privacy: {} as never,
+  });
+  const send = { do: "send", in: "g_one", user: "alice", reply: false } as const;
+  const message = logOf([send]).find(({ type }) => type === "MessageSent");
+  if (message === undefined) throw new Error("nothing was sent");
+  resolve.now({ ...message, revision: firstRevision }, new Map());
+  expect(memberships.before("g_two", firstRevision)).toEqual(none);
 });
 
 describe("a long stream", () => {

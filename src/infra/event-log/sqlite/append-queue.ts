@@ -28,6 +28,7 @@ export type AppendQueue = {
   ) => Promise<AppendResult>;
   /** The same by calling back. */
   readonly appendThen: AppendThen;
+  /** Sends all that waits, whatever is in flight: for the end. */
   readonly flush: () => void;
   /** A commit's results, for the oldest unanswered appends. Calls `publish` before it answers any of them. */
   readonly settle: (results: ResultCells, publish: (commit: Commit) => void) => void;
@@ -63,8 +64,10 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
   let ended: string | undefined;
 
   /** While a commit is in flight the next one gathers here: fuller commits cost less an event, and no command waits longer. */
+  const sendNext = (): void => {
+    if (sent.length === 0) flush();
+  };
   const flush = (): void => {
-    if (sent.length > 0) return;
     const batch = waiting;
     waiting = [];
     for (let at = 0; at < batch.length;) {
@@ -101,7 +104,7 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
       return;
     }
     // In the loop's check phase: after everything that this turn's sockets bring, before the next turn waits.
-    if (waiting.length === 0) setImmediate(flush);
+    if (waiting.length === 0) setImmediate(sendNext);
     waiting.push({ stream, expected, events: added, bytes: size, resolve, reject });
     events += added.length;
     bytes += size;
@@ -122,7 +125,7 @@ export const createAppendQueue = (bounds: QueueBounds, send: (message: ToLog) =>
       }
       const answers = answersOf(results);
       // After this turn: those whose answers come just now may have more.
-      if (waiting.length > 0) setImmediate(flush);
+      if (waiting.length > 0) setImmediate(sendNext);
       publish({ batch, answers });
       for (let i = 0; i < answers.length; i += 1) {
         const answer = answers[i];

@@ -15,6 +15,7 @@ import {
   newStream,
 } from "../../../contract/event-log.contract.js";
 import { asPosition, asRevision, firstRevision, noPosition, noRevision } from "../../../../src/domain/kernel/stream.js";
+import { settled } from "../../../kit/turns.js";
 
 const directories: string[] = [];
 const logs: SqliteLog[] = [];
@@ -41,6 +42,18 @@ eventLogContract("SQLite", async () => {
     return (log = await openSqliteLog(path));
   };
   return { log, reopen, close: () => log.close() };
+});
+
+it("calls back, and answers at the end what waits behind a commit in flight", async () => {
+  const log = await open();
+  expect(log.appendThen).toBeDefined();
+  const stream = newStream();
+  const inFlight = log.append(stream, "no_stream", newEvents(1));
+  await settled();
+  const waiting = log.append(stream, firstRevision, newEvents(1));
+  await log.close();
+  expect((await appended(inFlight)).revision).toBe(0);
+  expect((await appended(waiting)).revision).toBe(1);
 });
 
 describe("the file", () => {
