@@ -1,0 +1,30 @@
+import { expect, it } from "vitest";
+import { createAppendQueue } from "../../../../src/infra/event-log/sqlite/append-queue.js";
+import { outcome, type ToLog } from "../../../../src/infra/event-log/sqlite/wire.js";
+import { newEvents, newStream } from "../../../contract/event-log.contract.js";
+import { settled } from "../../../kit/turns.js";
+
+it("what comes during a commit is sent after it, together, and at the end at once", async () => {
+  const sent: ToLog[] = [];
+  const queue = createAppendQueue({ queueEventsMax: 100, queueBytesMax: 1_000_000 }, (message) => sent.push(message));
+  const appends = () => sent.map((message) => (message.kind === "append" ? message.appends : 0));
+  const answers: Promise<unknown>[] = [];
+  const append = (): void => void answers.push(queue.append(newStream(), "no_stream", newEvents(1)));
+  append();
+  await settled();
+  append();
+  append();
+  await settled();
+  expect(appends()).toEqual([1]);
+  queue.settle([outcome.appended, 0, 1], () => undefined);
+  await settled();
+  expect(appends()).toEqual([1, 2]);
+  append();
+  await settled();
+  expect(appends()).toEqual([1, 2]);
+  queue.flush();
+  expect(appends()).toEqual([1, 2, 1]);
+  queue.settle([outcome.appended, 0, 2, outcome.appended, 0, 3, outcome.appended, 0, 4], () => undefined);
+  expect(await Promise.all(answers)).toHaveLength(4);
+  expect(queue.depth()).toEqual({ events: 0, bytes: 0, sent: 0 });
+});
