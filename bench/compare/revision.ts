@@ -14,10 +14,15 @@ export type Revision = {
 
 const buildMsMax = 300_000;
 
+/** Within a hook git names its repository to all that it starts: none of it is meant for this one. */
+export const withoutGit = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("GIT_")));
+
 /** What a program prints. Throws with the end of what it said where it fails. */
 const run = (directory: string, program: string, ...args: readonly string[]): string => {
   try {
-    const options = { cwd: directory, encoding: "utf8", timeout: buildMsMax, maxBuffer: 2 ** 26 } as const;
+    const env = withoutGit(process.env);
+    const options = { cwd: directory, env, encoding: "utf8", timeout: buildMsMax, maxBuffer: 2 ** 26 } as const;
     return execFileSync(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] }).trim();
   } catch (cause) {
     const { stdout, stderr } = cause as { readonly stdout?: string; readonly stderr?: string };

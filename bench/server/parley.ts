@@ -19,7 +19,7 @@ export type ParleyServer = Required<Process> & {
   readonly stop: () => Promise<void>;
 };
 
-/** As it is installed: what it starts with is measured too. */
+/** As it is installed. */
 export const ownCli = fileURLToPath(new URL("../../../bin/parley.js", import.meta.url));
 export const quiet = ["--host", "127.0.0.1", "--port", "0", "--json", "--log-level", "error"];
 const startMsMax = 20_000;

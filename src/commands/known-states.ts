@@ -69,7 +69,9 @@ export const createKnownStates = <Command, State, Event, Index>(
       known.snapshotAt = snapshots.keep(route.stream(id), known).snapshotAt;
       const weight = route.weigh(known);
       // It may have left while it was being written.
-      if (weight > known.weight * unweighedGrowthMax || states.peek(id) !== known) states.set(id, { ...known, weight });
+      if (weight <= known.weight * unweighedGrowthMax && states.peek(id) === known) return;
+      const { index, snapshotAt, knownAt, turn } = known;
+      states.set(id, { state, index, revision, eventId, snapshotAt, knownAt, turn, weight });
     },
   };
 };

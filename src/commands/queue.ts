@@ -14,13 +14,24 @@ export type Inspection<State> = {
 };
 /** What waits for one stream, in order. */
 export type Queue<Command, State, Event> = (Waiting<Command, State, Event> | Inspection<State>)[];
-/** Takes the commands at the front off it, as many as one append may hold. */
+
+/** How many at the front are such, at most what one append may hold. */
+export const frontOf = <Command, State, Event>(
+  queue: Queue<Command, State, Event>,
+  isSuch: (item: Queue<Command, State, Event>[number]) => boolean,
+): number => {
+  const end = queue.findIndex((item, index) => index >= limits.commandsPerAppendMax || !isSuch(item));
+  return end < 0 ? queue.length : end;
+};
+
+/** Takes the commands at the front off it. */
 export const takeJobs = <Command, State, Event>(
   queue: Queue<Command, State, Event>,
-): Waiting<Command, State, Event>[] => {
-  const end = queue.findIndex((item, index) => "inspect" in item || index >= limits.commandsPerAppendMax);
-  return queue.splice(0, end < 0 ? queue.length : end) as Waiting<Command, State, Event>[];
-};
+): Waiting<Command, State, Event>[] =>
+  queue.splice(
+    0,
+    frontOf(queue, (item) => !("inspect" in item)),
+  ) as Waiting<Command, State, Event>[];
 
 export const isJob = <Command, State, Event>(
   item: Waiting<Command, State, Event> | Inspection<State>,

@@ -1,11 +1,11 @@
 import { E, type Either } from "../domain/kernel/fp.js";
-import { limits } from "../domain/kernel/limits.js";
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Revision } from "../domain/kernel/stream.js";
 import { asError } from "../lib/errors.js";
 import { pause } from "../lib/time.js";
 import { LogError, type AppendResult, type EventLog } from "./ports.js";
-import { decideAll, startPosition, type CommandResult, type Job } from "./batch.js";
+import { startPosition, type CommandResult, type Job } from "./batch.js";
+import { answeringFirst, decideReady } from "./from-memory.js";
 import type { Loaded, Route, Routed, RoutedEvent } from "./routes.js";
 import { catchUp, loadAggregate } from "./load.js";
 import type { Snapshots } from "./snapshots.js";
@@ -109,7 +109,7 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
    */
   const writeNow = (id: string, queue: Queue<Command, State, Event>): "writing" | "settled" | "notFromMemory" => {
     const known = appendThen === undefined ? undefined : states.get(id);
-    const batch = known && decideReady(known, queue);
+    const batch = known && decideReady(route, known, queue);
     if (appendThen === undefined || known === undefined || batch === undefined) return "notFromMemory";
     const jobs = queue.splice(0, batch.outcomes.length) as Job<Command, State, Event>[];
     if (batch.events.length === 0) {
@@ -132,11 +132,12 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
         }
         try {
           states.advance(id, known, accepted(route, known, batch));
-        } catch {
-          // It is durable. What cannot be folded fails those who come next, when they read it from the log.
+          settleAll(batch, jobs, result.position);
+        } catch (error) {
+          // It is durable, and cannot be folded or kept: a defect, and a retry finds it in the log.
           states.forget(id);
+          for (const job of jobs.splice(0)) refuse(job, error);
         }
-        settleAll(batch, jobs, result.position);
         goOn(id, queue);
       },
       (error) => {
@@ -144,20 +145,6 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
       },
     );
     return "writing";
-  };
-
-  /** Decides those at the front that are made, as far as nothing has to be read; undefined when the first has to wait. */
-  const decideReady = (known: Known<State, Index>, queue: Queue<Command, State, Event>) => {
-    const [first] = queue;
-    if (first === undefined || !isJob(first)) return undefined;
-    const end = queue.findIndex((item, index) => !isJob(item) || index >= limits.commandsPerAppendMax);
-    try {
-      if (route.reading?.(known, first.command) !== undefined) return undefined;
-      return decideAll(route, known, queue.slice(0, end < 0 ? queue.length : end) as Job<Command, State, Event>[]);
-    } catch {
-      // A defect. It is met again on the long way, which says whose it is.
-      return undefined;
-    }
   };
 
   /** Runs until its queue is empty or can go on from memory; never rejects. */
@@ -255,19 +242,6 @@ export const createWriter = <Command extends Routed, State, Event extends Routed
       return { state, revision, ageMs: isShared ? performance.now() - knownAt : 0 };
     },
     pending: () => pending,
-  };
-};
-
-/** The log, whose first append has been made already. */
-const answeringFirst = (log: EventLog, answer: () => Promise<AppendResult>): EventLog => {
-  let isFirst = true;
-  return {
-    ...log,
-    append: (...append) => {
-      if (!isFirst) return log.append(...append);
-      isFirst = false;
-      return answer();
-    },
   };
 };
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readArguments, UsageError } from "../../bench/arguments.js";
-import { buildRevision, commitOf } from "../../bench/compare/revision.js";
+import { buildRevision, commitOf, withoutGit } from "../../bench/compare/revision.js";
 import { sideBySide, tableOf } from "../../bench/compare/side-by-side.js";
 import { takeTurns } from "../../bench/compare/take-turns.js";
 import { goal, row, type BenchContext, type Row } from "../../bench/scenario.js";
@@ -93,6 +93,7 @@ describe("another revision", () => {
   const git = (...args: readonly string[]): string =>
     execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.org", ...args], {
       cwd: repository,
+      env: { ...withoutGit(process.env), GIT_CONFIG_GLOBAL: "/dev/null" },
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });

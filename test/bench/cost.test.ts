@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { costFigures, shareOf } from "../../bench/load/cost.js";
-import { helpers, namesIn, threadSecondsOf, totalOf } from "../../bench/server/threads.js";
+import { hasProc, helpers, namesIn, threadSecondsOf, totalOf } from "../../bench/server/threads.js";
 import { lagIn } from "../../bench/server/views.js";
 
 describe("what a message cost", () => {
@@ -23,7 +23,7 @@ describe("what a message cost", () => {
     });
   });
 
-  it("is of this process's threads, those without a name being helpers", () => {
+  it.runIf(hasProc)("is of this process's threads, those without a name being helpers", () => {
     const seconds = threadSecondsOf(process.pid, namesIn(`${process.pid} main\n`));
     expect(Object.keys(seconds).toSorted()).toEqual([helpers, "main"]);
     expect(totalOf(seconds)).toBeGreaterThan(0);

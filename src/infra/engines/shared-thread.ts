@@ -28,7 +28,7 @@ export type SharedThread = {
 /** What little is done there leaves nothing to be kept young for long. */
 const youngMb = 6;
 
-/** The thread lives from the first `run` to the end of the last client. */
+/** The thread lives from now on to the end of the last client: an owner that starts one runs something in it. */
 export const startSharedThread = (name: string): SharedThread => {
   const worker = startThread(workerUrl(import.meta.url, "./shared-thread.worker.js"), { name, youngMb });
   const fails = new Set<(reason: string, cause?: unknown) => void>();

@@ -43,7 +43,12 @@ export const createTextCipher = (aead: Aead): TextCipher => {
       const tagAt = nonceBytes + bytes.write(text, nonceBytes);
       const end = tagAt + tagBytes;
       const [sealed, plain] = [bytes.subarray(nonceBytes, end), bytes.subarray(nonceBytes, tagAt)];
-      aead.encrypt(sealed, plain, bytesOf(context), bytes.subarray(0, nonceBytes), key);
+      try {
+        aead.encrypt(sealed, plain, bytesOf(context), bytes.subarray(0, nonceBytes), key);
+      } catch (error) {
+        plain.fill(0);
+        throw error;
+      }
       return bytes.toString("base64", 0, end);
     },
     open: (key, context, data) => {

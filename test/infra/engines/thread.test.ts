@@ -24,9 +24,8 @@ const youngMiB = () => {
   return getHeapSpaceStatistics().find((space) => space.space_name === "new_space").space_size / 2 ** 20;
 };
 if (isMainThread) {
-  const main = youngMiB();
   startThread(new URL(import.meta.url), { name: "young", youngMb: 12 }).once("message", (thread) => {
-    process.stdout.write(JSON.stringify({ main, thread }));
+    process.stdout.write(JSON.stringify({ main: youngMiB(), thread }));
   });
 } else parentPort.postMessage(youngMiB());
 `;

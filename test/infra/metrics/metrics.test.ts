@@ -3,6 +3,7 @@ import { Counter, Histogram, Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
 import { labelledCounter, plainCounter } from "../../../src/infra/metrics/counters.js";
 import { plainHistogram } from "../../../src/infra/metrics/histogram.js";
+import { withSeed } from "../../kit/seed.js";
 
 const linesOf = async (registry: Registry): Promise<readonly string[]> =>
   (await registry.metrics()).split("\n").toSorted();
@@ -37,6 +38,7 @@ describe("a plain histogram", () => {
           expect(ours).toBe(theirs);
         }
       }),
+      withSeed({ numRuns: 100 }),
     );
   });
 
@@ -78,6 +80,7 @@ describe("counters", () => {
           expect(await linesOf(ours)).toEqual(await linesOf(theirs));
         }
       }),
+      withSeed({ numRuns: 100 }),
     );
   });
 });

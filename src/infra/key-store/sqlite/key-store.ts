@@ -1,6 +1,6 @@
 /**
- * The embedded key store: SQLite in a worker thread, of its own or shared, apart from the log, so that destroying a key destroys what it
- * sealed. New keys that are asked for while a commit is in flight share the next commit.
+ * The embedded key store: SQLite in a worker thread, of its own or shared, apart from the log, so that destroying a key
+ * destroys what it sealed. New keys that are asked for while a commit is in flight share the next commit.
  */
 import { LRUCache } from "lru-cache";
 import { entriesMax } from "../../../lib/lru.js";
