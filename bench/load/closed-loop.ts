@@ -1,5 +1,5 @@
 import { createLatency } from "./latency.js";
-import { allArrived, type Loop } from "./loop.js";
+import { createEnding, type Loop } from "./loop.js";
 
 export type ClosedLoopOptions = {
   readonly senders: number;
@@ -24,10 +24,10 @@ export const createClosedLoop = ({ senders, window, receivers, send }: ClosedLoo
   const lastAnswer = new Float64Array(lanes).fill(-1);
   const lastDelivery = new Float64Array(lanes * receivers).fill(-1);
   const counts = { sent: 0, answered: 0, delivered: 0, completed: 0, repeated: 0 };
+  const ending = createEnding(counts, receivers);
   let ack = createLatency();
   let delivery = createLatency();
   let draining = false;
-  let onEmpty: (() => void) | undefined;
 
   const launch = (sender: number, lane: number, number: number): void => {
     current[lane] = number;
@@ -42,7 +42,7 @@ export const createClosedLoop = ({ senders, window, receivers, send }: ClosedLoo
     if (missing[lane] !== 0) return;
     counts.completed++;
     if (!draining) launch(sender, lane, (current[lane] ?? 0) + window);
-    else if (counts.completed === counts.sent) onEmpty?.();
+    else ending.completed();
   };
 
   /** The lane of a number, after the check that something like it was sent at all. */
@@ -86,15 +86,7 @@ export const createClosedLoop = ({ senders, window, receivers, send }: ClosedLoo
     },
     drain: (patienceMs) => {
       draining = true;
-      if (counts.completed === counts.sent) return Promise.resolve();
-      return allArrived(
-        patienceMs,
-        () => counts,
-        receivers,
-        (end) => {
-          onEmpty = end;
-        },
-      );
+      return ending.all(patienceMs);
     },
     counts: () => ({ ...counts }),
   };

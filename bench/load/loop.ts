@@ -25,21 +25,34 @@ export type Loop = {
   readonly counts: () => LoopCounts;
 };
 
-/** Rejects after `patienceMs` with what is missing by then; `done` is given what ends the wait. */
-export const allArrived = (
-  patienceMs: number,
-  counts: () => LoopCounts,
-  receivers: number,
-  done: (end: () => void) => void,
-): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const patience = setTimeout(() => {
-      const { sent, answered, delivered } = counts();
-      const missing = `${sent - answered} answers and ${sent * receivers - delivered} deliveries`;
-      reject(new Error(`after ${patienceMs} ms ${missing} never came`));
-    }, patienceMs);
-    done(() => {
-      clearTimeout(patience);
-      resolve();
-    });
-  });
+/** How a loop ends. */
+export type Ending = {
+  /** To be called after each message that is complete. */
+  readonly completed: () => void;
+  /** Resolves when all that was sent is complete, rejects after `patienceMs`, naming what is missing. */
+  readonly all: (patienceMs: number) => Promise<void>;
+};
+
+/** @param counts the loop's own, which it goes on changing */
+export const createEnding = (counts: LoopCounts, receivers: number): Ending => {
+  let onAll: (() => void) | undefined;
+  return {
+    completed: () => {
+      if (counts.completed === counts.sent) onAll?.();
+    },
+    all: (patienceMs) => {
+      if (counts.completed === counts.sent) return Promise.resolve();
+      return new Promise((resolve, reject) => {
+        const patience = setTimeout(() => {
+          const { sent, answered, delivered } = counts;
+          const missing = `${sent - answered} answers and ${sent * receivers - delivered} deliveries`;
+          reject(new Error(`after ${patienceMs} ms ${missing} never came`));
+        }, patienceMs);
+        onAll = () => {
+          clearTimeout(patience);
+          resolve();
+        };
+      });
+    },
+  };
+};

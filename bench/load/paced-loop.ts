@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { createLatency } from "./latency.js";
-import { allArrived, type Loop } from "./loop.js";
+import { createEnding, type Loop } from "./loop.js";
 
 export type PacedLoopOptions = {
   readonly senders: number;
@@ -19,12 +19,12 @@ export type PacedLoopOptions = {
 export const createPacedLoop = ({ senders, perSecond, receivers, send }: PacedLoopOptions): Loop => {
   const everyMs = 1000 / perSecond;
   const counts = { sent: 0, answered: 0, delivered: 0, completed: 0, repeated: 0 };
+  const ending = createEnding(counts, receivers);
   const unanswered = new Set<number>();
   const undelivered = new Set<number>();
   let [ack, delivery, late] = [createLatency(), createLatency(), createLatency()];
   let startedAtMs = 0;
   let beating: Worker | undefined;
-  let onEmpty: (() => void) | undefined;
   const dueAtMs = (message: number): number => startedAtMs + message * everyMs;
 
   const launch = (message: number): void => {
@@ -50,7 +50,7 @@ export const createPacedLoop = ({ senders, perSecond, receivers, send }: PacedLo
   const settle = (message: number): void => {
     if (unanswered.has(message) || undelivered.has(message)) return;
     counts.completed++;
-    if (counts.completed === counts.sent) onEmpty?.();
+    ending.completed();
   };
   const messageOf = (sender: number, number: number): number => (number < 0 ? -1 : number * senders + sender);
   const stop = (): void => {
@@ -85,15 +85,7 @@ export const createPacedLoop = ({ senders, perSecond, receivers, send }: PacedLo
     stop,
     drain: (patienceMs) => {
       stop();
-      if (counts.completed === counts.sent) return Promise.resolve();
-      return allArrived(
-        patienceMs,
-        () => counts,
-        receivers,
-        (end) => {
-          onEmpty = end;
-        },
-      );
+      return ending.all(patienceMs);
     },
     counts: () => ({ ...counts }),
   };
