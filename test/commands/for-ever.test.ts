@@ -1,7 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadAggregate } from "../../src/commands/load.js";
 import { lookUpIn } from "../../src/commands/look-up.js";
@@ -16,8 +14,8 @@ import { messageIdOf } from "../../src/domain/kernel/ids.js";
 import { asRevision, noRevision, streamOf } from "../../src/domain/kernel/stream.js";
 import { openSqliteSnapshots, type SqliteSnapshots } from "../../src/infra/snapshot-store/sqlite/snapshot-store.js";
 import { contextOf } from "../kit/given.js";
+import { memoryHeld } from "../kit/heap.js";
 import { commandsOn, countingReads, emptyIndex, openLogKit, writeLongConversation, type LogKit } from "../kit/log.js";
-import { settled } from "../kit/turns.js";
 import { textCipher } from "../kit/text-cipher.js";
 
 const right = <A>(either: Either<unknown, A>): A => {
@@ -46,15 +44,9 @@ const early: MessageIndex = {
 };
 const down = (): Promise<never> => Promise.reject(new LogError("UNAVAILABLE", "down"));
 
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
-/** Of the heap and of the buffers beside it, once what nobody holds is gone. */
+/** Of the heap and of the buffers beside it. */
 const bytesUsed = async (): Promise<number> => {
-  collectGarbage();
-  // What is finalized, and what the last turn held, is gone only after the next one.
-  await settled();
-  collectGarbage();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  const { heapUsed, arrayBuffers } = await memoryHeld();
   return heapUsed + arrayBuffers;
 };
 

@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, it, onTestFinished } from "vitest";
 import { createCommands } from "../../../src/commands/execute.js";
 import { lookUpIn } from "../../../src/commands/look-up.js";
@@ -17,9 +15,9 @@ import { createDispatcher } from "../../../src/gateway/session/dispatch.js";
 import { createLogger, createTelemetry } from "../../../src/infra/telemetry.js";
 import { messageIndex } from "../../../src/infra/view-store/message-index.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
+import { memoryHeld } from "../../kit/heap.js";
 import { openStoresHere } from "../../kit/stores-here.js";
 import { textCipher } from "../../kit/text-cipher.js";
-import { settled } from "../../kit/turns.js";
 
 const warming = 200;
 const connections = 1_000;
@@ -30,15 +28,7 @@ const connections = 1_000;
  */
 const bytesMax = 4_000;
 
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
-const heapUsed = async (): Promise<number> => {
-  collectGarbage();
-  // What is finalized, and what the last turn held, is gone only after the next one.
-  await settled();
-  collectGarbage();
-  return process.memoryUsage().heapUsed;
-};
+const heapUsed = async (): Promise<number> => (await memoryHeld()).heapUsed;
 
 /** Takes everything at once, as the socket of a client that reads does. */
 const pipe = (): Pipe => ({ send, cork, getBufferedAmount, end: nothing, close: nothing });
