@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import type { Revision } from "../domain/kernel/stream.js";
+import type { Writable } from "../domain/kernel/writable.js";
 import type { Loaded, Route } from "./routes.js";
 import type { Snapshots } from "./snapshots.js";
 import type { Turn } from "./turns.js";
@@ -9,7 +9,7 @@ import type { Turn } from "./turns.js";
  * by this process, where others may overtake it. `weight`: what the cache counts it for. Changed in place by `advance`,
  * and its index by whatever folds events into it.
  */
-export type Known<State, Index> = { -readonly [Field in keyof Loaded<State, Index>]: Loaded<State, Index>[Field] } & {
+export type Known<State, Index> = Writable<Loaded<State, Index>> & {
   readonly knownAt: number;
   readonly turn: Turn | undefined;
   readonly weight: number;
@@ -30,7 +30,7 @@ export type KnownStates<State, Index> = {
   readonly advance: (id: string, known: Known<State, Index>, next: Written<State>) => void;
 };
 
-type Written<State> = { readonly state: State; readonly revision: Revision; readonly eventId: string };
+type Written<State> = Pick<Loaded<State, unknown>, "state" | "revision" | "eventId">;
 
 /** An eighth: what a bound on memory may be off by. */
 const unweighedGrowthMax = 9 / 8;

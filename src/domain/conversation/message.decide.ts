@@ -3,6 +3,7 @@ import { E } from "../kernel/fp.js";
 import type { MessageId, UserId } from "../kernel/ids.js";
 import { limits } from "../kernel/limits.js";
 import { stamping } from "../kernel/stamping.js";
+import type { Writable } from "../kernel/writable.js";
 import { formerMember, messageNotFound, reject } from "../rejections.js";
 import { digestOf, reactionKey, type AmendingEvent, type Amendment } from "./amendments.js";
 import type { MessageSent } from "./conversation.events.js";
@@ -83,8 +84,6 @@ const decideSend = (state: Started, command: With<SendMessage>, messages: Messag
   if (forwarded !== undefined) sent.forwarded = forwarded;
   return E.right([sent]);
 };
-
-type Writable<A> = { -readonly [Field in keyof A]: A[Field] };
 
 /** Each once. */
 const membersAmong = ({ members }: Started, userIds: readonly UserId[]): readonly UserId[] =>

@@ -2,6 +2,7 @@ import { E, type t } from "../../domain/kernel/fp.js";
 import { clientMessageIdCodec, isClientMessageId, messageIdCodec, userIdCodec } from "../../domain/kernel/ids.js";
 import type { ConversationId, Sequence } from "../../domain/kernel/ids.js";
 import { limits } from "../../domain/kernel/limits.js";
+import type { Writable } from "../../domain/kernel/writable.js";
 import type { EditMessage, MessageName, SendMessage } from "../../commands/commands.js";
 import type { SyncRequest } from "../../projections/queries/queries.js";
 import { gatewayLimits, type SizeLimits } from "../limits.js";
@@ -71,7 +72,6 @@ const toMessage = (decoded: t.TypeOf<ReturnType<typeof messageCodec>>): SendMess
   if (forwarded !== undefined) message.forwarded = forwarded;
   return message;
 };
-type Writable<A> = { -readonly [Field in keyof A]: A[Field] };
 const mentions = list("user ids", userIdCodec, 0, limits.mentionsMax);
 const onlyTrue = checked("true, or no such field", (value): value is true => value === true);
 const messageCodec = (bytesMax: number) =>

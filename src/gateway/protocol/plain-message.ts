@@ -1,5 +1,6 @@
 import type { SendMessage } from "../../commands/commands.js";
 import { isClientMessageId, type ConversationId } from "../../domain/kernel/ids.js";
+import { isObject } from "./codecs.js";
 import { isConversationName, isFrameId } from "./names.js";
 
 /** One of the decoder's `DecodedFrame`s. */
@@ -23,9 +24,9 @@ const bytesPerUnitMax = 6;
  */
 export const plainMessage = (frame: Readonly<Record<string, unknown>>, bytesMax: number): PlainMessage | undefined => {
   const { type, id, payload } = frame;
-  if (type !== "message.send" || !isRecord(payload) || !(id === undefined || isFrameId(id))) return undefined;
+  if (type !== "message.send" || !isObject(payload) || !(id === undefined || isFrameId(id))) return undefined;
   const { conversationId, clientMessageId, content } = payload;
-  if (!isRecord(content) || !isConversationName(conversationId) || !isClientMessageId(clientMessageId))
+  if (!isObject(content) || !isConversationName(conversationId) || !isClientMessageId(clientMessageId))
     return undefined;
   if (hasMore(payload) || content.type !== "text" || content.metadata !== undefined) return undefined;
   const { text } = content;
@@ -45,6 +46,3 @@ export const plainMessage = (frame: Readonly<Record<string, unknown>>, bytesMax:
 
 const hasMore = ({ replyTo, mentions, forwarded, expiresIn }: Readonly<Record<string, unknown>>): boolean =>
   replyTo !== undefined || mentions !== undefined || forwarded !== undefined || expiresIn !== undefined;
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null;

@@ -1,4 +1,4 @@
-import { byUser } from "../../domain/kernel/by.js";
+import { contextOf, labels } from "./asking.js";
 import { createConnectAdmission } from "./connect-admission.js";
 import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
 import { issued } from "../access/device-access.js";
@@ -64,12 +64,12 @@ export const createDispatcher = (deps: DispatcherDeps): Dispatcher => {
   /** No caller waits for it: a use that is not told now is told in a while, and others send a device away that may not be here. */
   const noteUse = (live: Live): void => {
     live.usedAt = deps.monotonic();
-    const { connectionId, actor, deviceType, issuedAt } = live.connection;
-    const context = { commandId: deps.ids.uuid(), correlationId: connectionId, now: deps.clock(), by: byUser(actor) };
+    const { deviceType, issuedAt } = live.connection;
+    const context = contextOf(deps, live, deps.clock());
     work.run(
       () => deps.deviceAccess.deviceInUse({ deviceType, ...issued(issuedAt) }, context),
       () => undefined,
-      () => ({ type: "use", connectionId, userId: actor.userId }),
+      labels(live, "use"),
     );
   };
 

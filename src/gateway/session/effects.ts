@@ -1,8 +1,8 @@
-import { byUser } from "../../domain/kernel/by.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { CommandContext } from "../../domain/kernel/decider.js";
 import type { Changed, Commands, MessageAccepted, Outcome } from "../../commands/commands.js";
 import type { Actor } from "../../domain/kernel/ids.js";
+import { contextOf, labels, writing } from "./asking.js";
 import { issued } from "../access/device-access.js";
 import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
 import type { SyncResult } from "../../projections/queries/queries.js";
@@ -21,32 +21,22 @@ type Of<K extends SessionEffect["kind"]> = Extract<SessionEffect, { kind: K }>;
 
 /** Does what the machine wants done, and feeds it what came of it. */
 export const createEffectRunner = (
-  { app, catchUp, deviceAccess, authenticate, metrics, clock, ids, messageRate, monotonic }: DispatcherDeps,
+  deps: DispatcherDeps,
   work: TaskRunner,
   send: Send,
   feed: Feed,
 ): ((live: Live, effect: SessionEffect) => void) => {
-  const contextOf = ({ connection }: Live): CommandContext => ({
-    commandId: ids.uuid(),
-    correlationId: connection.connectionId,
-    now: clock(),
-    by: byUser(connection.actor),
-  });
+  const { app, catchUp, deviceAccess, authenticate, metrics, clock, messageRate, monotonic } = deps;
+  const contextNow = (live: Live): CommandContext => contextOf(deps, live, clock());
 
-  /** A write: syncs that come after it wait for it, and reads that come after its answer see it. */
   const write = <A extends { readonly position: Position }>(
     live: Live,
     type: string,
     command: (context: CommandContext) => Promise<Either<Failure, A>>,
     done: (outcome: Either<Failure, A>) => void,
   ): void => {
-    const begun = live.writes.begin();
-    const settled = (outcome: Either<Failure, A>): void => {
-      live.writes.end(begun);
-      if (E.isRight(outcome)) catchUp.wrote(live.connection.actor.userId, outcome.right.position);
-      done(outcome);
-    };
-    const task = () => command(contextOf(live));
+    const settled = writing(deps, live, done);
+    const task = () => command(contextNow(live));
     const limited = messageRate && (() => inTurn(live, type === "receipts" ? free : messageRate, task));
     work.run(limited ?? task, settled, labels(live, type));
   };
@@ -73,7 +63,7 @@ export const createEffectRunner = (
   const typing = (live: Live, { request, typing: { type, conversationId } }: Of<"typing">): void => {
     const { actor } = live.connection;
     work.run(
-      () => app.commands.othersIn(conversationId, contextOf(live)),
+      () => app.commands.othersIn(conversationId, contextNow(live)),
       (outcome) => {
         // A connection that has gone meanwhile has stopped typing.
         if (E.isRight(outcome) && live.state.phase !== "closed") {
@@ -119,7 +109,7 @@ export const createEffectRunner = (
       // Another's token needs no look at one's own device: the machine refuses it.
       if (E.isLeft(result) || !isOf(connection.actor, result.right)) return E.right(result);
       const { issuedAt } = result.right;
-      const allowed = await deviceAccess.deviceCalled(issued(issuedAt), contextOf(live));
+      const allowed = await deviceAccess.deviceCalled(issued(issuedAt), contextNow(live));
       if (E.isLeft(allowed)) return allowed;
       connection.issuedAt = issuedAt;
       return E.right(result);
@@ -222,7 +212,3 @@ const inTurn = async <A>(
   live.letIn = letIn.catch(() => undefined);
   return (await letIn).done;
 };
-
-const labels =
-  ({ connection }: Live, type: string) =>
-  (): object => ({ type, connectionId: connection.connectionId, userId: connection.actor.userId });

@@ -1,9 +1,9 @@
-import { byUser } from "../../domain/kernel/by.js";
 import type { MessageAccepted, SendMessage } from "../../commands/commands.js";
 import { E, type Either } from "../../domain/kernel/fp.js";
 import type { TaskRunner } from "../access/task-runner.js";
 import { encodeAcknowledgement } from "../protocol/acknowledgement.js";
 import type { Failure } from "../protocol/codes.js";
+import { contextOf, labels, writing } from "./asking.js";
 import type { DispatcherDeps, Feed, Live } from "./dispatch-types.js";
 import { endOfPlain, entryOfPlain } from "./session.js";
 import type { Request } from "./session-types.js";
@@ -17,21 +17,14 @@ export type Send = (
 ) => void;
 
 export const createSend =
-  ({ app, catchUp, ids }: DispatcherDeps, work: TaskRunner): Send =>
+  (deps: DispatcherDeps, work: TaskRunner): Send =>
   (live, message, now, done) => {
-    const { connectionId, actor } = live.connection;
-    const begun = live.writes.begin();
     work.runThen<MessageAccepted>(
       (settled, failed) => {
-        const context = { commandId: ids.uuid(), correlationId: connectionId, now, by: byUser(actor) };
-        app.commands.sendMessageThen(message, context, settled, failed);
+        deps.app.commands.sendMessageThen(message, contextOf(deps, live, now), settled, failed);
       },
-      (outcome) => {
-        live.writes.end(begun);
-        if (E.isRight(outcome)) catchUp.wrote(actor.userId, outcome.right.position);
-        done(outcome);
-      },
-      () => ({ type: "message.send", connectionId, userId: actor.userId }),
+      writing(deps, live, done),
+      labels(live, "message.send"),
     );
   };
 

@@ -9,6 +9,7 @@ import type {
 import type { Started } from "../../domain/conversation/conversation.js";
 import type { ConversationId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import { noRevision, revisionAfter, streamOf, type EventId, type Revision } from "../../domain/kernel/stream.js";
+import type { Writable } from "../../domain/kernel/writable.js";
 import type { EventSource } from "../ports/event-source.js";
 
 /** Sequences from `from` up to, not including, `to`. */
@@ -137,7 +138,7 @@ export const createMemberships = (source: Pick<EventSource, "readStream">, find:
     latest: (conversationId) => kept.get(conversationId),
     keep: (conversationId, membership) => void kept.set(conversationId, membership),
     advance: (membership, { sequence }) => {
-      const here: { -readonly [Field in keyof Membership]: Membership[Field] } = membership;
+      const here: Writable<Membership> = membership;
       here.lastSequence = sequence;
       here.revision = revisionAfter(membership.revision);
     },

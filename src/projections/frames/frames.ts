@@ -2,6 +2,7 @@ import { deviceIdOf, userIdOf } from "../../domain/kernel/by.js";
 import type { AmendingEvent } from "../../domain/conversation/amendments.js";
 import type { ConversationEvent, MemberJoined, MessageSent } from "../../domain/conversation/conversation.events.js";
 import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
+import { quoted } from "../../domain/kernel/json.js";
 import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 import type { Texts } from "./texts.js";
 import type { Revision } from "../../domain/kernel/stream.js";
@@ -182,7 +183,7 @@ export const encodeMessage = (conversationId: ConversationId, event: MessageSent
   const named = mentions === undefined ? "" : `,"mentions":${JSON.stringify(mentions)}`;
   const forwarded = event.forwarded === undefined ? "" : ',"forwarded":true';
   const tail = `,"content":${content},"timestamp":${event.at}${expiry}${reply}${named}${forwarded}}}`;
-  return { own: `${head},"clientMessageId":${JSON.stringify(event.clientMessageId)}${tail}`, others: head + tail };
+  return { own: `${head},"clientMessageId":${quoted(event.clientMessageId)}${tail}`, others: head + tail };
 };
 
 /**
