@@ -25,7 +25,7 @@ const vendors = {
 };
 
 /** What puts the layers together, and what is reached from outside: no layer below may know it. */
-const above = "eventstore-server|settings|profiles|operate|cli";
+const above = "eventstore-server|admin-server|audit|settings|profiles|operate|cli";
 
 module.exports = {
   forbidden: [
@@ -102,7 +102,7 @@ module.exports = {
       "eventstore-server",
       { path: "^src/eventstore-server", pathNot: "^src/eventstore-server/process\\.ts$" },
       {
-        path: "^src/(projections|reactions|gateway|settings|profiles|operate|cli)|^client|^src/commands/(?!ports)|^src/infra/(?!loopback)",
+        path: "^src/(projections|reactions|gateway|admin-server|audit|settings|profiles|operate|cli)|^client|^src/commands/(?!ports)|^src/infra/(?!loopback)",
       },
       "an inbound server beside the gateway, which uses the log by its port",
     ),
@@ -113,10 +113,24 @@ module.exports = {
       "a process of its own: the server over the embedded log",
     ),
     layer(
+      "audit",
+      { path: "^src/audit" },
+      {
+        path: "^src/(reactions|gateway|infra|eventstore-server|admin-server|settings|profiles|operate|cli)|^client|^src/commands/(?!ports|sealing/)",
+      },
+      "what a log proves, computed from its events alone → domain, projections, and what seals",
+    ),
+    layer(
+      "admin-server",
+      { path: "^src/admin-server" },
+      { path: "^src/(?!admin-server|domain|lib)|^client" },
+      "an inbound server for operators on the same machine: what its calls do is put in by the profiles",
+    ),
+    layer(
       "settings",
       { path: "^src/settings" },
       {
-        path: "^src/(commands|projections|reactions|gateway/(?!ports)|eventstore-server|profiles|operate|cli)|^client",
+        path: "^src/(commands|projections|reactions|gateway/(?!ports)|eventstore-server|admin-server|audit|profiles|operate|cli)|^client",
       },
       "settings → domain, the logger's port, and of infra what reads an address",
     ),
@@ -135,7 +149,7 @@ module.exports = {
     layer(
       "cli",
       { path: "^src/cli" },
-      { path: "^src/(commands|projections|reactions|gateway|infra|eventstore-server)|^client" },
+      { path: "^src/(commands|projections|reactions|gateway|infra|eventstore-server|admin-server|audit)|^client" },
       "cli → profiles, settings, operate",
     ),
     layer(

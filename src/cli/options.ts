@@ -1,4 +1,6 @@
-import { BadConfig } from "../settings/config.js";
+import type { Target } from "../operate/target.js";
+import { BadConfig, dataDirOf } from "../settings/config.js";
+import { readDistributedConfig } from "../settings/distributed.js";
 import { InvalidArgumentError, Option, type Command } from "commander";
 
 /** The options that every command which looks into a data directory has. */
@@ -23,6 +25,20 @@ export const refuseData = ({ data }: InspectionOptions): void => {
   if (data !== undefined)
     throw new BadConfig(["--data is of the embedded profile; the distributed one is configured by PARLEY_… variables"]);
 };
+
+/** `--profile --data --json`, for commands of both profiles. */
+export const withTarget = (command: Command): Command => withProfile(withInspection(command));
+
+/** @throws BadConfig for wrong settings */
+export const targetOf = (options: ProfileOptions): Target => {
+  if (options.profile === "embedded") return { profile: "embedded", dir: dataDirOf(options, process.env) };
+  refuseData(options);
+  return { profile: "distributed", config: readDistributedConfig({}, process.env) };
+};
+
+/** What the next command needs to be about the same Parley. */
+export const sameTarget = (target: Target): string =>
+  target.profile === "embedded" ? `--data ${target.dir}` : "--profile distributed";
 
 export type InspectionOptions = { readonly data?: string; readonly json?: true };
 

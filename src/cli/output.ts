@@ -47,21 +47,48 @@ export const next = (...commands: readonly string[]): void => {
   say(`\n${paint("grey", "Try next:")}\n${commands.map((command) => `  ${command}`).join("\n")}`);
 };
 
-/** A line on stderr that is written over again and again, only where a person looks. The result ends it. */
+/**
+ * A line on stderr that is written over again and again, only where a person looks: the share that is done, the rate a
+ * second and the time that is left. The result ends it. `done` and `of` are of one unit, `unit` is what it is called.
+ */
 export const progress = (
   label: string,
+  unit = "events",
 ): { readonly show: (done: number, of: number) => void; readonly end: () => void } => {
+  let began: { readonly at: number; readonly done: number } | undefined;
   let shownAt = 0;
   return {
     show: (done, of) => {
-      if (!process.stderr.isTTY || performance.now() - shownAt < 100) return;
-      shownAt = performance.now();
-      const share = of === 0 ? 1 : Math.min(1, done / of);
-      const bar = "#".repeat(Math.round(share * 30)).padEnd(30, ".");
-      process.stderr.write(`\r${label} [${bar}] ${Math.floor(share * 100)} % of ${grouped(of)}`);
+      const now = performance.now();
+      began ??= { at: now, done };
+      if (!process.stderr.isTTY || now - shownAt < 100) return;
+      shownAt = now;
+      process.stderr.write(
+        `\r${progressLine(label, unit, { done, of, since: began.done, ms: now - began.at })}\u001b[K`,
+      );
     },
     end: () => {
       if (shownAt > 0) process.stderr.write("\r\u001b[K");
     },
   };
+};
+
+/** `since`: what was done already when the clock began, which a resumed work brings with it. */
+export const progressLine = (
+  label: string,
+  unit: string,
+  { done, of, since, ms }: { readonly done: number; readonly of: number; readonly since: number; readonly ms: number },
+): string => {
+  const share = of <= 0 ? 1 : Math.min(1, done / of);
+  const bar = "#".repeat(Math.round(share * 30)).padEnd(30, ".");
+  const rate = ms < 500 ? 0 : ((done - since) / ms) * 1_000;
+  const speed = rate <= 0 ? "" : `, ${grouped(Math.round(rate))} ${unit}/s, ${timeLeft((of - done) / rate)} left`;
+  return `${label} [${bar}] ${Math.floor(share * 100)} % of ${grouped(of)}${speed}`;
+};
+
+const timeLeft = (seconds: number): string => {
+  const left = Math.max(0, Math.ceil(seconds));
+  if (left < 60) return `${left} s`;
+  if (left < 3_600) return `${Math.floor(left / 60)} min ${left % 60} s`;
+  return `${Math.floor(left / 3_600)} h ${Math.floor((left % 3_600) / 60)} min`;
 };

@@ -6,7 +6,7 @@ import type { ConversationId, UserId } from "./ids.js";
  * the layers that call them.
  */
 
-/** `conversation-{id}`, `receipts-{id}`, `user-{id}`, `media-{id}` or `parley-log`. */
+/** `conversation-{id}`, `receipts-{id}`, `user-{id}`, `media-{id}`, or one of `ownStreams`. */
 export type StreamName = string;
 
 /** UUID of an event: the log's idempotency key. */
@@ -63,8 +63,25 @@ export const streamOf = {
   conversation: (conversationId: ConversationId): StreamName => `conversation-${conversationId}`,
   receipts: (conversationId: ConversationId): StreamName => `receipts-${conversationId}`,
   user: (userId: UserId): StreamName => `user-${userId}`,
+  /** The incarnations of the log. */
   log: "parley-log",
+  /** Who looked into what, and what was handed out to archives. */
+  access: "parley-access",
+  /** What must not be erased for now. */
+  holds: "parley-holds",
+  /** Signed heads of the tree over the log, and the keys that sign them. */
+  tree: "parley-tree",
 } as const;
+
+const categories = ["conversation-", "receipts-", "user-", "media-"] as const;
+const ownStreams: readonly StreamName[] = [streamOf.log, streamOf.access, streamOf.holds, streamOf.tree];
+
+/** What the names of Parley's streams begin with, for a server that filters; `isParleyStream` is the exact test. */
+export const streamPrefixes: readonly string[] = [...categories, ...ownStreams];
+
+/** A log that others use as well is no trouble: whatever is in other streams, the server's own included, is not there for us. */
+export const isParleyStream = (stream: StreamName): boolean =>
+  categories.some((category) => stream.startsWith(category)) || ownStreams.includes(stream);
 
 /** The id part of a stream's name: `conversation-d_x` → `d_x`. The category ends at the first dash. */
 export const streamId = (stream: StreamName): string => stream.slice(stream.indexOf("-") + 1);

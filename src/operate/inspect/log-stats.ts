@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { openLogOf } from "./stores.js";
-import { pagesOf } from "./log.js";
+import { pagesOf } from "../pages.js";
 import { noPosition } from "../../domain/kernel/stream.js";
 
 type Amount = { readonly events: number; readonly bytes: number };

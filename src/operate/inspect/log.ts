@@ -17,6 +17,7 @@ import {
 import { openTextCipher, type SodiumChoice } from "../../infra/text-cipher/open.js";
 import type { SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { pause } from "../../lib/time.js";
+import { pageEvents, pagesOf } from "../pages.js";
 import { openKeysOf, openLogOf } from "./stores.js";
 
 /**
@@ -59,8 +60,6 @@ export { textFields } from "../../commands/sealing/sealed-fields.js";
 /** What Parley writes. Others could have appended more, where the log's port is writable. */
 export const eventTypes: readonly string[] = Object.keys(catalogue);
 
-/** Events of one read: a writer's checkpoint of the WAL waits for none that is longer than some milliseconds. */
-const pageEvents = 500;
 /** The server tells no other process that the log has grown. */
 const pollMs = 200;
 
@@ -163,21 +162,6 @@ const passes = (filter: EventFilter, recorded: RecordedEvent): boolean => {
   const acting = byOf(by);
   return acting !== undefined && userIdOf(acting) === user;
 };
-
-/** Pages of the whole log after a position, until a short one. Between pages other work of this process has its turn. */
-export async function* pagesOf(
-  log: Pick<SqliteLogReader, "readAll">,
-  after: Position,
-): AsyncGenerator<readonly RecordedEvent[]> {
-  let position = after;
-  for (;;) {
-    const page = await log.readAll(position, pageEvents);
-    if (page.length > 0) yield page;
-    if (page.length < pageEvents) return;
-    position = page.at(-1)?.position ?? position;
-    await nextTurn();
-  }
-}
 
 async function* forwards(log: SqliteLogReader, filter: EventFilter, after: Position): AsyncGenerator<RecordedEvent> {
   for await (const page of pagesOf(log, after))

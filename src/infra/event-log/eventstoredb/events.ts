@@ -1,23 +1,7 @@
 /** Between EventStoreDB's records and ours: which streams are Parley's, what a position is, the texts of an event. */
 import type { AllStreamRecordedEvent, AllStreamResolvedEvent, Position as StorePosition } from "@eventstore/db-client";
 import { LogError } from "../../../commands/ports.js";
-import {
-  asPosition,
-  asRevision,
-  streamOf,
-  type Position,
-  type RecordedEvent,
-  type StreamName,
-} from "../../../domain/kernel/stream.js";
-
-/** A log that others use as well is no trouble: whatever is in other streams, the server's own included, is not there for us. */
-const categories = ["conversation-", "receipts-", "user-", "media-"] as const;
-
-/** What a subscription asks the server for; `isOurs` is the exact test. */
-export const ourPrefixes: readonly string[] = [...categories, streamOf.log];
-
-export const isOurs = (stream: StreamName): boolean =>
-  stream === streamOf.log || categories.some((category) => stream.startsWith(category));
+import { asPosition, asRevision, type Position, type RecordedEvent } from "../../../domain/kernel/stream.js";
 
 /** Our position as the store's. Both numbers are the same because Parley never writes explicit transactions. */
 export const storePositionOf = (position: Position): StorePosition => ({

@@ -11,6 +11,7 @@ import {
 import { LogError, type Direction } from "../../../commands/ports.js";
 import {
   asPosition,
+  isParleyStream,
   noPosition,
   type Position,
   type RecordedEvent,
@@ -19,7 +20,7 @@ import {
 } from "../../../domain/kernel/stream.js";
 import { backoffMs, retried } from "../../../lib/retry.js";
 import { failureKind, unavailable } from "./errors.js";
-import { isOurs, positionOf, recordedEventOf, recordedPositionOf, recordsOf, storePositionOf } from "./events.js";
+import { positionOf, recordedEventOf, recordedPositionOf, recordsOf, storePositionOf } from "./events.js";
 
 export type Reader = {
   /** See `EventLog`; all reject with LogError `UNAVAILABLE`. At the leader, which an election is waited for to give. */
@@ -108,7 +109,7 @@ export const createReader = (options: ReaderOptions): Reader => {
     for (let size = clamp(count + 1); ; size = clamp(size * 2)) {
       const records = await page(at, size, direction);
       for (const record of records) {
-        if (!isOurs(record.streamId) || record.position.commit === BigInt(at ?? -1)) continue;
+        if (!isParleyStream(record.streamId) || record.position.commit === BigInt(at ?? -1)) continue;
         ours.push(recordedEventOf(record));
         if (ours.length >= count) break;
       }
@@ -129,7 +130,7 @@ export const createReader = (options: ReaderOptions): Reader => {
       const records = await page(at, size, "backwards", true);
       end ??= asPosition(Number(records[0]?.position.commit ?? 0));
       for (const record of records) {
-        if (isOurs(record.streamId)) return remember(end, recordedPositionOf(record));
+        if (isParleyStream(record.streamId)) return remember(end, recordedPositionOf(record));
         // What lies below was looked at before; unless the log ends above that: then it is another log.
         if (end >= before.through && Number(record.position.commit) <= before.through)
           return remember(end, before.head);

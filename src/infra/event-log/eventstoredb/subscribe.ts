@@ -11,12 +11,12 @@ import {
   type EventStoreDBClient,
 } from "@eventstore/db-client";
 import { LogError, type Subscriber, type Subscription } from "../../../commands/ports.js";
-import type { Position, RecordedEvent } from "../../../domain/kernel/stream.js";
+import { isParleyStream, streamPrefixes, type Position, type RecordedEvent } from "../../../domain/kernel/stream.js";
 import { asError } from "../../../lib/errors.js";
 import { backoffMs } from "../../../lib/retry.js";
 import { pause } from "../../../lib/time.js";
 import { failureKind, unavailable } from "./errors.js";
-import { isOurs, ourPrefixes, recordedEventOf, recordsOf, storePositionOf } from "./events.js";
+import { recordedEventOf, recordsOf, storePositionOf } from "./events.js";
 
 export type FollowOptions = {
   readonly client: EventStoreDBClient;
@@ -110,7 +110,7 @@ const consume = async (
   handOver: (events: readonly RecordedEvent[]) => Promise<void>,
   stopped: AbortSignal,
 ): Promise<void> => {
-  const filter = streamNameFilter({ prefixes: [...ourPrefixes], checkpointInterval });
+  const filter = streamNameFilter({ prefixes: [...streamPrefixes], checkpointInterval });
   const fromPosition = after === 0 ? START : storePositionOf(after);
   const stream = client.subscribeToAll({ fromPosition, filter }, { highWaterMark: readAhead });
   let ended: Error | undefined;
@@ -158,7 +158,8 @@ const take = (stream: AllStreamSubscription): readonly RecordedEvent[] => {
   while (events.length < batchEventsMax) {
     const resolved = stream.read() as AllStreamResolvedEvent | null;
     if (resolved === null) break;
-    for (const record of recordsOf([resolved])) if (isOurs(record.streamId)) events.push(recordedEventOf(record));
+    for (const record of recordsOf([resolved]))
+      if (isParleyStream(record.streamId)) events.push(recordedEventOf(record));
   }
   return events;
 };
