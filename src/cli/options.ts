@@ -40,6 +40,13 @@ export const targetOf = (options: ProfileOptions): Target => {
 export const sameTarget = (target: Target): string =>
   target.profile === "embedded" ? `--data ${target.dir}` : "--profile distributed";
 
+/** For commands that open what people wrote: the log is told of it, with the reason, before. */
+export const withReason = (command: Command): Command =>
+  command
+    .addOption(new Option("--reason <text>", "why: recorded in the log before anything is opened").argParser(someText))
+    .option("--unrecorded", "of a copy of a data directory: record nothing");
+export type ReasonOptions = { readonly reason?: string; readonly unrecorded?: true };
+
 export type InspectionOptions = { readonly data?: string; readonly json?: true };
 
 /** A parser of whole numbers from `min` on, for commander. */

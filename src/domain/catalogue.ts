@@ -37,9 +37,10 @@ import {
   userRegisteredCodec,
   type UserEvent,
 } from "./user/user.events.js";
+import { accessRecordedCodec, type AccessEvent } from "./access.events.js";
 import { logStartedCodec, type LogStarted } from "./log.events.js";
 
-export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | LogStarted;
+export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | AccessEvent | LogStarted;
 export type EventType = DomainEvent["type"];
 
 /** One stored version of a type: how it is checked, and how it becomes the next version. The newest has no `upcast`. */
@@ -73,6 +74,7 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
     { codec: profileChangedCodec },
   ],
   PreferencesChanged: [{ codec: preferencesChangedCodec }],
+  AccessRecorded: [{ codec: accessRecordedCodec }],
   LogStarted: [{ codec: logStartedCodec }],
 };
 

@@ -14,6 +14,8 @@ export const filesOf = (dir: string) => ({
   snapshots: join(dir, "snapshots.db"),
   secret: join(dir, "token.secret"),
   lock: join(dir, "parley.lock"),
+  /** The socket of operators' calls, while a server runs. */
+  admin: join(dir, "admin.sock"),
 });
 
 /** Bytes of the write-ahead logs beside the files, by the files' names. */

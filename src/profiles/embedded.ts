@@ -17,6 +17,7 @@ import { createQueries } from "../projections/queries/create.js";
 import { loadOrCreateSecret } from "../infra/auth/secret.js";
 import { givenTokenSecret, strengthOf, tokenSecretBytesAdvised } from "../settings/token-secret.js";
 import { createLocalBus } from "../infra/bus/local.js";
+import { startAdminServer } from "../admin-server/server.js";
 import type { EventStoreServer } from "../eventstore-server/server.js";
 import { startSharedThread } from "../infra/engines/shared-thread.js";
 import { openSqliteLog, type SqliteLog } from "../infra/event-log/sqlite/event-log.js";
@@ -29,6 +30,7 @@ import { damagedContent } from "./damaged-content.js";
 import { messageIndex } from "../infra/view-store/message-index.js";
 import { leavingTextsOut } from "./texts-left-out.js";
 import { openSqliteViews, type SqliteViews } from "../infra/view-store/sqlite/view-store.js";
+import { adminCallsOf } from "./admin-calls.js";
 import type { App } from "./app.js";
 import { closeAll, closedAfter, type Closers } from "./close-all.js";
 import type { Config } from "../settings/config.js";
@@ -124,6 +126,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const limiter = createMemoryRateLimiter();
   const gateway = await serveClients({ config, app, catchUp, deviceAccess, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
+  closers.push(await serveOperators(config.dataDir, stores, logger));
   const eventStoreServer = await serveLog(config, log, logger);
   if (eventStoreServer !== undefined) closers.push(eventStoreServer.close);
   let stopping: Promise<void> | undefined;
@@ -156,6 +159,22 @@ const deliverLive = (delivering: DeliveringWith, hub: Hub, telemetry: Telemetry)
       tellToSync([...hub.connections()]);
     },
   });
+};
+
+/** Calls of operators' commands. Without them a server runs as well as with them, so what is wrong is said and nothing more. */
+const serveOperators = async (dir: string, stores: Stores, logger: Logger): Promise<() => Promise<void>> => {
+  const onError = (call: string, err: Error): void => {
+    logger.error({ call, err }, "an operator's call failed");
+  };
+  try {
+    return (await startAdminServer(filesOf(dir).admin, adminCallsOf(stores), onError)).close;
+  } catch (error) {
+    logger.warn(
+      { err: error },
+      "operators' commands cannot reach this server: those that change something need it stopped",
+    );
+    return () => Promise.resolve();
+  }
 };
 
 /** The log for EventStoreDB's clients, where that is wanted. */

@@ -118,11 +118,14 @@ describe("the version of a snapshot", () => {
     expect(known).toMatchObject({ [`${name}@${version}`]: forms });
   });
 
+  /** Of the streams that begin with `parley-`: nothing is decided on what they fold to. */
+  const ofNoAggregate = ["LogStarted", "AccessRecorded"];
+
   it("is tested on every kind of event", () => {
     const kinds = (events: readonly DomainEvent[]) => [...new Set(events.map(({ type }) => type))].toSorted();
     const { conversation: spoken, receipts: read, user: person } = goldenHistory;
     expect(kinds([...spoken, ...read, ...person])).toEqual(
-      kinds(goldenEvents.filter(({ type }) => type !== "LogStarted")),
+      kinds(goldenEvents.filter(({ type }) => !ofNoAggregate.includes(type))),
     );
     expect(restored(receiptsSnapshot, read.reduce(receipts.evolve, receipts.initial()))).toEqual(
       read.reduce(receipts.evolve, receipts.initial()),

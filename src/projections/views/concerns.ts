@@ -22,6 +22,7 @@ export const concerns = {
   DeviceRegistered: ["devices"],
   DeviceRemoved: ["devices"],
   PreferencesChanged: ["members"],
+  AccessRecorded: [],
   LogStarted: [],
 } as const satisfies Readonly<Record<EventType, readonly ViewName[]>>;
 
