@@ -1,4 +1,4 @@
-import { unwrap } from "../../infra/key-store/mongodb/wrapping.js";
+import { unwrap } from "../../infra/key-store/wrapping.js";
 import { cellOfDatabase } from "../../infra/engines/mongodb/cell.js";
 import { openMongo, type Mongo } from "../../infra/engines/mongodb/connection.js";
 import { collectionPrefix } from "../../infra/view-store/mongodb/documents.js";

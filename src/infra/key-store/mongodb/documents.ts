@@ -4,7 +4,7 @@ import { Binary, MongoBulkWriteError, type AnyBulkWriteOperation, type Collectio
 import { byBytes } from "../../engines/by-bytes.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { StoreUnavailable } from "../../../projections/ports/away.js";
-import { keyBytes, requireMasterKey, unwrap, wrap, WrongMasterKey } from "./wrapping.js";
+import { keyBytes, requireMasterKey, unwrap, wrap, WrongMasterKey } from "../wrapping.js";
 
 export type KeyDocument = {
   readonly _id: string;

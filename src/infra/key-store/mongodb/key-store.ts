@@ -11,7 +11,7 @@ import { createAgingKeys, type AgingKey } from "./cache.js";
 import { createKeyDocuments, type Wrapped } from "./documents.js";
 import { createRefresher } from "./refresher.js";
 import { refusingWhileAway } from "./while-away.js";
-import { markOf, requireMasterKey, unwrap } from "./wrapping.js";
+import { markOf, requireMasterKey, unwrap } from "../wrapping.js";
 
 export { assertMasterKey } from "./documents.js";
 

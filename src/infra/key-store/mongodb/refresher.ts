@@ -1,6 +1,6 @@
 /** Looks for the keys in memory again before they are too old, so that a destroyed one disappears and the others stay. */
 import type { AgingKeys } from "./cache.js";
-import { markOf } from "./wrapping.js";
+import { markOf } from "../wrapping.js";
 
 export type Refresher = {
   /** Resolves when the round that is under way has ended. */
