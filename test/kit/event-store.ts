@@ -4,6 +4,7 @@
  */
 import type { EventLog } from "../../src/commands/ports.js";
 import { LogError } from "../../src/commands/ports.js";
+import { asPosition } from "../../src/domain/kernel/stream.js";
 
 /** Somewhere else: each request and each answer takes about so long. */
 export const farAway = (log: EventLog, tripMs: number): EventLog => {
@@ -73,4 +74,32 @@ export const leaderless = (log: EventLog, requests: number): EventLog => {
   const leader = <A>(ask: () => Promise<A>): Promise<A> =>
     left-- > 0 ? Promise.reject(new LogError("UNAVAILABLE", "no leader")) : ask();
   return { ...log, append: (...asked) => leader(() => log.append(...asked)) };
+};
+
+/** Positions are places in a file: far apart, and what is not the place of an event is refused. */
+export const sparse = (log: Pick<EventLog, "readAll" | "readStream" | "head">) => {
+  const apart = 1_000;
+  const outside = <Event extends { readonly position: number }>(event: Event) => ({
+    ...event,
+    position: asPosition(event.position * apart),
+  });
+  return {
+    readStream: async (...asked) => (await log.readStream(...asked)).map(outside),
+    readAll: async (from, count, direction) => {
+      if (from !== undefined && from % apart !== 0) throw new LogError("UNAVAILABLE", "InvalidPosition");
+      const inside = from === undefined ? undefined : asPosition(from / apart);
+      return (await log.readAll(inside, count, direction)).map(outside);
+    },
+    head: async () => asPosition((await log.head()) * apart),
+  } satisfies Pick<EventLog, "readAll" | "readStream" | "head">;
+};
+
+/** The next so many reads of the whole log have no answer. */
+export const awayFor = (log: Pick<EventLog, "readAll" | "readStream" | "head">, reads: number) => {
+  let left = reads;
+  return {
+    ...log,
+    readAll: (...asked) =>
+      left-- > 0 ? Promise.reject(new LogError("UNAVAILABLE", "no answer")) : log.readAll(...asked),
+  } satisfies Pick<EventLog, "readAll" | "readStream" | "head">;
 };

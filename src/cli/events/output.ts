@@ -2,13 +2,13 @@ import type { Command } from "commander";
 import { byOf, type By } from "../../domain/kernel/by.js";
 import { textFields, type ShownEvent } from "../../operate/inspect/log.js";
 import { sodiumOf } from "../../settings/config.js";
-import type { InspectionOptions } from "../options.js";
+import type { ProfileOptions } from "../options.js";
 import { harmless, paint } from "../output.js";
 
-export type OpeningOptions = InspectionOptions & { readonly open?: true };
+export type OpeningOptions = ProfileOptions & { readonly open?: true };
 
 export const withOpening = (command: Command): Command =>
-  command.option("--open", "open sealed content with keys.db: a privileged read of what people wrote");
+  command.option("--open", "open sealed content with its keys: a privileged read of what people wrote");
 
 /** What an inspection is opened with. */
 export const openingOf = ({ open }: OpeningOptions, environment: NodeJS.ProcessEnv) =>

@@ -2,8 +2,8 @@ import { Argument, Command, InvalidArgumentError } from "commander";
 import { openLogInspection, type EventPlace, type LogInspection, type ShownEvent } from "../../operate/inspect/log.js";
 import { contextOf, openingOf, privileged, withOpening, type OpeningOptions } from "./output.js";
 import { fail } from "../failure.js";
-import { dataDirOf } from "../../settings/config.js";
-import { withInspection } from "../options.js";
+import { sameTarget, targetOf, withTarget } from "../options.js";
+import type { Target } from "../../operate/target.js";
 import { harmless, next, note, paint, say, sayJson } from "../output.js";
 import { asPosition, asRevision } from "../../domain/kernel/stream.js";
 
@@ -16,7 +16,7 @@ const place = (value: string): EventPlace => {
   return { stream, revision: asRevision(Number(revision)) };
 };
 
-export const showCommand = withOpening(withInspection(new Command("show")))
+export const showCommand = withOpening(withTarget(new Command("show")))
   .description("Print one event whole.")
   .addArgument(new Argument("<position|stream@revision>", "which event").argParser(place))
   .addHelpText("after", "\nExit code: 0 it is there, 1 it is not or cannot be read, 2 wrong usage.")
@@ -30,15 +30,15 @@ export const showCommand = withOpening(withInspection(new Command("show")))
 
 const show = async (where: EventPlace, options: OpeningOptions): Promise<void> => {
   if (options.open) note(privileged);
-  const dir = dataDirOf(options, process.env);
-  const log = await openLogInspection(dir, openingOf(options, process.env));
+  const target = targetOf(options);
+  const log = await openLogInspection(target, openingOf(options, process.env));
   try {
     const event = await log.at(where);
     if (event === undefined) throw new Error(await noneAt(log, where));
     if (options.json) sayJson(event);
-    else tell(event, dir);
+    else tell(event, target);
   } finally {
-    log.close();
+    await log.close();
   }
 };
 
@@ -50,7 +50,7 @@ const noneAt = async (log: LogInspection, where: EventPlace): Promise<string> =>
   return `There is no event at ${stream}@${revision}; the stream ends at revision ${last}`;
 };
 
-const tell = (event: ShownEvent, dir: string): void => {
+const tell = (event: ShownEvent, target: Target): void => {
   const { at, by } = contextOf(event.meta);
   const lines: readonly (readonly [string, string])[] = [
     ["position", String(event.position)],
@@ -66,7 +66,7 @@ const tell = (event: ShownEvent, dir: string): void => {
   if (event.damaged !== undefined) say(paint("red", `content   ${harmless(event.damaged)}`));
   if (event.opened === null) say(paint("yellow", "content   its key is gone: nobody can read it any more"));
   else if (event.opened !== undefined) say(`${paint("grey", "content")}\n${pretty(event.opened)}`);
-  next(`parley events tail --stream ${event.stream} --data ${dir}`);
+  next(`parley events tail --stream ${event.stream} ${sameTarget(target)}`);
 };
 
 /** Line by line, so that the line breaks of the layout are the only ones. */

@@ -7,9 +7,8 @@ import {
   type ShownEvent,
 } from "../../operate/inspect/log.js";
 import { openingOf, privileged, summaryOf, withOpening, type OpeningOptions } from "./output.js";
-import { fail } from "../failure.js";
-import { dataDirOf } from "../../settings/config.js";
-import { someText, time, wholeNumber, withInspection } from "../options.js";
+import { fail, hidingSecrets } from "../failure.js";
+import { sameTarget, someText, targetOf, time, wholeNumber, withTarget } from "../options.js";
 import { harmless, next, note, say, sayJson } from "../output.js";
 import { asPosition, laterOf, noPosition } from "../../domain/kernel/stream.js";
 
@@ -22,7 +21,7 @@ type Options = OpeningOptions & {
 /** Of a tail that says nothing else. */
 const limitDefault = 20;
 
-export const tailCommand = withOpening(withInspection(new Command("tail")))
+export const tailCommand = withOpening(withTarget(new Command("tail")))
   .description("Print the newest events, or those from a position on; follow the log.")
   .option("-f, --follow", "go on with what comes, until interrupted")
   .option("--from <position>", "start here (inclusive) instead of at the end", wholeNumber(0))
@@ -45,11 +44,11 @@ Exit code: 0 done (or interrupted), 1 the log cannot be read, 2 wrong usage.`,
   .action(async (options: Options) => {
     try {
       if (options.open) note(privileged);
-      const log = await openLogInspection(dataDirOf(options, process.env), openingOf(options, process.env));
+      const log = await openLogInspection(targetOf(options), openingOf(options, process.env));
       try {
         await tail(log, options);
       } finally {
-        log.close();
+        await log.close();
       }
     } catch (error) {
       fail(error);
@@ -76,8 +75,8 @@ const tail = async (log: LogInspection, options: Options): Promise<void> => {
   }
   if (follow) {
     // What came between reading the head and printing is in both: the larger of the two is where it goes on.
-    for await (const event of log.follow(filter, laterOf(head, last?.position ?? noPosition), interrupted()))
-      print(event);
+    const after = laterOf(head, last?.position ?? noPosition);
+    for await (const event of log.follow(filter, after, interrupted(), noteAway())) print(event);
   } else if (!json) {
     suggest(last, options);
   }
@@ -99,7 +98,7 @@ const noteUnknown = async (log: LogInspection, { stream, type }: EventFilter): P
 };
 
 const suggest = (last: ShownEvent | undefined, options: Options): void => {
-  const data = `--data ${dataDirOf(options, process.env)}`;
+  const data = sameTarget(targetOf(options));
   if (last === undefined) {
     note("No event passes.");
     next(`parley events stats ${data}     which types and streams there are`);
@@ -110,6 +109,15 @@ const suggest = (last: ShownEvent | undefined, options: Options): void => {
       options.from === undefined ? `parley events tail --follow ${data}` : more,
     );
   }
+};
+
+/** Once: an engine that is away says the same with every attempt. */
+const noteAway = (): ((error: Error) => void) => {
+  let isSaid = false;
+  return ({ message }) => {
+    if (!isSaid) note(`The log does not answer, and is asked again: ${hidingSecrets(message)}`);
+    isSaid = true;
+  };
 };
 
 /** Ends the following, not the process: what is open is closed. */

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
-import { openLogOf } from "./stores.js";
+import { openToRead } from "../open.js";
 import { pagesOf } from "../pages.js";
+import type { LogToRead, Target } from "../target.js";
 import { noPosition } from "../../domain/kernel/stream.js";
 
 type Amount = { readonly events: number; readonly bytes: number };
@@ -23,39 +24,48 @@ const daysKept = 36_600;
 
 /**
  * Counts the whole log once. Memory is bounded by types, categories and days: a stream's size follows from its newest
- * revision, so the largest are known without a table of all.
+ * revision, so the largest are known without a table of all. `onProgress`: positions; those of an embedded log count its
+ * events, those of EventStoreDB the bytes of its file.
+ * @throws (rejects) what `openToRead` and reading the log reject with
  */
-export const readLogStats = async (dir: string, onProgress: (done: number, of: number) => void): Promise<LogStats> => {
-  const log = openLogOf(dir);
+export const readLogStats = async (
+  target: Target,
+  onProgress: (done: number, of: number) => void,
+): Promise<LogStats> => {
+  const { log, close } = await openToRead(target);
   try {
-    const of = await log.head();
-    const [types, categories, days] = [new Map<string, Amount>(), new Map<string, Amount>(), new Map<string, Amount>()];
-    const largest = createLargest(largestMax);
-    let head = 0;
-    let total: Amount = { events: 0, bytes: 0 };
-    for await (const page of pagesOf(log, noPosition)) {
-      for (const { stream, revision, type, data, meta } of page) {
-        const bytes = Buffer.byteLength(data) + Buffer.byteLength(meta);
-        total = plus(total, bytes);
-        count(types, type, bytes);
-        count(categories, categoryOf(stream), bytes);
-        if (days.size < daysKept) count(days, dayOf(meta), bytes);
-        largest.see(stream, revision + 1);
-      }
-      head = page.at(-1)?.position ?? head;
-      onProgress(head, of);
-    }
-    return {
-      ...total,
-      head,
-      types: byEvents(types),
-      categories: byEvents(categories),
-      days: Object.fromEntries([...days].sort(([a], [b]) => (a < b ? -1 : 1))),
-      largestStreams: largest.all(),
-    };
+    return await statsOf(log, onProgress);
   } finally {
-    log.close();
+    await close();
   }
+};
+
+const statsOf = async (log: LogToRead, onProgress: (done: number, of: number) => void): Promise<LogStats> => {
+  const of = await log.head();
+  const [types, categories, days] = [new Map<string, Amount>(), new Map<string, Amount>(), new Map<string, Amount>()];
+  const largest = createLargest(largestMax);
+  let head = 0;
+  let total: Amount = { events: 0, bytes: 0 };
+  for await (const page of pagesOf(log, noPosition)) {
+    for (const { stream, revision, type, data, meta } of page) {
+      const bytes = Buffer.byteLength(data) + Buffer.byteLength(meta);
+      total = plus(total, bytes);
+      count(types, type, bytes);
+      count(categories, categoryOf(stream), bytes);
+      if (days.size < daysKept) count(days, dayOf(meta), bytes);
+      largest.see(stream, revision + 1);
+    }
+    head = page.at(-1)?.position ?? head;
+    onProgress(head, of);
+  }
+  return {
+    ...total,
+    head,
+    types: byEvents(types),
+    categories: byEvents(categories),
+    days: Object.fromEntries([...days].sort(([a], [b]) => (a < b ? -1 : 1))),
+    largestStreams: largest.all(),
+  };
 };
 
 const plus = (amount: Amount, bytes: number): Amount => ({ events: amount.events + 1, bytes: amount.bytes + bytes });
@@ -67,9 +77,9 @@ const count = (table: Map<string, Amount>, name: string, bytes: number): void =>
 const byEvents = (table: ReadonlyMap<string, Amount>): Readonly<Record<string, Amount>> =>
   Object.fromEntries([...table].sort(([, a], [, b]) => b.events - a.events));
 
-/** `conversation-d_x` → `conversation`; the log's own stream is a category of its own. */
+/** `conversation-d_x` → `conversation`; each of Parley's own streams is a category of its own. */
 const categoryOf = (stream: string): string =>
-  stream === "parley-log" ? stream : stream.slice(0, Math.max(0, stream.indexOf("-"))) || stream;
+  stream.startsWith("parley-") ? stream : stream.slice(0, Math.max(0, stream.indexOf("-"))) || stream;
 
 /** The start of `meta` is where every version writes `at`; parsing a million metas for a number would take seconds. */
 const atPattern = /"at":(\d+)/;

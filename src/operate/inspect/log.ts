@@ -6,8 +6,7 @@ import { catalogue } from "../../domain/catalogue.js";
 import { byOf, userIdOf } from "../../domain/kernel/by.js";
 import type { UserId } from "../../domain/kernel/ids.js";
 import {
-  asPosition,
-  laterOf,
+  noPosition,
   noRevision,
   revisionAfter,
   type Position,
@@ -15,10 +14,12 @@ import {
   type Revision,
 } from "../../domain/kernel/stream.js";
 import { openTextCipher, type SodiumChoice } from "../../infra/text-cipher/open.js";
-import type { SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
+import { asError } from "../../lib/errors.js";
 import { pause } from "../../lib/time.js";
+import { whileAway } from "../../projections/keep-trying.js";
+import { openToRead } from "../open.js";
 import { pageEvents, pagesOf } from "../pages.js";
-import { openKeysOf, openLogOf } from "./stores.js";
+import type { LogToRead, Target } from "../target.js";
 
 /**
  * `data` and `meta` parsed; what is not JSON stays a text. `opened`: a message's content in the clear, of other events
@@ -47,12 +48,20 @@ export type LogInspection = {
   readonly newest: (filter: EventFilter, limit: number) => Promise<readonly ShownEvent[]>;
   /** Events from a position on, inclusive, that pass; ends at the head, or after `limit`. */
   readonly from: (filter: EventFilter, position: Position, limit: number) => AsyncGenerator<ShownEvent>;
-  /** Those after a position as they come; ends with the signal. Rejects when the log cannot be read any more. */
-  readonly follow: (filter: EventFilter, after: Position, signal: AbortSignal) => AsyncGenerator<ShownEvent>;
+  /**
+   * Those after a position as they come; ends with the signal. While a log of other machines is away, `onAway` hears of each
+   * attempt and it goes on where it was. Rejects when the log cannot be read any more.
+   */
+  readonly follow: (
+    filter: EventFilter,
+    after: Position,
+    signal: AbortSignal,
+    onAway: (error: Error) => void,
+  ) => AsyncGenerator<ShownEvent>;
   /** The revision of a stream's last event; undefined for a stream that is not there. */
   readonly lastRevision: (stream: string) => Promise<number | undefined>;
   readonly at: (place: EventPlace) => Promise<ShownEvent | undefined>;
-  readonly close: () => void;
+  readonly close: () => Promise<void>;
 };
 
 export { textFields } from "../../commands/sealing/sealed-fields.js";
@@ -63,15 +72,30 @@ export const eventTypes: readonly string[] = Object.keys(catalogue);
 /** The server tells no other process that the log has grown. */
 const pollMs = 200;
 
-/** `open`: with this build of the library that sealed it. @throws (rejects) NotThere without a log, or (`open`) without keys. */
+/**
+ * `open`: with this build of the library that sealed it.
+ * @throws (rejects) NotThere without a log, or (`open`) without keys; Error that names an engine that does not answer
+ */
 export const openLogInspection = async (
-  dir: string,
+  target: Target,
   options: { readonly open?: SodiumChoice } = {},
 ): Promise<LogInspection> => {
-  const log = openLogOf(dir);
-  const keys = options.open === undefined ? undefined : openKeysOf(dir);
-  const open = keys && openingWith(keys, (await openTextCipher(options.open)).cipher);
-  const show = async (recorded: RecordedEvent): Promise<ShownEvent> => {
+  const opened = await openToRead(target);
+  try {
+    const keys = options.open === undefined ? undefined : await opened.keys();
+    const open = keys && openingWith(keys, (await openTextCipher(options.open)).cipher);
+    return { ...inspectionOf(opened.log, open), close: opened.close };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+};
+
+type Open = ReturnType<typeof openingWith>;
+
+const showing =
+  (open: Open | undefined) =>
+  async (recorded: RecordedEvent): Promise<ShownEvent> => {
     const { position, stream, revision, id, type } = recorded;
     const data = parsed(recorded.data);
     const shown = { position, stream, revision, id, type, data, meta: parsed(recorded.meta) };
@@ -93,14 +117,13 @@ export const openLogInspection = async (
       ...(damaged.length === 0 ? {} : { damaged: damaged.join("; ") }),
     };
   };
-  const from: LogInspection["from"] = async function* (filter, position, limit) {
-    let left = limit;
-    for await (const recorded of forwards(log, filter, asPosition(position - 1))) {
-      if (left <= 0) return;
-      left -= 1;
-      yield await show(recorded);
-    }
-  };
+
+/** Of a log that is open already; without `open` content stays sealed. */
+export const inspectionOf = (log: LogToRead, open?: Open): Omit<LogInspection, "close"> => {
+  const show = showing(open);
+  /** What lies before a position: positions are opaque, and a store may know none but those of events. */
+  const before = async (position: Position): Promise<Position> =>
+    position <= 1 ? noPosition : ((await log.readAll(position, 1, "backwards"))[0]?.position ?? noPosition);
   return {
     head: log.head,
     newest: async (filter, limit) => {
@@ -111,36 +134,53 @@ export const openLogInspection = async (
       }
       return Promise.all(found.reverse().map(show));
     },
-    from,
-    follow: async function* (filter, after, signal) {
+    from: async function* (filter, position, limit) {
+      let left = limit;
+      for await (const recorded of forwards(log, filter, await before(position))) {
+        if (left <= 0) return;
+        left -= 1;
+        yield await show(recorded);
+      }
+    },
+    follow: async function* (filter, after, signal, onAway) {
       let seen = after;
       const ended = (): boolean => signal.aborted;
-      while (!ended()) {
-        const head = await log.head();
-        for await (const recorded of forwards(log, filter, seen)) {
-          if (ended()) return;
-          seen = recorded.position;
-          yield await show(recorded);
+      const patient = <A>(ask: () => Promise<A>): Promise<A> =>
+        whileAway(ask, ended, (error) => {
+          onAway(asError(error));
+        });
+      const patientLog = {
+        readAll: (...asked: Parameters<typeof log.readAll>) => patient(() => log.readAll(...asked)),
+      };
+      const news = async function* (): AsyncGenerator<RecordedEvent> {
+        const head = await patient(log.head);
+        // A node that follows the leader may not have come so far: it is not asked for what is not there.
+        if (head > seen) for await (const page of pagesOf(patientLog, seen)) yield* page;
+      };
+      try {
+        while (!ended()) {
+          for await (const recorded of news()) {
+            if (ended()) return;
+            // What does not pass is not read again and again.
+            seen = recorded.position;
+            if (passes(filter, recorded)) yield await show(recorded);
+          }
+          await pause(pollMs, { stopped: signal });
         }
-        // What does not pass is not read again and again.
-        seen = laterOf(seen, head);
-        await pause(pollMs, { stopped: signal });
+      } catch (error) {
+        if (!ended()) throw error;
       }
     },
     lastRevision: async (stream) => (await log.readStream(stream, noRevision, 1, "backwards"))[0]?.revision,
     at: async (place) => {
       const [recorded] =
         "position" in place
-          ? await log.readAll(asPosition(place.position - 1), 1)
+          ? await log.readAll(await before(place.position), 1)
           : await log.readStream(place.stream, place.revision, 1);
       const here =
         recorded !== undefined &&
         ("position" in place ? recorded.position === place.position : recorded.revision === place.revision);
       return here ? show(recorded) : undefined;
-    },
-    close: () => {
-      log.close();
-      keys?.close();
     },
   };
 };
@@ -163,13 +203,13 @@ const passes = (filter: EventFilter, recorded: RecordedEvent): boolean => {
   return acting !== undefined && userIdOf(acting) === user;
 };
 
-async function* forwards(log: SqliteLogReader, filter: EventFilter, after: Position): AsyncGenerator<RecordedEvent> {
+async function* forwards(log: LogToRead, filter: EventFilter, after: Position): AsyncGenerator<RecordedEvent> {
   for await (const page of pagesOf(log, after))
     for (const recorded of page) if (passes(filter, recorded)) yield recorded;
 }
 
 /** By the stream's index where there is a stream, else through the whole log. */
-async function* backwards(log: SqliteLogReader, filter: EventFilter): AsyncGenerator<RecordedEvent> {
+async function* backwards(log: LogToRead, filter: EventFilter): AsyncGenerator<RecordedEvent> {
   const { stream } = filter;
   let before: Position | undefined;
   let from = noRevision;
