@@ -21,6 +21,10 @@ const vendors = {
   "^ioredis": "^src/infra/|^test/",
   "^minio": "^src/infra/|^test/",
   "^sodium-native/|^@types/sodium-native/|^libsodium-wrappers/": "^src/infra/text-cipher/",
+  "^csv-stringify/": "^src/audit/archive/csv\\.ts$",
+  "^nodemailer/|^@types/nodemailer/": "^src/audit/archive/eml\\.ts$",
+  "^xmlbuilder2/": "^src/audit/archive/actiance\\.ts$|^test/audit/archive/",
+  "^yazl/|^@types/yazl/": "^src/operate/archive/zip\\.ts$",
   "^p-limit": "^src/commands/|^src/projections/delivery/bounded-reads\\.ts$",
 };
 

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { auditCommand } from "./audit/audit.js";
 import { doctorCommand } from "./doctor.js";
 import { eventsCommand } from "./events/events.js";
 import { fail, usageExitCode } from "./failure.js";
@@ -28,7 +29,8 @@ const program = new Command("parley")
   .addCommand(tokenCommand)
   .addCommand(doctorCommand)
   .addCommand(projectionsCommand)
-  .addCommand(eventsCommand);
+  .addCommand(eventsCommand)
+  .addCommand(auditCommand);
 endWithUsageCode(program);
 
 await program.parseAsync();

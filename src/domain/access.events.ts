@@ -15,4 +15,32 @@ export const accessRecordedCodec = t.type({
 export type AccessRecorded = { readonly type: "AccessRecorded" } & EventContext &
   Readonly<t.TypeOf<typeof accessRecordedCodec>>;
 
-export type AccessEvent = AccessRecorded;
+/**
+ * A run of an archive's export, told when its file is durable. `from` up to, not including, `to`: the positions that it is
+ * of, in the log's incarnation `epoch`; runs of one format and scope that meet tile the log. `events`, `root`: how many
+ * events are in that range, and the RFC 9162 root hash (hex) over their canonical forms; of a scope of one conversation,
+ * those of its stream alone. `sha256`: of the file (hex). `erased`, `damaged`: records with texts that nobody can read any
+ * more, and what does not open though it was not erased.
+ */
+export const archiveExportedCodec = t.type({
+  format: t.string,
+  scope: t.record(t.string, t.string),
+  reason: t.string,
+  epoch: t.string,
+  from: t.number,
+  to: t.number,
+  events: t.number,
+  root: t.string,
+  conversations: t.number,
+  records: t.number,
+  messages: t.number,
+  erased: t.number,
+  damaged: t.number,
+  file: t.string,
+  bytes: t.number,
+  sha256: t.string,
+});
+export type ArchiveExported = { readonly type: "ArchiveExported" } & EventContext &
+  Readonly<t.TypeOf<typeof archiveExportedCodec>>;
+
+export type AccessEvent = AccessRecorded | ArchiveExported;

@@ -37,7 +37,7 @@ import {
   userRegisteredCodec,
   type UserEvent,
 } from "./user/user.events.js";
-import { accessRecordedCodec, type AccessEvent } from "./access.events.js";
+import { accessRecordedCodec, archiveExportedCodec, type AccessEvent } from "./access.events.js";
 import { logStartedCodec, type LogStarted } from "./log.events.js";
 
 export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | AccessEvent | LogStarted;
@@ -75,6 +75,7 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   ],
   PreferencesChanged: [{ codec: preferencesChangedCodec }],
   AccessRecorded: [{ codec: accessRecordedCodec }],
+  ArchiveExported: [{ codec: archiveExportedCodec }],
   LogStarted: [{ codec: logStartedCodec }],
 };
 

@@ -66,7 +66,9 @@ it("operators are told: a metric, doctor, and the event in the log", async () =>
   expect(Number(/^parley_content_damaged_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
   const where = ["--data", server.dataDir, "--json"];
   const stream = `conversation-${conversationId}`;
-  const events = jsonLines(await run(["events", "tail", "--open", "--stream", stream, ...where])) as ShownEvent[];
+  const events = jsonLines(
+    await run(["events", "tail", "--open", "--reason", "test", "--stream", stream, ...where]),
+  ) as ShownEvent[];
   const sent = events.filter(({ type }) => type === "MessageSent");
   expect(sent.map(({ opened }) => opened)).toEqual([text("text 1"), text("text 2"), undefined, text("text 4")]);
   expect(sent.map(({ damaged }) => damaged !== undefined)).toEqual([false, false, true, false]);

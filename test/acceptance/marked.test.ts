@@ -65,7 +65,7 @@ describe("operators", () => {
   it("see names, descriptions and emoji sealed, and opened where they ask for it", async () => {
     const args = ["events", "tail", "--json", "--limit", "5000", "--data", server.dataDir];
     expect((await run(args)).stdout).not.toContain(markers.core);
-    const events = jsonLines(await run([...args, "--open"])) as ShownEvent[];
+    const events = jsonLines(await run([...args, "--open", "--reason", "test"])) as ShownEvent[];
     const opened = (type: string, of = stream) =>
       events.filter((event) => event.type === type && event.stream === of).map((event) => event.opened);
     const [name, description] = [markers.of("group name"), markers.of("description")];
@@ -82,7 +82,17 @@ describe("operators", () => {
     ]);
     const [emoji, removed] = [`:${markers.of("emoji")}:`, `:${markers.of("removed emoji")}:`];
     expect(opened("ReactionAdded")).toEqual([{ emoji }, { emoji: removed }]);
-    const line = await run(["events", "tail", "--open", "--type", "SettingsChanged", "--data", server.dataDir]);
+    const line = await run([
+      "events",
+      "tail",
+      "--open",
+      "--reason",
+      "test",
+      "--type",
+      "SettingsChanged",
+      "--data",
+      server.dataDir,
+    ]);
     expect(line.stdout).toContain(newName);
   });
 

@@ -45,7 +45,9 @@ describe.each([
 
   it.each([wasm, {}])("are opened by operators' commands, which say by what: %o", async (environment) => {
     const data = ["--data", server.dataDir, "--json"];
-    const shown = jsonLines(await run(["events", "tail", "--type", "MessageSent", "--open", ...data], environment));
+    const shown = jsonLines(
+      await run(["events", "tail", "--type", "MessageSent", "--open", "--reason", "test", ...data], environment),
+    );
     expect((shown as ShownEvent[]).map(({ opened }) => opened)).toEqual([text("before"), text("after")]);
     const { checks } = json(await run(["doctor", ...data], environment)) as Diagnosis;
     const found = checks.filter(({ name }) => name === "sealing" || name === "keys");

@@ -177,7 +177,7 @@ describe("a data directory", () => {
           .digest("hex"),
       ]);
     const before = contents();
-    for (const command of ["doctor", "events tail --open", "events stats", "projections status"])
+    for (const command of ["doctor", "events tail --open --unrecorded", "events stats", "projections status"])
       expect((await run([...command.split(" "), "--data", dir])).code).toBe(0);
     expect(contents()).toEqual(before);
   });

@@ -2,20 +2,17 @@ import type { Command } from "commander";
 import { byOf, type By } from "../../domain/kernel/by.js";
 import { textFields, type ShownEvent } from "../../operate/inspect/log.js";
 import { sodiumOf } from "../../settings/config.js";
-import type { ProfileOptions } from "../options.js";
+import { withReason, type ProfileOptions, type ReasonOptions } from "../options.js";
 import { harmless, paint } from "../output.js";
 
-export type OpeningOptions = ProfileOptions & { readonly open?: true };
+export type OpeningOptions = ProfileOptions & ReasonOptions & { readonly open?: true };
 
 export const withOpening = (command: Command): Command =>
-  command.option("--open", "open sealed content with its keys: a privileged read of what people wrote");
+  withReason(command.option("--open", "open sealed content with its keys: a privileged read, which needs --reason"));
 
 /** What an inspection is opened with. */
 export const openingOf = ({ open }: OpeningOptions, environment: NodeJS.ProcessEnv) =>
   open === true ? { open: sodiumOf(environment) } : {};
-
-export const privileged =
-  "parley: --open shows what people wrote. This is a privileged read: have a reason, and keep what is shown to yourself.";
 
 /** Characters of an event's data on its line. */
 const summaryCharsMax = 160;

@@ -1,10 +1,11 @@
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { openLogInspection, type EventPlace, type LogInspection, type ShownEvent } from "../../operate/inspect/log.js";
-import { contextOf, openingOf, privileged, withOpening, type OpeningOptions } from "./output.js";
+import { contextOf, openingOf, withOpening, type OpeningOptions } from "./output.js";
 import { fail } from "../failure.js";
 import { sameTarget, targetOf, withTarget } from "../options.js";
 import type { Target } from "../../operate/target.js";
-import { harmless, next, note, paint, say, sayJson } from "../output.js";
+import { recordFirst } from "../recorded.js";
+import { harmless, next, paint, say, sayJson } from "../output.js";
 import { asPosition, asRevision } from "../../domain/kernel/stream.js";
 
 const placePattern = /^(.+)@(\d{1,15})$/;
@@ -29,8 +30,10 @@ export const showCommand = withOpening(withTarget(new Command("show")))
   });
 
 const show = async (where: EventPlace, options: OpeningOptions): Promise<void> => {
-  if (options.open) note(privileged);
   const target = targetOf(options);
+  if (options.open) {
+    await recordFirst(target, options, { kind: "events.open", scope: { ...where } });
+  }
   const log = await openLogInspection(target, openingOf(options, process.env));
   try {
     const event = await log.at(where);

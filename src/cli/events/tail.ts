@@ -6,10 +6,11 @@ import {
   type LogInspection,
   type ShownEvent,
 } from "../../operate/inspect/log.js";
-import { openingOf, privileged, summaryOf, withOpening, type OpeningOptions } from "./output.js";
+import { openingOf, summaryOf, withOpening, type OpeningOptions } from "./output.js";
 import { fail, hidingSecrets } from "../failure.js";
 import { sameTarget, someText, targetOf, time, wholeNumber, withTarget } from "../options.js";
 import { harmless, next, note, say, sayJson } from "../output.js";
+import { recordFirst, type PrivilegedRead } from "../recorded.js";
 import { asPosition, laterOf, noPosition } from "../../domain/kernel/stream.js";
 
 type Options = OpeningOptions & {
@@ -43,8 +44,9 @@ Exit code: 0 done (or interrupted), 1 the log cannot be read, 2 wrong usage.`,
   )
   .action(async (options: Options) => {
     try {
-      if (options.open) note(privileged);
-      const log = await openLogInspection(targetOf(options), openingOf(options, process.env));
+      const target = targetOf(options);
+      if (options.open) await recordFirst(target, options, { kind: "events.open", scope: scopeOf(options) });
+      const log = await openLogInspection(target, openingOf(options, process.env));
       try {
         await tail(log, options);
       } finally {
@@ -87,6 +89,12 @@ const filterOf = ({ stream, type, since, user }: Options): EventFilter => ({
   ...(type === undefined ? {} : { type }),
   ...(since === undefined ? {} : { since }),
   ...(user === undefined ? {} : { user }),
+});
+
+const scopeOf = ({ since, from, limit, stream, type, user, follow }: Options): PrivilegedRead["scope"] => ({
+  ...{ stream, type, user, from, limit },
+  ...(since === undefined ? {} : { since: new Date(since).toISOString() }),
+  ...(follow === true ? { follow: "yes" } : {}),
 });
 
 /** A misspelt name must not look like a log in which nothing happened. */

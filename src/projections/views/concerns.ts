@@ -23,6 +23,7 @@ export const concerns = {
   DeviceRemoved: ["devices"],
   PreferencesChanged: ["members"],
   AccessRecorded: [],
+  ArchiveExported: [],
   LogStarted: [],
 } as const satisfies Readonly<Record<EventType, readonly ViewName[]>>;
 
