@@ -25,6 +25,7 @@ const vendors = {
   "^nodemailer/|^@types/nodemailer/": "^src/audit/archive/eml\\.ts$",
   "^xmlbuilder2/": "^src/audit/archive/actiance\\.ts$|^test/audit/archive/",
   "^yazl/|^@types/yazl/": "^src/operate/archive/zip\\.ts$",
+  "^@hpcc-js/": "^src/operate/transfer/compression\\.ts$",
   "^p-limit": "^src/commands/|^src/projections/delivery/bounded-reads\\.ts$",
 };
 

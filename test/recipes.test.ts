@@ -1,16 +1,12 @@
 /** The recipes of docs/OPERATIONS.md, as they stand there. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { newestEpoch, openEpoch } from "../src/commands/epoch.js";
-import { startEventStoreServer } from "../src/eventstore-server/server.js";
 import { openSqliteLog } from "../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore } from "../src/infra/key-store/sqlite/key-store.js";
-import { firstRevision, streamOf, type RecordedEvent } from "../src/domain/kernel/stream.js";
 import { openLogKit, writeLongConversation, type LogKit } from "./kit/log.js";
 import { noRevision } from "../src/domain/kernel/stream.js";
 
@@ -66,32 +62,5 @@ it("the online backup ends beside a busy writer, and what was there when it bega
   } finally {
     await kit.dispose();
     rmSync(work, { recursive: true, force: true });
-  }
-}, 60_000);
-
-it("a new epoch is written by the operator, and the log is opened with it", async () => {
-  const kit = await openLogKit();
-  const problems: Error[] = [];
-  const onProblem = (error: Error) => problems.push(error);
-  const server = await startEventStoreServer({ log: kit.log, host: "127.0.0.1", port: 0, writable: true, onProblem });
-  try {
-    const first = await openEpoch(kit.log, "main", Date.now, { uuid: randomUUID });
-    const env = { ...process.env, PARLEY_EVENTSTORE_URL: server.url };
-    const script = recipeWith('readStream("parley-log"');
-    const recipe = spawn("sh", ["-ec", script], { env, stdio: ["ignore", "ignore", "inherit"], timeout: 30_000 });
-    expect(await once(recipe, "exit")).toEqual([0, null]);
-    const [before, after] = await kit.log.readStream(streamOf.log, firstRevision, 3);
-    const metaOf = (event: RecordedEvent | undefined) => JSON.parse(event?.meta ?? "") as Record<string, unknown>;
-    const [was, is] = [metaOf(before), metaOf(after)];
-    expect(is).toMatchObject({ by: { kind: "operator", userId: userInfo().username }, schema: was.schema });
-    expect(Object.keys(is).toSorted()).toEqual(Object.keys(was).toSorted());
-    for (const id of ["commandId", "correlationId"]) expect(is[id]).not.toBe(was[id]);
-    const epoch = await newestEpoch(kit.log);
-    expect(epoch).not.toBe(first);
-    expect(await openEpoch(kit.log, "main", Date.now, { uuid: randomUUID })).toBe(epoch);
-    expect(problems).toEqual([]);
-  } finally {
-    await server.close();
-    await kit.dispose();
   }
 }, 60_000);

@@ -28,7 +28,8 @@ export const isLeaf = (stream: StreamName): boolean => stream !== streamOf.log &
 const field = (name: "data" | "metadata", text: string): string =>
   isOneLineOfJson(text) ? `"${name}":${text}` : `"${name}Text":${quoted(text)}`;
 
-const isOneLineOfJson = (text: string): boolean => {
+/** Whether a text can stand in a line as it is. */
+export const isOneLineOfJson = (text: string): boolean => {
   if (/[\n\r]/.test(text)) return false;
   try {
     JSON.parse(text);

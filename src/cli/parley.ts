@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { auditCommand } from "./audit/audit.js";
 import { doctorCommand } from "./doctor.js";
+import { epochCommand } from "./epoch.js";
 import { eventsCommand } from "./events/events.js";
 import { fail, usageExitCode } from "./failure.js";
 import { projectionsCommand } from "./projections.js";
@@ -30,6 +31,7 @@ const program = new Command("parley")
   .addCommand(doctorCommand)
   .addCommand(projectionsCommand)
   .addCommand(eventsCommand)
+  .addCommand(epochCommand)
   .addCommand(auditCommand);
 endWithUsageCode(program);
 

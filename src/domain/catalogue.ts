@@ -38,7 +38,7 @@ import {
   type UserEvent,
 } from "./user/user.events.js";
 import { accessRecordedCodec, archiveExportedCodec, type AccessEvent } from "./access.events.js";
-import { logStartedCodec, type LogStarted } from "./log.events.js";
+import { logStartedCodec, logStartedCodec1, type LogStarted } from "./log.events.js";
 
 export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | AccessEvent | LogStarted;
 export type EventType = DomainEvent["type"];
@@ -76,7 +76,7 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   PreferencesChanged: [{ codec: preferencesChangedCodec }],
   AccessRecorded: [{ codec: accessRecordedCodec }],
   ArchiveExported: [{ codec: archiveExportedCodec }],
-  LogStarted: [{ codec: logStartedCodec }],
+  LogStarted: [{ codec: logStartedCodec1, upcast: unchanged }, { codec: logStartedCodec }],
 };
 
 export type Causation = { readonly commandId: string; readonly correlationId: string };

@@ -11,3 +11,20 @@ export type KeysToRead = Pick<KeyStore, "cached" | "find">;
 
 /** What a profile opens to read. */
 export type OpenedParts = { readonly log: LogToRead; readonly openKeys: () => Promise<KeysToRead> };
+
+/** A log that nobody else writes: no server runs on the directory, no process of the cell on the engines. */
+export type OpenedToWrite = {
+  readonly log: EventLog;
+  /** Appends that may be under way at once and are still stored in the order in which they were given. */
+  readonly appendsAtOnce: number;
+  /** Takes away what was made of the log and is made again from it: views, checkpoints, snapshots. */
+  readonly forgetDerived: () => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+export type WriteOptions = {
+  /** Makes the log where there is none. */
+  readonly create?: boolean;
+  /** Goes on where an engine does not say which processes run. */
+  readonly unchecked?: boolean;
+};
