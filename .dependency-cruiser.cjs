@@ -8,7 +8,7 @@ const layer = (name, from, to, comment) => ({ name, severity: "error", comment, 
 const vendors = {
   "^fp-ts|^io-ts": "^src/domain/kernel/fp\\.ts$",
   "^uWebSockets|uws-pack": "^(src/gateway/transport/|bench/)",
-  "^better-sqlite3": "^src/infra/|^src/profiles/data-directory\\.ts$|^src/operate/|^bench/|^test/",
+  "^better-sqlite3": "^src/infra/|^src/operate/|^bench/|^test/",
   "^jose/": "^test/|^src/infra/auth/",
   "^jsonwebtoken/": "^src/infra/auth/",
   "^prom-client/": "^src/infra/(telemetry\\.ts|metrics/)|^test/infra/metrics/",
@@ -99,7 +99,7 @@ module.exports = {
       "infra-adapters",
       { path: "^src/infra" },
       {
-        path: `^src/(reactions|${above})|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|registry|views)|^src/commands/(?!ports|blob-store)`,
+        path: `^src/(reactions|${above})|^client|^src/gateway/(?!ports)|^src/projections/(?!ports|view-change|registry|views|named)|^src/commands/(?!ports|blob-store)`,
       },
       "an adapter implements a port, it does not use its caller",
     ),

@@ -1,8 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { makeDirectories } from "../infra/make-directories.js";
-import { closeToOthers } from "../infra/engines/sqlite-file.js";
+import { takeFileLock, type FileLock } from "../infra/engines/file-lock.js";
 import { walBytes } from "../infra/engines/wal.js";
 
 /** The files of an embedded Parley. `views.db` and `snapshots.db` may be deleted: they are made again
@@ -49,12 +48,6 @@ const makeDirectory = (dir: string): void => {
   }
 };
 
-const openLockFile = (dir: string): Database.Database => {
-  const path = filesOf(dir).lock;
-  closeToOthers(path);
-  return new Database(path, { timeout: 0 });
-};
-
 export class DirectoryInUse extends Error {
   constructor(dir: string) {
     super(`Another Parley is using ${dir}. Stop it, or give this one a directory of its own with --data DIR.`);
@@ -68,20 +61,9 @@ export class DirectoryInUse extends Error {
  *
  * @throws DirectoryInUse, and Error for a directory that cannot be used
  */
-export const lockDirectory = (dir: string): { readonly release: () => void } => {
+export const lockDirectory = (dir: string): FileLock => {
   makeDirectory(dir);
-  const lock = openLockFile(dir);
-  try {
-    lock.pragma("locking_mode = EXCLUSIVE");
-    lock.exec("BEGIN EXCLUSIVE");
-  } catch (error) {
-    lock.close();
-    if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY")) throw new DirectoryInUse(dir);
-    throw error;
-  }
-  return {
-    release: () => {
-      lock.close();
-    },
-  };
+  const lock = takeFileLock(filesOf(dir).lock);
+  if (lock === undefined) throw new DirectoryInUse(dir);
+  return lock;
 };

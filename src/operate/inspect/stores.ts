@@ -7,6 +7,7 @@ import Database from "better-sqlite3";
 import type { KeyStore } from "../../commands/ports.js";
 import type { Checkpoint } from "../../projections/ports/view-store.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
+import { isFileLocked } from "../../infra/engines/file-lock.js";
 import { openToRead } from "../../infra/engines/sqlite-file.js";
 import { filesOf } from "../../profiles/data-directory.js";
 
@@ -42,24 +43,8 @@ export const openLogOf = (dir: string): SqliteLogReader => {
 export const isDamaged = (error: unknown): error is Error =>
   error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CORRUPT|ERROR$)/.test(error.code);
 
-/**
- * Whether a server has the directory. Asked with a shared lock that is held for microseconds: taking the server's own
- * kind could make one that starts at this moment believe that it has a rival.
- */
-export const isLocked = (dir: string): boolean => {
-  const { lock } = filesOf(dir);
-  if (!existsSync(lock)) return false;
-  const db = new Database(lock, { readonly: true, fileMustExist: true, timeout: 0 });
-  try {
-    db.prepare("select count(*) from sqlite_schema").get();
-    return false;
-  } catch (error) {
-    if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY")) return true;
-    throw error;
-  } finally {
-    db.close();
-  }
-};
+/** Whether a server has the directory. */
+export const isLocked = (dir: string): boolean => isFileLocked(filesOf(dir).lock);
 
 /** How far the views' file has come; undefined when it was never written. @throws NotThere, and Error for another file. */
 export const readCheckpoint = (dir: string): Checkpoint | undefined => {

@@ -6,7 +6,7 @@ import type { RowChange, Value, ViewName } from "../../../projections/view-chang
  * with its version. Columns may be null: a row grows as its changes arrive, in whatever order.
  */
 
-const versionOf = (register: string): string => `${register}__v`;
+export const versionOf = (register: string): string => `${register}__v`;
 
 /** Each is paid for by every write to its view, so each names the read that it serves. */
 const indexes: readonly string[] = [

@@ -6,15 +6,18 @@ import { foldChanges, type ViewChange, type ViewName } from "../../../projection
 import { binderOf, schema, upsertOf } from "./schema.js";
 import type { Synchronous } from "./rows.js";
 import { sqliteReads } from "./reads.js";
+import { sqliteRows, type SqliteRows } from "./generation-rows.js";
 import { closeToOthers } from "../../engines/sqlite-file.js";
 import { keepWalSmall } from "../../engines/wal.js";
 
 /** The views in one SQLite file, synchronous: the core of the worker. One connection, which is the only writer. */
 export type SqliteViews = {
-  /** Folds the changes and writes them with the checkpoint in one transaction. */
-  readonly apply: (changes: readonly ViewChange[], checkpoint: Checkpoint) => void;
+  /** Folds the changes and writes them with the checkpoint, if there is one, in one transaction. */
+  readonly apply: (changes: readonly ViewChange[], checkpoint?: Checkpoint) => void;
   readonly checkpoint: () => Checkpoint | undefined;
   readonly reads: Synchronous<ViewReads>;
+  /** As they are stored. */
+  readonly rows: SqliteRows;
   readonly close: () => void;
 };
 
@@ -116,13 +119,13 @@ const viewsOf = (db: Database.Database): SqliteViews => {
   );
   const readCheckpoint = db.prepare<[], Checkpoint>("select position, epoch from checkpoint");
 
-  const write = db.transaction((changes: readonly ViewChange[], checkpoint: Checkpoint) => {
+  const write = db.transaction((changes: readonly ViewChange[], checkpoint?: Checkpoint) => {
     for (const [view, rows] of foldChanges(changes)) {
       const writer = writers.get(view);
       if (writer === undefined) throw new Error(`no view ${view}`);
       for (const row of rows) writer.upsert.run(writer.bind(row));
     }
-    moveCheckpoint.run(checkpoint.position, checkpoint.epoch);
+    if (checkpoint !== undefined) moveCheckpoint.run(checkpoint.position, checkpoint.epoch);
   });
 
   return {
@@ -131,6 +134,7 @@ const viewsOf = (db: Database.Database): SqliteViews => {
     },
     checkpoint: () => readCheckpoint.get(),
     reads: sqliteReads(db),
+    rows: sqliteRows(db),
     close: () => {
       db.close();
     },
