@@ -7,6 +7,7 @@ import { projectionStatuses } from "../operate/inspect/projections.js";
 import { fail } from "./failure.js";
 import { exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
 import { next, paint, say, sayJson, table } from "./output.js";
+import { reconcileCommand } from "./projections-reconcile.js";
 
 const statusCommand = withProfile(withInspection(new Command("status")))
   .description(
@@ -29,8 +30,9 @@ const statusCommand = withProfile(withInspection(new Command("status")))
   });
 
 export const projectionsCommand = new Command("projections")
-  .description("Read models: how far they are.")
-  .addCommand(statusCommand);
+  .description("Read models: how far they are, and whether they are what the log says.")
+  .addCommand(statusCommand)
+  .addCommand(reconcileCommand);
 
 const ofDirectory = async (dir: string, json: boolean): Promise<void> => {
   const statuses = await projectionStatuses(dir);

@@ -3,14 +3,21 @@ import { accessRecordedCodec } from "../domain/access.events.js";
 import { recordAccessIn } from "../commands/access.js";
 import type { EventLog } from "../commands/ports.js";
 import { t } from "../domain/kernel/fp.js";
+import type { SqliteViews } from "../infra/view-store/sqlite/view-store.js";
+import type { ReconcileCounts } from "./reconcile-counts.js";
 import { ids } from "./serving.js";
+import { viewsCallsOf } from "./views-calls.js";
 
 const operatorCodec = t.intersection([t.type({ kind: t.literal("operator") }), t.partial({ userId: t.string })]);
 
 /** What operators' commands may ask of a running embedded server. */
-export const adminCallsOf = ({ log }: { readonly log: Pick<EventLog, "append"> }): AdminCalls => {
+export const adminCallsOf = (
+  { log, views }: { readonly log: Pick<EventLog, "append">; readonly views: Pick<SqliteViews, "repair"> },
+  reconciling: ReconcileCounts,
+): AdminCalls => {
   const recordAccess = recordAccessIn(log, Date.now, ids);
   return {
+    ...viewsCallsOf(views, reconciling),
     "access.record": adminCall(
       t.intersection([accessRecordedCodec, t.type({ by: operatorCodec })]),
       ({ kind, reason, scope, by }) => recordAccess({ kind, reason, scope }, by),

@@ -30,6 +30,7 @@ import { damagedContent } from "./damaged-content.js";
 import { messageIndex } from "../infra/view-store/message-index.js";
 import { leavingTextsOut } from "./texts-left-out.js";
 import { openSqliteViews, type SqliteViews } from "../infra/view-store/sqlite/view-store.js";
+import type { AdminCalls } from "../admin-server/call.js";
 import { adminCallsOf } from "./admin-calls.js";
 import type { App } from "./app.js";
 import { closeAll, closedAfter, type Closers } from "./close-all.js";
@@ -39,6 +40,7 @@ import { followUpsLostIn, startDelivering, type DeliveringWith } from "./deliver
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationsFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness, named } from "./readiness.js";
+import { reconcileCountsIn } from "./reconcile-counts.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
 import { textCipherFor } from "./text-cipher.js";
 import { viewsWorkerUrl } from "./views-worker-url.js";
@@ -126,7 +128,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const limiter = createMemoryRateLimiter();
   const gateway = await serveClients({ config, app, catchUp, deviceAccess, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
-  closers.push(await serveOperators(config.dataDir, stores, logger));
+  closers.push(await serveOperators(config.dataDir, adminCallsOf(stores, reconcileCountsIn(telemetry)), logger));
   const eventStoreServer = await serveLog(config, log, logger);
   if (eventStoreServer !== undefined) closers.push(eventStoreServer.close);
   let stopping: Promise<void> | undefined;
@@ -162,12 +164,12 @@ const deliverLive = (delivering: DeliveringWith, hub: Hub, telemetry: Telemetry)
 };
 
 /** Calls of operators' commands. Without them a server runs as well as with them, so what is wrong is said and nothing more. */
-const serveOperators = async (dir: string, stores: Stores, logger: Logger): Promise<() => Promise<void>> => {
+const serveOperators = async (dir: string, calls: AdminCalls, logger: Logger): Promise<() => Promise<void>> => {
   const onError = (call: string, err: Error): void => {
     logger.error({ call, err }, "an operator's call failed");
   };
   try {
-    return (await startAdminServer(filesOf(dir).admin, adminCallsOf(stores), onError)).close;
+    return (await startAdminServer(filesOf(dir).admin, calls, onError)).close;
   } catch (error) {
     logger.warn(
       { err: error },

@@ -1,6 +1,7 @@
 /** The views' thread of the embedded profile: reads the log's file, projects it and answers the reads. */
 import { workerData } from "node:worker_threads";
 import type { Checkpoint } from "../projections/ports/view-store.js";
+import { repairRows } from "../projections/reconcile/repair.js";
 import { startRunner, type Runner } from "../projections/runner.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../infra/event-log/sqlite/file-reader.js";
 import type {
@@ -92,6 +93,10 @@ const handlers: ViewsHandlers = {
   checkpoint: () => started().views.checkpoint(),
   read: (name, args) =>
     answering(() => (started().views.reads[name] as (...args: readonly unknown[]) => unknown)(...args)),
+  repair: (at, replacements) => {
+    const { log, views } = started();
+    return repairRows({ source: log, checkpoint: views.checkpoint, replace: views.replace }, at, replacements);
+  },
   stop: async () => {
     const { runner, views, log } = started();
     await runner.stop();

@@ -57,3 +57,17 @@ export const withCoreStore = async <A>(body: (store: ViewStore) => Promise<A>): 
     directory.remove();
   }
 };
+
+/** As `withCoreStore`, with the file's synchronous views. */
+export const withCoreFile = async <A>(
+  body: (file: ReturnType<typeof openSqliteViewsFile>) => A | Promise<A>,
+): Promise<A> => {
+  const directory = temporaryDirectory();
+  const file = openSqliteViewsFile(join(directory.path, "views.db"));
+  try {
+    return await body(file);
+  } finally {
+    file.close();
+    directory.remove();
+  }
+};

@@ -57,7 +57,8 @@ export const compareKeys = (_view: ViewName, a: Key, b: Key): number => {
   return 0;
 };
 
-const storedRow = (view: ViewName, columns: Columns): StoredRow => {
+/** A table's row in the form that all stores share. */
+export const storedRow = (view: ViewName, columns: Columns): StoredRow => {
   const fields = views[view];
   const raised: Record<string, number> = {};
   for (const name of fields.raised) {

@@ -1,4 +1,5 @@
 import { laterOf, type Position } from "../../../domain/kernel/stream.js";
+import type { Replacement } from "../../../projections/ports/stored-rows.js";
 import type { Checkpoint, ViewReads, ViewStore } from "../../../projections/ports/view-store.js";
 import type { ViewChange } from "../../../projections/view-change.js";
 import { callWorker, WorkerError, type WorkerClient } from "../../engines/worker.js";
@@ -12,6 +13,8 @@ export type ViewsHandlers = {
   readonly apply: (changes: readonly ViewChange[], checkpoint: Checkpoint) => void;
   readonly checkpoint: () => Checkpoint | undefined;
   readonly read: (name: keyof ViewReads, args: readonly unknown[]) => unknown;
+  /** Between two batches of the runner: `projections/reconcile/repair.ts`. */
+  readonly repair: (at: Position, replacements: readonly Replacement[]) => Promise<void>;
   /** Ends the runner and closes the files. */
   readonly stop: () => Promise<void>;
 };
@@ -47,6 +50,8 @@ export type SqliteViews = {
   /** There were views of an older version: these are built in their place. */
   readonly replaced: boolean;
   readonly problem: () => string | undefined;
+  /** Puts rows, as they have to be as of the position, in the place of those stored. Rejects with MovedOn: look again. */
+  readonly repair: (at: Position, replacements: readonly Replacement[]) => Promise<void>;
   /** Resolves when the views stop by themselves: an event that cannot be projected, or a dead worker. */
   readonly failed: Promise<Error>;
   /** Waits for the batch under way. */
@@ -146,6 +151,7 @@ const viewsOf = (
     opened,
     replaced,
     problem: () => stopped ?? failing ?? stillBuilding(checkpoint.position, opened),
+    repair: (at, replacements) => worker.call("repair", at, replacements),
     failed,
     close: () => {
       waiters.giveUp();

@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
 import { StoreUnavailable } from "../../../projections/ports/away.js";
+import type { StoredRows } from "../../../projections/ports/stored-rows.js";
 import type { Checkpoint, ViewReads } from "../../../projections/ports/view-store.js";
 import { views, viewsVersion } from "../../../projections/registry.js";
 import { foldChanges, type ViewChange, type ViewName } from "../../../projections/view-change.js";
@@ -7,6 +8,7 @@ import { binderOf, schema, upsertOf } from "./schema.js";
 import type { Synchronous } from "./rows.js";
 import { sqliteReads } from "./reads.js";
 import { sqliteRows, type SqliteRows } from "./generation-rows.js";
+import { checkpointIn, replacingRows, storedRowsOf, type ReplaceRows } from "./stored-rows.js";
 import { closeToOthers } from "../../engines/sqlite-file.js";
 import { keepWalSmall } from "../../engines/wal.js";
 
@@ -18,6 +20,10 @@ export type SqliteViews = {
   readonly reads: Synchronous<ViewReads>;
   /** As they are stored. */
   readonly rows: SqliteRows;
+  /** Rows as they lie there. */
+  readonly stored: StoredRows;
+  /** Rows in the place of those stored, and then changes joined to them, in one transaction. The checkpoint stays. */
+  readonly replace: ReplaceRows;
   readonly close: () => void;
 };
 
@@ -117,7 +123,6 @@ const viewsOf = (db: Database.Database): SqliteViews => {
   const moveCheckpoint = db.prepare<[number, string]>(
     "insert into checkpoint values (1, ?, ?) on conflict do update set position = excluded.position, epoch = excluded.epoch",
   );
-  const readCheckpoint = db.prepare<[], Checkpoint>("select position, epoch from checkpoint");
 
   const write = db.transaction((changes: readonly ViewChange[], checkpoint?: Checkpoint) => {
     for (const [view, rows] of foldChanges(changes)) {
@@ -132,9 +137,11 @@ const viewsOf = (db: Database.Database): SqliteViews => {
     apply: (changes, checkpoint) => {
       write.immediate(changes, checkpoint);
     },
-    checkpoint: () => readCheckpoint.get(),
+    checkpoint: () => checkpointIn(db),
     reads: sqliteReads(db),
     rows: sqliteRows(db),
+    stored: storedRowsOf(db),
+    replace: replacingRows(db),
     close: () => {
       db.close();
     },

@@ -1,0 +1,117 @@
+import type { Db, Document, Filter } from "mongodb";
+import { noPosition } from "../../../domain/kernel/stream.js";
+import {
+  presentFacts,
+  type Replacement,
+  type RowsAsked,
+  type ViewRow,
+  type StoredRows,
+} from "../../../projections/ports/stored-rows.js";
+import { views } from "../../../projections/registry.js";
+import type { Key, Value, ViewName } from "../../../projections/view-change.js";
+import { reachable } from "../../engines/mongodb/connection.js";
+import { smallestCheckpoint, type Checkpoints } from "./checkpoints.js";
+import { afterAll, collectionOf, idOf, idsUnder } from "./documents.js";
+
+type Row = { readonly _id: string } & Readonly<Record<string, unknown>>;
+
+const collectionIn = (db: Db, view: ViewName) =>
+  db.collection<Row>(collectionOf(view), {
+    readConcern: { level: "majority" },
+    readPreference: "primary",
+    writeConcern: { w: "majority" },
+  });
+
+/** Rows as they lie there, for those who look for what is wrong with them. There is no one moment of them. */
+export const storedRowsIn = (db: Db, checkpoints: Pick<Checkpoints, "load">): StoredRows => ({
+  reached: async () => smallestCheckpoint(await checkpoints.load())?.position ?? noPosition,
+  read: async (asked) => {
+    const rows: ViewRow[] = [];
+    for (const each of asked)
+      for (const found of await reachable(() => collectionIn(db, each.view).find(filterOf(each)).toArray()))
+        rows.push(storedRowOf(each.view, found));
+    return { rows, exactlyAt: undefined };
+  },
+});
+
+const filterOf = ({ view, under, window }: RowsAsked): Filter<Row> => {
+  if (under.length === 0) return {};
+  if (under.length === Object.keys(views[view].key).length) return { _id: idOf(...under) };
+  if (window === undefined) return { _id: idsUnder(...under) };
+  if (view === "receiptSteps") return { _id: idsUnder(...under), upTo: { $gte: window.from, $lte: window.to } };
+  const ends = { $gte: idOf(...under, window.from), $lt: afterAll(...under, window.to) };
+  return { _id: ends };
+};
+
+type Stored = { readonly v: number; readonly x: Value };
+
+/** A document in the form that all stores share. */
+export const storedRowOf = (view: ViewName, found: Readonly<Record<string, unknown>>): ViewRow => {
+  const { key, facts, raised, registers } = views[view];
+  const present = (names: readonly string[]) => names.filter((name) => found[name] !== undefined);
+  const plain = <A>(names: readonly string[]) =>
+    Object.fromEntries(present(names).map((name) => [name, found[name] as A]));
+  return {
+    view,
+    key: Object.keys(key).map((name) => found[name] as string | number),
+    facts: presentFacts(plain<Value>(Object.keys(facts))),
+    raised: plain<number>(raised),
+    registers: Object.fromEntries(
+      present(Object.keys(registers)).map((name) => {
+        const { v, x } = found[name] as Stored;
+        return [name, { version: v, value: x }];
+      }),
+    ),
+  };
+};
+
+/**
+ * Puts a row in the place of the one that was read, if it is still that one: projectors write beside it. What they wrote
+ * before it without changing anything, because what stood there was too high, is for the caller to join again.
+ * @returns false when another one is there by now; nothing is written then
+ */
+export const replaceRow = async (db: Db, { view, key, stored, right }: Replacement): Promise<boolean> => {
+  const collection = collectionIn(db, view);
+  if (stored === undefined) {
+    if (right === undefined) return true;
+    const document = documentOf(right);
+    const { upsertedCount } = await collection.updateOne(
+      { _id: idOf(...key) },
+      { $setOnInsert: document },
+      { upsert: true },
+    );
+    return upsertedCount === 1;
+  }
+  const asRead = asReadFilter(stored);
+  if (right === undefined) return (await collection.deleteOne(asRead)).deletedCount === 1;
+  return (await collection.replaceOne(asRead, documentOf(right))).matchedCount === 1;
+};
+
+const asReadFilter = ({ view, key, facts, raised, registers }: ViewRow): Filter<Row> => {
+  const fields = views[view];
+  const filter: Document = { _id: idOf(...key) };
+  for (const name of Object.keys(fields.facts)) filter[name] = facts[name] ?? null;
+  for (const name of fields.raised) filter[name] = raised[name] ?? { $exists: false };
+  for (const name of Object.keys(fields.registers)) {
+    const register = registers[name];
+    filter[name] = register === undefined ? { $exists: false } : { v: register.version, x: register.value };
+  }
+  return filter;
+};
+
+/** As the writer's upserts make it: facts without a value are null where the others are. */
+const documentOf = ({ view, key, facts, raised, registers }: ViewRow): Document => {
+  const fields = views[view];
+  const hasFacts = Object.keys(facts).length > 0;
+  return {
+    ...namedKey(view, key),
+    ...(hasFacts ? Object.fromEntries(Object.keys(fields.facts).map((name) => [name, facts[name] ?? null])) : {}),
+    ...raised,
+    ...Object.fromEntries(
+      Object.entries(registers).map(([name, { version, value }]) => [name, { v: version, x: value }]),
+    ),
+  };
+};
+
+const namedKey = (view: ViewName, key: Key): Document =>
+  Object.fromEntries(Object.keys(views[view].key).map((name, index) => [name, key[index]]));
