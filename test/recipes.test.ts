@@ -9,6 +9,7 @@ import { openSqliteLog } from "../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteKeyStore } from "../src/infra/key-store/sqlite/key-store.js";
 import { openLogKit, writeLongConversation, type LogKit } from "./kit/log.js";
 import { noRevision } from "../src/domain/kernel/stream.js";
+import { testMasterKeys } from "./kit/master-key.js";
 
 /** The one block of shell that holds this text. */
 const recipeWith = (text: string): string => {
@@ -55,7 +56,7 @@ it("the online backup ends beside a busy writer, and what was there when it bega
     const [last] = await log.readStream("conversation-g_long", noRevision, 1, "backwards");
     expect(last?.position).toBe(head);
     await log.close();
-    const keys = await openSqliteKeyStore(join(work, "backup", "keys.db"));
+    const keys = await openSqliteKeyStore(join(work, "backup", "keys.db"), testMasterKeys);
     expect(await keys.find("alice/2026-11/x")).toEqual(key);
     await keys.close();
     expect(readFileSync(join(work, "backup", "token.secret"), "utf8")).toBe("secret");

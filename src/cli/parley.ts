@@ -4,6 +4,7 @@ import { doctorCommand } from "./doctor.js";
 import { epochCommand } from "./epoch.js";
 import { eventsCommand } from "./events/events.js";
 import { fail, usageExitCode } from "./failure.js";
+import { keysCommand } from "./keys/keys.js";
 import { projectionsCommand } from "./projections.js";
 import { serveCommand } from "./serve.js";
 import { tokenCommand } from "./token.js";
@@ -32,7 +33,8 @@ const program = new Command("parley")
   .addCommand(projectionsCommand)
   .addCommand(eventsCommand)
   .addCommand(epochCommand)
-  .addCommand(auditCommand);
+  .addCommand(auditCommand)
+  .addCommand(keysCommand);
 endWithUsageCode(program);
 
 await program.parseAsync();

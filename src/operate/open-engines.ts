@@ -13,7 +13,7 @@ export const partsOfEngines = async (config: DistributedConfig, closers: Closers
   const log = await openLogOfEngines(config, closers);
   const openKeys: OpenedParts["openKeys"] = async () => {
     const { db } = await openDatabase(config, closers);
-    const keys = openMongoKeyStore({ db, masterKey: config.masterKey });
+    const keys = openMongoKeyStore({ db, masterKeys: config.masterKeys });
     closers.push(keys.close);
     return keys;
   };

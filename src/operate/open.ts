@@ -41,10 +41,10 @@ const partsOf = async (target: Target, closers: Closers): Promise<OpenedParts> =
 const partsOfDirectory = (dir: string, closers: Closers): OpenedParts => {
   const log = openLogOf(dir);
   closers.push(log.close);
-  const open = () => {
-    const keys = openKeysOf(dir);
+  const openKeys = async () => {
+    const keys = await openKeysOf(dir);
     closers.push(keys.close);
     return keys;
   };
-  return { log, openKeys: async () => Promise.resolve(open()) };
+  return { log, openKeys };
 };

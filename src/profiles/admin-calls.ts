@@ -5,14 +5,24 @@ import type { EventLog } from "../commands/ports.js";
 import { t } from "../domain/kernel/fp.js";
 import type { SqliteViews } from "../infra/view-store/sqlite/view-store.js";
 import type { ReconcileCounts } from "./reconcile-counts.js";
+import type { SqliteKeyStore } from "../infra/key-store/sqlite/key-store.js";
+import type { filesOf } from "./data-directory.js";
+import { rotateMasterKey } from "./master-key.js";
 import { ids } from "./serving.js";
 import { viewsCallsOf } from "./views-calls.js";
 
 const operatorCodec = t.intersection([t.type({ kind: t.literal("operator") }), t.partial({ userId: t.string })]);
 
+type Administered = {
+  readonly log: Pick<EventLog, "append">;
+  readonly keys: Pick<SqliteKeyStore, "rewrap">;
+  readonly views: Pick<SqliteViews, "repair">;
+};
+
 /** What operators' commands may ask of a running embedded server. */
 export const adminCallsOf = (
-  { log, views }: { readonly log: Pick<EventLog, "append">; readonly views: Pick<SqliteViews, "repair"> },
+  { log, keys, views }: Administered,
+  files: ReturnType<typeof filesOf>,
   reconciling: ReconcileCounts,
 ): AdminCalls => {
   const recordAccess = recordAccessIn(log, Date.now, ids);
@@ -21,6 +31,11 @@ export const adminCallsOf = (
     "access.record": adminCall(
       t.intersection([accessRecordedCodec, t.type({ by: operatorCodec })]),
       ({ kind, reason, scope, by }) => recordAccess({ kind, reason, scope }, by),
+    ),
+    "keys.rotate": adminCall(t.type({}), (_, { progress }) =>
+      rotateMasterKey(files, keys, (rewrapped) => {
+        progress(rewrapped, rewrapped);
+      }),
     ),
   };
 };

@@ -12,6 +12,7 @@ export const filesOf = (dir: string) => ({
   views: join(dir, "views.db"),
   snapshots: join(dir, "snapshots.db"),
   secret: join(dir, "token.secret"),
+  masterKey: join(dir, "master.key"),
   lock: join(dir, "parley.lock"),
   /** The socket of operators' calls, while a server runs. */
   admin: join(dir, "admin.sock"),

@@ -41,6 +41,7 @@ import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationsFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness, named } from "./readiness.js";
 import { reconcileCountsIn } from "./reconcile-counts.js";
+import { masterKeysFor } from "./master-key.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
 import { textCipherFor } from "./text-cipher.js";
 import { viewsWorkerUrl } from "./views-worker-url.js";
@@ -128,7 +129,8 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const limiter = createMemoryRateLimiter();
   const gateway = await serveClients({ config, app, catchUp, deviceAccess, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
-  closers.push(await serveOperators(config.dataDir, adminCallsOf(stores, reconcileCountsIn(telemetry)), logger));
+  const calls = adminCallsOf(stores, filesOf(config.dataDir), reconcileCountsIn(telemetry));
+  closers.push(await serveOperators(config.dataDir, calls, logger));
   const eventStoreServer = await serveLog(config, log, logger);
   if (eventStoreServer !== undefined) closers.push(eventStoreServer.close);
   let stopping: Promise<void> | undefined;
@@ -256,8 +258,9 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
       "the token secret was missing and was made anew, though the log is not new: no token of before is taken any more. If that is not meant, restore it from its backup",
     );
   await refuseWithoutKeys(files.keys, log);
+  const masterKeys = await masterKeysFor(files);
   const keysAndSnapshots = startSharedThread("keys-and-snapshots");
-  const keys = await openSqliteKeyStore(files.keys, {}, keysAndSnapshots);
+  const keys = await openSqliteKeyStore(files.keys, masterKeys, {}, keysAndSnapshots);
   closers.push(keys.close);
   const incarnations = config.seal ? await incarnationsFor(log, keys, logger) : undefined;
   const epoch = await openEpoch(log, config.cell, Date.now, ids);

@@ -73,8 +73,8 @@ export const openEngines = async (
   const { db } = mongo;
   const cell = await wait.until("mongodb", () => rememberedCell(db, config.cell));
   if (cell !== config.cell) throw new OtherCell(`MongoDB's database ${db.databaseName}`, cell, config.cell);
-  await wait.until("mongodb", () => assertMasterKey(db, config.masterKey));
-  const keys = openMongoKeyStore({ db, masterKey: config.masterKey, onProblem: problem("mongodb") });
+  await wait.until("mongodb", () => assertMasterKey(db, config.masterKeys));
+  const keys = openMongoKeyStore({ db, masterKeys: config.masterKeys, onProblem: problem("mongodb") });
   closers.push(keys.close);
   const incarnations = config.seal ? await wait.until("mongodb", () => incarnationsOf(keys)) : undefined;
   const snapshots = openMongoSnapshots({ db, onProblem: problem("mongodb") });

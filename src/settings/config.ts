@@ -105,6 +105,7 @@ const settings = {
 /** Settings that the environment alone gives. */
 const unflagged = [
   ...["PARLEY_PROFILE", "PARLEY_ALLOWED_ORIGINS", "PARLEY_TOKEN_SECRET"],
+  ...["PARLEY_MASTER_KEY", "PARLEY_MASTER_KEYS_ALSO"],
   ...["PARLEY_JWKS_URL", "PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"],
   ...["PARLEY_EVENTSTORE_TOKEN", "PARLEY_EVENTSTORE_TLS_KEY", "PARLEY_EVENTSTORE_TLS_CERT"],
 ];

@@ -1,4 +1,6 @@
 import type { S3Options } from "../infra/blob-store/s3/client.js";
+import { masterKeysIn } from "../infra/key-store/master-key-file.js";
+import type { MasterKeys } from "../infra/key-store/wrapping.js";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { E, t } from "../domain/kernel/fp.js";
@@ -23,8 +25,8 @@ export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
   readonly mongo: { readonly url: string; readonly database: string };
   readonly natsUrl: string;
   readonly redisUrl: string;
-  /** Wraps the data keys; 32 bytes. */
-  readonly masterKey: Buffer;
+  /** The first one wraps the data keys, all of them open. */
+  readonly masterKeys: MasterKeys;
   readonly tokenSecret: Buffer;
   /** Absent until an operator configures it: nothing depends on it yet but its own check. */
   readonly s3?: S3Config;
@@ -70,7 +72,17 @@ const variables = {
   PARLEY_NATS_URL: { codec: address("an address like nats://host:4222", /^(nats|tls):\/\/./) },
   PARLEY_REDIS_URL: { codec: address("an address like redis://host:6379", /^rediss?:\/\/./) },
   PARLEY_MASTER_KEY: {
-    codec: string("32 bytes in base64 (make them with: openssl rand -base64 32)", (text) => keyIn(text).length === 32),
+    codec: string(
+      "32 bytes in base64 (make them with: openssl rand -base64 32)",
+      (text) => masterKeysIn([text]) !== undefined,
+    ),
+  },
+  PARLEY_MASTER_KEYS_ALSO: {
+    codec: string(
+      "master keys that only open, by commas, while keys are wrapped anew",
+      (text) => masterKeysIn(text.split(",")) !== undefined,
+    ),
+    otherwise: "",
   },
   PARLEY_TOKEN_SECRET: {
     codec: string(
@@ -127,8 +139,6 @@ function isRole(text: string): text is Role {
   return roles.some((role) => role === text);
 }
 
-const keyIn = (text: string): Buffer => Buffer.from(text.trim(), "base64");
-
 /** Values that say nothing secret, and are shown when they are wrong. */
 const shown: ReadonlySet<Variable> = new Set([
   "PARLEY_ROLE",
@@ -183,12 +193,13 @@ export const readDistributedConfig = (
     mongo: { url: read("PARLEY_MONGODB_URL"), database: read("PARLEY_MONGODB_DATABASE") },
     natsUrl: read("PARLEY_NATS_URL"),
     redisUrl: read("PARLEY_REDIS_URL"),
-    masterKey: keyIn(read("PARLEY_MASTER_KEY")),
     tokenSecret: Buffer.from(read("PARLEY_TOKEN_SECRET")),
   };
   const s3 = readS3(read, problems);
-  if (common === undefined || problems.length > 0) throw new BadConfig(problems);
-  return { ...common, ...config, ...(s3 === undefined ? {} : { s3 }) };
+  const [masterKey, also] = [read("PARLEY_MASTER_KEY"), read("PARLEY_MASTER_KEYS_ALSO")];
+  const masterKeys = masterKeysIn([masterKey, ...(also === "" ? [] : also.split(","))]);
+  if (common === undefined || masterKeys === undefined || problems.length > 0) throw new BadConfig(problems);
+  return { ...common, ...config, masterKeys, ...(s3 === undefined ? {} : { s3 }) };
 };
 
 const readCommon = (flags: Flags, environment: Environment, problems: string[]): Config | undefined => {

@@ -12,6 +12,7 @@ import { openMongoKeyStore } from "../../src/infra/key-store/mongodb/key-store.j
 import { openSqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
 import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 import { textCipher } from "./text-cipher.js";
+import { masterKeysIn } from "./master-key.js";
 
 /** A conversation as its streams say it, computed the slow and obvious way: what everything else is compared with. */
 export type TrueConversation = {
@@ -220,10 +221,10 @@ export const withTexts = async <A>(
 
 const openKeys = async (source: HistorySource) => {
   if (typeof source === "string") {
-    const keys = await openSqliteKeyStore(join(source, "keys.db"));
+    const keys = await openSqliteKeyStore(join(source, "keys.db"), await masterKeysIn(source));
     return { keys, close: () => keys.close() };
   }
   const mongo = await openMongo(source.mongo);
-  const keys = openMongoKeyStore({ db: mongo.db, masterKey: source.masterKey });
+  const keys = openMongoKeyStore({ db: mongo.db, masterKeys: [source.masterKey] });
   return { keys, close: () => keys.close().then(mongo.close) };
 };

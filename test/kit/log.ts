@@ -12,9 +12,11 @@ import { limits } from "../../src/domain/kernel/limits.js";
 import { asRevision, noRevision, streamOf, type Revision } from "../../src/domain/kernel/stream.js";
 import { sealingWith } from "../../src/commands/sealing/sealing.js";
 import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/event-log.js";
+import { replaceMasterKeyFile } from "../../src/infra/key-store/master-key-file.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../src/infra/key-store/sqlite/key-store.js";
 import { sealedText } from "./texts.js";
 import { textCipher } from "./text-cipher.js";
+import { testMasterKeys } from "./master-key.js";
 
 /** A real log and key store in a directory of their own. */
 export type LogKit = {
@@ -27,7 +29,8 @@ export type LogKit = {
 export const openLogKit = async (): Promise<LogKit> => {
   const dir = mkdtempSync(join(tmpdir(), "parley-log-"));
   const log = await openSqliteLog(join(dir, "log.db"));
-  const keys = await openSqliteKeyStore(join(dir, "keys.db"));
+  await replaceMasterKeyFile(join(dir, "master.key"), testMasterKeys);
+  const keys = await openSqliteKeyStore(join(dir, "keys.db"), testMasterKeys);
   return {
     log,
     keys,

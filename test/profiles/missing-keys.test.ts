@@ -11,6 +11,7 @@ import { incarnationsFor, refuseWithoutKeys, warnOfMissingKeys } from "../../src
 import { contextOf } from "../kit/given.js";
 import { commandsOn, openLogKit, type LogKit } from "../kit/log.js";
 import { sealedByAes, textCipher } from "../kit/text-cipher.js";
+import { testMasterKeys } from "../kit/master-key.js";
 
 let kit: LogKit;
 const warnings: unknown[] = [];
@@ -34,7 +35,7 @@ afterEach(async () => {
 });
 
 const newStore = async (name: string): Promise<SqliteKeyStore> => {
-  const store = await openSqliteKeyStore(join(kit.dir, name));
+  const store = await openSqliteKeyStore(join(kit.dir, name), testMasterKeys);
   closers.push(store.close);
   return store;
 };
@@ -131,7 +132,7 @@ it("conversations and profiles keep their keys, and their texts their digests, w
   destroyKeysOf("alice", kit.dir);
   const head = await kit.log.head();
   for (const file of ["first", "second"]) {
-    const keys = await openSqliteKeyStore(join(kit.dir, "keys.db"));
+    const keys = await openSqliteKeyStore(join(kit.dir, "keys.db"), testMasterKeys);
     closers.push(keys.close);
     const again = await asStarted(keys);
     expect(await again.sealing.digest("Family", name), file).toBe(digest);

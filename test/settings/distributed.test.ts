@@ -41,6 +41,7 @@ const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {
   PARLEY_MONGODB_DATABASE: ["a.b", "a/b", "x".repeat(64)],
   PARLEY_NATS_URL: ["http://hidden-nats", "hidden-nats:4222", "nats://"],
   PARLEY_REDIS_URL: ["http://hidden-redis", "hidden-redis:6379", "redis://"],
+  PARLEY_MASTER_KEYS_ALSO: ["hidden-key", `${masterKey},hidden-key`],
   PARLEY_MASTER_KEY: [randomBytes(31).toString("base64"), randomBytes(33).toString("base64"), "hidden-key", "*"],
   PARLEY_TOKEN_SECRET: ["hidden-token"],
   PARLEY_S3_URL: ["s3://hidden-s3", "hidden-s3:7070", "http://"],
@@ -66,7 +67,12 @@ const ofS3 = new Set(["PARLEY_S3_PUBLIC_URL", "PARLEY_S3_BUCKET"]);
 
 describe("the configuration of the distributed profile", () => {
   it("has defaults for all but the engines and the keys", () => {
-    const { processId, masterKey: key, tokenSecret: secret, ...config } = readDistributedConfig({}, needed);
+    const {
+      processId,
+      masterKeys: [key, ...also],
+      tokenSecret: secret,
+      ...config
+    } = readDistributedConfig({}, needed);
     expect(config).toMatchObject({
       ...{
         role: "all",
@@ -84,7 +90,7 @@ describe("the configuration of the distributed profile", () => {
       redisUrl: needed.PARLEY_REDIS_URL,
     });
     expect(config.s3).toBeUndefined();
-    expect([key.toString("base64"), secret.toString()]).toEqual([masterKey, tokenSecret]);
+    expect([key.toString("base64"), also, secret.toString()]).toEqual([masterKey, [], tokenSecret]);
     // Part of a NATS subject and of keys in Redis.
     expect(processId).toMatch(/^[\w-]{1,80}$/);
   });

@@ -103,3 +103,36 @@ export const withAnother = async (keys: Pick<KeyStore, "obtain">, known: Incarna
 
 const idOf = (count: number): string => (count === 1 ? incarnationId : `${incarnationId}/${count}`);
 const incarnationIn = (key: Buffer): string => key.subarray(0, incarnationBytes).toString("base64url");
+
+type NamedKey = { readonly id: string; readonly key: Buffer };
+
+/**
+ * The incarnations of two stores that become one, oldest first: those that come (`coming`), then the own ones; each once.
+ * Marks of losses are kept. @returns what is to be taken away from the own, and what is to be put in its place
+ */
+export const mergedIncarnations = (
+  coming: readonly NamedKey[],
+  own: readonly NamedKey[],
+): { readonly away: readonly string[]; readonly keys: readonly NamedKey[] } => {
+  const listed = (keys: readonly NamedKey[]): readonly Buffer[] =>
+    keys
+      .filter(({ id }) => placeOf(id) !== undefined)
+      .sort((a, b) => (placeOf(a.id) ?? 0) - (placeOf(b.id) ?? 0))
+      .map(({ key }) => key);
+  const [theirs, ours] = [listed(coming), listed(own)];
+  const all = [...theirs.filter((key) => !ours.some((known) => known.equals(key))), ...ours];
+  const isKnown = (id: string): boolean => own.some((known) => known.id === id);
+  const marks = coming.filter(({ id }) => placeOf(id) === undefined && !isKnown(id));
+  // An order that is kept already stays as it is.
+  if (all.length === ours.length) return { away: [], keys: marks };
+  return {
+    away: own.filter(({ id }) => placeOf(id) !== undefined).map(({ id }) => id),
+    keys: [...all.slice(-incarnationsMax).map((key, i) => ({ id: idOf(i + 1), key })), ...marks],
+  };
+};
+
+const placeOf = (id: string): number | undefined => {
+  if (id === incarnationId) return 1;
+  const place = id.startsWith(`${incarnationId}/`) ? Number(id.slice(incarnationId.length + 1)) : NaN;
+  return Number.isInteger(place) ? place : undefined;
+};

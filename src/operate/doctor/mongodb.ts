@@ -1,4 +1,4 @@
-import { unwrap } from "../../infra/key-store/wrapping.js";
+import { unwrap, type MasterKeys } from "../../infra/key-store/wrapping.js";
 import { cellOfDatabase } from "../../infra/engines/mongodb/cell.js";
 import { openMongo, type Mongo } from "../../infra/engines/mongodb/connection.js";
 import { collectionPrefix } from "../../infra/view-store/mongodb/documents.js";
@@ -20,13 +20,13 @@ const mends = {
 
 /** Whether it answers and takes writes as Parley writes, what it is, and whether its keys are the master key's. */
 export const lookAtMongo = (
-  { mongo, masterKey, cell }: DistributedConfig,
+  { mongo, masterKeys, cell }: DistributedConfig,
   closers: Closers,
 ): Promise<Finding<MongoFacts>> =>
   probe("mongodb", mends, async () => {
     const { db, close } = await openMongo(mongo);
     closers.push(close);
-    const checks = await Promise.all([checkServer(db), checkWrites(db), checkMasterKey(db, masterKey)]);
+    const checks = await Promise.all([checkServer(db), checkWrites(db), checkMasterKey(db, masterKeys)]);
     const known = await cellOfDatabase(db);
     return { checks: [...checks, ...(known === undefined ? [] : otherCell(known, cell))], facts: { db } };
   });
@@ -79,7 +79,7 @@ const checkWrites = async (db: Mongo["db"]): Promise<Check> => {
 const writeMsMax = 3_000;
 
 /** Only looked at: the first start leaves the mark that tells a wrong key. */
-const checkMasterKey = async (db: Mongo["db"], masterKey: Buffer): Promise<Check> => {
+const checkMasterKey = async (db: Mongo["db"], masterKeys: MasterKeys): Promise<Check> => {
   const name = "master key";
   // Any key tells whether the master key is theirs. The marks have the smallest ids, and are never damaged by an erasure.
   const stored = await db
@@ -87,7 +87,7 @@ const checkMasterKey = async (db: Mongo["db"], masterKey: Buffer): Promise<Check
     .findOne({}, { sort: { _id: 1 } });
   if (stored === null) return { name, state: "ok", says: "32 bytes; the database has no keys yet" };
   try {
-    unwrap(masterKey, stored._id, stored.wrapped.value());
+    unwrap(masterKeys, stored._id, stored.wrapped.value());
     return { name, state: "ok", says: "it opens the database's keys" };
   } catch (error) {
     const right =

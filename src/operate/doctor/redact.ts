@@ -1,6 +1,12 @@
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const secretVariables = ["PARLEY_MASTER_KEY", "PARLEY_TOKEN_SECRET", "PARLEY_S3_SECRET_KEY", "PARLEY_EVENTSTORE_TOKEN"];
+const secretVariables = [
+  "PARLEY_MASTER_KEY",
+  "PARLEY_MASTER_KEYS_ALSO",
+  "PARLEY_TOKEN_SECRET",
+  "PARLEY_S3_SECRET_KEY",
+  "PARLEY_EVENTSTORE_TOKEN",
+];
 /** Anything shorter would blot out letters everywhere, which hides nothing. */
 const secretCharsMin = 3;
 
@@ -10,7 +16,7 @@ const secretCharsMin = 3;
  */
 export const withoutSecrets = (environment: Environment): ((text: string) => string) => {
   const secrets = Object.entries(environment).flatMap(([name, value = ""]) => {
-    if (secretVariables.includes(name)) return [value, value.trim()];
+    if (secretVariables.includes(name)) return [value, value.trim(), ...value.split(",").map((part) => part.trim())];
     return /^PARLEY_\w+_URL$/.test(name) ? secretsOf(value) : [];
   });
   // The longest first: one secret may be a part of another.

@@ -69,7 +69,7 @@ const checkKeys = async (dir: string, cipher: TextCipher): Promise<Check> => {
     return { name, state: "warning", says: `${path} is not there yet; the first start makes it` };
   try {
     const sealed = await withLog(dir, sampleOf);
-    const keys = openKeysOf(dir);
+    const keys = await openKeysOf(dir);
     try {
       const open = openingWith(keys, cipher);
       let opened = 0;

@@ -9,6 +9,10 @@ import type { Checkpoint } from "../../projections/ports/view-store.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { isFileLocked } from "../../infra/engines/file-lock.js";
 import { openToRead } from "../../infra/engines/sqlite-file.js";
+import { readMasterKeyFile } from "../../infra/key-store/master-key-file.js";
+import { areKeysWrapped, requireSentinel } from "../../infra/key-store/sqlite/wrapped.js";
+import { unwrap, type MasterKeys } from "../../infra/key-store/wrapping.js";
+import { givenMasterKeys } from "../../settings/master-key.js";
 import { filesOf } from "../../profiles/data-directory.js";
 
 /** There is nothing here to look into; the message says what to do. */
@@ -64,20 +68,43 @@ export type KeysReader = Pick<KeyStore, "cached" | "find"> & {
   readonly close: () => void;
 };
 
-/** Keys are found, never made. @throws NotThere, and Error for a file that holds no keys. */
-export const openKeysOf = (dir: string): KeysReader => {
-  const { keys } = filesOf(dir);
+/** Keys are found, never made. @throws (rejects) NotThere, and Error for a file that holds no keys, or for another master key */
+export const openKeysOf = async (dir: string): Promise<KeysReader> => {
+  const { keys, masterKey } = filesOf(dir);
   if (!existsSync(keys))
     throw new NotThere(
       `There is no key file in ${dir}`,
       "Sealed content cannot be opened without it: restore keys.db from its backup",
     );
+  const masterKeys = givenMasterKeys(process.env) ?? (await readMasterKeyFile(masterKey));
   const db = openToRead(keys, busyMsMax);
-  const find = db.prepare<[string], Buffer>("select key from keys where id = ?").pluck();
+  try {
+    return readerOf(db, masterKeysFor(db, masterKeys, masterKey));
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+};
+
+/** Undefined for a file of before, in which keys lie plain. @throws NotThere, WrongMasterKey */
+const masterKeysFor = (db: Database.Database, masterKeys: MasterKeys | undefined, path: string) => {
+  if (!areKeysWrapped(db)) return undefined;
+  if (masterKeys === undefined)
+    throw new NotThere(`There is no master key in ${path}`, `Restore it from its backup, or set PARLEY_MASTER_KEY`);
+  requireSentinel(db, masterKeys);
+  return masterKeys;
+};
+
+const readerOf = (db: Database.Database, masterKeys: MasterKeys | undefined): KeysReader => {
+  const stored = db.prepare<[string], Buffer>("select key from keys where id = ?").pluck();
+  const find = (keyId: string): Buffer | undefined => {
+    const key = stored.get(keyId);
+    return key === undefined || masterKeys === undefined ? key : unwrap(masterKeys, keyId, key);
+  };
   const count = db.prepare<[], number>("select count(*) from keys where id not like '#%'").pluck();
   return {
-    cached: (keyId) => find.get(keyId),
-    find: (keyId) => Promise.resolve(find.get(keyId)),
+    cached: find,
+    find: (keyId) => Promise.resolve(find(keyId)),
     count: () => count.get() ?? 0,
     close: () => {
       db.close();

@@ -24,6 +24,7 @@ import type { Frame } from "../../../src/projections/frames/frames.js";
 import { createQueries } from "../../../src/projections/queries/create.js";
 import type { Answer, SyncRequest, SyncResult } from "../../../src/projections/queries/queries.js";
 import { textCipher } from "../../kit/text-cipher.js";
+import { testMasterKeys } from "../../kit/master-key.js";
 
 /** The whole read side on a real log, real keys and real views; connections are lists of what they were sent. */
 export type ReadSide = Awaited<ReturnType<typeof openReadSide>>;
@@ -31,7 +32,7 @@ export type ReadSide = Awaited<ReturnType<typeof openReadSide>>;
 export const openReadSide = async () => {
   const dir = mkdtempSync(join(tmpdir(), "parley-read-side-"));
   const log = await openSqliteLog(join(dir, "log.db"));
-  const keys = await openSqliteKeyStore(join(dir, "keys.db"));
+  const keys = await openSqliteKeyStore(join(dir, "keys.db"), testMasterKeys);
   const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
   const views = await openSqliteViews(viewsWorkerUrl, {
     path: join(dir, "views.db"),

@@ -4,7 +4,7 @@ import { Binary, MongoBulkWriteError, type AnyBulkWriteOperation, type Collectio
 import { byBytes } from "../../engines/by-bytes.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { StoreUnavailable } from "../../../projections/ports/away.js";
-import { keyBytes, requireMasterKey, unwrap, wrap, WrongMasterKey } from "../wrapping.js";
+import { keyBytes, requireMasterKeys, unwrap, wrap, WrongMasterKey, type MasterKeys } from "../wrapping.js";
 
 export type KeyDocument = {
   readonly _id: string;
@@ -27,7 +27,7 @@ const racesMax = 5;
 const duplicateKey = 11_000;
 
 /** Reads and writes by majority: a key that a fail-over takes back has sealed events that never open again. */
-const collectionOf = (db: Db): Collection<KeyDocument> =>
+export const collectionOf = (db: Db): Collection<KeyDocument> =>
   db.collection<KeyDocument>("keys", {
     readPreference: "primary",
     readConcern: { level: "majority" },
@@ -35,7 +35,7 @@ const collectionOf = (db: Db): Collection<KeyDocument> =>
     timeoutMS: answerWithinMs,
   });
 
-export const createKeyDocuments = (db: Db, masterKey: Buffer): KeyDocuments => {
+export const createKeyDocuments = (db: Db, masterKeys: MasterKeys): KeyDocuments => {
   const keys = collectionOf(db);
   const find = (ids: readonly string[]): Promise<Wrapped> =>
     reachable(async () => {
@@ -48,7 +48,7 @@ export const createKeyDocuments = (db: Db, masterKey: Buffer): KeyDocuments => {
     for (let races = 0; found.size < ids.length; races += 1) {
       if (races === racesMax) throw new StoreUnavailable("MongoDB: keys vanish as soon as they are made");
       const missing = ids.filter((id) => !found.has(id));
-      const made = missing.map((id) => newKey(masterKey, id));
+      const made = missing.map((id) => newKey(masterKeys, id));
       await reachable(() => insertAbsent(keys, made));
       // Another process may have been first: what is stored counts, not what was made here.
       found = new Map([...found, ...(await find(missing))]);
@@ -58,9 +58,9 @@ export const createKeyDocuments = (db: Db, masterKey: Buffer): KeyDocuments => {
   return { find, obtain };
 };
 
-const newKey = (masterKey: Buffer, id: string): KeyDocument => ({
+const newKey = (masterKeys: MasterKeys, id: string): KeyDocument => ({
   _id: id,
-  wrapped: new Binary(wrap(masterKey, id, randomBytes(keyBytes))),
+  wrapped: new Binary(wrap(masterKeys, id, randomBytes(keyBytes))),
   alg: "A256GCM",
   createdAt: new Date(),
 });
@@ -71,7 +71,7 @@ const newKey = (masterKey: Buffer, id: string): KeyDocument => ({
  * An upsert that finds the document waits until a majority has it, which a refused insert would not: what is read
  * afterwards by majority is there.
  */
-const insertAbsent = async (keys: Collection<KeyDocument>, documents: readonly KeyDocument[]): Promise<void> => {
+export const insertAbsent = async (keys: Collection<KeyDocument>, documents: readonly KeyDocument[]): Promise<void> => {
   const operations = documents
     .toSorted((a, b) => byBytes(a._id, b._id))
     .map(({ _id, ...rest }): AnyBulkWriteOperation<KeyDocument> => {
@@ -92,7 +92,7 @@ const isRace = (error: unknown): boolean => {
 };
 
 /** No data key has this name: theirs begin with what they belong to. */
-const sentinelId = "#master-key";
+export const masterKeySentinel = "#master-key";
 
 /**
  * Checks at start that this is the master key of this database: a process with another one would read nothing, and
@@ -102,14 +102,14 @@ const sentinelId = "#master-key";
  * @throws StoreUnavailable when MongoDB cannot be asked
  * @throws Error when it has not 32 bytes
  */
-export const assertMasterKey = async (db: Db, masterKey: Buffer): Promise<void> => {
-  const documents = createKeyDocuments(db, requireMasterKey(masterKey));
-  if (!(await documents.find([sentinelId])).has(sentinelId)) {
+export const assertMasterKey = async (db: Db, masterKeys: MasterKeys): Promise<void> => {
+  const documents = createKeyDocuments(db, requireMasterKeys(masterKeys));
+  if (!(await documents.find([masterKeySentinel])).has(masterKeySentinel)) {
     // Keys without a mark: of a restore, perhaps. A mark made now must not declare the wrong one right.
     const other = await reachable(() => collectionOf(db).findOne({}));
-    if (other !== null) unwrap(masterKey, other._id, other.wrapped.value());
+    if (other !== null) unwrap(masterKeys, other._id, other.wrapped.value());
   }
-  const sentinel = (await documents.obtain([sentinelId])).get(sentinelId);
-  if (sentinel === undefined) throw new WrongMasterKey(sentinelId);
-  unwrap(masterKey, sentinelId, sentinel);
+  const sentinel = (await documents.obtain([masterKeySentinel])).get(masterKeySentinel);
+  if (sentinel === undefined) throw new WrongMasterKey(masterKeySentinel);
+  unwrap(masterKeys, masterKeySentinel, sentinel);
 };

@@ -11,7 +11,7 @@ import { createAgingKeys, type AgingKey } from "./cache.js";
 import { createKeyDocuments, type Wrapped } from "./documents.js";
 import { createRefresher } from "./refresher.js";
 import { refusingWhileAway } from "./while-away.js";
-import { markOf, requireMasterKey, unwrap } from "../wrapping.js";
+import { markOf, requireMasterKeys, unwrap, type MasterKeys } from "../wrapping.js";
 
 export { assertMasterKey } from "./documents.js";
 
@@ -35,8 +35,8 @@ export type MongoKeyFigures = {
 
 export type MongoKeyStoreOptions = {
   readonly db: Db;
-  /** 32 bytes. All processes have the same one: `assertMasterKey` checks it at start. */
-  readonly masterKey: Buffer;
+  /** Of 32 bytes. All processes have the same: `assertMasterKey` checks them at start. */
+  readonly masterKeys: MasterKeys;
   /** How long a destroyed key may live on in this process while MongoDB answers, in milliseconds. */
   readonly cacheMs?: number;
   /** How long a known key is answered while MongoDB does not, in milliseconds. */
@@ -57,8 +57,8 @@ const monotonic: Clock = () => performance.now();
 /** @throws Error when the master key has not 32 bytes */
 export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore => {
   const { db, cacheMs = 60_000, staleMs = 3_600_000, cachedKeysMax = 100_000, clock = monotonic, onProblem } = options;
-  const masterKey = requireMasterKey(options.masterKey);
-  const documents = createKeyDocuments(db, masterKey);
+  const masterKeys = requireMasterKeys(options.masterKeys);
+  const documents = createKeyDocuments(db, masterKeys);
   const keys = createAgingKeys(cachedKeysMax, clock);
   let staleAnswers = 0;
   let closing: Promise<void> | undefined;
@@ -106,7 +106,7 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
       return undefined;
     }
     const { wrapped, askedAt } = answer;
-    return keys.put(keyId, opened(masterKey, keyId, wrapped), markOf(wrapped), askedAt);
+    return keys.put(keyId, opened(masterKeys, keyId, wrapped), markOf(wrapped), askedAt);
   };
   const close = async (): Promise<void> => {
     await refresher.stop();
@@ -127,9 +127,9 @@ const dated = ({ askedAt, found }: { readonly askedAt: number; readonly found: W
   new Map([...found].map(([keyId, wrapped]): [string, Dated] => [keyId, { wrapped, askedAt }]));
 
 /** Nothing is handed out that the master key did not open: neither garbage nor what was known before. */
-const opened = (masterKey: Buffer, keyId: string, wrapped: Uint8Array): Buffer => {
+const opened = (masterKeys: MasterKeys, keyId: string, wrapped: Uint8Array): Buffer => {
   try {
-    return unwrap(masterKey, keyId, wrapped);
+    return unwrap(masterKeys, keyId, wrapped);
   } catch (error) {
     throw unavailable(error);
   }

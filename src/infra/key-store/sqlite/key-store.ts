@@ -7,11 +7,18 @@ import { entriesMax } from "../../../lib/lru.js";
 import { LogError, type KeyStore } from "../../../commands/ports.js";
 import { startSharedThread, type SharedThread } from "../../engines/shared-thread.js";
 import { workerUrl } from "../../engines/worker.js";
+import { requireMasterKeys, type MasterKeys } from "../wrapping.js";
 import { createBatchedLookup } from "../batched-lookup.js";
 import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./key-store.worker.js";
+import type { Rewrapped } from "./wrapped.js";
 
 /** `obtain` and `find` reject with LogError `UNAVAILABLE`: no key was handed out, and nothing was sealed with it. */
 export type SqliteKeyStore = KeyStore & {
+  /**
+   * Wraps all keys with the first of these, page by page beside other callers; they open from now on. Resolves with how
+   * many were wrapped with another one, when all are durable.
+   */
+  readonly rewrap: (masterKeys: MasterKeys, onProgress?: (rewrapped: number) => void) => Promise<number>;
   /** Repeatable. What is under way is answered first. */
   readonly close: () => Promise<void>;
   /** Resolves when the store has stopped by itself: a commit left the file in doubt, or its thread died. Only a restart helps. */
@@ -29,16 +36,18 @@ export type KeyStoreOptions = {
 const optionsDefault: KeyStoreOptions = { cachedKeysMax: 20_000, waitingMax: 10_000, busyMsMax: 5_000 };
 
 /**
- * Opens, or makes, the store in the file `path` (mode 600), whose directory exists.
+ * Opens, or makes, the store in the file `path` (mode 600), whose directory exists. Keys that lie plain in it, as those of
+ * versions before do, are wrapped first.
  * @throws (rejects) LogError `UNAVAILABLE` when it cannot be opened.
  */
 export const openSqliteKeyStore = async (
   path: string,
+  masterKeys: MasterKeys,
   options: Partial<KeyStoreOptions> = {},
   thread: SharedThread = startSharedThread("key-store"),
 ): Promise<SqliteKeyStore> => {
   const { cachedKeysMax, waitingMax, busyMsMax } = { ...optionsDefault, ...options };
-  const data: KeyWorkerData = { path, busyMsMax };
+  const data: KeyWorkerData = { path, masterKeys: requireMasterKeys(masterKeys), busyMsMax };
   const worker = thread.run<KeyHandlers>(workerUrl(import.meta.url, "./key-store.worker.js"), data, {
     name: "key-store",
   });
@@ -93,6 +102,17 @@ export const openSqliteKeyStore = async (
       return key === undefined ? unavailable(`no key came for ${keyId}`) : keep(keyId, key);
     },
     find,
+    rewrap: async (keys, onProgress) => {
+      await worker.call("useMasterKeys", requireMasterKeys(keys));
+      let rewrapped = 0;
+      for (let after: string | undefined = ""; after !== undefined;) {
+        const page: Rewrapped = await worker.call("rewrap", after);
+        rewrapped += page.rewrapped;
+        onProgress?.(rewrapped);
+        after = page.last;
+      }
+      return rewrapped;
+    },
     close: () => (closing ??= close()),
     failed: Promise.race([worker.failed, stopped]),
   };

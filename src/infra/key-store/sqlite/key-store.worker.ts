@@ -3,10 +3,13 @@ import { randomBytes } from "node:crypto";
 import type Database from "better-sqlite3";
 import { isInDoubt, opening } from "../../engines/sqlite-file.js";
 import type { OpenInThread } from "../../engines/shared-thread.js";
+import { unwrap, wrap, type MasterKeys } from "../wrapping.js";
 import { openKeyFile } from "./schema.js";
+import { createRewrap, prepareWrapped, type Rewrapped } from "./wrapped.js";
 
 export type KeyWorkerData = {
   readonly path: string;
+  readonly masterKeys: readonly Uint8Array[];
   /** How long another connection's commit is waited for. Every caller that asks for a key waits meanwhile. */
   readonly busyMsMax: number;
 };
@@ -15,15 +18,25 @@ export type KeysStopped = { readonly stopped: string };
 
 const keyBytes = 32;
 
-const createHandlers = (db: Database.Database, onStopped: (told: KeysStopped) => void) => {
-  const find = db.prepare<[string], Buffer>("select key from keys where id = ?").pluck();
+/** A Buffer that crossed a thread is a Uint8Array. */
+const buffersOf = (keys: readonly Uint8Array[]): MasterKeys =>
+  keys.map((key) => Buffer.from(key)) as unknown as MasterKeys;
+
+const createHandlers = (db: Database.Database, given: MasterKeys, onStopped: (told: KeysStopped) => void) => {
+  let masterKeys = given;
+  const stored = db.prepare<[string], Buffer>("select key from keys where id = ?").pluck();
+  const find = (id: string): Buffer | undefined => {
+    const wrapped = stored.get(id);
+    return wrapped && unwrap(masterKeys, id, wrapped);
+  };
+  const rewrap = createRewrap(db);
   const insert = db.prepare<[string, Buffer]>("insert into keys values (?, ?)");
   const obtainAll = db.transaction((ids: readonly string[]) =>
     ids.map((id) => {
-      const known = find.get(id);
+      const known = find(id);
       if (known !== undefined) return known;
       const key = randomBytes(keyBytes);
-      insert.run(id, key);
+      insert.run(id, wrap(masterKeys, id, key));
       return key;
     }),
   );
@@ -45,7 +58,13 @@ const createHandlers = (db: Database.Database, onStopped: (told: KeysStopped) =>
         throw broken;
       }
     },
-    find: (ids: readonly string[]): (Uint8Array | undefined)[] => ids.map((id) => find.get(id)),
+    find: (ids: readonly string[]): (Uint8Array | undefined)[] => ids.map(find),
+    /** From now on these wrap and open. */
+    useMasterKeys: (keys: readonly Uint8Array[]): void => {
+      masterKeys = buffersOf(keys);
+    },
+    /** Wraps a page of keys anew, by id after `after`. */
+    rewrap: (after: string): Rewrapped => rewrap(masterKeys, after),
     close: (): void => {
       db.close();
     },
@@ -54,10 +73,16 @@ const createHandlers = (db: Database.Database, onStopped: (told: KeysStopped) =>
 
 export type KeyHandlers = ReturnType<typeof createHandlers>;
 
-export const open: OpenInThread<KeyWorkerData> = ({ path, busyMsMax }, post) =>
-  createHandlers(
-    opening(path, "the keys", () => openKeyFile(path, busyMsMax)),
-    (told) => {
-      post(told);
-    },
-  );
+export const open: OpenInThread<KeyWorkerData> = ({ path, masterKeys, busyMsMax }, post) => {
+  const keys = buffersOf(masterKeys);
+  const db = opening(path, "the keys", () => openKeyFile(path, busyMsMax));
+  try {
+    prepareWrapped(db, keys);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return createHandlers(db, keys, (told) => {
+    post(told);
+  });
+};

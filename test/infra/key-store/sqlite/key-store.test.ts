@@ -5,6 +5,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { openKeyFile } from "../../../../src/infra/key-store/sqlite/schema.js";
 import { openSqliteKeyStore, type SqliteKeyStore } from "../../../../src/infra/key-store/sqlite/key-store.js";
 import { keyStoreContract } from "../../../contract/key-store.contract.js";
+import { unwrap } from "../../../../src/infra/key-store/wrapping.js";
+import { testMasterKeys } from "../../../kit/master-key.js";
 
 const directories: string[] = [];
 const stores: SqliteKeyStore[] = [];
@@ -15,9 +17,9 @@ const newPath = (): string => {
 };
 const open = async (
   path = newPath(),
-  options: Parameters<typeof openSqliteKeyStore>[1] = {},
+  options: Parameters<typeof openSqliteKeyStore>[2] = {},
 ): Promise<SqliteKeyStore> => {
-  const store = await openSqliteKeyStore(path, options);
+  const store = await openSqliteKeyStore(path, testMasterKeys, options);
   stores.push(store);
   return store;
 };
@@ -28,10 +30,10 @@ afterEach(async () => {
 
 keyStoreContract("SQLite", async () => {
   const path = newPath();
-  let store = await openSqliteKeyStore(path);
+  let store = await openSqliteKeyStore(path, testMasterKeys);
   const reopen = async (): Promise<SqliteKeyStore> => {
     await store.close();
-    return (store = await openSqliteKeyStore(path));
+    return (store = await openSqliteKeyStore(path, testMasterKeys));
   };
   return { store, reopen, close: () => store.close() };
 });
@@ -56,7 +58,8 @@ describe("the SQLite key store", () => {
     const path = newPath();
     const key = await (await open(path)).obtain("k");
     const db = openKeyFile(path);
-    expect(db.prepare("select key from keys where id = 'k'").pluck().get()).toEqual(key);
+    const wrapped = db.prepare<[], Buffer>("select key from keys where id = 'k'").pluck().get();
+    expect(unwrap(testMasterKeys, "k", wrapped ?? Buffer.alloc(0))).toEqual(key);
     db.close();
   });
 
@@ -127,6 +130,6 @@ describe("the SQLite key store", () => {
   });
 
   it("says why it cannot be opened", async () => {
-    await expect(openSqliteKeyStore("/nowhere/keys.db")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await expect(openSqliteKeyStore("/nowhere/keys.db", testMasterKeys)).rejects.toMatchObject({ code: "UNAVAILABLE" });
   });
 });

@@ -48,7 +48,7 @@ describe("bulk writes go by id, in whatever order the changes came", () => {
 
   it("of keys", async () => {
     const { bulks, db } = recording();
-    const keys = createKeyDocuments(db, Buffer.alloc(32, 7));
+    const keys = createKeyDocuments(db, [Buffer.alloc(32, 7)]);
     expect((await keys.obtain(["user:c", "user:a", "user:b"])).size).toBe(3);
     expect(bulks).toEqual([["user:a", "user:b", "user:c"]]);
   });

@@ -6,6 +6,7 @@ import {
   openMongoKeyStore,
   type MongoKeyStore,
 } from "../../../../src/infra/key-store/mongodb/key-store.js";
+import { rewrapMongoKeys, storedMongoKeys } from "../../../../src/infra/key-store/mongodb/stored-keys.js";
 import { openMongo, type Mongo } from "../../../../src/infra/engines/mongodb/connection.js";
 import { keyStoreContract } from "../../../contract/key-store.contract.js";
 import { engine } from "../../../kit/engines.js";
@@ -31,7 +32,7 @@ const newDatabase = async (url = mongodb ?? ""): Promise<Mongo> => {
   return mongo;
 };
 const open = ({ db }: Mongo, options: Options = {}): MongoKeyStore => {
-  const store = openMongoKeyStore({ db, masterKey, ...options });
+  const store = openMongoKeyStore({ db, masterKeys: [masterKey], ...options });
   cleanUps.push(store.close);
   return store;
 };
@@ -78,25 +79,46 @@ describe.skipIf(mongodb === undefined)("on MongoDB", () => {
 
   it("says that the master key is the wrong one, at start and for every key, and answers the others", async () => {
     const mongo = await newDatabase();
-    await assertMasterKey(mongo.db, masterKey);
-    await assertMasterKey(mongo.db, masterKey);
+    await assertMasterKey(mongo.db, [masterKey]);
+    await assertMasterKey(mongo.db, [masterKey]);
     await open(mongo).obtain("right");
     const wrong = randomBytes(32);
-    await expect(assertMasterKey(mongo.db, wrong)).rejects.toThrow(/PARLEY_MASTER_KEY is not the one/);
-    const store = open(mongo, { masterKey: wrong });
+    await expect(assertMasterKey(mongo.db, [wrong])).rejects.toThrow(/\(PARLEY_MASTER_KEY\) is not the one/);
+    const store = open(mongo, { masterKeys: [wrong] });
     const asked = await Promise.allSettled([store.find("right"), store.obtain("right"), store.obtain("new")]);
     expect(asked.map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled"]);
     expect(asked[0]).toMatchObject({ reason: { code: "UNAVAILABLE", message: /PARLEY_MASTER_KEY/ } });
     expect(store.cached("right")).toBeUndefined();
-    await expect(assertMasterKey(mongo.db, Buffer.alloc(16))).rejects.toThrow("16 bytes");
-    expect(() => openMongoKeyStore({ db: mongo.db, masterKey: Buffer.alloc(31) })).toThrow("31 bytes");
+    await expect(assertMasterKey(mongo.db, [Buffer.alloc(16)])).rejects.toThrow("16 bytes");
+    expect(() => openMongoKeyStore({ db: mongo.db, masterKeys: [Buffer.alloc(31)] })).toThrow("31 bytes");
+  });
+
+  it("wraps all keys anew beside processes that open with both, and the old one opens none of them then", async () => {
+    const mongo = await newDatabase();
+    await assertMasterKey(mongo.db, [masterKey]);
+    const ids = Array.from({ length: 1_100 }, (_, i) => `k-${i}`);
+    const before = open(mongo);
+    const keys = await Promise.all(ids.map((id) => before.obtain(id)));
+    const other = randomBytes(32);
+    const both = open(mongo, { masterKeys: [other, masterKey] });
+    await both.obtain("made meanwhile");
+    // The mark is one of them; the one of meanwhile is wrapped with the new one already.
+    expect(await rewrapMongoKeys(mongo.db, [other, masterKey], () => undefined)).toBe(1_101);
+    expect(await rewrapMongoKeys(mongo.db, [other], () => undefined)).toBe(0);
+    await assertMasterKey(mongo.db, [other]);
+    await expect(assertMasterKey(mongo.db, [masterKey])).rejects.toThrow(/PARLEY_MASTER_KEY/);
+    const after = open(mongo, { masterKeys: [other] });
+    expect(await Promise.all(ids.map((id) => after.find(id)))).toEqual(keys);
+    const taken: string[] = [];
+    for await (const page of storedMongoKeys(mongo.db, [other]).pages()) taken.push(...page.map(({ id }) => id));
+    expect(taken.toSorted()).toEqual([...ids, "made meanwhile"].toSorted());
   });
 
   it("does not declare a wrong master key right where there are keys but no mark", async () => {
     const mongo = await newDatabase();
     await open(mongo).obtain("a");
-    await expect(assertMasterKey(mongo.db, randomBytes(32))).rejects.toThrow(/PARLEY_MASTER_KEY/);
-    await assertMasterKey(mongo.db, masterKey);
+    await expect(assertMasterKey(mongo.db, [randomBytes(32)])).rejects.toThrow(/PARLEY_MASTER_KEY/);
+    await assertMasterKey(mongo.db, [masterKey]);
   });
 
   it("forgets a key that was destroyed, used or not, and keeps the others fresh without being asked", async () => {

@@ -43,7 +43,7 @@ describe.skipIf(mongoUrl === undefined || !mayStartServers)("parley events --pro
     log = openEventStoreDb({ url });
     const database = `parley-test-${randomBytes(5).toString("hex")}`;
     mongo = await openMongo({ url: mongoUrl ?? "", database });
-    keys = openMongoKeyStore({ db: mongo.db, masterKey });
+    keys = openMongoKeyStore({ db: mongo.db, masterKeys: [masterKey] });
     cell = {
       PARLEY_PROFILE: "distributed",
       PARLEY_EVENTSTORE_URL: url,
