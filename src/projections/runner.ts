@@ -4,6 +4,7 @@ import { laterOf, noPosition, type Position, type RecordedEvent } from "../domai
 import { pause } from "../lib/time.js";
 import type { EventSource } from "./ports/event-source.js";
 import type { Checkpoint, ViewStore } from "./ports/view-store.js";
+import { readBatch } from "./read-batch.js";
 import { project } from "./registry.js";
 import type { ViewChange } from "./view-change.js";
 import { untilDone, type OnProblem } from "./keep-trying.js";
@@ -19,7 +20,10 @@ export type RunnerOptions = {
   readonly onProblem: OnProblem;
   /** Called once. The runner has stopped, and the store's checkpoint is before what could not be projected. */
   readonly onFailure: (failure: ProjectionFailure) => void;
-  /** Events a batch: what a reader of the same thread may have to wait for is about 10 µs for each. */
+  /**
+   * Events a batch, and fewer where they are large (`readBatch`): what a reader of the same thread may have to wait for is
+   * about 10 µs for each.
+   */
   readonly batchEventsMax?: number;
   /**
    * Shortest time from the start of a batch that was not full to the next one's while no reader waits: a batch writes
@@ -64,8 +68,8 @@ export const startRunner = (options: RunnerOptions): Runner => {
       await rest(hurried ? 0 : restUntil - performance.now());
       state.more = false;
       restUntil = performance.now() + batchIntervalMs;
-      const count = await untilDone(() => step(options, state, batchEventsMax), signal, options.onProblem);
-      if (count === batchEventsMax) {
+      const isFull = await untilDone(() => step(options, state, batchEventsMax), signal, options.onProblem);
+      if (isFull) {
         state.more = true;
         restUntil = -Infinity;
       }
@@ -115,10 +119,10 @@ const fail = (options: RunnerOptions, state: State, failure: ProjectionFailure):
   options.onFailure(failure);
 };
 
-/** One batch. @returns how many events the log had for it */
-const step = async (options: RunnerOptions, state: State, batchEventsMax: number): Promise<number> => {
-  const events = await options.source.readAll(state.checkpoint.position, batchEventsMax);
-  if (state.stopping.signal.aborted) return 0;
+/** One batch. @returns whether the log may have more */
+const step = async (options: RunnerOptions, state: State, batchEventsMax: number): Promise<boolean> => {
+  const { events, isFull } = await readBatch(options.source, state.checkpoint.position, batchEventsMax);
+  if (state.stopping.signal.aborted) return false;
   const { changes, position, failure } = projectBatch(events);
   if (position !== undefined) {
     const next = { position, epoch: state.checkpoint.epoch };
@@ -127,7 +131,7 @@ const step = async (options: RunnerOptions, state: State, batchEventsMax: number
     options.onCheckpoint(next);
   }
   if (failure !== undefined) fail(options, state, failure);
-  return events.length;
+  return isFull;
 };
 
 /** Always at least one turn of the event loop: other work of this thread, such as reads, comes between two batches. */
@@ -146,6 +150,9 @@ const createRest = () => {
   };
 };
 
+/** What an event changes: `project` of the registry, or that of another build. */
+export type Project = typeof project;
+
 type Batch = {
   readonly changes: readonly ViewChange[];
   /** Of the last event projected. */
@@ -154,12 +161,12 @@ type Batch = {
 };
 
 /** Projects as many of the events as it can: up to the first one that cannot be. */
-export const projectBatch = (events: readonly RecordedEvent[]): Batch => {
+export const projectBatch = (events: readonly RecordedEvent[], projecting: Project = project): Batch => {
   const changes: ViewChange[] = [];
   let position: Position | undefined;
   for (const recorded of events) {
     try {
-      for (const change of project(decodeEvent(recorded), recorded)) changes.push(change);
+      for (const change of projecting(decodeEvent(recorded), recorded)) changes.push(change);
     } catch (cause) {
       const { type, stream, revision } = recorded;
       const reason = cause instanceof Error ? cause.message : String(cause);

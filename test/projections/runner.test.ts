@@ -64,6 +64,16 @@ describe("the runner", () => {
     await runner.stop();
   });
 
+  it("takes fewer of large events at once, whatever their number, and goes on without a pause", async () => {
+    const { log, grow, runner, batches, reached } = setUp({ batchIntervalMs: 1_000_000 });
+    grow(600);
+    log.forEach((event, index) => (log[index] = { ...event, data: event.data + " ".repeat(64 * 1024) }));
+    runner.wake();
+    await reached(600);
+    expect(batches.map(({ size }) => size)).toEqual([128, 128, 128, 128, 88]);
+    await runner.stop();
+  });
+
   it("lets batches fill while nobody waits, and hurries when somebody does", async () => {
     const batchIntervalMs = 15_000;
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });

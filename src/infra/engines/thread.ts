@@ -7,9 +7,8 @@ export type ThreadOptions = {
   readonly workerData?: unknown;
   /**
    * Of V8's young generation, three semi-spaces of a power of two: V8 lets each grow to 16 MB, and a thread that is busy
-   * gets there. 6: 2 MB each, 12: 4 MB. The old generation is V8's to bound, by the machine's memory: the views may
-   * have to hold 1.3 GB for a moment (a batch of 2,000 events of 64 KiB that are all rows), so a bound above that would
-   * bound nothing.
+   * gets there. 6: 2 MB each, 12: 4 MB. The old generation is V8's to bound, by the machine's memory: what a thread holds at once is
+   * bounded where it is read (the views' batches by `readBatch`).
    */
   readonly youngMb: number;
 };
