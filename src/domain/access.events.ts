@@ -16,19 +16,19 @@ export type AccessRecorded = { readonly type: "AccessRecorded" } & EventContext 
   Readonly<t.TypeOf<typeof accessRecordedCodec>>;
 
 /**
- * A run of an archive's export, told when its file is durable. `from` up to, not including, `to`: the positions that it is
- * of, in the log's incarnation `epoch`; runs of one format and scope that meet tile the log. `events`, `root`: how many
- * events are in that range, and the RFC 9162 root hash (hex) over their canonical forms; of a scope of one conversation,
- * those of its stream alone. `sha256`: of the file (hex). `erased`, `damaged`: records with texts that nobody can read any
- * more, and what does not open though it was not erased.
+ * A run of an archive's export, told when its file is durable. It is of what stands after the position `after` (0, or an
+ * event's) up to and with the event at `upTo`, in the log's incarnation `epoch`: runs of one format and scope of which
+ * each begins where the one before ended tile the log. `events`, `root`: how many events that are, and the RFC 9162 root
+ * hash (hex) over their canonical forms; of one conversation, those of its stream alone. `sha256`: of the file (hex).
+ * `erased`: records with a text whose key is gone; `damaged`: what does not open though it was not erased.
  */
 export const archiveExportedCodec = t.type({
   format: t.string,
   scope: t.record(t.string, t.string),
   reason: t.string,
   epoch: t.string,
-  from: t.number,
-  to: t.number,
+  after: t.number,
+  upTo: t.number,
   events: t.number,
   root: t.string,
   conversations: t.number,

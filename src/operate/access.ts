@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { userInfo } from "node:os";
-import { recordAccessIn, type Access } from "../commands/access.js";
+import { recordAccessIn, recordArchiveIn, type Access, type ArchiveRun } from "../commands/access.js";
 import type { ByOperator } from "../domain/kernel/by.js";
 import type { Position } from "../domain/kernel/stream.js";
 import { openSqliteLog } from "../infra/event-log/sqlite/event-log.js";
@@ -25,13 +25,25 @@ export const operator = (): ByOperator => {
  * Tells the log of a privileged read, before anything is opened: through the server where one has the directory, else
  * under the directory's lock. Resolves when it is durable; whatever it rejects with, nothing may be opened.
  */
-export const recordAccess = (target: Target, access: Access): Promise<Position> => {
+export const recordAccess = (target: Target, access: Access): Promise<Position> =>
+  tell(target, "access.record", recordAccessIn, access);
+
+/** Tells the log of a file that was handed to an archive, once it is durable. */
+export const recordArchive = (target: Target, run: ArchiveRun): Promise<Position> =>
+  tell(target, "archive.record", recordArchiveIn, run);
+
+const tell = <A extends object>(
+  target: Target,
+  call: string,
+  telling: (...given: Parameters<typeof recordAccessIn>) => (what: A, by: ByOperator) => Promise<Position>,
+  what: A,
+): Promise<Position> => {
   const by = operator();
   const record = (log: Pick<EventLog, "append">): Promise<Position> =>
-    recordAccessIn(log, Date.now, { uuid: randomUUID })(access, by);
+    telling(log, Date.now, { uuid: randomUUID })(what, by);
   return target.profile === "embedded"
     ? withServerOrLock(target.dir, {
-        running: (call) => call<Position>("access.record", { ...access, by }),
+        running: (callServer) => callServer<Position>(call, { ...what, by }),
         stopped: () => withLogOf(target.dir, record),
       })
     : withLogOfEngines(target, record);

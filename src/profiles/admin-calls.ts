@@ -1,6 +1,6 @@
 import { adminCall, type AdminCalls } from "../admin-server/call.js";
-import { accessRecordedCodec } from "../domain/access.events.js";
-import { recordAccessIn } from "../commands/access.js";
+import { accessRecordedCodec, archiveExportedCodec } from "../domain/access.events.js";
+import { recordAccessIn, recordArchiveIn } from "../commands/access.js";
 import type { EventLog } from "../commands/ports.js";
 import { t } from "../domain/kernel/fp.js";
 import type { SqliteViews } from "../infra/view-store/sqlite/view-store.js";
@@ -26,6 +26,7 @@ export const adminCallsOf = (
   reconciling: ReconcileCounts,
 ): AdminCalls => {
   const recordAccess = recordAccessIn(log, Date.now, ids);
+  const recordArchive = recordArchiveIn(log, Date.now, ids);
   return {
     ...viewsCallsOf(views, reconciling),
     "access.record": adminCall(
@@ -36,6 +37,10 @@ export const adminCallsOf = (
       rotateMasterKey(files, keys, (rewrapped) => {
         progress(rewrapped, rewrapped);
       }),
+    ),
+    "archive.record": adminCall(
+      t.intersection([t.exact(archiveExportedCodec), t.type({ by: operatorCodec })]),
+      ({ by, ...run }) => recordArchive(run, by),
     ),
   };
 };

@@ -22,8 +22,8 @@ export const actianceOf = (day: ConversationDay, domain: string): string => {
   const start = secondsOf(records[0]?.at ?? 0);
   const end = secondsOf(records.at(-1)?.at ?? 0);
   const element = create({ invalidCharReplacement: "\uFFFD" }).ele("Conversation", { Perspective: called });
-  element.ele("RoomID").txt(`${kind} - ${called} - ${id}`);
-  element.ele("StartTimeUTC").txt(String(start));
+  put(element, "RoomID", `${kind} - ${called} - ${id}`);
+  put(element, "StartTimeUTC", String(start));
   const entered = (person: Person, at: number): void => {
     participant(element.ele("ParticipantEntered"), person, at, domain);
   };
@@ -37,40 +37,44 @@ export const actianceOf = (day: ConversationDay, domain: string): string => {
   for (const { kind: happened, subject, at } of records)
     if (happened === "left" && subject !== undefined) left(subject, secondsOf(at));
   for (const person of presentAtEnd) left(person, end);
-  element.ele("EndTimeUTC").txt(String(end));
+  put(element, "EndTimeUTC", String(end));
   return `${element.toString({ prettyPrint: true })}\n`;
 };
 
 const participant = (element: Element, person: Person, at: number, domain: string): void => {
   const address = addressOf(person.userId, domain);
-  element.ele("LoginName").txt(address);
-  element.ele("DisplayName").txt(nameOf(person));
-  element.ele("UserType").txt("user");
-  element.ele("DateTimeUTC").txt(String(at));
-  element.ele("CorporateEmailID").txt(address);
+  put(element, "LoginName", address);
+  put(element, "DisplayName", nameOf(person));
+  put(element, "UserType", "user");
+  put(element, "DateTimeUTC", String(at));
+  put(element, "CorporateEmailID", address);
 };
 
 /** An edit and a deletion are messages of their own that name the one that they change: nothing that was said is replaced. */
 const message = (element: Element, record: ArchiveRecord, domain: string): void => {
   const { at, by, author, kind, message: about, eventId, visibleTo } = record;
-  element.ele("MessageId").txt(kind === "message" ? (about?.messageId ?? eventId) : eventId);
-  element.ele("LoginName").txt(author === undefined ? actorText(by, author) : addressOf(author.userId, domain));
-  element.ele("UserType").txt(by.kind);
-  element.ele("DateTimeUTC").txt(String(secondsOf(at)));
+  put(element, "MessageId", kind === "message" ? (about?.messageId ?? eventId) : eventId);
+  put(element, "LoginName", author === undefined ? actorText(by, author) : addressOf(author.userId, domain));
+  put(element, "UserType", by.kind);
+  put(element, "DateTimeUTC", String(secondsOf(at)));
   const isOfMessage = about !== undefined && kind !== "message";
-  if (isOfMessage) element.ele("OriginalMessageId").txt(about.messageId);
-  if (kind === "edit" || kind === "deletion")
-    element.ele("UpdatedType").txt(kind === "edit" ? "EditedNewMsg" : "Deleted");
+  if (isOfMessage) put(element, "OriginalMessageId", about.messageId);
+  if (kind === "edit" || kind === "deletion") put(element, "UpdatedType", kind === "edit" ? "EditedNewMsg" : "Deleted");
   const said = (kind === "message" || kind === "edit") && about?.content !== undefined;
-  element.ele("Content").txt(said ? contentText(about.content) : eventText(record));
+  put(element, "Content", said ? contentText(about.content) : eventText(record));
   if (about?.media !== undefined) {
     const { mediaId, filename, sha256 } = about.media;
     const file = element.ele("Attachment");
-    file.ele("FileName").txt(mediaId);
-    if (filename !== undefined) file.ele("UserFileName").txt(filename);
-    if (sha256 !== undefined) file.ele("SHA256").txt(sha256);
+    put(file, "FileName", mediaId);
+    if (filename !== undefined) put(file, "UserFileName", filename);
+    if (sha256 !== undefined) put(file, "SHA256", sha256);
   }
-  if (visibleTo !== undefined) element.ele("VisibleTo").txt(peopleText(visibleTo));
+  if (visibleTo !== undefined) put(element, "VisibleTo", peopleText(visibleTo));
+};
+
+/** Every reader of XML takes all ends of lines for one kind: they are written as that. */
+const put = (parent: Element, name: string, text: string): void => {
+  parent.ele(name).txt(text.replace(/\r\n?/g, "\n"));
 };
 
 const secondsOf = (ms: number): number => Math.floor(ms / 1000);

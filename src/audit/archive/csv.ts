@@ -46,9 +46,10 @@ const columns: readonly (readonly [string, (record: ArchiveRecord) => string | n
 
 /**
  * What a spreadsheet would compute begins with an apostrophe: a message must not run anything in an auditor's program.
- * `content_json`, which begins with a brace, has every text as it was.
+ * `content_json`, which begins with a brace, has every text as it was. All cells are in quotes, since one may hold an end
+ * of line of another kind than the rows'.
  */
-const options = { record_delimiter: "windows", escape_formulas: true } as const;
+const options = { record_delimiter: "windows", escape_formulas: true, quoted: true } as const;
 
 export const csvHead = (): string => stringify([columns.map(([name]) => name)], options);
 

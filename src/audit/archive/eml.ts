@@ -5,7 +5,7 @@ import type { ArchiveRecord, Person } from "./record.js";
 import { actorText, eventText, nameOf, onOneLine, openedText, peopleText, personText, timeText } from "./text.js";
 
 /** A file of a conversation's day, and its name in the archive. */
-export type Eml = { readonly name: string; readonly bytes: Buffer };
+export type Eml = { readonly name: string; readonly at: number; readonly bytes: Buffer };
 
 /**
  * One mail for a conversation's day: what Global Relay and others take for a chat. From who spoke first, to all who were
@@ -37,15 +37,21 @@ export const emlOf = async (day: ConversationDay, domain: string): Promise<Eml> 
       "X-Parley-Positions": `${first?.position ?? 0}-${day.records.at(-1)?.position ?? 0}`,
       "Auto-Submitted": "auto-generated",
     },
-    normalizeHeaderKey: (key) => key,
     text: textOf(day),
-    textEncoding: "base64",
+    // Else a text of ASCII stands as it is, and is broken into lines where it has long ones.
+    encoding: "base64",
     newline: "\r\n",
     disableFileAccess: true,
     disableUrlAccess: true,
   });
-  return { name: `${day.day}/${place}.eml`, bytes: await mail.compile().build() };
+  const message = mail.compile();
+  message.normalizeHeaderKey = asWritten;
+  return { name: `${day.day}/${place}.eml`, at, bytes: await message.build() };
 };
+
+/** Names of headers have no case; those who read them by eye, or too simply, find them as the archives' papers write them. */
+const written = ["X-GlobalRelay-MsgType", "X-Parley-ConversationId", "X-Parley-ConversationType"];
+const asWritten = (key: string): string => written.find((name) => name.toLowerCase() === key.toLowerCase()) ?? key;
 
 const subjectOf = ({ conversation: { id, name }, day, records }: ConversationDay): string => {
   const messages = records.filter(({ kind }) => kind === "message").length;

@@ -37,7 +37,7 @@ const folded: ReadonlySet<string> = new Set([
 export async function* recordsOf(
   source: RecordSource,
   conversationId: ConversationId,
-  { from, to }: PositionRange,
+  { after, upTo }: PositionRange,
   user?: UserId,
 ): AsyncGenerator<ArchiveItem> {
   const { log, open, people } = source;
@@ -51,15 +51,15 @@ export async function* recordsOf(
     const page = await log.readStream(stream, next, pageEvents);
     for (const recorded of page) {
       const { position, type } = recorded;
-      if (position >= to) return;
-      if (position < from && !folded.has(type)) continue;
+      if (position > upTo) return;
+      if (position <= after && !folded.has(type)) continue;
       const before = state;
       const event = decoded(recorded);
       if (!(event instanceof UnreadableEvent)) {
         state = evolve(state, event);
         at = event.at;
       }
-      if (position < from) continue;
+      if (position <= after) continue;
       const conversation = await named.of(state);
       for await (const record of recordsOfEvent({ source, readers, recorded, event, conversation, state, at })) {
         if (user !== undefined && !concerns(record, user, before, state)) {

@@ -9,7 +9,11 @@ export const openedText = (opened: Opened): string => {
   return "erased" in opened ? "(erased)" : "(damaged: does not open)";
 };
 
-export const nameOf = ({ userId, name }: Person): string => (name === undefined ? userId : openedText(name));
+/** Somebody whose name nobody would see is called by their id. */
+export const nameOf = ({ userId, name }: Person): string => {
+  const text = name === undefined ? "" : openedText(name);
+  return text.trim() === "" ? userId : text;
+};
 
 /** `Alice Example (alice)` */
 export const personText = (person: Person): string =>

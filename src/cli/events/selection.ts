@@ -3,10 +3,10 @@ import type { Selection } from "../../operate/transfer/export.js";
 import { asPosition } from "../../domain/kernel/stream.js";
 import { someText, time } from "../options.js";
 
-type Bound = { readonly position: number } | { readonly at: number };
+export type Bound = { readonly position: number } | { readonly at: number };
 
 /** A position, or a time in ISO 8601. */
-const bound = (value: string): Bound => {
+export const bound = (value: string): Bound => {
   if (/^\d{1,15}$/.test(value)) return { position: Number(value) };
   try {
     return { at: time(value) };

@@ -12,12 +12,12 @@ import { logOfEvents } from "../../kit/log-of-events.js";
 
 const open: OpenText = (_, { data }) => Promise.resolve({ text: data });
 
-const itemsOf = async (events: readonly RecordedEvent[], from: number, to: number, user?: string) => {
+const itemsOf = async (events: readonly RecordedEvent[], after: number, upTo: number, user?: string) => {
   const log = logOfEvents(events);
   const source = { log, open, people: createPeople(log, open) };
   const items: ArchiveItem[] = [];
   for (const id of conversationIds)
-    for await (const item of recordsOf(source, id, { from: asPosition(from), to: asPosition(to) }, user))
+    for await (const item of recordsOf(source, id, { after: asPosition(after), upTo: asPosition(upTo) }, user))
       items.push(item);
   return items;
 };
@@ -66,7 +66,7 @@ describe("the records of an archive", () => {
             const event = decodeEvent(recorded);
             return (event.type === "MemberJoined" ? event.members : [undefined]).map(() => recorded.position);
           });
-        const records = recordsIn(await itemsOf(events, 1, Infinity));
+        const records = recordsIn(await itemsOf(events, 0, Infinity));
         expect(byPlace(records).map(({ position }) => position)).toEqual(expected);
       }),
     );
@@ -75,11 +75,11 @@ describe("the records of an archive", () => {
   it("of ranges that meet are those of the whole, whatever is cut", async () => {
     await fc.assert(
       fc.asyncProperty(logs, fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 4 }), async (events, cuts) => {
-        const bounds = [1, ...cuts.toSorted((a, b) => a - b), 1_000];
+        const bounds = [0, ...cuts.toSorted((a, b) => a - b), 1_000];
         const parts: ArchiveRecord[] = [];
-        for (const [index, from] of bounds.slice(0, -1).entries())
-          parts.push(...recordsIn(await itemsOf(events, from, bounds[index + 1] ?? 0)));
-        expect(byPlace(parts)).toEqual(byPlace(recordsIn(await itemsOf(events, 1, 1_000))));
+        for (const [index, after] of bounds.slice(0, -1).entries())
+          parts.push(...recordsIn(await itemsOf(events, after, bounds[index + 1] ?? 0)));
+        expect(byPlace(parts)).toEqual(byPlace(recordsIn(await itemsOf(events, 0, 1_000))));
       }),
     );
   });
@@ -88,7 +88,7 @@ describe("the records of an archive", () => {
     await fc.assert(
       fc.asyncProperty(logs, async (events) => {
         const byPosition = new Map(events.map((recorded) => [recorded.position, recorded]));
-        for (const { position, message, visibleTo } of recordsIn(await itemsOf(events, 1, 1_000))) {
+        for (const { position, message, visibleTo } of recordsIn(await itemsOf(events, 0, 1_000))) {
           const recorded = byPosition.get(position);
           if (message === undefined || visibleTo === undefined || recorded === undefined) continue;
           const expected = mayThenSee(events, recorded, message.sequence).map((userId) => [
@@ -105,7 +105,7 @@ describe("the records of an archive", () => {
   it("of one user are what they did, what was done to them and what happened before their eyes", async () => {
     await fc.assert(
       fc.asyncProperty(logs, fc.constantFrom(...users), async (events, user) => {
-        const all = byPlace(recordsIn(await itemsOf(events, 1, 1_000)));
+        const all = byPlace(recordsIn(await itemsOf(events, 0, 1_000)));
         const present = new Map<string, Set<string>>(conversationIds.map((id) => [id, new Set()]));
         const together = (record: ArchiveRecord): ReadonlySet<string> => {
           const there = present.get(record.conversation.id) ?? new Set();
@@ -126,7 +126,7 @@ describe("the records of an archive", () => {
           if (record.visibleTo !== undefined) return record.visibleTo.some(({ userId }) => userId === user);
           return members.has(user) || joinedAt.has(record.position);
         });
-        expect(byPlace(recordsIn(await itemsOf(events, 1, 1_000, user)))).toEqual(expected);
+        expect(byPlace(recordsIn(await itemsOf(events, 0, 1_000, user)))).toEqual(expected);
       }),
     );
   });
@@ -137,9 +137,9 @@ describe("the records of an archive", () => {
         logs,
         fc.integer({ min: 1, max: 60 }),
         fc.constantFrom(undefined, ...users),
-        async (events, from, user) => {
+        async (events, after, user) => {
           let there = new Set<string>();
-          for (const item of await itemsOf(events, from, 1_000, user)) {
+          for (const item of await itemsOf(events, after, 1_000, user)) {
             if ("begins" in item) {
               there = new Set(item.present.map(({ userId }) => userId));
               continue;
@@ -166,6 +166,6 @@ describe("the records of an archive", () => {
     expect(records.filter(({ kind }) => kind === "unreadable")).toMatchObject([
       { position: victim?.position, unreadable: `MessageSent at ${place} cannot be read: not JSON` },
     ]);
-    expect(records).toHaveLength(recordsIn(await itemsOf(events, 1, 1_000)).length);
+    expect(records).toHaveLength(recordsIn(await itemsOf(events, 0, 1_000)).length);
   });
 });

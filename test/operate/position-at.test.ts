@@ -1,0 +1,31 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { asPosition } from "../../src/domain/kernel/stream.js";
+import { positionBefore } from "../../src/operate/position-at.js";
+import { logs } from "../kit/arbitraries.js";
+import { logOfEvents } from "../kit/log-of-events.js";
+
+const hour = 3_600_000;
+
+it("what was before a time is found by halving as by reading, though clocks were set back", async () => {
+  // Each step of the clock in minutes: forwards mostly, at times back by less than an hour in all.
+  const steps = fc.array(fc.integer({ min: -20, max: 120 }), { minLength: 200, maxLength: 200 });
+  await fc.assert(
+    fc.asyncProperty(logs, steps, fc.nat(), async (events, minutes, pick) => {
+      let furthest = 0;
+      let now = 0;
+      const dated = events.map((event, index) => {
+        now = Math.max(now + (minutes[index] ?? 0) * 60_000, furthest - hour + 1);
+        furthest = Math.max(furthest, now);
+        const meta = { ...(JSON.parse(event.meta) as object), at: now };
+        return { ...event, position: asPosition((index + 1) * 3), meta: JSON.stringify(meta) };
+      });
+      const time = pick % (furthest + hour);
+      const log = logOfEvents(dated);
+      const first = dated.findIndex(({ meta }) => (JSON.parse(meta) as { at: number }).at >= time);
+      const expected = first === -1 ? (dated.at(-1)?.position ?? 0) : (dated[first - 1]?.position ?? 0);
+      expect(await positionBefore({ profile: "embedded" }, log, time)).toBe(expected);
+      expect(await positionBefore({ profile: "distributed" }, log, time)).toBe(expected);
+    }),
+  );
+});
