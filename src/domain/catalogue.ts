@@ -38,9 +38,10 @@ import {
   type UserEvent,
 } from "./user/user.events.js";
 import { accessRecordedCodec, archiveExportedCodec, type AccessEvent } from "./access.events.js";
+import { treeHeadSignedCodec, treeKeyAddedCodec, type TreeEvent } from "./tree.events.js";
 import { logStartedCodec, logStartedCodec1, type LogStarted } from "./log.events.js";
 
-export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | AccessEvent | LogStarted;
+export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | AccessEvent | TreeEvent | LogStarted;
 export type EventType = DomainEvent["type"];
 
 /** One stored version of a type: how it is checked, and how it becomes the next version. The newest has no `upcast`. */
@@ -76,6 +77,8 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   PreferencesChanged: [{ codec: preferencesChangedCodec }],
   AccessRecorded: [{ codec: accessRecordedCodec }],
   ArchiveExported: [{ codec: archiveExportedCodec }],
+  TreeHeadSigned: [{ codec: treeHeadSignedCodec }],
+  TreeKeyAdded: [{ codec: treeKeyAddedCodec }],
   LogStarted: [{ codec: logStartedCodec1, upcast: unchanged }, { codec: logStartedCodec }],
 };
 

@@ -4,13 +4,17 @@ import { makeDirectories } from "../infra/make-directories.js";
 import { takeFileLock, type FileLock } from "../infra/engines/file-lock.js";
 import { walBytes } from "../infra/engines/wal.js";
 
-/** The files of an embedded Parley. `views.db` and `snapshots.db` may be deleted: they are made again
+/** The files of an embedded Parley. `views.db`, `snapshots.db` and `tree.db` may be deleted: they are made again
  * from the log. */
 export const filesOf = (dir: string) => ({
   log: join(dir, "log.db"),
   keys: join(dir, "keys.db"),
   views: join(dir, "views.db"),
   snapshots: join(dir, "snapshots.db"),
+  /** Hashes of the tree over the log. */
+  tree: join(dir, "tree.db"),
+  /** What its heads are signed with. */
+  treeKey: join(dir, "tree.key"),
   secret: join(dir, "token.secret"),
   masterKey: join(dir, "master.key"),
   lock: join(dir, "parley.lock"),
@@ -19,11 +23,12 @@ export const filesOf = (dir: string) => ({
 });
 
 /** Bytes of the write-ahead logs beside the files, by the files' names. */
-export const walsOf = ({ log, keys, views, snapshots }: ReturnType<typeof filesOf>) => ({
+export const walsOf = ({ log, keys, views, snapshots, tree }: ReturnType<typeof filesOf>) => ({
   log: walBytes(log),
   keys: walBytes(keys),
   views: walBytes(views),
   snapshots: walBytes(snapshots),
+  tree: walBytes(tree),
 });
 
 /** What is wrong when the log is gone (or empty) and what belongs to it is there: a log made anew would be without the past. */

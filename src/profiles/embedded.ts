@@ -43,6 +43,7 @@ import { acceptingReadiness, named } from "./readiness.js";
 import { reconcileCountsIn } from "./reconcile-counts.js";
 import { masterKeysFor } from "./master-key.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
+import { startEmbeddedTree, type EmbeddedTree } from "./tree/embedded.js";
 import { textCipherFor } from "./text-cipher.js";
 import { viewsWorkerUrl } from "./views-worker-url.js";
 import { warnOfOldNames } from "../settings/cell.js";
@@ -208,6 +209,7 @@ type Stores = {
   readonly keys: SqliteKeyStore;
   readonly views: SqliteViews;
   readonly snapshots: SnapshotStore;
+  readonly tree: EmbeddedTree;
 };
 
 /** The write side. Snapshots only shorten loads, so what goes wrong with them is said and nothing more. */
@@ -284,6 +286,8 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   const snapshots = openSqliteSnapshots(files.snapshots, keysAndSnapshots);
   closers.push(snapshots.close);
   const telemetry = createTelemetry(version);
+  const tree = startEmbeddedTree({ config, files, log, epoch, thread: keysAndSnapshots, telemetry, logger });
+  closers.push(tree.close);
   observeViews(telemetry, views);
   telemetry.gaugeBy("parley_wal_bytes", "Size of the write-ahead log beside each file.", "file", () => walsOf(files));
   telemetry.observe({
@@ -295,7 +299,7 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
       return [{ name: "views", position, lagEvents: log.stats().head - position }];
     },
   });
-  return { logger, telemetry, stores: { log, keys, incarnations, views, snapshots, epoch, secret } };
+  return { logger, telemetry, stores: { log, keys, incarnations, views, snapshots, tree, epoch, secret } };
 };
 
 /** The views read the log's file by themselves; they only have to be told that it has grown. */

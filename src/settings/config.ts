@@ -4,6 +4,7 @@ import { limits } from "../domain/kernel/limits.js";
 import type { LogLevel } from "../infra/telemetry.js";
 import type { SodiumChoice } from "../infra/text-cipher/open.js";
 import { givenCell, type Given, type OldName } from "./cell.js";
+import { readTreeSettings, treeVariables, type TreeSettings } from "./tree.js";
 import { readEventStorePort, type EventStorePort } from "./eventstore-port.js";
 
 /** Everything that can be set, from the command line or the environment; the command line wins. */
@@ -29,6 +30,7 @@ export type Config = {
   readonly changesPerMinute: number;
   /** Where EventStoreDB's clients read the log; absent: nowhere. */
   readonly eventStorePort?: EventStorePort;
+  readonly tree: TreeSettings;
   /** An identity provider whose tokens the gateway takes as well. */
   readonly jwks?: { readonly url: string; readonly issuer?: string; readonly audience?: string };
 };
@@ -108,6 +110,7 @@ const unflagged = [
   ...["PARLEY_MASTER_KEY", "PARLEY_MASTER_KEYS_ALSO"],
   ...["PARLEY_JWKS_URL", "PARLEY_JWT_ISSUER", "PARLEY_JWT_AUDIENCE"],
   ...["PARLEY_EVENTSTORE_TOKEN", "PARLEY_EVENTSTORE_TLS_KEY", "PARLEY_EVENTSTORE_TLS_CERT"],
+  ...treeVariables,
 ];
 export const embeddedVariables: readonly string[] = [
   ...Object.values(settings).map(({ variable }) => variable),
@@ -185,6 +188,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
     environment,
     problems,
   );
+  const tree = readTreeSettings(environment, problems);
   const jwks = readJwks(environment, problems);
   const allowedOrigins = readOrigins(environment, problems);
   if (
@@ -216,6 +220,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
     messagesPerMinute,
     changesPerMinute,
     ...(eventStorePort === undefined ? {} : { eventStorePort }),
+    tree,
     ...(jwks === undefined ? {} : { jwks }),
     allowedOrigins,
   };

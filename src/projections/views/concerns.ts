@@ -24,6 +24,8 @@ export const concerns = {
   PreferencesChanged: ["members"],
   AccessRecorded: [],
   ArchiveExported: [],
+  TreeHeadSigned: [],
+  TreeKeyAdded: [],
   LogStarted: [],
 } as const satisfies Readonly<Record<EventType, readonly ViewName[]>>;
 

@@ -1,0 +1,91 @@
+/** The tree store's file. */
+import { rmSync } from "node:fs";
+import Database from "better-sqlite3";
+import { asPosition } from "../../../domain/kernel/stream.js";
+import type { TreeReads } from "../../../projections/ports/tree-store.js";
+import { closeToOthers, openToRead } from "../../engines/sqlite-file.js";
+import { keepWalSmall } from "../../engines/wal.js";
+import { digestOf } from "../../snapshot-store/digest.js";
+
+/** Of these tables and of what tiles hold; a file of another one is made anew. */
+const schemaVersion = 1;
+
+const tables = `
+  create table tiles (
+    level integer not null, tile integer not null, digest blob not null, bytes blob not null,
+    primary key (level, tile)
+  ) strict;
+  create table checkpoint (
+    one integer primary key check (one = 1), position integer not null, size integer not null, epoch text not null
+  ) strict;
+`;
+
+/** Opens, and makes if need be, the file (mode 600); one that is damaged or of another schema is replaced. @throws Error */
+export const openTreeFile = (path: string): Database.Database => {
+  try {
+    const db = open(path);
+    if (db.pragma("user_version", { simple: true }) === schemaVersion) return db;
+    db.close();
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  const db = open(path);
+  db.exec(tables);
+  db.pragma(`user_version = ${schemaVersion}`);
+  return db;
+};
+
+/** The file beside its writer, or without one. @throws Error when it is no such file */
+export const openTreeFileToRead = (path: string): TreeReads & { readonly close: () => void } => {
+  const db = openToRead(path);
+  return {
+    ...readsOf(db),
+    close: () => {
+      db.close();
+    },
+  };
+};
+
+type TileRow = { readonly digest: Buffer; readonly bytes: Buffer };
+type CheckpointRow = { readonly position: number; readonly size: number; readonly epoch: string };
+
+export const readsOf = (db: Database.Database): TreeReads => {
+  const tile = db.prepare<[number, number], TileRow>("select digest, bytes from tiles where level = ? and tile = ?");
+  const checkpoint = db.prepare<[], CheckpointRow>("select position, size, epoch from checkpoint");
+  const attempt = <A>(read: () => A): Promise<A> =>
+    new Promise((resolve) => {
+      resolve(read());
+    });
+  return {
+    tile: (level, index) =>
+      attempt(() => {
+        const row = tile.get(level, index);
+        // SQLite does not notice a flipped bit, and a head over one would be signed: such a tile is not there.
+        return row !== undefined && digestOf(row.bytes).equals(row.digest) ? row.bytes : undefined;
+      }),
+    checkpoint: () =>
+      attempt(() => {
+        const row = checkpoint.get();
+        return row && { ...row, position: asPosition(row.position) };
+      }),
+  };
+};
+
+const isDamage = (error: unknown): boolean =>
+  error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+
+const open = (path: string): Database.Database => {
+  closeToOthers(path);
+  const db = new Database(path);
+  try {
+    db.pragma("journal_mode = WAL");
+    keepWalSmall(db, path);
+    // Tiles and checkpoint go together: what a power cut takes is hashed again.
+    db.pragma("synchronous = NORMAL");
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+};
