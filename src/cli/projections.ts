@@ -7,7 +7,9 @@ import { projectionStatuses } from "../operate/inspect/projections.js";
 import { fail } from "./failure.js";
 import { exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
 import { next, paint, say, sayJson, table } from "./output.js";
+import { diffCommand } from "./projections-diff.js";
 import { reconcileCommand } from "./projections-reconcile.js";
+import { replayCommand } from "./projections-replay.js";
 
 const statusCommand = withProfile(withInspection(new Command("status")))
   .description(
@@ -32,7 +34,9 @@ const statusCommand = withProfile(withInspection(new Command("status")))
 export const projectionsCommand = new Command("projections")
   .description("Read models: how far they are, and whether they are what the log says.")
   .addCommand(statusCommand)
-  .addCommand(reconcileCommand);
+  .addCommand(reconcileCommand)
+  .addCommand(replayCommand)
+  .addCommand(diffCommand);
 
 const ofDirectory = async (dir: string, json: boolean): Promise<void> => {
   const statuses = await projectionStatuses(dir);

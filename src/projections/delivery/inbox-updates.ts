@@ -15,7 +15,12 @@ export type ReadMoved = {
   readonly position: Position;
 };
 
-export type InboxUpdates = { readonly readMoved: (moved: ReadMoved) => void; readonly stop: () => void };
+export type InboxUpdates = {
+  readonly readMoved: (moved: ReadMoved) => void;
+  /** Resolves when nothing waits and nothing is under way. */
+  readonly settled: () => Promise<void>;
+  readonly stop: () => void;
+};
 
 export type InboxUpdateDependencies = FollowUpDependencies<"summaries">;
 
@@ -29,6 +34,7 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
   });
   const limit = atMost(readsAtOnceMax);
   let running = false;
+  let underWay = Promise.resolve();
   let stopped = false;
 
   /** Never rejects: the process tells what fails, and updates beside it go on. */
@@ -51,6 +57,7 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
   };
 
   return {
+    settled: () => underWay,
     stop: () => {
       stopped = true;
       waiting.clear();
@@ -58,7 +65,7 @@ export const createInboxUpdates = (deps: InboxUpdateDependencies): InboxUpdates 
     readMoved: (moved) => {
       if (stopped || !deps.bus.connected(moved.userId, moved.deviceId)) return;
       waiting.put(`${moved.userId} ${moved.deviceId} ${moved.conversationId}`, moved);
-      if (!running) void run();
+      if (!running) underWay = run();
     },
   };
 };

@@ -25,11 +25,14 @@ export type Advanced = {
 
 export type ReceiptRollups = { readonly advanced: (advanced: Advanced) => void; readonly stop: () => void };
 
-export type RollupDependencies = FollowUpDependencies<"receiptCounts">;
+export type RollupDependencies = FollowUpDependencies<"receiptCounts"> & {
+  /** When an interval's receipts are rolled up; omitted: by the clock. Answers what takes it back. */
+  readonly schedule?: (work: () => Promise<void>) => () => void;
+};
 
 /** PROTOCOL §5: for the newest messages only, at most one frame per message in this time. */
 const newestMessages = 50;
-const intervalMs = 250;
+export const rollupIntervalMs = 250;
 /** Conversations whose counts are remembered, 50 small texts each. Forgetting one costs a frame that says nothing new. */
 const rememberedMax = 5_000;
 
@@ -44,7 +47,8 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
   });
   const sent = new LRUCache<ConversationId, Map<Sequence, string>>(entriesMax(rememberedMax));
   const limit = atMost(readsAtOnceMax);
-  let timer: NodeJS.Timeout | undefined;
+  const later = deps.schedule ?? afterInterval;
+  let unschedule: (() => void) | undefined;
   let stopped = false;
 
   /** Never rejects: the process tells what fails, and roll-ups beside it go on. */
@@ -59,11 +63,11 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
   const run = async (): Promise<void> => {
     const due = waiting.takeAll();
     if (due.length > 0 && (await allVisible(deps, due))) await Promise.all(due.map((each) => limit(() => one(each))));
-    timer = undefined;
+    unschedule = undefined;
     if (!waiting.isEmpty()) schedule();
   };
   const schedule = (): void => {
-    if (!stopped) timer ??= setTimeout(() => void run(), intervalMs);
+    if (!stopped) unschedule ??= later(run);
   };
 
   return {
@@ -75,9 +79,16 @@ export const createReceiptRollups = (deps: RollupDependencies): ReceiptRollups =
     },
     stop: () => {
       stopped = true;
-      clearTimeout(timer);
+      unschedule?.();
       waiting.clear();
     },
+  };
+};
+
+const afterInterval = (work: () => Promise<void>): (() => void) => {
+  const timer = setTimeout(() => void work(), rollupIntervalMs);
+  return () => {
+    clearTimeout(timer);
   };
 };
 

@@ -1,4 +1,5 @@
 import type { Db, Document, Filter } from "mongodb";
+import type { GenerationReader, StoredRow } from "../../../projections/ports/generations.js";
 import { noPosition } from "../../../domain/kernel/stream.js";
 import {
   presentFacts,
@@ -115,3 +116,32 @@ const documentOf = ({ view, key, facts, raised, registers }: ViewRow): Document 
 
 const namedKey = (view: ViewName, key: Key): Document =>
   Object.fromEntries(Object.keys(views[view].key).map((name, index) => [name, key[index]]));
+
+/** All rows in the order of their ids, which is that of their keys, for what compares generations. */
+export const rowsSideIn = (
+  db: Db,
+  checkpoints: Pick<Checkpoints, "load">,
+): Pick<GenerationReader, "checkpoint" | "rows" | "rowsAt"> => ({
+  checkpoint: async () => smallestCheckpoint(await checkpoints.load()),
+  rows: async (view, { after, limit }) => {
+    const filter: Filter<Row> = after === undefined ? {} : { _id: { $gt: idOf(...after) } };
+    const found = await reachable(() => collectionIn(db, view).find(filter).sort({ _id: 1 }).limit(limit).toArray());
+    return found.map((document) => rowWritable(storedRowOf(view, document)));
+  },
+  rowsAt: async (view, keys) => {
+    const ids = keys.map((key) => idOf(...key));
+    const found = await reachable(() =>
+      collectionIn(db, view)
+        .find({ _id: { $in: ids } })
+        .toArray(),
+    );
+    return found.map((document) => rowWritable(storedRowOf(view, document)));
+  },
+});
+
+const rowWritable = ({ key, facts, raised, registers }: ViewRow): StoredRow => ({
+  key,
+  facts,
+  raised: { ...raised },
+  registers: { ...registers },
+});

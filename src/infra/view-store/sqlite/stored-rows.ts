@@ -89,10 +89,11 @@ export const checkpointIn = (db: Database.Database): Checkpoint | undefined =>
  */
 export const openStoredRows = (path: string): { readonly stored: StoredRows; readonly close: () => void } => {
   const db = openToRead(path);
-  const version = db.pragma("user_version", { simple: true }) as number;
-  if (version !== viewsVersion) {
+  try {
+    refuseOtherVersion(db, path);
+  } catch (error) {
     db.close();
-    throw new ViewsOfAnotherVersion(path, version);
+    throw error;
   }
   return {
     stored: storedRowsOf(db),
@@ -100,6 +101,12 @@ export const openStoredRows = (path: string): { readonly stored: StoredRows; rea
       db.close();
     },
   };
+};
+
+/** @throws ViewsOfAnotherVersion */
+export const refuseOtherVersion = (db: Database.Database, path: string): void => {
+  const version = db.pragma("user_version", { simple: true }) as number;
+  if (version !== viewsVersion) throw new ViewsOfAnotherVersion(path, version);
 };
 
 export class ViewsOfAnotherVersion extends Error {

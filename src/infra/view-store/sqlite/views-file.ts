@@ -78,8 +78,10 @@ export const answering = <A>(read: () => A): A => {
 /** A batch that meets a lock is tried again soon; reads of this thread wait behind it no longer than this. */
 export const busyMsMax = 500;
 
+export const pageBytes = 8_192;
+
 const tune = (db: Database.Database): void => {
-  db.pragma("page_size = 8192");
+  db.pragma(`page_size = ${pageBytes}`);
   db.pragma("journal_mode = WAL");
   // The log is durable and the checkpoint moves with the rows, so a lost commit is projected again. OFF would go
   // further: after a power cut it may leave a damaged file, and views are allowed to lag but never to be wrong.
