@@ -1,0 +1,78 @@
+import {
+  firstRevision,
+  revisionAfter,
+  streamId,
+  type Position,
+  type RecordedEvent,
+  type StreamName,
+} from "../../domain/kernel/stream.js";
+import type { ConversationId, MessageId, UserId } from "../../domain/kernel/ids.js";
+import { decodeConversationEvent } from "../../domain/catalogue.js";
+import { noPosition } from "../../domain/kernel/stream.js";
+import { pageEvents, pagesOf } from "../pages.js";
+import type { LogToRead } from "../target.js";
+
+export type OnProgress = (done: number, of: number) => void;
+
+/** A stream's events up to and with a position, page by page. */
+export async function* pagesOfStream(
+  log: Pick<LogToRead, "readStream">,
+  stream: StreamName,
+  upTo: Position,
+): AsyncGenerator<readonly RecordedEvent[]> {
+  for (let from = firstRevision; ;) {
+    const page = await log.readStream(stream, from, pageEvents);
+    const within = page.filter(({ position }) => position <= upTo);
+    if (within.length > 0) yield within;
+    if (within.length < pageEvents) return;
+    from = revisionAfter(from, page.length);
+  }
+}
+
+/** A log that ends at a position: what projections' functions read as if it had been then. */
+export const logUpTo = (log: LogToRead, upTo: Position): Pick<LogToRead, "readStream"> => ({
+  readStream: async (...asked) => (await log.readStream(...asked)).filter(({ position }) => position <= upTo),
+});
+
+/**
+ * The conversations that a user had joined by then. No stream of a user's says so: one walk through the log up to there,
+ * which decodes only what names them (ADR 24).
+ */
+export const conversationsOf = async (
+  log: LogToRead,
+  userId: UserId,
+  upTo: Position,
+  onProgress: OnProgress,
+): Promise<readonly ConversationId[]> => {
+  const found = new Set<ConversationId>();
+  const named = JSON.stringify(userId);
+  for await (const page of pagesOf(log, noPosition, upTo)) {
+    for (const recorded of page) {
+      if (recorded.type !== "MemberJoined" || !recorded.data.includes(named)) continue;
+      const event = decodeConversationEvent(recorded);
+      if (event.type === "MemberJoined" && event.members.some((member) => member.userId === userId))
+        found.add(streamId(recorded.stream));
+    }
+    onProgress(page.at(-1)?.position ?? upTo, upTo);
+  }
+  return [...found];
+};
+
+/** Where a message was sent, by its id alone: one walk through the log. */
+export const conversationOfMessage = async (
+  log: LogToRead,
+  messageId: MessageId,
+  upTo: Position,
+  onProgress: OnProgress,
+): Promise<ConversationId | undefined> => {
+  const named = JSON.stringify(messageId);
+  for await (const page of pagesOf(log, noPosition, upTo)) {
+    for (const recorded of page) {
+      if (recorded.type !== "MessageSent" || !recorded.data.includes(named)) continue;
+      const event = decodeConversationEvent(recorded);
+      if (event.type === "MessageSent" && event.messageId === messageId) return streamId(recorded.stream);
+    }
+    onProgress(page.at(-1)?.position ?? upTo, upTo);
+  }
+  return undefined;
+};
