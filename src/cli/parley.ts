@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { auditCommand } from "./audit/audit.js";
+import { backupCommand } from "./backup/backup.js";
 import { doctorCommand } from "./doctor.js";
 import { epochCommand } from "./epoch.js";
 import { eventsCommand } from "./events/events.js";
@@ -33,6 +34,7 @@ const program = new Command("parley")
   .addCommand(projectionsCommand)
   .addCommand(eventsCommand)
   .addCommand(epochCommand)
+  .addCommand(backupCommand)
   .addCommand(auditCommand)
   .addCommand(keysCommand);
 endWithUsageCode(program);

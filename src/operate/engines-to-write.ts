@@ -1,5 +1,4 @@
 /** The distributed profile's part of `openToWrite`. */
-import { collectionPrefix } from "../infra/view-store/mongodb/documents.js";
 import { openNats } from "../infra/engines/nats.js";
 import { openRedis } from "../infra/engines/redis.js";
 import type { Mongo } from "../infra/engines/mongodb/connection.js";
@@ -27,7 +26,7 @@ export const openEnginesToWrite = async (
     const { db } = await openDatabase(config, closers);
     await refuseRunning(config, unchecked === true);
     // One after another: that a server stores appends in the order in which they come is promised of one stream only.
-    return { log, appendsAtOnce: 1, forgetDerived: () => forgetDerivedIn(db), close };
+    return { log, appendsAtOnce: "one", forgetDerived: () => forgetDerivedIn(db), close };
   } catch (error) {
     throw await closedAfter(error, close);
   }
@@ -104,6 +103,5 @@ const gatewaysOf = async (config: DistributedConfig): Promise<readonly string[]>
 /** The views with their checkpoints, of whatever generation, and the snapshots. What else lies there stays, the keys above all. */
 const forgetDerivedIn = async (db: Mongo["db"]): Promise<void> => {
   const collections = await db.listCollections({}, { nameOnly: true }).toArray();
-  for (const { name } of collections)
-    if (name.startsWith(collectionPrefix) || /^views\b|^snapshot(s|_)/.test(name)) await db.dropCollection(name);
+  for (const { name } of collections) if (/^views|^snapshot(s|_)/.test(name)) await db.dropCollection(name);
 };

@@ -13,8 +13,8 @@ export const openToWrite = async (target: Target, options: WriteOptions = {}): P
   return openEnginesToWrite(target.config, options);
 };
 
-/** The log's thread commits in the order in which it was asked, and stops for good when it cannot; so many never fill its queue. */
-const appendsOfDirectory = 128;
+/** The log's thread commits in the order in which it was asked, and stops for good when it cannot; so much never fills its queue. */
+const appendsOfDirectory = { events: 8_192, bytes: 8 * 1024 * 1024 };
 
 const openDirectory = async ({ dir }: EmbeddedTarget, { create }: WriteOptions): Promise<OpenedToWrite> => {
   const files = filesOf(dir);
@@ -35,8 +35,8 @@ const openDirectory = async ({ dir }: EmbeddedTarget, { create }: WriteOptions):
   }
 };
 
-/** `views.db` and `snapshots.db` with what lies beside them, of whatever generation. */
-const derivedPattern = /^(views|snapshots)\b.*\.db(-wal|-shm)?$/;
+/** `views.db`, `snapshots.db` and `tree.db` with what lies beside them, of whatever generation. */
+const derivedPattern = /^(views|snapshots)\.|^tree\.db/;
 
 const forgetDerivedIn = async (dir: string): Promise<void> => {
   for (const name of readdirSync(dir)) if (derivedPattern.test(name)) rmSync(join(dir, name), { force: true });

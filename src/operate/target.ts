@@ -1,4 +1,5 @@
 import type { EventLog, KeyStore } from "../commands/ports.js";
+import type { AtOnce } from "./transfer/append.js";
 import type { DistributedConfig } from "../settings/distributed.js";
 
 /** Which Parley a command is about: that of a data directory, its server running or not, or that of the engines. */
@@ -15,8 +16,8 @@ export type OpenedParts = { readonly log: LogToRead; readonly openKeys: () => Pr
 /** A log that nobody else writes: no server runs on the directory, no process of the cell on the engines. */
 export type OpenedToWrite = {
   readonly log: EventLog;
-  /** Appends that may be under way at once and are still stored in the order in which they were given. */
-  readonly appendsAtOnce: number;
+  /** What may be under way and is still stored in the order in which it was given. */
+  readonly appendsAtOnce: AtOnce;
   /** Takes away what was made of the log and is made again from it: views, checkpoints, snapshots. */
   readonly forgetDerived: () => Promise<void>;
   readonly close: () => Promise<void>;

@@ -22,6 +22,10 @@ export const filesOf = (dir: string) => ({
   admin: join(dir, "admin.sock"),
 });
 
+/** What is secret beside the keys, each where it is there: what wraps the keys, and what signs tokens and heads of the tree. */
+export const secretsOf = (dir: string): readonly string[] =>
+  ["master.key", "token.secret", "tree.key"].map((name) => join(dir, name));
+
 /** Bytes of the write-ahead logs beside the files, by the files' names. */
 export const walsOf = ({ log, keys, views, snapshots, tree }: ReturnType<typeof filesOf>) => ({
   log: walBytes(log),
@@ -31,8 +35,13 @@ export const walsOf = ({ log, keys, views, snapshots, tree }: ReturnType<typeof 
   tree: walBytes(tree),
 });
 
+/** Where a restore puts what is not whole yet; it is gone when the directory is. */
+export const restoringIn = (dir: string): string => join(dir, "restoring");
+
 /** What is wrong when the log is gone (or empty) and what belongs to it is there: a log made anew would be without the past. */
 export const missingLogOf = (dir: string): string | undefined => {
+  if (existsSync(restoringIn(dir)))
+    return `a restore into ${dir} has not ended: run parley backup restore again, which begins anew. To go on without it, delete ${restoringIn(dir)}`;
   const { log, keys, views, snapshots } = filesOf(dir);
   if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0) return undefined;
   const left = [views, keys, snapshots].filter((path) => existsSync(path));

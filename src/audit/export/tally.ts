@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Position, RecordedEvent } from "../../domain/kernel/stream.js";
 import { canonicalOf } from "../canonical.js";
+import { growTree, leafHash } from "../merkle.js";
 
 /** What is counted over the events of an export, or of a log, in their order. */
 export type Totals = {
@@ -14,6 +15,8 @@ export type Totals = {
    * wherever they lie, since there is no position in it.
    */
   readonly sha256: string;
+  /** Of the tree of RFC 9162 whose leaves are these canonical forms, in hex: of a whole log what its signed heads have. */
+  readonly root: string;
 };
 
 export type Tally = {
@@ -29,13 +32,16 @@ const typesMax = 1_000;
 
 export const createTally = (): Tally => {
   const hash = createHash("sha256");
+  const tree = growTree();
   const types = new Map<string, number>();
   let events = 0;
   let first: Position | null = null;
   let last: Position | null = null;
   return {
     add: (event) => {
-      hash.update(canonicalOf(event)).update("\n");
+      const canonical = canonicalOf(event);
+      hash.update(canonical).update("\n");
+      tree.push(leafHash(canonical));
       const type = types.has(event.type) || types.size < typesMax ? event.type : "(others)";
       types.set(type, (types.get(type) ?? 0) + 1);
       events += 1;
@@ -50,6 +56,7 @@ export const createTally = (): Tally => {
       first,
       last,
       sha256: hash.digest("hex"),
+      root: tree.root().toString("hex"),
     }),
   };
 };

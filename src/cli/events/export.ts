@@ -23,8 +23,8 @@ export const exportCommand = withSelection(withTarget(new Command("export")))
     "after",
     `
 Reads up to the log's end at this moment, beside a running server; texts stay sealed, and the stream parley-log, which only
-tells the log's incarnations, is left out. The manifest has counts, positions, epoch, cell and a SHA-256 over the events,
-which is the same for the same events in every log. A run that was killed is gone on with: run the same command again.
+tells the log's incarnations, is left out. The manifest has counts, positions, epoch, cell, a SHA-256 over the events,
+which is the same for the same events in every log, and the root of their RFC 9162 tree. A run that was killed is gone on with: run the same command again.
 Exit code: 0 done, 1 it could not be written or read, 2 wrong usage.`,
   )
   .action(async (options: Options) => {

@@ -17,12 +17,16 @@ const bytesOfAppendMax = limits.appendBytesMax / 2;
 const attemptsMax = 10;
 const backoff = { msMin: 100, msMax: 5_000 };
 
+/** What may be under way; one append at a time where the order of several is nobody's promise. */
+export type AtOnce = { readonly events: number; readonly bytes: number } | "one";
+
 /**
- * What follows on another in the same stream shares an append. `atOnce`: appends that may be under way; where there are
- * several, the first that is refused is the last that is sent, so that nothing comes to lie in front of it.
+ * What follows on another in the same stream shares an append. Where several are under way the first that is refused is the
+ * last that is sent, so that nothing comes to lie in front of it.
  */
-export const createPlacedAppender = (log: Pick<EventLog, "append">, atOnce: number): PlacedAppender => {
-  const underWay: Promise<void>[] = [];
+export const createPlacedAppender = (log: Pick<EventLog, "append">, atOnce: AtOnce): PlacedAppender => {
+  const underWay: { readonly answered: Promise<void>; readonly events: number; readonly bytes: number }[] = [];
+  const load = { events: 0, bytes: 0 };
   let batch: RecordedEvent[] = [];
   let bytes = 0;
   let refused: { readonly error: unknown } | undefined;
@@ -31,14 +35,24 @@ export const createPlacedAppender = (log: Pick<EventLog, "append">, atOnce: numb
     const [first] = batch;
     if (first === undefined) return;
     if (refused !== undefined) throw refused.error;
-    const appending = appendAt(log, first, batch, atOnce === 1 ? attemptsMax : 1);
-    appending.catch((error: unknown) => {
+    const answered = appendAt(log, first, batch, atOnce === "one" ? attemptsMax : 1);
+    answered.catch((error: unknown) => {
       refused ??= { error };
     });
-    underWay.push(appending);
+    underWay.push({ answered, events: batch.length, bytes });
+    load.events += batch.length;
+    load.bytes += bytes;
     batch = [];
     bytes = 0;
-    if (underWay.length >= atOnce) await underWay.shift();
+    while (underWay.length > 0 && isFull()) await oldest();
+  };
+  const isFull = (): boolean => atOnce === "one" || load.events > atOnce.events || load.bytes > atOnce.bytes;
+  const oldest = async (): Promise<void> => {
+    const append = underWay.shift();
+    if (append === undefined) return;
+    load.events -= append.events;
+    load.bytes -= append.bytes;
+    await append.answered;
   };
   return {
     add: async (event) => {
@@ -51,7 +65,7 @@ export const createPlacedAppender = (log: Pick<EventLog, "append">, atOnce: numb
     },
     finish: async () => {
       await flush();
-      for (const appending of underWay) await appending;
+      while (underWay.length > 0) await oldest();
     },
   };
 };

@@ -10,7 +10,7 @@ import { operator } from "../access.js";
 import { openToWrite } from "../open-to-write.js";
 import { pagesOf } from "../pages.js";
 import type { LogToRead, Target } from "../target.js";
-import { createPlacedAppender } from "./append.js";
+import { createPlacedAppender, type AtOnce } from "./append.js";
 import type { ExportManifest } from "./manifest.js";
 import { checkedEvents, verifyExport } from "./verify.js";
 
@@ -134,7 +134,7 @@ type Appending = {
 /** How many of the events were there already. */
 const appendAll = async (
   log: EventLog,
-  atOnce: number,
+  atOnce: AtOnce,
   { file, manifest, mustStayAsWritten, onProgress }: Appending,
 ): Promise<number> => {
   const appender = createPlacedAppender(log, atOnce);

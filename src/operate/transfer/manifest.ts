@@ -60,6 +60,7 @@ const manifestCodec = t.type({
   first: orNull(t.number),
   last: orNull(t.number),
   sha256: t.string,
+  root: t.string,
   bytes: t.number,
   chunks: t.array(chunkCodec),
 });

@@ -76,7 +76,7 @@ const checkPlace = (
 };
 
 const refuseOtherTotals = (found: Totals, manifest: ExportManifest): void => {
-  for (const name of ["events", "first", "last", "sha256", "types"] as const) {
+  for (const name of ["events", "first", "last", "sha256", "root", "types"] as const) {
     const [here, said] = [JSON.stringify(found[name]), JSON.stringify(manifest[name])];
     if (here !== said) throw new OtherThanManifest(`${name}: the file has ${here}, its manifest says ${said}`);
   }

@@ -29,8 +29,16 @@ const withLog = async <A>(use: (log: Awaited<ReturnType<typeof openSqliteLog>>) 
 
 it("an operator begins an epoch of a log that no server has, and what was made of the log is gone", async () => {
   const first = await withLog((log) => openEpoch(log, "here", Date.now, ids));
-  const derived = ["views.db", "views.db-wal", "views.g2.db", "snapshots.db", "snapshots.db-shm"];
-  const kept = ["keys.db", "token.secret", "views.txt"];
+  const derived = [
+    "views.db",
+    "views.db-wal",
+    "views.g2.db",
+    "views.json",
+    "snapshots.db",
+    "snapshots.db-shm",
+    "tree.db",
+  ];
+  const kept = ["keys.db", "token.secret", "tree.key", "viewsOfMine"];
   for (const name of [...derived, ...kept]) writeFileSync(join(dir, name), "");
   const begun = await newEpoch(target(), { reason: "put back by hand" });
   expect(begun).toMatchObject({ previous: first, head: 1 });

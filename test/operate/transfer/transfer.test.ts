@@ -62,7 +62,7 @@ const directoryOf = async (events: readonly RecordedEvent[]): Promise<string> =>
   const dir = fresh();
   const { log, close } = await openLog(dir);
   await openEpoch(log, "main", Date.now, ids);
-  const appender = createPlacedAppender(log, 1);
+  const appender = createPlacedAppender(log, "one");
   for (const event of events) await appender.add(event);
   await appender.finish();
   await close();
@@ -294,7 +294,7 @@ describe("an import", () => {
       const { log: half, close } = await openLog(dir);
       const previous = { epoch: manifest.epoch, head: manifest.upTo, events: manifest.events, sha256: manifest.sha256 };
       await beginEpoch(half, { cause: "importing", previous, by: { kind: "operator" } }, Date.now, ids);
-      const appender = createPlacedAppender(half, 1);
+      const appender = createPlacedAppender(half, "one");
       for (const event of log.slice(0, there)) await appender.add(event);
       await appender.finish();
       await expect(openEpoch(half, "main", Date.now, ids)).rejects.toThrow("has not ended");
