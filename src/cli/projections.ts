@@ -6,7 +6,10 @@ import type { DistributedStatus } from "../operate/inspect/distributed.js";
 import { projectionStatuses } from "../operate/inspect/projections.js";
 import { fail } from "./failure.js";
 import { exitWhenSaid, refuseData, withInspection, withProfile, type ProfileOptions } from "./options.js";
-import { next, paint, say, sayJson, table } from "./output.js";
+import { grouped, next, paint, say, sayJson, table } from "./output.js";
+import { cancelCommand } from "./projections/cancel.js";
+import { dropCommand } from "./projections/drop.js";
+import { rebuildCommand } from "./projections/rebuild.js";
 import { diffCommand } from "./projections-diff.js";
 import { reconcileCommand } from "./projections-reconcile.js";
 import { replayCommand } from "./projections-replay.js";
@@ -34,33 +37,44 @@ const statusCommand = withProfile(withInspection(new Command("status")))
 export const projectionsCommand = new Command("projections")
   .description("Read models: how far they are, and whether they are what the log says.")
   .addCommand(statusCommand)
+  .addCommand(rebuildCommand)
+  .addCommand(dropCommand)
+  .addCommand(cancelCommand)
   .addCommand(reconcileCommand)
   .addCommand(replayCommand)
   .addCommand(diffCommand);
 
 const ofDirectory = async (dir: string, json: boolean): Promise<void> => {
-  const statuses = await projectionStatuses(dir);
-  const problems = statuses.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
-  if (problems.length > 0) process.exitCode = 1;
+  const status = await projectionStatuses(dir);
+  const { projections, generations } = status;
+  const problems = new Set(projections.flatMap(({ problem }) => (problem === undefined ? [] : [problem])));
+  if (problems.size > 0) process.exitCode = 1;
   if (json) {
-    sayJson({ projections: statuses });
+    sayJson(status);
     return;
   }
-  const rows = statuses.map(({ name, position, head, lag, epoch, bytes }) => [
+  const rows = projections.map(({ name, position, head, lag, rows, bytes, generation, lastError }) => [
     name,
-    position,
-    head,
-    lag,
-    bytes,
-    epoch ?? "-",
+    ...[position ?? "-", head, lag ?? "-", rows ?? "-", bytes ?? "-", generation ?? "-"].map(shown),
+    lastError ?? "-",
   ]);
-  say(table(["projection", "position", "head", "lag", "bytes", "epoch"], rows));
+  say(table(["projection", "position", "head", "lag", "rows", "bytes", "generation", "last error"], rows));
+  if (generations.length > 1) {
+    const all = generations.map(({ number, state, position, bytes }) => [number, state, position, bytes]);
+    say(`\n${table(["generation", "state", "position", "bytes"], all)}`);
+  }
   for (const problem of problems) say(paint("red", `\n→ ${problem}`));
-  if (problems.length > 0) next(`parley doctor --data ${dir}`);
-  else if (statuses.some(({ lag }) => lag > 0))
+  const isOf = (state: string): boolean => generations.some((generation) => generation.state === state);
+  if (problems.size > 0) next(`parley doctor --data ${dir}`);
+  else if (isOf("building") || isOf("ready"))
+    next(`parley projections cancel --data ${dir}     gives up the rebuild; its own command goes on with it`);
+  else if (isOf("old")) next(`parley projections drop --data ${dir}     deletes old generations`);
+  else if (projections.some(({ lag }) => (lag ?? 0) > 0))
     next(`parley projections status --data ${dir}     again: the lag should shrink`);
   else next(`parley events tail --data ${dir}`);
 };
+
+const shown = (value: string | number): string => (typeof value === "number" ? grouped(value) : value);
 
 const ofEngines = async (options: ProfileOptions, json: boolean): Promise<void> => {
   refuseData(options);

@@ -3,20 +3,20 @@ import { accessRecordedCodec, archiveExportedCodec } from "../domain/access.even
 import { recordAccessIn, recordArchiveIn } from "../commands/access.js";
 import type { EventLog } from "../commands/ports.js";
 import { t } from "../domain/kernel/fp.js";
-import type { SqliteViews } from "../infra/view-store/sqlite/view-store.js";
+import type { SwitchableViews } from "../infra/view-store/sqlite/switchable-views.js";
 import type { ReconcileCounts } from "./reconcile-counts.js";
 import type { SqliteKeyStore } from "../infra/key-store/sqlite/key-store.js";
 import type { filesOf } from "./data-directory.js";
 import { rotateMasterKey } from "./master-key.js";
 import { ids } from "./serving.js";
-import { viewsCallsOf } from "./views-calls.js";
+import { viewsCallsOf, type ProjectionErrors } from "./views-calls.js";
 
 const operatorCodec = t.intersection([t.type({ kind: t.literal("operator") }), t.partial({ userId: t.string })]);
 
 type Administered = {
   readonly log: Pick<EventLog, "append">;
   readonly keys: Pick<SqliteKeyStore, "rewrap">;
-  readonly views: Pick<SqliteViews, "repair">;
+  readonly views: Pick<SwitchableViews, "repair" | "switchTo">;
 };
 
 /** What operators' commands may ask of a running embedded server. */
@@ -24,11 +24,12 @@ export const adminCallsOf = (
   { log, keys, views }: Administered,
   files: ReturnType<typeof filesOf>,
   reconciling: ReconcileCounts,
+  errors: () => ProjectionErrors,
 ): AdminCalls => {
   const recordAccess = recordAccessIn(log, Date.now, ids);
   const recordArchive = recordArchiveIn(log, Date.now, ids);
   return {
-    ...viewsCallsOf(views, reconciling),
+    ...viewsCallsOf(views, reconciling, errors),
     "access.record": adminCall(
       t.intersection([accessRecordedCodec, t.type({ by: operatorCodec })]),
       ({ kind, reason, scope, by }) => recordAccess({ kind, reason, scope }, by),

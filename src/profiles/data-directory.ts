@@ -2,14 +2,19 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { makeDirectories } from "../infra/make-directories.js";
 import { takeFileLock, type FileLock } from "../infra/engines/file-lock.js";
+import { liveViewsPath } from "../infra/view-store/sqlite/generation-files.js";
 import { walBytes } from "../infra/engines/wal.js";
 
-/** The files of an embedded Parley. `views.db`, `snapshots.db` and `tree.db` may be deleted: they are made again
- * from the log. */
+/**
+ * The files of an embedded Parley. Those of the views, `snapshots.db` and `tree.db` may be
+ * deleted: they are made again from the log.
+ * `views`: the live generation's, as it is now.
+ * @throws Error for a list of generations that is damaged
+ */
 export const filesOf = (dir: string) => ({
   log: join(dir, "log.db"),
   keys: join(dir, "keys.db"),
-  views: join(dir, "views.db"),
+  views: liveViewsPath(dir),
   snapshots: join(dir, "snapshots.db"),
   /** Hashes of the tree over the log. */
   tree: join(dir, "tree.db"),

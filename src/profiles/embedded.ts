@@ -29,7 +29,8 @@ import { createLogger, createTelemetry, type Telemetry } from "../infra/telemetr
 import { damagedContent } from "./damaged-content.js";
 import { messageIndex } from "../infra/view-store/message-index.js";
 import { leavingTextsOut } from "./texts-left-out.js";
-import { openSqliteViews, type SqliteViews } from "../infra/view-store/sqlite/view-store.js";
+import { openSwitchableViews, type SwitchableViews } from "../infra/view-store/sqlite/switchable-views.js";
+import { openSqliteViews } from "../infra/view-store/sqlite/view-store.js";
 import type { AdminCalls } from "../admin-server/call.js";
 import { adminCallsOf } from "./admin-calls.js";
 import type { App } from "./app.js";
@@ -130,7 +131,10 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const limiter = createMemoryRateLimiter();
   const gateway = await serveClients({ config, app, catchUp, deviceAccess, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
-  const calls = adminCallsOf(stores, filesOf(config.dataDir), reconcileCountsIn(telemetry));
+  const calls = adminCallsOf(stores, filesOf(config.dataDir), reconcileCountsIn(telemetry), () => ({
+    views: views.problem() ?? null,
+    delivery: live.problem() ?? null,
+  }));
   closers.push(await serveOperators(config.dataDir, calls, logger));
   const eventStoreServer = await serveLog(config, log, logger);
   if (eventStoreServer !== undefined) closers.push(eventStoreServer.close);
@@ -207,7 +211,7 @@ const serveLog = async (
 type Stores = {
   readonly log: SqliteLog;
   readonly keys: SqliteKeyStore;
-  readonly views: SqliteViews;
+  readonly views: SwitchableViews;
   readonly snapshots: SnapshotStore;
   readonly tree: EmbeddedTree;
 };
@@ -268,14 +272,16 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   const epoch = await openEpoch(log, config.cell, Date.now, ids);
   const cell = await cellOfLog(log);
   if (cell !== undefined && cell !== config.cell) throw new OtherCell(files.log, cell, config.cell);
-  const views = await openSqliteViews(viewsWorkerUrl, { path: files.views, logPath: files.log, epoch }, (problem) => {
-    if (problem === undefined) logger.info({}, "the views go on");
-    else
-      logger.warn(
-        { reason: problem },
-        "the views cannot go on; they are tried again, and reads are refused until then",
-      );
-  });
+  const views = await openSwitchableViews(config.dataDir, (path) =>
+    openSqliteViews(viewsWorkerUrl, { path, logPath: files.log, epoch }, (problem) => {
+      if (problem === undefined) logger.info({}, "the views go on");
+      else
+        logger.warn(
+          { reason: problem },
+          "the views cannot go on; they are tried again, and reads are refused until then",
+        );
+    }),
+  );
   closers.push(views.close);
   if (views.replaced)
     logger.warn(
@@ -289,7 +295,9 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
   const tree = startEmbeddedTree({ config, files, log, epoch, thread: keysAndSnapshots, telemetry, logger });
   closers.push(tree.close);
   observeViews(telemetry, views);
-  telemetry.gaugeBy("parley_wal_bytes", "Size of the write-ahead log beside each file.", "file", () => walsOf(files));
+  telemetry.gaugeBy("parley_wal_bytes", "Size of the write-ahead log beside each file.", "file", () =>
+    walsOf(filesOf(config.dataDir)),
+  );
   telemetry.observe({
     logQueueDepth: () => log.stats().queueDepth,
     logHead: () => log.stats().head,
@@ -303,7 +311,7 @@ const openStores = async (config: Config, version: string, closers: Closers) => 
 };
 
 /** The views read the log's file by themselves; they only have to be told that it has grown. */
-const wakeViews = (log: SqliteLog, views: SqliteViews, logger: Logger): void => {
+const wakeViews = (log: SqliteLog, views: SwitchableViews, logger: Logger): void => {
   log.subscribe("head", {
     onEvents: (events) => {
       const newest = events.at(-1);

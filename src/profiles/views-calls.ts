@@ -1,7 +1,7 @@
 import { adminCall, CallRefused, type AdminCalls } from "../admin-server/call.js";
 import { t } from "../domain/kernel/fp.js";
 import { asPosition } from "../domain/kernel/stream.js";
-import type { SqliteViews } from "../infra/view-store/sqlite/view-store.js";
+import type { SwitchableViews } from "../infra/view-store/sqlite/switchable-views.js";
 import type { Replacement } from "../projections/ports/stored-rows.js";
 import { views as registered, viewsVersion } from "../projections/registry.js";
 import type { ReconcileCounts } from "./reconcile-counts.js";
@@ -18,21 +18,38 @@ const rowCodec = t.type({
 });
 const replacementCodec = t.intersection([t.type({ view: viewCodec, key: keyCodec }), t.partial({ right: rowCodec })]);
 
+/** Why they do not go on; null when they do. */
+export type ProjectionErrors = { readonly views: string | null; readonly delivery: string | null };
+
 /** What operators' commands ask of a running server's views. */
-export const viewsCallsOf = (views: Pick<SqliteViews, "repair">, counts: ReconcileCounts): AdminCalls => ({
+export const viewsCallsOf = (
+  views: Pick<SwitchableViews, "repair" | "switchTo">,
+  counts: ReconcileCounts,
+  errors: () => ProjectionErrors,
+): AdminCalls => ({
+  "projections.errors": adminCall(t.type({}), () => Promise.resolve(errors())),
+  "projections.switch": adminCall(
+    t.type({ viewsVersion: t.number, generation: t.number }),
+    async ({ viewsVersion: theirs, generation }) => {
+      if (theirs !== viewsVersion) throw otherVersion(theirs);
+      return { from: await views.switchTo(generation) };
+    },
+  ),
   "views.repair": adminCall(
     t.type({ viewsVersion: t.number, at: t.number, replacements: t.array(replacementCodec) }),
     async ({ viewsVersion: theirs, at, replacements }) => {
-      if (theirs !== viewsVersion)
-        throw new CallRefused(
-          "OTHER_VERSION",
-          `the command recomputes views of version ${theirs}, and this server has version ${viewsVersion}: use the server's own parley`,
-        );
+      if (theirs !== viewsVersion) throw otherVersion(theirs);
       await views.repair(asPosition(at), replacements.map(replacementOf));
       counts.repaired(replacements.length);
     },
   ),
 });
+
+const otherVersion = (theirs: number): CallRefused =>
+  new CallRefused(
+    "OTHER_VERSION",
+    `the command makes views of version ${theirs}, and this server has version ${viewsVersion}: use the server's own parley`,
+  );
 
 type Asked = t.TypeOf<typeof replacementCodec>;
 

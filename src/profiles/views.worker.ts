@@ -21,7 +21,7 @@ import {
 import { serveWorker } from "../infra/engines/worker.js";
 import { noPosition } from "../domain/kernel/stream.js";
 
-type Opened = { readonly log: SqliteLogReader; readonly views: SqliteViews; readonly runner: Runner };
+type Opened = { readonly log: SqliteLogReader; readonly views: SqliteViews; runner: Runner };
 
 const data = workerData as ViewsWorkerData;
 let opened: Opened | undefined;
@@ -38,21 +38,7 @@ const start = async (): Promise<OpenedViews> => {
     const replaced = await discardOlder(log);
     views = openSqliteViewsFile(data.path);
     const { from, head } = await startingPoint(views.checkpoint(), log);
-    const runner = startRunner({
-      source: log,
-      apply: views.apply,
-      from,
-      onCheckpoint: (checkpoint) => {
-        say({ checkpoint });
-      },
-      onProblem: (problem) => {
-        say({ problem: problem?.message ?? null });
-      },
-      onFailure: ({ error }) => {
-        say({ failure: error.message });
-      },
-    });
-    opened = { log, views, runner };
+    opened = { log, views, runner: runnerOf(log, views, from) };
     return { from, head, replaced };
   } catch (error) {
     views?.close();
@@ -60,6 +46,22 @@ const start = async (): Promise<OpenedViews> => {
     throw error;
   }
 };
+
+const runnerOf = (log: SqliteLogReader, views: SqliteViews, from: Checkpoint): Runner =>
+  startRunner({
+    source: log,
+    apply: views.apply,
+    from,
+    onCheckpoint: (checkpoint) => {
+      say({ checkpoint });
+    },
+    onProblem: (problem) => {
+      say({ problem: problem?.message ?? null });
+    },
+    onFailure: ({ error }) => {
+      say({ failure: error.message });
+    },
+  });
 
 /** Whether there were any. That they are not this log's is a reason to look, whatever their form is. */
 const discardOlder = async (log: SqliteLogReader): Promise<boolean> => {
@@ -96,6 +98,17 @@ const handlers: ViewsHandlers = {
   repair: (at, replacements) => {
     const { log, views } = started();
     return repairRows({ source: log, checkpoint: views.checkpoint, replace: views.replace }, at, replacements);
+  },
+  halt: async () => {
+    const { runner } = started();
+    await runner.stop();
+    return runner.checkpoint();
+  },
+  goOn: () => {
+    const { log, views, runner } = started();
+    // Where it ended, which its file has.
+    started().runner = runnerOf(log, views, runner.checkpoint());
+    started().runner.wake();
   },
   stop: async () => {
     const { runner, views, log } = started();

@@ -132,16 +132,22 @@ describe("parley doctor", () => {
   });
 });
 
-test("parley projections status shows the checkpoint, the head and the epoch", async () => {
+test("parley projections status shows each projection by name: position, lag, rows, bytes, generation, last error", async () => {
   const { head } = await newestStats();
-  let found: unknown;
+  let found: readonly { readonly name: string; readonly lag: number | null }[] = [];
   await eventually(async () => {
     const ran = await run(["projections", "status", "--json", ...data()]);
-    [found] = (json(ran) as { projections: readonly { lag: number }[] }).projections;
-    return (found as { lag: number }).lag === 0;
+    found = (json(ran) as { projections: typeof found }).projections;
+    return found[0]?.lag === 0;
   }, "caught-up views");
   const epoch = alice.connected()?.epoch;
-  expect(found).toMatchObject({ name: "views", position: head, head, epoch, logEpoch: epoch });
+  expect(found.map(({ name }) => name)).toEqual(["inbox", "messages", "receipts", "users", "delivery"]);
+  const of = (name: string) => found.find((projection) => projection.name === name);
+  const some = expect.toSatisfy((count: number) => count > 0, "above 0") as number;
+  const standing = { position: head, head, lag: 0, generation: 1, epoch, logEpoch: epoch, lastError: null };
+  for (const name of ["inbox", "messages", "users"])
+    expect(of(name)).toMatchObject({ ...standing, rows: some, bytes: some });
+  expect(of("delivery")).toMatchObject({ head, rows: null, bytes: null, generation: null, lastError: null });
 });
 
 test("parley projections status names what it cannot read, and what to do", async () => {

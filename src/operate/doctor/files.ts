@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { walBytesKept } from "../../infra/engines/wal.js";
+import { viewsPathsIn } from "../../infra/view-store/sqlite/generation-files.js";
 import { filesOf, walsOf } from "../../profiles/data-directory.js";
 import { reasonOf } from "../../lib/errors.js";
 import type { Check } from "./check.js";
@@ -50,8 +51,8 @@ export const checkDirectory = (dir: string): DirectoryState => {
 
 /** What holds secrets or content is its owner's alone. */
 export const checkModes = (dir: string): Check => {
-  const { log, keys, views, snapshots } = filesOf(dir);
-  const closed = [log, keys, views, snapshots]
+  const { log, keys, snapshots } = filesOf(dir);
+  const closed = [log, keys, ...viewsPathsIn(dir), snapshots]
     .flatMap((path) => [path, `${path}-wal`])
     .concat(join(dir, "token.secret"), dir);
   const open = closed.filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0);

@@ -6,11 +6,12 @@ import { sealedFieldsOf, type SealedField } from "../../commands/sealing/sealed-
 import { openingWith } from "../../commands/sealing/sealing.js";
 import type { SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { NewerFormat, NotReadableHere } from "../../infra/engines/sqlite-file.js";
+import { readGenerationList } from "../../infra/view-store/sqlite/generation-files.js";
 import { filesOf, missingLogOf } from "../../profiles/data-directory.js";
 import { reasonOf } from "../../lib/errors.js";
 import { counted, type Check } from "./check.js";
 import { openKeysOf, openLogOf } from "../inspect/stores.js";
-import { buildAgain, projectionStatuses, ViewsDamaged } from "../inspect/projections.js";
+import { buildAgain, viewsStanding, ViewsDamaged } from "../inspect/projections.js";
 
 /** Newest events among which sealed content is looked for. */
 const sampleEventsMax = 2_000;
@@ -114,14 +115,9 @@ const checkViews = async (dir: string, running: boolean): Promise<Check> => {
   if (!existsSync(log) || !existsSync(views))
     return { name, state: "warning", says: `${views} is not there yet; the next start builds it from the log` };
   try {
-    const statuses = await projectionStatuses(dir);
-    const broken = statuses.find(({ problem }) => problem !== undefined);
-    if (broken?.problem !== undefined)
-      return { name, state: "wrong", says: "they do not fit the log", mend: broken.problem };
-    const lag = Math.max(0, ...statuses.map((status) => status.lag));
-    const says = statuses
-      .map((status) => `at ${status.position} of ${status.head}, ${status.lag} behind, same epoch`)
-      .join("; ");
+    const { problem, position, head, lag } = await viewsStanding(dir);
+    if (problem !== undefined) return { name, state: "wrong", says: "they do not fit the log", mend: problem };
+    const says = `at ${position} of ${head}, ${lag} behind, same epoch${besides(dir)}`;
     if (lag <= lagEventsWarning) return { name, state: "ok", says };
     const mend = running
       ? "Watch them with parley projections status; if they stand still, the server's log says why"
@@ -132,6 +128,14 @@ const checkViews = async (dir: string, running: boolean): Promise<Check> => {
     const reason = reasonOf(error instanceof ViewsDamaged ? error.cause : error);
     return { name, state: "wrong", says: `they cannot be read: ${reason}`, mend };
   }
+};
+
+/** What an operator may want to finish or delete. */
+const besides = (dir: string): string => {
+  const { live, beside } = readGenerationList(dir);
+  if (live === 1 && beside.length === 0) return "";
+  const others = beside.map(({ number, state }) => `, generation ${number} is ${state}`).join("");
+  return `; generation ${live}${others}`;
 };
 
 const withLog = async <A>(dir: string, use: (log: SqliteLogReader) => Promise<A>): Promise<A> => {

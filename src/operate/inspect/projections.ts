@@ -1,12 +1,16 @@
 import { newestEpoch } from "../../commands/epoch.js";
 import { statSync } from "node:fs";
 import { filesOf } from "../../profiles/data-directory.js";
-import { isDamaged, openLogOf, readCheckpoint } from "./stores.js";
+import { generationPath } from "../../infra/view-store/sqlite/generation-files.js";
+import { sqliteGenerations } from "../../infra/view-store/sqlite/generations.js";
+import { projectionNames, viewsOfNames, type ProjectionName } from "../../projections/named.js";
+import type { Generation, GenerationFigures } from "../../projections/ports/generations.js";
+import { callServer } from "../admin.js";
+import { isDamaged, isLocked, openLogOf, readCheckpoint } from "./stores.js";
 import { noPosition, type Position } from "../../domain/kernel/stream.js";
 
-/** How far a projection has come behind the log. Positions of this log are dense: `lag` is a number of events. */
-export type ProjectionStatus = {
-  readonly name: string;
+/** How far the views have come behind the log. Positions of this log are dense: `lag` is a number of events. */
+export type ViewsStanding = {
   /** Position of the last event projected; 0 before the first. */
   readonly position: Position;
   readonly head: number;
@@ -14,9 +18,24 @@ export type ProjectionStatus = {
   /** Null before the first event. */
   readonly epoch: string | null;
   readonly logEpoch: string | null;
-  /** Of the file and its WAL. */
-  readonly bytes: number;
   /** Undefined when all is well; else what is wrong and how to mend it. */
+  readonly problem?: string;
+};
+
+/** What an operator is told of a projection, by its name. Null: it has none, or nobody knows now. */
+export type ProjectionStatus = {
+  readonly name: ProjectionName;
+  readonly position: number | null;
+  readonly head: number;
+  readonly lag: number | null;
+  /** Of its views, and of their part of the file. Counting reads them all. */
+  readonly rows: number | null;
+  readonly bytes: number | null;
+  readonly generation: number | null;
+  readonly epoch: string | null;
+  readonly logEpoch: string | null;
+  /** Why the running server's one does not go on; null when it does, or none runs. */
+  readonly lastError: string | null;
   readonly problem?: string;
 };
 
@@ -29,8 +48,8 @@ export class ViewsDamaged extends Error {
   }
 }
 
-/** The projections of a data directory, its server running or not. Rejects with NotThere without a log or views, and ViewsDamaged. */
-export const projectionStatuses = async (dir: string): Promise<readonly ProjectionStatus[]> => {
+/** The views of a data directory, its server running or not. Rejects with NotThere without a log or views, and ViewsDamaged. */
+export const viewsStanding = async (dir: string): Promise<ViewsStanding> => {
   const checkpoint = checkpointOf(dir);
   // The log after the views: a head that was read first could be behind a checkpoint of the meantime.
   const log = openLogOf(dir);
@@ -40,14 +59,67 @@ export const projectionStatuses = async (dir: string): Promise<readonly Projecti
     const position = checkpoint?.position ?? noPosition;
     const epoch = checkpoint?.epoch ?? null;
     const problem = problemOf(dir, { position, head, epoch, logEpoch });
-    const bytes = bytesOf(filesOf(dir).views) + bytesOf(`${filesOf(dir).views}-wal`);
     const lag = Math.max(0, head - position);
-    return [
-      { name: "views", position, head, lag, epoch, logEpoch, bytes, ...(problem === undefined ? {} : { problem }) },
-    ];
+    return { position, head, lag, epoch, logEpoch, ...(problem === undefined ? {} : { problem }) };
   } finally {
     log.close();
   }
+};
+
+export type EmbeddedStatus = {
+  readonly projections: readonly ProjectionStatus[];
+  /** All that are there: the live one, one that is being built, old ones. */
+  readonly generations: readonly (Pick<Generation, "number" | "state"> & {
+    readonly position: number;
+    readonly bytes: number;
+  })[];
+};
+
+/** The projections by name, and the generations of their rows. Rejects as `viewsStanding` does. */
+export const projectionStatuses = async (dir: string): Promise<EmbeddedStatus> => {
+  const standing = await viewsStanding(dir);
+  const errors = await errorsOfServer(dir);
+  const generations = sqliteGenerations(dir);
+  const all = await generations.list();
+  const generation = all.find(({ state }) => state === "live")?.number ?? 1;
+  const reader = await generations.read(generation);
+  try {
+    const projections: ProjectionStatus[] = [];
+    for (const name of projectionNames) {
+      const views = viewsOfNames([name]);
+      if (views.length === 0) {
+        const { head, logEpoch } = standing;
+        const none = { position: null, lag: null, rows: null, bytes: null, generation: null, epoch: null };
+        projections.push({ name, ...none, head, logEpoch, lastError: errors.delivery });
+        continue;
+      }
+      const figures: GenerationFigures[] = [];
+      for (const view of views) figures.push(await reader.figures(view));
+      const rows = figures.reduce((sum, each) => sum + each.rows, 0);
+      const bytes = figures.reduce((sum, each) => sum + each.bytes, 0);
+      projections.push({ name, ...standing, rows, bytes, generation, lastError: errors.views });
+    }
+    return {
+      projections,
+      generations: all.map(({ number, state, checkpoint }) => {
+        const path = generationPath(dir, number);
+        return {
+          ...{ number, state, position: checkpoint?.position ?? noPosition },
+          bytes: bytesOf(path) + bytesOf(`${path}-wal`),
+        };
+      }),
+    };
+  } finally {
+    await reader.close();
+  }
+};
+
+type ErrorsOfServer = { readonly views: string | null; readonly delivery: string | null };
+
+/** Why its projections do not go on, as the running server says; one that starts, ends or is of before says nothing. */
+const errorsOfServer = async (dir: string): Promise<ErrorsOfServer> => {
+  if (!isLocked(dir)) return { views: null, delivery: null };
+  return callServer<ErrorsOfServer>(dir, "projections.errors", {}).catch(() => ({ views: null, delivery: null }));
 };
 
 const checkpointOf = (dir: string): ReturnType<typeof readCheckpoint> => {
@@ -66,7 +138,7 @@ export const buildAgain = (dir: string): string => {
 
 const lowered = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
 
-type Standing = Pick<ProjectionStatus, "position" | "head" | "epoch" | "logEpoch">;
+type Standing = Pick<ViewsStanding, "position" | "head" | "epoch" | "logEpoch">;
 
 const problemOf = (dir: string, { position, head, epoch, logEpoch }: Standing): string | undefined => {
   const { log } = filesOf(dir);

@@ -31,7 +31,11 @@ export const readGenerationList = (dir: string): GenerationList => {
   }
   try {
     const list = JSON.parse(text) as GenerationList;
-    if (Number.isSafeInteger(list.live) && list.live > 0 && Array.isArray(list.beside)) return list;
+    if (Number.isSafeInteger(list.live) && list.live > 0) {
+      // What was deleted by hand is not there any more.
+      const isThere = ({ number }: KeptGeneration): boolean => existsSync(generationPath(dir, number));
+      return { live: list.live, beside: list.beside.filter(isThere) };
+    }
   } catch {
     // Said below, with what to do.
   }

@@ -27,7 +27,7 @@ const busyMsMax = 5_000;
 
 /**
  * The generations of a data directory, each in a file of its own. Read beside a running server; what changes the list is
- * done under the claim, but for `switchTo`, which a running server does for itself (`profiles/generations.ts`).
+ * done under the claim, but for `switchTo`, which a running server does for itself (`switchable-views.ts`).
  */
 export const sqliteGenerations = (dir: string): Generations => {
   const lockPath = join(dir, "rebuild.lock");
@@ -80,6 +80,7 @@ export const sqliteGenerations = (dir: string): Generations => {
       await change((list) => switched(list, number));
     },
     drop: async (number) => {
+      // Also when a list names it no more: a deletion that was cut short is finished.
       if (readGenerationList(dir).live === number)
         throw new GenerationRefused("live", `Generation ${number} is live: readers are served from it`);
       // The list first: a generation that it names is there.

@@ -15,6 +15,10 @@ export type ViewsHandlers = {
   readonly read: (name: keyof ViewReads, args: readonly unknown[]) => unknown;
   /** Between two batches of the runner: `projections/reconcile/repair.ts`. */
   readonly repair: (at: Position, replacements: readonly Replacement[]) => Promise<void>;
+  /** Ends the runner; reads go on, at the checkpoint that this answers. */
+  readonly halt: () => Promise<Checkpoint>;
+  /** After `halt`. */
+  readonly goOn: () => void;
   /** Ends the runner and closes the files. */
   readonly stop: () => Promise<void>;
 };
@@ -52,6 +56,10 @@ export type SqliteViews = {
   readonly problem: () => string | undefined;
   /** Puts rows, as they have to be as of the position, in the place of those stored. Rejects with MovedOn: look again. */
   readonly repair: (at: Position, replacements: readonly Replacement[]) => Promise<void>;
+  /** Stands still from then on, for readers too, at the position that this answers. */
+  readonly halt: () => Promise<Position>;
+  /** After `halt`. */
+  readonly goOn: () => Promise<void>;
   /** Resolves when the views stop by themselves: an event that cannot be projected, or a dead worker. */
   readonly failed: Promise<Error>;
   /** Waits for the batch under way. */
@@ -152,6 +160,8 @@ const viewsOf = (
     replaced,
     problem: () => stopped ?? failing ?? stillBuilding(checkpoint.position, opened),
     repair: (at, replacements) => worker.call("repair", at, replacements),
+    halt: async () => (await worker.call("halt")).position,
+    goOn: () => worker.call("goOn"),
     failed,
     close: () => {
       waiters.giveUp();

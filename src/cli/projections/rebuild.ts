@@ -1,0 +1,134 @@
+import { Argument, Command } from "commander";
+import { openGenerationsIn } from "../../operate/projections/generations.js";
+import {
+  rebuildProjections,
+  rowsNames,
+  type RebuildPhase,
+  type RebuildReport,
+  type RowsName,
+  type Sample,
+} from "../../operate/projections/rebuild.js";
+import { dataDirOf } from "../../settings/config.js";
+import { fail } from "../failure.js";
+import { exitWhenSaid, wholeNumber, withInspection, type InspectionOptions } from "../options.js";
+import { grouped, harmless, next, paint, progress, say, sayJson, table } from "../output.js";
+
+type Options = InspectionOptions & {
+  readonly fromScratch?: true;
+  readonly maxEventsPerSecond?: number;
+  readonly acceptDiff?: true;
+};
+
+export const rebuildCommand = withInspection(new Command("rebuild"))
+  .description(
+    "Build projections anew from the log, beside those that readers see; compare the two row by row; let readers go over when nothing differs. Clients notice nothing.",
+  )
+  .addArgument(new Argument("<name>", "what is built anew; the rest is copied").choices([...rowsNames, "all"]))
+  .option("--from-scratch", "throw away what an unfinished rebuild has done, instead of going on with it")
+  .option("--max-events-per-second <n>", "hold it back to this rate", wholeNumber(1))
+  .option("--accept-diff", "let readers go over though rows differ: the report says which")
+  .addHelpText(
+    "after",
+    `
+Parley may run or not. It reads the log in this process; the running server is only asked to go over at the end, and a
+stopped one starts with the new generation. Killed (kill -9, Ctrl-C, a reboot), it goes on where it was with the same
+command; give it up with: parley projections cancel. The generation of before stays, as a file, until parley projections
+drop. Rows that differ are shown with the events that prove which value is right (parley events show STREAM@REVISION).
+
+Exit code: 0 readers are served from the new generation; 1 rows differ and readers stay where they were, it was
+cancelled, or it failed; 2 wrong usage.`,
+  )
+  .action(async (name: RowsName | "all", options: Options) => {
+    const dir = dataDirOf(options, process.env);
+    const bars = barsOf();
+    try {
+      const opened = await openGenerationsIn(dir);
+      const report = await rebuildProjections(opened, {
+        names: name === "all" ? rowsNames : [name],
+        onProgress: bars.show,
+        ...options,
+      }).finally(async () => {
+        bars.end();
+        await opened.close();
+      });
+      if (options.json === true) sayJson({ rebuilt: report });
+      else tell(report, name, dir);
+      exitWhenSaid(report.switched ? 0 : 1);
+    } catch (error) {
+      bars.end();
+      fail(error);
+    }
+  });
+
+/** A bar for each phase. */
+const barsOf = () => {
+  const labels = { copy: "copying", fill: "projecting", compare: "comparing" } as const;
+  let current: { readonly phase: RebuildPhase; readonly bar: ReturnType<typeof progress> } | undefined;
+  return {
+    show: (phase: RebuildPhase, done: number, of: number): void => {
+      if (current?.phase !== phase) {
+        current?.bar.end();
+        current = { phase, bar: progress(labels[phase], phase === "fill" ? "events" : "rows") };
+      }
+      current.bar.show(done, of);
+    },
+    end: (): void => {
+      current?.bar.end();
+    },
+  };
+};
+
+const tell = (report: RebuildReport, name: string, dir: string): void => {
+  const { generation, resumedAt, events, eventsPerSecond, position, rowsCompared, switched } = report;
+  const from = resumedAt === null ? "" : ` (gone on from position ${grouped(resumedAt)})`;
+  say(`Generation ${generation}: ${grouped(events)} events${from}, ${grouped(eventsPerSecond)} a second`);
+  say(`${grouped(rowsCompared)} rows compared at position ${grouped(position)}: ${differences(report)}`);
+  for (const sample of report.samples) say(sampleText(sample));
+  if (switched) {
+    say(paint("green", `\nReaders are served from generation ${generation}.`));
+    next(
+      `parley projections status --data ${dir}`,
+      `parley projections drop --data ${dir}     the one of before, when all is well`,
+    );
+    return;
+  }
+  say(paint("yellow", "\nReaders stay where they were."));
+  next(
+    `parley projections rebuild ${name} --accept-diff --data ${dir}     when the built rows are right`,
+    `parley projections cancel --data ${dir}     when they are not`,
+  );
+};
+
+const differences = ({ different, notLookedAt, differentByView }: RebuildReport): string => {
+  if (different === 0 && notLookedAt === 0) return paint("green", "no difference");
+  const more = notLookedAt === 0 ? "" : `, and ${grouped(notLookedAt)} more that were not looked at twice`;
+  const views = table(["view", "rows that differ"], Object.entries(differentByView));
+  return `${paint("red", `${grouped(different)} differ${more}`)}\n\n${views}`;
+};
+
+const sampleText = (sample: Sample): string => {
+  const { view, key, right, live, built, log, events, eventCount } = sample;
+  const says = {
+    built: "the log says what was built",
+    live: "the log says what is live",
+    neither: "the log says neither",
+  };
+  const lines = [
+    `\n${paint("cyan", `${view} ${key.join(" ")}`)}: ${says[right]}`,
+    ...(
+      [
+        ["live", live],
+        ["built", built],
+        ["log", log],
+      ] as const
+    ).map(
+      ([of, row]) =>
+        `  ${of.padEnd(6)} ${row === null ? "no row" : harmless(JSON.stringify({ ...row, key: undefined }))}`,
+    ),
+    `  proved by ${grouped(eventCount)} ${eventCount === 1 ? "event" : "events"}${events.length < eventCount ? ", the newest:" : ":"}`,
+    ...events.map(
+      ({ stream, revision, position, type }) => `    ${type} at ${stream}@${revision} (position ${position})`,
+    ),
+  ];
+  return lines.join("\n");
+};

@@ -1,0 +1,17 @@
+import { rebuild, type RebuildOptions, type RebuildReport } from "../../projections/rebuild/rebuild.js";
+import type { OpenedGenerations } from "./generations.js";
+
+export { rowsNames, type RowsName } from "../../projections/named.js";
+export type { RebuildPhase, RebuildReport } from "../../projections/rebuild/rebuild.js";
+export type { Sample } from "../../projections/rebuild/sample.js";
+
+/** @throws (rejects) as `rebuild` (`projections/rebuild/rebuild.ts`) does, and what keeps the server from going over */
+export const rebuildProjections = (
+  { source, generations, switchTo, othersBringTo }: OpenedGenerations,
+  options: Omit<RebuildOptions, "source" | "generations" | "switchTo" | "othersBringTo">,
+): Promise<RebuildReport> =>
+  rebuild({
+    ...options,
+    ...{ source, generations, switchTo },
+    ...(othersBringTo === undefined ? {} : { othersBringTo }),
+  });
