@@ -1,0 +1,110 @@
+import { Command } from "commander";
+import type { EnginesRestored } from "../../operate/backup/engines.js";
+import { restoreBackup, type Restored } from "../../operate/backup/restore.js";
+import type { DistributedTarget } from "../../operate/target.js";
+import { BadConfig } from "../../settings/config.js";
+import { fail } from "../failure.js";
+import { exitWhenSaid, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
+import { grouped, harmless, next, note, paint, progress, say, sayJson } from "../output.js";
+import { aboutBackup, timeText } from "./output.js";
+
+type Options = ProfileOptions & {
+  readonly keys?: string;
+  readonly old?: string;
+  readonly reason?: string;
+  readonly unchecked?: true;
+};
+
+export const restoreCommand = withTarget(new Command("restore"))
+  .description("Make a Parley of a backup: a data directory that is empty, or the keys beside restored engines.")
+  .argument("<dir>", "what `parley backup create` made")
+  .option("--keys <dir2>", "where its keys are, if they were put apart", someText)
+  .option(
+    "--old <dir>",
+    "the data directory that was lost, or what is left of it: says what the backup lacks",
+    someText,
+  )
+  .option("--reason <text>", "why; kept with the new epoch", someText)
+  .option("--unchecked", "distributed: go on where Redis or NATS do not say whether processes run")
+  .addHelpText(
+    "after",
+    `
+The backup is verified first. A new epoch begins: clients drop what they have and sync; what they have not sent yet they send.
+--data names the directory to make. Until everything is in its place no server starts there; a run that was killed is
+begun anew by the same command. With --profile distributed the engines are restored before, by their own means, and all
+processes of the cell are stopped: the keys that are not there are put back, the views are removed, the epoch begins.
+Exit code: 0 done, 1 refused or failed (the message says why), 2 wrong usage.`,
+  )
+  .action(async (dir: string, options: Options) => {
+    try {
+      const target = targetOf(options);
+      if (target.profile === "distributed") await ofEngines(target, dir, options);
+      else await ofDirectory(target.dir, dir, options);
+      exitWhenSaid(0);
+    } catch (error) {
+      fail(error);
+    }
+  });
+
+const ofDirectory = async (dataDir: string, dir: string, { keys, old, reason, json }: Options): Promise<void> => {
+  let phase = "";
+  let bar = progress("");
+  try {
+    const restored = await restoreBackup({ dir, keysDir: keys, dataDir, old, reason }, (now, done, of) => {
+      if (phase !== now) {
+        bar.end();
+        bar = progress(now, "bytes");
+        phase = now;
+      }
+      bar.show(done, of);
+    });
+    bar.end();
+    if (json) sayJson({ dir, data: dataDir, ...restored });
+    else tell(dataDir, restored);
+  } finally {
+    bar.end();
+  }
+};
+
+const tell = (dataDir: string, { manifest, epoch, withoutKeys, missing }: Restored): void => {
+  say(`Restored into ${dataDir}, from the backup ${aboutBackup(manifest)}`);
+  say(`epoch ${manifest.epoch ?? "none"} → ${epoch}: clients drop what they have and sync`);
+  if (missing === undefined)
+    say(`What was accepted after position ${grouped(manifest.head)} is not in it; --old DIR would have counted it.`);
+  else if ("unknown" in missing) say(paint("yellow", `What is missing is not known: ${harmless(missing.unknown)}`));
+  else if (missing.events === 0) say("Nothing is missing.");
+  else
+    say(
+      paint(
+        "yellow",
+        `${grouped(missing.events)} events are missing, of ${timeText(missing.from)} to ${timeText(missing.to)}`,
+      ),
+    );
+  if (withoutKeys) note("The keys were put apart and are not restored: what people wrote stays closed without them.");
+  const cell = manifest.cell === null || manifest.cell === "main" ? "" : ` --cell ${manifest.cell}`;
+  next(`parley doctor --data ${dataDir}`, `parley serve --data ${dataDir}${cell}`);
+};
+
+const ofEngines = async ({ config }: DistributedTarget, dir: string, options: Options): Promise<void> => {
+  const { keys, old, reason, unchecked, json } = options;
+  if (keys !== undefined || old !== undefined) throw new BadConfig(["--keys and --old are of the embedded profile"]);
+  const { restoreEnginesBackup } = await import("../../operate/backup/engines.js");
+  const restored = await restoreEnginesBackup(config, { dir, reason, unchecked: unchecked === true });
+  if (json) sayJson({ dir, ...restored });
+  else tellEngines(restored);
+};
+
+const tellEngines = ({ manifest, epoch, restored, there, head }: EnginesRestored): void => {
+  say(`${grouped(restored)} keys put back, ${grouped(there)} were there, from the backup ${aboutBackup(manifest)}`);
+  say(`epoch ${manifest.epoch ?? "none"} → ${epoch}: clients drop what they have and sync`);
+  if (head > manifest.head)
+    say(
+      paint(
+        "yellow",
+        `The event store goes on to ${grouped(head)}: keys that were made after the backup are not in it.`,
+      ),
+    );
+  else if (head < manifest.head)
+    say(paint("yellow", `The event store ends at ${grouped(head)}: what came after it until the backup is missing.`));
+  next("parley doctor --profile distributed", "parley serve --profile distributed");
+};

@@ -1,0 +1,157 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { newestStart, openEpoch } from "../../../src/commands/epoch.js";
+import { canonicalOf } from "../../../src/audit/canonical.js";
+import { asPosition, noPosition, streamOf } from "../../../src/domain/kernel/stream.js";
+import { openSqliteLogReader } from "../../../src/infra/event-log/sqlite/file-reader.js";
+import { openSqliteKeyStore } from "../../../src/infra/key-store/sqlite/key-store.js";
+import { createBackup } from "../../../src/operate/backup/create.js";
+import { restoreBackup } from "../../../src/operate/backup/restore.js";
+import { verifyBackup } from "../../../src/operate/backup/verify.js";
+import { lockDirectory, missingLogOf } from "../../../src/profiles/data-directory.js";
+import { openLogKit, writeLongConversation, type LogKit } from "../../kit/log.js";
+import { testMasterKeys } from "../../kit/master-key.js";
+
+let root: string;
+let kit: LogKit;
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), "parley-backup-"));
+  kit = await openLogKit();
+  await openEpoch(kit.log, "here", Date.now, { uuid: () => crypto.randomUUID() });
+  writeFileSync(join(kit.dir, "token.secret"), "secret\n");
+  writeFileSync(join(kit.dir, "master.key"), "wraps\n");
+});
+afterEach(async () => {
+  await kit.dispose();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const source = () => ({ profile: "embedded", dir: kit.dir }) as const;
+const at = (name: string): string => join(root, name);
+const eventsIn = async (path: string, upTo: number): Promise<readonly string[]> => {
+  const log = openSqliteLogReader(path);
+  const events = await log.readAll(noPosition, upTo);
+  log.close();
+  return events.map(canonicalOf);
+};
+
+/** Writes, and makes keys, for as long as it is told; as many of either as there are. */
+const busyServer = () => {
+  const until = new AbortController();
+  const keys: string[] = [];
+  const work = (async () => {
+    for (let round = 0; !until.signal.aborted; round += 1) {
+      const id = `alice/${round}/x`;
+      await kit.keys.obtain(id);
+      keys.push(id);
+      await writeLongConversation(kit.log, `g_${round}`, 50);
+    }
+  })();
+  return {
+    stop: async () => {
+      until.abort();
+      await work;
+      return keys;
+    },
+  };
+};
+
+describe("a backup", () => {
+  it("taken beside a busy server is the log of one moment with all keys that it needs", async () => {
+    await writeLongConversation(kit.log, "g_long", 20_000);
+    const server = busyServer();
+    const before = await kit.log.head();
+    const manifest = await createBackup(source(), { dir: at("b") });
+    await server.stop();
+    expect(manifest.head).toBeGreaterThanOrEqual(before);
+    expect((await verifyBackup(at("b"), undefined)).problems).toEqual([]);
+    const { epoch } = await restoreBackup({ dir: at("b"), dataDir: at("new") });
+    const whole = await eventsIn(join(kit.dir, "log.db"), manifest.head);
+    expect(await eventsIn(join(at("new"), "log.db"), manifest.head)).toEqual(whole);
+    const log = openSqliteLogReader(join(at("new"), "log.db"));
+    const [start] = await log.readAll(asPosition(manifest.head), 10);
+    expect(start).toMatchObject({ stream: streamOf.log, position: manifest.head + 1 });
+    expect(await newestStart(log)).toMatchObject({
+      ...{ epoch, home: "here", cause: "restore" },
+      previous: { epoch: manifest.epoch, head: manifest.head },
+    });
+    // A conversation is written after the key of its round is made.
+    const rounds = whole.filter((line) => line.includes('"ConversationStarted"')).length - 1;
+    log.close();
+    const keys = await openSqliteKeyStore(join(at("new"), "keys.db"), testMasterKeys);
+    for (let round = 0; round < rounds; round += 1)
+      expect(await keys.find(`alice/${round}/x`)).toEqual(await kit.keys.find(`alice/${round}/x`));
+    await keys.close();
+    expect(missingLogOf(at("new"))).toBeUndefined();
+    expect(readdirSync(at("new")).toSorted()).toEqual([
+      "keys.db",
+      "log.db",
+      "master.key",
+      "parley.lock",
+      "token.secret",
+    ]);
+  });
+
+  it("that is taken apart has nothing secret with the log, and is not mixed with another's keys", async () => {
+    await kit.keys.obtain("alice/profile/x");
+    await createBackup(source(), { dir: at("b"), keysTo: at("k") });
+    await createBackup(source(), { dir: at("b2"), keysTo: at("k2") });
+    expect(readdirSync(at("b")).toSorted()).toEqual(["backup.json", "log.db"]);
+    expect(readdirSync(at("k")).toSorted()).toEqual(["backup.json", "keys.db", "master.key", "token.secret"]);
+    expect((await verifyBackup(at("b"), at("k"))).problems).toEqual([]);
+    expect((await verifyBackup(at("b"), at("k2"))).problems).toEqual(["log and keys are of two different backups"]);
+    expect((await verifyBackup(at("k"), undefined)).problems).not.toEqual([]);
+    const restored = await restoreBackup({ dir: at("b"), keysDir: at("k"), dataDir: at("new"), old: kit.dir });
+    expect(restored).toMatchObject({ withoutKeys: false, missing: { events: 0 } });
+    expect(readFileSync(join(at("new"), "token.secret"), "utf8")).toBe("secret\n");
+    expect((await restoreBackup({ dir: at("b"), dataDir: at("keyless") })).withoutKeys).toBe(true);
+  });
+
+  it("with any byte or file changed or missing is not restored", async () => {
+    await createBackup(source(), { dir: at("b") });
+    for (const name of ["log.db", "keys.db", "token.secret", "master.key"]) {
+      const path = join(at("b"), name);
+      const bytes = readFileSync(path);
+      const spoilt = Buffer.from(bytes);
+      spoilt.writeUInt8(spoilt.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+      for (const change of [spoilt, undefined, Buffer.alloc(0)]) {
+        rmSync(path);
+        if (change !== undefined) writeFileSync(path, change);
+        expect((await verifyBackup(at("b"), undefined)).problems).toHaveLength(1);
+        await expect(restoreBackup({ dir: at("b"), dataDir: at("new") })).rejects.toThrow(name);
+        expect(existsSync(at("new"))).toBe(false);
+        writeFileSync(path, bytes);
+      }
+    }
+    rmSync(join(at("b"), "backup.json"));
+    await expect(verifyBackup(at("b"), undefined)).rejects.toThrow("is no backup");
+  });
+
+  it("is made in no directory that is there, and restored into none that has anything or a server", async () => {
+    await createBackup(source(), { dir: at("b") });
+    await expect(createBackup(source(), { dir: at("b") })).rejects.toThrow("is there already");
+    await expect(createBackup(source(), { dir: at("c"), keysTo: at("b") })).rejects.toThrow("is there already");
+    expect(readdirSync(root)).toEqual(["b"]);
+    mkdirSync(at("used"));
+    writeFileSync(join(at("used"), "a file"), "");
+    await expect(restoreBackup({ dir: at("b"), dataDir: at("used") })).rejects.toThrow("is not empty (a file)");
+    expect(readdirSync(at("used"))).toContain("a file");
+    const { release } = lockDirectory(at("running"));
+    await expect(restoreBackup({ dir: at("b"), dataDir: at("running") })).rejects.toThrow("Another Parley is using");
+    release();
+  });
+
+  it("says how much came after it, if the old directory is still there", async () => {
+    await createBackup(source(), { dir: at("b") });
+    await writeLongConversation(kit.log, "g_later", 10);
+    expect(await restoreBackup({ dir: at("b"), dataDir: at("new"), old: kit.dir })).toMatchObject({
+      missing: { events: 12, from: 1, to: 10 },
+    });
+    writeFileSync(join(at("b"), "not a log"), "");
+    const unknown = { missing: { unknown: expect.any(String) as string } };
+    expect(await restoreBackup({ dir: at("b"), dataDir: at("new2"), old: at("nowhere") })).toMatchObject(unknown);
+    expect(await restoreBackup({ dir: at("b"), dataDir: at("new3"), old: at("new") })).toMatchObject(unknown);
+  });
+});
