@@ -9,6 +9,7 @@ import { keysCommand } from "./keys/keys.js";
 import { projectionsCommand } from "./projections.js";
 import { serveCommand } from "./serve.js";
 import { tokenCommand } from "./token.js";
+import { userCommand } from "./user/user.js";
 import { version } from "./version.js";
 
 /** Commander asks each command by itself what to do at its end; subcommands do not inherit it. */
@@ -36,6 +37,7 @@ const program = new Command("parley")
   .addCommand(epochCommand)
   .addCommand(backupCommand)
   .addCommand(auditCommand)
+  .addCommand(userCommand)
   .addCommand(keysCommand);
 endWithUsageCode(program);
 

@@ -72,6 +72,7 @@ beforeAll(async () => {
   const opened = await alice.rest("POST /conversations", { type: "direct", participantIds: ["bob@example.org"] });
   direct = opened.body.conversationId as string;
   await send(alice, direct, "between two");
+  await alice.ask("message.read", { conversationId: group, upToSequence: 2 });
 });
 afterAll(async () => {
   await server.dispose();
@@ -203,5 +204,51 @@ describe("parley audit export", () => {
       ...where(),
     ]);
     expect([live.code, live.stderr]).toEqual([2, expect.stringContaining("a server has")]);
+  });
+});
+
+describe("parley user takeout", () => {
+  const taken = async (user: string, output: string, ...more: string[]) => {
+    const args = ["user", "takeout", user, "--reason", "asked for it", "--output", file(output), "--json"];
+    const ran = await run([...args, ...where(), ...more]);
+    expect([ran.code, ran.stderr]).toEqual([0, expect.stringContaining("recorded at")]);
+    const zip = unzip(readFileSync(file(output)));
+    const textOf = (name: string): string => zip.get(name)?.toString() ?? "";
+    const names = [...zip.keys()];
+    return { textOf, names, all: names.map(textOf).join("\n") };
+  };
+
+  it("has everything that somebody wrote and did, and by default nothing that others wrote", async () => {
+    const { textOf, names, all } = await taken("bob@example.org", "bob.zip");
+    expect(names.slice(-6)).toEqual([
+      ...["receipts.ndjson", "profile.json", "devices.json", "preferences.json", "conversations.json", "index.html"],
+    ]);
+    const said = textOf(`conversations/${group}.ndjson`);
+    for (const part of ["two\\\\nlines <script>", "two lines, edited"]) expect(said).toContain(part);
+    expect(JSON.parse(textOf("devices.json"))).toMatchObject({ phone: { deviceType: expect.any(String) as string } });
+    expect(JSON.parse(textOf("profile.json"))).toMatchObject({ names: [{ name: { text: "Bob <b>" } }] });
+    for (const others of ["HYPERLINK", "between two", "hello from carol"]) expect(all).not.toContain(others);
+    expect(textOf("index.html")).toContain(`conversations/${direct}-1.html`);
+  });
+
+  it("has what others wrote and could be seen where it is asked for, without what they deleted", async () => {
+    const { textOf, all } = await taken("alice", "alice.zip", "--include", "visible");
+    for (const part of ["HYPERLINK", "two lines, edited", "between two"]) expect(all).toContain(part);
+    expect(all).not.toContain("hello from carol");
+    const [receipt] = textOf("receipts.ndjson").split("\n");
+    expect(JSON.parse(receipt ?? "")).toMatchObject({ userId: "alice", deviceId: "phone" });
+    const carol = await taken("carol", "carol.zip", "--include", "visible");
+    expect(carol.all).not.toContain("HYPERLINK");
+    expect(carol.all).toContain("hello from carol");
+  });
+
+  it("is read without scripts and without anything from elsewhere, whatever people wrote", async () => {
+    const { textOf } = await taken("alice", "pages.zip", "--include", "visible");
+    for (const page of [textOf("index.html"), textOf(`conversations/${group}-1.html`)]) {
+      expect(page).not.toMatch(/<script|<b>|src=|@import|url\(/i);
+      for (const [, href = ""] of page.matchAll(/href="([^"]*)"/g))
+        expect(href).toMatch(/^(\.\.\/index\.html|[\w%=/-]+-\d+\.html|conversations\/[\w%=-]+-\d+\.html)$/);
+    }
+    expect(textOf(`conversations/${group}-1.html`)).toContain("two\nlines &lt;script&gt;");
   });
 });

@@ -75,7 +75,7 @@ export const eventText = (record: ArchiveRecord): string => {
   const self = subject !== undefined && subject.userId === record.author?.userId;
   switch (kind) {
     case "started":
-      return `started the conversation ${settingsText(settings)}`;
+      return `started the conversation ${settingsText(textsIn(settings))}`.trim();
     case "joined":
       return `${self ? "joined" : `added ${whom}`} as ${subject?.role ?? "member"}`;
     case "left":
@@ -98,6 +98,10 @@ export const eventText = (record: ArchiveRecord): string => {
       return `(an event that cannot be read: ${record.unreadable ?? ""})`;
   }
 };
+
+/** What it is called; all else of its beginning stands in the record's `settings`. */
+const textsIn = (settings: ArchiveRecord["settings"]): ArchiveRecord["settings"] =>
+  Object.fromEntries(Object.entries(settings ?? {}).filter(([, value]) => isOpened(value)));
 
 const settingsText = (settings: ArchiveRecord["settings"]): string =>
   Object.entries(settings ?? {})
