@@ -1,7 +1,7 @@
 import { isLeaf, canonicalOf } from "../../audit/canonical.js";
 import { joinedBy } from "../../audit/export/selection.js";
 import type { PositionRange } from "../../audit/archive/range.js";
-import { createMerkleRoot } from "../../audit/merkle-root.js";
+import { growTree, leafHash } from "../../audit/merkle.js";
 import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import {
   firstRevision,
@@ -37,14 +37,14 @@ export const surveyOf = async (
   if (conversation !== undefined) return surveyConversation(log, range, conversation);
   if (user !== undefined && (await log.readStream(streamOf.user(user), firstRevision, 1)).length === 0)
     throw new Error(`There is no user ${user} in the log`);
-  const tree = createMerkleRoot();
+  const tree = growTree();
   const found = new Set<ConversationId>();
   // Where somebody is a member is told by any event before.
   for await (const page of pagesOf(log, user === undefined ? range.after : noPosition, range.upTo)) {
     for (const event of page) {
       const joined = user === undefined ? conversationOf(event) : joinedBy(event, user);
       if (joined !== undefined) found.add(joined);
-      if (event.position > range.after && isLeaf(event.stream)) tree.add(canonicalOf(event));
+      if (event.position > range.after && isLeaf(event.stream)) tree.push(leafHash(canonicalOf(event)));
     }
     onProgress(page.at(-1)?.position ?? range.after, range.upTo);
   }
@@ -55,12 +55,12 @@ const conversationOf = ({ stream }: RecordedEvent): ConversationId | undefined =
   stream.startsWith("conversation-") ? streamId(stream) : undefined;
 
 const surveyConversation = async (log: LogToRead, range: PositionRange, id: ConversationId): Promise<Survey> => {
-  const tree = createMerkleRoot();
+  const tree = growTree();
   for (let next = firstRevision; ; next = revisionAfter(next, pageEvents)) {
     const page = await log.readStream(streamOf.conversation(id), next, pageEvents);
     if (next === firstRevision && page.length === 0) throw new Error(`There is no conversation ${id} in the log`);
     for (const event of page)
-      if (event.position > range.after && event.position <= range.upTo) tree.add(canonicalOf(event));
+      if (event.position > range.after && event.position <= range.upTo) tree.push(leafHash(canonicalOf(event)));
     if (page.length < pageEvents || (page.at(-1)?.position ?? 0) > range.upTo) break;
   }
   return { conversations: [id], events: tree.size(), root: tree.root().toString("hex") };
