@@ -32,6 +32,10 @@ export const serveCommand = new Command("serve")
     "messages, edits, deletions and reactions of one user, 0 for no limit (PARLEY_MESSAGES_PER_MINUTE; default 0)",
   )
   .option(
+    "--reconcile-sample <count>",
+    "conversations an hour whose rows are compared with the log, 0 for none (PARLEY_RECONCILE_SAMPLE; default 0)",
+  )
+  .option(
     "--changes-per-minute <count>",
     "changes of one user by REST, 0 for no limit (PARLEY_CHANGES_PER_MINUTE; default 6000)",
   )

@@ -7,6 +7,8 @@ import { checkpointsOf } from "../infra/view-store/mongodb/checkpoints.js";
 import type { ProcessParts } from "./distributed-gateway.js";
 import { followUpsLostIn, startDelivering } from "./delivering.js";
 import { cellPrefix, type Closers } from "./engines.js";
+import { reconcileCountsIn } from "./reconcile-counts.js";
+import { startDistributedSampling } from "./sampling.js";
 import { noPosition } from "../domain/kernel/stream.js";
 
 /** One of M projectors: keeps the views and delivers for the partitions whose leases it holds. */
@@ -41,6 +43,11 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
     onFailure: standing.onFailure,
   });
   closers.push(projector.stop);
+  if (config.reconcileSample > 0) {
+    const views = { source: log, db: mongo.db, checkpoints: parts.engines.views.checkpoints };
+    const counts = reconcileCountsIn(telemetry);
+    closers.push(startDistributedSampling(config.reconcileSample, views, { counts, logger }));
+  }
   const prefix = cellPrefix(config.cell);
   const leases = startPartitionLeases({
     ...{ redis: redis.redis, prefix, holder: config.processId, ...placeOf(config), partitions },

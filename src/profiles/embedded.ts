@@ -43,6 +43,7 @@ import { incarnationsFor, refuseWithoutKeys } from "./missing-keys.js";
 import { acceptingReadiness, named } from "./readiness.js";
 import { reconcileCountsIn } from "./reconcile-counts.js";
 import { masterKeysFor } from "./master-key.js";
+import { startEmbeddedSampling } from "./sampling.js";
 import { ids, mayStayBy, observeViews, serveClients } from "./serving.js";
 import { startEmbeddedTree, type EmbeddedTree } from "./tree/embedded.js";
 import { textCipherFor } from "./text-cipher.js";
@@ -131,7 +132,12 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   const limiter = createMemoryRateLimiter();
   const gateway = await serveClients({ config, app, catchUp, deviceAccess, hub, limiter, secret, telemetry, logger });
   closers.push(gateway.close, gateway.drain);
-  const calls = adminCallsOf(stores, filesOf(config.dataDir), reconcileCountsIn(telemetry), () => ({
+  const counts = reconcileCountsIn(telemetry);
+  if (config.reconcileSample > 0) {
+    const data = { dir: config.dataDir, logPath: filesOf(config.dataDir).log };
+    closers.push(startEmbeddedSampling(config.reconcileSample, data, { counts, logger }));
+  }
+  const calls = adminCallsOf(stores, filesOf(config.dataDir), counts, () => ({
     views: views.problem() ?? null,
     delivery: live.problem() ?? null,
   }));

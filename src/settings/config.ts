@@ -28,6 +28,8 @@ export type Config = {
   readonly messagesPerMinute: number;
   /** Changes of one user by REST in a minute; 0: no limit. */
   readonly changesPerMinute: number;
+  /** Conversations an hour whose rows are compared with the log; 0: none. */
+  readonly reconcileSample: number;
   /** Where EventStoreDB's clients read the log; absent: nowhere. */
   readonly eventStorePort?: EventStorePort;
   readonly tree: TreeSettings;
@@ -90,6 +92,11 @@ const settings = {
     codec: number("changesPerMinute", 0, 1_000_000, true),
     variable: "PARLEY_CHANGES_PER_MINUTE",
     otherwise: "6000",
+  },
+  reconcileSample: {
+    codec: number("reconcileSample", 0, 100_000, true),
+    variable: "PARLEY_RECONCILE_SAMPLE",
+    otherwise: "0",
   },
   eventstorePort: {
     codec: t.union([t.literal("off"), number("eventstorePort", 0, 65_535, true)], "a port from 0 to 65535, or off"),
@@ -179,6 +186,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
   const groupMembersMax = read("groupMembersMax", settings.groupMembersMax.codec);
   const messagesPerMinute = read("messagesPerMinute", settings.messagesPerMinute.codec);
   const changesPerMinute = read("changesPerMinute", settings.changesPerMinute.codec);
+  const reconcileSample = read("reconcileSample", settings.reconcileSample.codec);
   const eventStorePort = readEventStorePort(
     {
       host: read("eventstoreHost", settings.eventstoreHost.codec),
@@ -203,6 +211,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
     !groupMembersMax ||
     messagesPerMinute === undefined ||
     changesPerMinute === undefined ||
+    reconcileSample === undefined ||
     problems.length > 0
   )
     throw new BadConfig(problems);
@@ -219,6 +228,7 @@ export const readConfig = (flags: Flags, environment: Environment): Config => {
     groupMembersMax,
     messagesPerMinute,
     changesPerMinute,
+    reconcileSample,
     ...(eventStorePort === undefined ? {} : { eventStorePort }),
     tree,
     ...(jwks === undefined ? {} : { jwks }),

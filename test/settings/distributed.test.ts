@@ -36,6 +36,7 @@ const wrong: Readonly<Partial<Record<string, readonly string[]>>> = {
   PARLEY_PARTITIONS: ["0", "257", "1.5", "-1", "many", " ", "Infinity", "NaN"],
   PARLEY_MESSAGES_PER_MINUTE: ["-1", "1000001", "0.5", "none"],
   PARLEY_CHANGES_PER_MINUTE: ["-1", "1000001", "0.5", "none"],
+  PARLEY_RECONCILE_SAMPLE: ["-1", "100001", "0.5", "none"],
   PARLEY_EVENTSTORE_URL: ["http://hidden-eventstore:2113", "esdb://", "hidden-eventstore"],
   PARLEY_MONGODB_URL: ["http://hidden-mongodb", "mongodb:/hidden-mongodb", "mongodb://"],
   PARLEY_MONGODB_DATABASE: ["a.b", "a/b", "x".repeat(64)],
@@ -58,6 +59,7 @@ const shown = new Set([
   "PARLEY_PARTITIONS",
   "PARLEY_MESSAGES_PER_MINUTE",
   "PARLEY_CHANGES_PER_MINUTE",
+  "PARLEY_RECONCILE_SAMPLE",
   "PARLEY_MONGODB_DATABASE",
   "PARLEY_S3_BUCKET",
 ]);
@@ -79,6 +81,7 @@ describe("the configuration of the distributed profile", () => {
         partitions: 8,
         messagesPerMinute: 0,
         changesPerMinute: 6000,
+        reconcileSample: 0,
         host: "127.0.0.1",
         port: 8080,
         cell: "main",
@@ -140,7 +143,8 @@ describe("the configuration of the distributed profile", () => {
 
   it("takes an empty variable for one that is not set", () => {
     // The settings of both profiles have rules of their own (config.ts).
-    const shared = ["PARLEY_CELL", "PARLEY_MESSAGES_PER_MINUTE", "PARLEY_CHANGES_PER_MINUTE"];
+    const limits = ["PARLEY_MESSAGES_PER_MINUTE", "PARLEY_CHANGES_PER_MINUTE", "PARLEY_RECONCILE_SAMPLE"];
+    const shared = ["PARLEY_CELL", ...limits];
     const own = Object.keys(wrong).filter((name) => !shared.includes(name));
     const empty = Object.fromEntries(own.map((name) => [name, ""]));
     expect(readDistributedConfig({}, { ...empty, ...needed })).toMatchObject({ role: "all", partitions: 8 });
