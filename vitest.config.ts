@@ -11,7 +11,7 @@ const slow = [
   "test/infra/work-queue/**/*.test.ts",
   "test/infra/auth/authenticator.test.ts",
   "test/infra/engines/wal.test.ts",
-  "test/operate/{as-of,transfer,backup}/*.test.ts",
+  "test/operate/{as-of,explain,transfer,backup}/*.test.ts",
   "test/operate/doctor/{tls,token-secret}.test.ts",
   "test/gateway/gateway.test.ts",
   "test/gateway/transport/{grammar,http,jwks,transport}.test.ts",

@@ -4,6 +4,7 @@ import { backupCommand } from "./backup/backup.js";
 import { doctorCommand } from "./doctor.js";
 import { epochCommand } from "./epoch.js";
 import { eventsCommand } from "./events/events.js";
+import { explainCommand } from "./explain.js";
 import { fail, usageExitCode } from "./failure.js";
 import { keysCommand } from "./keys/keys.js";
 import { projectionsCommand } from "./projections.js";
@@ -34,6 +35,7 @@ const program = new Command("parley")
   .addCommand(doctorCommand)
   .addCommand(projectionsCommand)
   .addCommand(eventsCommand)
+  .addCommand(explainCommand)
   .addCommand(epochCommand)
   .addCommand(backupCommand)
   .addCommand(auditCommand)

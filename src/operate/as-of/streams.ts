@@ -29,10 +29,35 @@ export async function* pagesOfStream(
   }
 }
 
-/** A log that ends at a position: what projections' functions read as if it had been then. */
-export const logUpTo = (log: LogToRead, upTo: Position): Pick<LogToRead, "readStream"> => ({
-  readStream: async (...asked) => (await log.readStream(...asked)).filter(({ position }) => position <= upTo),
-});
+/** Several streams in the log's order, with a page of each in memory. */
+export async function* pagesInOrder(
+  log: Pick<LogToRead, "readStream">,
+  streams: readonly StreamName[],
+  upTo: Position,
+): AsyncGenerator<readonly RecordedEvent[]> {
+  const sources = streams.map((stream) => ({
+    pages: pagesOfStream(log, stream, upTo),
+    waiting: [] as RecordedEvent[],
+  }));
+  const open = new Set(sources);
+  for (;;) {
+    for (const source of [...open]) {
+      if (source.waiting.length > 0) continue;
+      const page = await source.pages.next();
+      if (page.done === true) open.delete(source);
+      else source.waiting = [...page.value];
+    }
+    // Up to where every stream that goes on is known.
+    const known = Math.min(...[...open].map(({ waiting }) => waiting.at(-1)?.position ?? 0));
+    const ready = sources.flatMap((source) => {
+      const taken = source.waiting.filter(({ position }) => position <= known);
+      source.waiting = source.waiting.slice(taken.length);
+      return taken;
+    });
+    if (ready.length > 0) yield ready.toSorted((a, b) => a.position - b.position);
+    if (open.size === 0) return;
+  }
+}
 
 /**
  * The conversations that a user had joined by then. No stream of a user's says so: one walk through the log up to there,

@@ -1,0 +1,18 @@
+import { noPosition } from "../../domain/kernel/stream.js";
+import { checkpointsOf, smallestCheckpoint } from "../../infra/view-store/mongodb/checkpoints.js";
+import { collectionsOf } from "../../infra/view-store/mongodb/documents.js";
+import { mongoReads } from "../../infra/view-store/mongodb/reads.js";
+import type { Closers } from "../../profiles/close-all.js";
+import type { DistributedConfig } from "../../settings/distributed.js";
+import { openDatabase } from "../open-engines.js";
+import type { LiveViews } from "./views.js";
+
+/** The distributed profile's part of `openLiveViews`. */
+export const openLiveMongoViews = async (config: DistributedConfig, closers: Closers): Promise<LiveViews> => {
+  const { db } = await openDatabase(config, closers);
+  const checkpoints = checkpointsOf(db, config.partitions, () => undefined);
+  return {
+    reads: mongoReads(collectionsOf(db)),
+    reached: async () => smallestCheckpoint(await checkpoints.load())?.position ?? noPosition,
+  };
+};
