@@ -11,6 +11,7 @@ import { aboutBackup, timeText } from "./output.js";
 type Options = ProfileOptions & {
   readonly keys?: string;
   readonly old?: string;
+  readonly erasures?: string;
   readonly reason?: string;
   readonly unchecked?: true;
 };
@@ -24,6 +25,7 @@ export const restoreCommand = withTarget(new Command("restore"))
     "the data directory that was lost, or what is left of it: says what the backup lacks",
     someText,
   )
+  .option("--erasures <file>", "the ledger of erasures; without it the one in --old, where it is there", someText)
   .option("--reason <text>", "why; kept with the new epoch", someText)
   .option("--unchecked", "distributed: go on where Redis or NATS do not say whether processes run")
   .addHelpText(
@@ -46,11 +48,15 @@ Exit code: 0 done, 1 refused or failed (the message says why), 2 wrong usage.`,
     }
   });
 
-const ofDirectory = async (dataDir: string, dir: string, { keys, old, reason, json }: Options): Promise<void> => {
+const ofDirectory = async (
+  dataDir: string,
+  dir: string,
+  { keys, old, erasures, reason, json }: Options,
+): Promise<void> => {
   let phase = "";
   let bar = progress("");
   try {
-    const restored = await restoreBackup({ dir, keysDir: keys, dataDir, old, reason }, (now, done, of) => {
+    const restored = await restoreBackup({ dir, keysDir: keys, dataDir, old, erasures, reason }, (now, done, of) => {
       if (phase !== now) {
         bar.end();
         bar = progress(now, "bytes");
@@ -66,7 +72,7 @@ const ofDirectory = async (dataDir: string, dir: string, { keys, old, reason, js
   }
 };
 
-const tell = (dataDir: string, { manifest, epoch, withoutKeys, missing }: Restored): void => {
+const tell = (dataDir: string, { manifest, epoch, withoutKeys, withErasures, missing }: Restored): void => {
   say(`Restored into ${dataDir}, from the backup ${aboutBackup(manifest)}`);
   say(`epoch ${manifest.epoch ?? "none"} → ${epoch}: clients drop what they have and sync`);
   if (missing === undefined)
@@ -80,14 +86,17 @@ const tell = (dataDir: string, { manifest, epoch, withoutKeys, missing }: Restor
         `${grouped(missing.events)} events are missing, of ${timeText(missing.from)} to ${timeText(missing.to)}`,
       ),
     );
+  if (withErasures) say("The ledger of erasures is there: the start erases again whom it names.");
+  else note("No ledger of erasures was given (--erasures FILE): who was erased after the backup can be read again.");
   if (withoutKeys) note("The keys were put apart and are not restored: what people wrote stays closed without them.");
   const cell = manifest.cell === null || manifest.cell === "main" ? "" : ` --cell ${manifest.cell}`;
   next(`parley doctor --data ${dataDir}`, `parley serve --data ${dataDir}${cell}`);
 };
 
 const ofEngines = async ({ config }: DistributedTarget, dir: string, options: Options): Promise<void> => {
-  const { keys, old, reason, unchecked, json } = options;
-  if (keys !== undefined || old !== undefined) throw new BadConfig(["--keys and --old are of the embedded profile"]);
+  const { keys, old, erasures, reason, unchecked, json } = options;
+  if ([keys, old, erasures].some((option) => option !== undefined))
+    throw new BadConfig(["--keys, --old and --erasures are of the embedded profile"]);
   const { restoreEnginesBackup } = await import("../../operate/backup/engines.js");
   const restored = await restoreEnginesBackup(config, { dir, reason, unchecked: unchecked === true });
   if (json) sayJson({ dir, ...restored });

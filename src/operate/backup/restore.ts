@@ -19,6 +19,8 @@ export type RestoreOptions = {
   readonly dataDir: string;
   /** The data directory that was lost, or what is left of it: it says what the backup lacks. */
   readonly old?: string | undefined;
+  /** The ledger of erasures; undefined: the one in `old`, where it is there. */
+  readonly erasures?: string | undefined;
   readonly reason?: string | undefined;
 };
 
@@ -26,6 +28,8 @@ export type Restored = {
   readonly manifest: BackupManifest;
   readonly epoch: string;
   readonly withoutKeys: boolean;
+  /** Whether a ledger of erasures was taken along: the next start erases again whom it names. */
+  readonly withErasures: boolean;
   readonly missing?: Missing;
 };
 
@@ -57,10 +61,11 @@ export const restoreBackup = async (
     await copyAll(restoring, [[dir, manifest], ...(keysDir && keys ? [[keysDir, keys] as const] : [])], (done, of) => {
       onProgress("copying", done, of);
     });
+    const withErasures = await takeErasures(options, restoring);
     const epoch = await beginRestored(restoring, manifest, reason);
     await takePlaces(restoring, dataDir);
     const withoutKeys = manifest.part === "log" && keys === undefined;
-    return { manifest, epoch, withoutKeys, ...(missing === undefined ? {} : { missing }) };
+    return { manifest, epoch, withoutKeys, withErasures, ...(missing === undefined ? {} : { missing }) };
   } finally {
     release();
   }
@@ -95,6 +100,16 @@ const copyAll = async (
   }
 };
 
+/** Its lines are read by the start, before anything is served. */
+const takeErasures = async ({ erasures, old }: RestoreOptions, restoring: string): Promise<boolean> => {
+  const left = old === undefined ? undefined : join(old, erasuresName);
+  const from = erasures ?? (left !== undefined && existsSync(left) ? left : undefined);
+  if (from !== undefined) await copySynced(from, join(restoring, erasuresName));
+  return from !== undefined;
+};
+
+/** Never in a backup: it says what happened after one. */
+const erasuresName = "erasures.ndjson";
 const logName = "log.db";
 
 const beginRestored = async (dir: string, manifest: BackupManifest, reason: string | undefined): Promise<string> => {

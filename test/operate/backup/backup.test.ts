@@ -58,6 +58,24 @@ const busyServer = () => {
   };
 };
 
+it("the ledger of erasures is in no backup, and a restore takes it along from where it is", async () => {
+  const ledger = (name: string, line: string): string => {
+    writeFileSync(at(name), line);
+    return at(name);
+  };
+  writeFileSync(join(kit.dir, "erasures.ndjson"), "of the old directory\n");
+  await createBackup(source(), { dir: at("b") });
+  expect(readdirSync(at("b"))).not.toContain("erasures.ndjson");
+  const restored = (dataDir: string) => readFileSync(join(dataDir, "erasures.ndjson"), "utf8");
+  const old = { old: kit.dir };
+  expect((await restoreBackup({ dir: at("b"), dataDir: at("n1"), ...old })).withErasures).toBe(true);
+  expect(restored(at("n1"))).toBe("of the old directory\n");
+  const erasures = ledger("elsewhere", "named\n");
+  expect((await restoreBackup({ dir: at("b"), dataDir: at("n2"), ...old, erasures })).withErasures).toBe(true);
+  expect(restored(at("n2"))).toBe("named\n");
+  expect((await restoreBackup({ dir: at("b"), dataDir: at("n3") })).withErasures).toBe(false);
+});
+
 describe("a backup", () => {
   it("taken beside a busy server is the log of one moment with all keys that it needs", async () => {
     await writeLongConversation(kit.log, "g_long", 20_000);
