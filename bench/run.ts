@@ -15,6 +15,7 @@ import { idleConnections } from "./scenarios/idle-connections.js";
 import { logAppend } from "./scenarios/log-append.js";
 import { pairs } from "./scenarios/pairs.js";
 import { projectionReplay } from "./scenarios/projection-replay.js";
+import { rebuild } from "./scenarios/rebuild.js";
 import { selfCheck } from "./scenarios/self-check.js";
 import { sync } from "./scenarios/sync.js";
 import { tell, tellCompared } from "./tell.js";
@@ -28,6 +29,7 @@ const scenarios: readonly Scenario[] = [
   idleConnections,
   logAppend,
   projectionReplay,
+  rebuild,
   coldLoad,
   eventStoreServer,
   distributed,

@@ -19,6 +19,8 @@ export type PairPlace = Pick<ParleyServer, "token"> & {
   readonly target: Target;
   /** Messages come back to Alice as well, as PROTOCOL §1 owes it. */
   readonly ownCopies: boolean;
+  /** Fewer than `pairCount`. */
+  readonly pairs?: number;
   /** Follows the users' names: a run that shares a log with an earlier one needs users of its own. */
   readonly tag: string;
 };
@@ -45,9 +47,9 @@ export const startPairs = async ({ post }: Pick<ParleyServer, "post">, tag = "")
   return ids;
 };
 
-const rolesAt = ({ urls, tag }: PairPlace): readonly Role[] => {
+const rolesAt = ({ urls, tag, pairs: count = pairCount }: PairPlace): readonly Role[] => {
   const urlAt = (index: number): URL => urls[index % urls.length] ?? urls[0];
-  const pairs = Array.from({ length: pairCount }, (_, pair) => pair);
+  const pairs = Array.from({ length: count }, (_, pair) => pair);
   return [
     ...pairs.map((pair) => ({
       userId: `alice-${pair}${tag}`,
@@ -86,7 +88,7 @@ export const measurePairs = async (place: PairPlace, load: PairLoad): Promise<Fi
       const template = templates[sender];
       if (template !== undefined) chat.group.at(sender).post(template, number);
     };
-    return createLoop(at, { senders: pairCount, receivers: 1, send });
+    return createLoop(at, { senders: place.pairs ?? pairCount, receivers: 1, send });
   };
   const suffix = "window" in pace ? `-w${pace.window}${keys}` : `-p${keys}`;
   let loop = loopOf(`${suffix}-first`, { window: 1 });

@@ -33,7 +33,8 @@ export const readGenerationList = (dir: string): GenerationList => {
     const list = JSON.parse(text) as GenerationList;
     if (Number.isSafeInteger(list.live) && list.live > 0) {
       // What was deleted by hand is not there any more.
-      const isThere = ({ number }: KeptGeneration): boolean => existsSync(generationPath(dir, number));
+      const isThere = ({ number }: KeptGeneration): boolean =>
+        number !== list.live && existsSync(generationPath(dir, number));
       return { live: list.live, beside: list.beside.filter(isThere) };
     }
   } catch {
