@@ -52,8 +52,8 @@ const participant = (element: Element, person: Person, at: number, domain: strin
 
 /** An edit and a deletion are messages of their own that name the one that they change: nothing that was said is replaced. */
 const message = (element: Element, record: ArchiveRecord, domain: string): void => {
-  const { at, by, author, kind, message: about, eventId, visibleTo } = record;
-  put(element, "MessageId", kind === "message" ? (about?.messageId ?? eventId) : eventId);
+  const { at, by, author, kind, message: about, visibleTo } = record;
+  put(element, "MessageId", idOf(record));
   put(element, "LoginName", author === undefined ? actorText(by, author) : addressOf(author.userId, domain));
   put(element, "UserType", by.kind);
   put(element, "DateTimeUTC", String(secondsOf(at)));
@@ -70,6 +70,12 @@ const message = (element: Element, record: ArchiveRecord, domain: string): void 
     if (sha256 !== undefined) put(file, "SHA256", sha256);
   }
   if (visibleTo !== undefined) put(element, "VisibleTo", peopleText(visibleTo));
+};
+
+/** Of one event that several joined by, each is a record: an archive keeps one message of an id. */
+const idOf = ({ kind, message: about, eventId, subject }: ArchiveRecord): string => {
+  if (kind === "message" && about !== undefined) return about.messageId;
+  return subject === undefined ? eventId : `${eventId}/${subject.userId}`;
 };
 
 /** Every reader of XML takes all ends of lines for one kind: they are written as that. */

@@ -144,6 +144,17 @@ describe("an archive", () => {
     );
   });
 
+  it("in XML has no two messages of one id, though several join by one event", async () => {
+    const joins = ["bob", "carol"].map((userId) =>
+      saying(1, "x", { kind: "joined", subject: { userId }, eventId: "e", message: undefined } as never),
+    );
+    const xml = await whole(archiveText("actiance", itemsOf(...joins), "x.org"));
+    expect(xml.match(/<MessageId>.*<\/MessageId>/g)).toEqual([
+      "<MessageId>e/bob</MessageId>",
+      "<MessageId>e/carol</MessageId>",
+    ]);
+  });
+
   it("says erased and damaged where a text does not open", async () => {
     const gone = saying(1, "x", { author: { userId: "alice", name: { erased: true } } });
     const spoilt = saying(2, "x", { message: { messageId: "m", sequence: 2, content: { damaged: "does not open" } } });
