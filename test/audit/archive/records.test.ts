@@ -4,10 +4,11 @@ import { createPeople } from "../../../src/audit/archive/people.js";
 import type { ArchiveItem, ArchiveRecord, OpenText, Person } from "../../../src/audit/archive/record.js";
 import { recordsOf } from "../../../src/audit/archive/records.js";
 import { decodeEvent } from "../../../src/domain/catalogue.js";
+import { defaultSettings } from "../../../src/domain/conversation/conversation.events.js";
 import { asPosition, streamId, streamOf, type RecordedEvent } from "../../../src/domain/kernel/stream.js";
 import type { MembershipStep } from "../../../src/projections/ports/rows.js";
 import { visibleIntervals } from "../../../src/projections/views/visibility.js";
-import { conversationIds, logs, users } from "../../kit/arbitraries.js";
+import { conversationIds, createWriter, logs, users } from "../../kit/arbitraries.js";
 import { logOfEvents } from "../../kit/log-of-events.js";
 
 const open: OpenText = (_, { data }) => Promise.resolve({ text: data });
@@ -152,6 +153,27 @@ describe("the records of an archive", () => {
         },
       ),
     );
+  });
+
+  it("of one user begin again with those who came while they were away", async () => {
+    const { log, write } = createWriter();
+    const stream = streamOf.conversation("g_1");
+    const profile = { kind: "group", createdBy: "bob", createdAt: 1, settings: defaultSettings } as const;
+    const join = (...joining: readonly string[]): void => {
+      const members = joining.map((userId) => ({ userId, role: "member" }) as const);
+      write(stream, "bob", { type: "MemberJoined", members, visibleFrom: 1, sequence: 0, memberCount: 3, profile });
+    };
+    write(stream, "bob", { type: "ConversationStarted", conversationId: "g_1", home: "main", profile });
+    join("alice", "bob");
+    write(stream, "alice", { type: "MemberLeft", userId: "alice", leftAt: 1, memberCount: 1 });
+    join("carol");
+    join("alice");
+    const source = { log: logOfEvents(log), open, people: createPeople(logOfEvents(log), open) };
+    const begun: (readonly string[])[] = [];
+    const range = { after: asPosition(0), upTo: asPosition(100) };
+    for await (const item of recordsOf(source, "g_1", range, "alice"))
+      if ("begins" in item) begun.push(item.present.map(({ userId }) => userId));
+    expect(begun).toEqual([[], ["bob", "carol"]]);
   });
 
   it("say of an event that cannot be read that it is there, and go on", async () => {
