@@ -1,3 +1,4 @@
+import type { ByOperator } from "../domain/kernel/by.js";
 import type { Either } from "../domain/kernel/fp.js";
 import type { CommandContext } from "../domain/kernel/decider.js";
 import type { Actor, ConversationId, DeviceId, MessageId, Sequence, UserId } from "../domain/kernel/ids.js";
@@ -68,6 +69,11 @@ export type Commands = {
   ) => Outcome<Changed & { readonly state: Conversation }>;
   /** A removed device comes back only with a token issued later. */
   readonly removeDevice: (command: { deviceId: DeviceId }, context: CommandContext) => Outcome<Written>;
+  /** By an operator: the user's devices are removed, and nothing of theirs is taken from then on. Erased already: writes nothing. */
+  readonly eraseUser: (
+    command: { userId: UserId; reason: string },
+    context: CommandContext<ByOperator>,
+  ) => Outcome<Written>;
   readonly changeProfile: (
     command: { displayName?: string | null; privacy?: Partial<Privacy> },
     context: CommandContext,

@@ -131,6 +131,8 @@ export const createCommands = (deps: CommandDependencies): CommandSide => {
 
     removeDevice: (command, context) => users.submit(context.by.userId, { type: "RemoveDevice", ...command, context }),
 
+    eraseUser: ({ userId, reason }, context) => users.submit(userId, { type: "EraseUser", reason, context }),
+
     changeProfile: ({ displayName, ...changes }, context) => {
       const { userId } = context.by;
       const command = { type: "ChangeProfile" as const, ...changes, context };

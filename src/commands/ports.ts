@@ -1,6 +1,6 @@
 import type { Chunk, Chunks } from "../domain/kernel/chunks.snapshot.js";
 import type { OldMessage } from "../domain/conversation/conversation.js";
-import type { ConversationId, MessageId } from "../domain/kernel/ids.js";
+import type { ConversationId, MessageId, UserId } from "../domain/kernel/ids.js";
 import type {
   EventId,
   ExpectedRevision,
@@ -96,11 +96,23 @@ export class LogError extends Error {
  * key, made and durable first if it is new; `find` never makes one: undefined means that it was destroyed or never was.
  * Both reject with LogError `UNAVAILABLE` when the store cannot be asked, and at once where it is known to be away: a
  * conversation stands still while a command of it waits for a key.
+ *
+ * `destroy`: the user's keys, of all months and incarnations and their profile's, are gone for good when it resolves, and
+ * the store makes none for that user any more (`isErased`): `obtain` rejects with `UNAVAILABLE`. Repeatable. Other
+ * processes forget theirs when they look for them again.
  */
 export type KeyStore = {
   readonly cached: (keyId: string) => Buffer | undefined;
   readonly obtain: (keyId: string) => Promise<Buffer>;
   readonly find: (keyId: string) => Promise<Buffer | undefined>;
+};
+
+/** The part that ends what users wrote. */
+export type DestroyingKeys = {
+  /** @returns the ids of the keys that were there */
+  readonly destroy: (userId: UserId) => Promise<readonly string[]>;
+  /** Whether the keys of this user were destroyed on purpose. */
+  readonly isErased: (userId: UserId) => Promise<boolean>;
 };
 
 /**

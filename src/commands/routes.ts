@@ -9,6 +9,7 @@ import type { Conversation, ConversationCommand } from "../domain/conversation/c
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import { conversationSnapshot } from "../domain/conversation/conversation.snapshot.js";
 import { findMessage, type Messages } from "../domain/conversation/messages.js";
+import type { By } from "../domain/kernel/by.js";
 import type { CommandContext, Decider } from "../domain/kernel/decider.js";
 import type { SnapshotFormat } from "../domain/kernel/chunks.snapshot.js";
 import { streamOf, type EventId, type RecordedEvent, type Revision, type StreamName } from "../domain/kernel/stream.js";
@@ -53,7 +54,7 @@ export type Loaded<State, Index> = Folded<State, Index> & {
 };
 
 /** What every routed command and event has. */
-export type Routed = { readonly context: CommandContext };
+export type Routed = { readonly context: CommandContext<By> };
 export type RoutedEvent = DomainEvent;
 
 /** Of an aggregate without an index. */

@@ -34,6 +34,7 @@ import {
   profileChangedCodec1,
   profileChangedCodec2,
   upcastDisplayName,
+  userErasedCodec,
   userRegisteredCodec,
   type UserEvent,
 } from "./user/user.events.js";
@@ -75,6 +76,7 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
     { codec: profileChangedCodec },
   ],
   PreferencesChanged: [{ codec: preferencesChangedCodec }],
+  UserErased: [{ codec: userErasedCodec }],
   AccessRecorded: [{ codec: accessRecordedCodec }],
   ArchiveExported: [{ codec: archiveExportedCodec }],
   TreeHeadSigned: [{ codec: treeHeadSignedCodec }],

@@ -1,4 +1,4 @@
-import { adminCall, type AdminCalls } from "../admin-server/call.js";
+import { adminCall, CallRefused, type AdminCalls } from "../admin-server/call.js";
 import { accessRecordedCodec, archiveExportedCodec } from "../domain/access.events.js";
 import { recordAccessIn, recordArchiveIn } from "../commands/access.js";
 import type { EventLog } from "../commands/ports.js";
@@ -7,6 +7,8 @@ import type { SwitchableViews } from "../infra/view-store/sqlite/switchable-view
 import type { ReconcileCounts } from "./reconcile-counts.js";
 import type { SqliteKeyStore } from "../infra/key-store/sqlite/key-store.js";
 import type { filesOf } from "./data-directory.js";
+import { eraseUser, type ErasingWith } from "./erasure/erase.js";
+import { ErasureRefused } from "./erasure/embedded.js";
 import { rotateMasterKey } from "./master-key.js";
 import { ids } from "./serving.js";
 import { viewsCallsOf, type ProjectionErrors } from "./views-calls.js";
@@ -17,11 +19,12 @@ type Administered = {
   readonly log: Pick<EventLog, "append">;
   readonly keys: Pick<SqliteKeyStore, "rewrap">;
   readonly views: Pick<SwitchableViews, "repair" | "switchTo">;
+  readonly erasing: ErasingWith;
 };
 
 /** What operators' commands may ask of a running embedded server. */
 export const adminCallsOf = (
-  { log, keys, views }: Administered,
+  { log, keys, views, erasing }: Administered,
   files: ReturnType<typeof filesOf>,
   reconciling: ReconcileCounts,
   errors: () => ProjectionErrors,
@@ -38,6 +41,13 @@ export const adminCallsOf = (
       rotateMasterKey(files, keys, (rewrapped) => {
         progress(rewrapped, rewrapped);
       }),
+    ),
+    "user.erase": adminCall(
+      t.type({ userId: t.string, reason: t.string, by: operatorCodec }),
+      (erasure, { progress }) =>
+        eraseUser(erasing, erasure, progress).catch((error: unknown) => {
+          throw error instanceof ErasureRefused ? new CallRefused(error.code, error.message) : error;
+        }),
     ),
     "archive.record": adminCall(
       t.intersection([t.exact(archiveExportedCodec), t.type({ by: operatorCodec })]),

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { cellOfLog, openEpoch, OtherCell } from "../commands/epoch.js";
+import type { Commands } from "../commands/commands.js";
 import { createCommands } from "../commands/execute.js";
 import { lookUpIn } from "../commands/look-up.js";
 import type { SnapshotStore } from "../commands/ports.js";
 import { goneWhenDamaged, sealingWith, type Sealing } from "../commands/sealing/sealing.js";
+import { E } from "../domain/kernel/fp.js";
 import { createHub, type Hub } from "../gateway/connections/hub.js";
 import type { Application, Logger } from "../gateway/ports.js";
 import { createRemovals } from "../gateway/connections/removals.js";
@@ -37,6 +39,8 @@ import type { App } from "./app.js";
 import { closeAll, closedAfter, type Closers } from "./close-all.js";
 import type { Config } from "../settings/config.js";
 import { filesOf, lockDirectory, missingLogOf, walsOf } from "./data-directory.js";
+import { erasingIn, ErasureRefused } from "./erasure/embedded.js";
+import { reapplyErasures, type ErasingWith } from "./erasure/erase.js";
 import { followUpsLostIn, startDelivering, type DeliveringWith } from "./delivering.js";
 import { keepDelivering, type KeptDelivery } from "./keep-delivering.js";
 import { incarnationsFor, refuseWithoutKeys } from "./missing-keys.js";
@@ -77,6 +81,17 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
   );
   const commands = startWriting(config, stores, { sealing, logger });
   closers.push(commands.snapshotsSaved);
+  const erasing = erasingIn(config.dataDir, filesOf(config.dataDir), {
+    log: { ...log.background, head: log.head },
+    keys,
+    append: appendingErasures(commands),
+  });
+  const erased = await reapplyErasures(erasing);
+  if (erased.length > 0)
+    logger.warn(
+      { users: erased.length },
+      "users whom the erasure ledger names were erased again: what is here is of before",
+    );
   const queries = createQueries({ source: log.background, views, open: sealing.open, epoch, clock: Date.now });
   const hub = createHub();
   const bus = createLocalBus({
@@ -137,7 +152,7 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
     const data = { dir: config.dataDir, logPath: filesOf(config.dataDir).log };
     closers.push(startEmbeddedSampling(config.reconcileSample, data, { counts, logger }));
   }
-  const calls = adminCallsOf(stores, filesOf(config.dataDir), counts, () => ({
+  const calls = adminCallsOf({ ...stores, erasing }, filesOf(config.dataDir), counts, () => ({
     views: views.problem() ?? null,
     delivery: live.problem() ?? null,
   }));
@@ -152,6 +167,16 @@ const open = async (config: Config, version: string, closers: Closers, close: ()
     failed: Promise.race([log.failed, keys.failed]),
   };
 };
+
+/** Through the queue of the user's commands, whose state in memory is to know it. */
+const appendingErasures =
+  ({ eraseUser }: Pick<Commands, "eraseUser">): ErasingWith["append"] =>
+  async ({ userId, reason, by }) => {
+    const commandId = ids.uuid();
+    const context = { commandId, correlationId: commandId, now: Date.now(), by };
+    const result = await eraseUser({ userId, reason }, context);
+    if (E.isLeft(result)) throw new ErasureRefused(result.left.code, result.left.message);
+  };
 
 /** Whose devices' last uses are known to the hour; some 110 bytes each. The log knows the others' to the day. */
 const usersInMemoryMax = 100_000;

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import type { EventLog, KeyStore } from "../commands/ports.js";
+import { erasedMarkOf, ownerOf } from "../domain/kernel/users-keys.js";
 import { sealedFieldsOf } from "../commands/sealing/sealed-fields.js";
 import { incarnationsOf, withAnother, type Incarnations } from "../commands/sealing/sealing.js";
 import { noPosition, type RecordedEvent } from "../domain/kernel/stream.js";
@@ -33,11 +34,12 @@ export const warnOfMissingKeys = async (log: Log, keys: KeyStore, logger: Logger
   const ids = [...keyIdsIn(await log.readAll(undefined, sampleEventsMax, "backwards"))];
   // One that cannot be opened is as good as none.
   const found = await Promise.all(ids.map((id) => keys.find(id).catch(() => undefined)));
-  const missing = ids.filter((_, i) => found[i] === undefined);
+  const gone = ids.filter((_, i) => found[i] === undefined);
+  const missing = await withoutErased(gone, keys);
   if (missing.length > 0)
     logger.warn(
       { keys: ids.length, missing: missing.length },
-      "keys of the newest sealed content are missing, and it shows as deleted. In order where users were erased; else restore the keys' newest backup",
+      "keys of the newest sealed content are missing, and it shows as deleted: restore the keys' newest backup",
     );
   return missing;
 };
@@ -57,6 +59,17 @@ export const incarnationsFor = async (log: Log, keys: KeyStore, logger: Logger):
   // After it: a start that ends in between takes one more.
   await Promise.all(lost.map((of) => keys.obtain(markOf(of))));
   return incarnations;
+};
+
+/** What was destroyed is not lost: a mark in the store says so of its user. */
+const withoutErased = async (ids: readonly string[], keys: Pick<KeyStore, "find">): Promise<readonly string[]> => {
+  const owners = [...new Set(ids.map(ownerOf))].filter((owner) => owner !== undefined);
+  const marks = await Promise.all(owners.map((owner) => keys.find(erasedMarkOf(owner)).catch(() => undefined)));
+  const erased = new Set(owners.filter((_, i) => marks[i] !== undefined));
+  return ids.filter((id) => {
+    const owner = ownerOf(id);
+    return owner === undefined || !erased.has(owner);
+  });
 };
 
 /** A key among the keys, as the incarnations are. */

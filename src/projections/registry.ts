@@ -124,7 +124,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
     key: { userId: "text" },
     facts: { home: "text", registeredAt: "integer" },
     raised: [],
-    registers: { displayName: "sealed", lastSeen: "text", readReceipts: "boolean" },
+    registers: { displayName: "sealed", lastSeen: "text", readReceipts: "boolean", erasedAt: "integer" },
     exists: "registeredAt",
   },
   devices: {
@@ -141,7 +141,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
  * Of the views' fields and of what projections write. Raised whenever one of them changes, which a golden test tells:
  * views that a store has in an older form are built again from the log.
  */
-export const viewsVersion = 3;
+export const viewsVersion = 4;
 
 const projections: { readonly [View in ViewName]: Projection<View> } = {
   conversations,

@@ -1,18 +1,18 @@
 /** What every `KeyStore` promises (commands/ports.ts), as one executable suite: each adapter's test runs it. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { KeyStore } from "../../src/commands/ports.js";
+import type { DestroyingKeys, KeyStore } from "../../src/commands/ports.js";
 
 export type OpenedKeyStore = {
-  readonly store: KeyStore;
+  readonly store: KeyStore & DestroyingKeys;
   /** Closes the store and opens it again on the same data. */
-  readonly reopen: () => Promise<KeyStore>;
+  readonly reopen: () => Promise<KeyStore & DestroyingKeys>;
   readonly close: () => Promise<void>;
 };
 
 export const keyStoreContract = (name: string, open: () => Promise<OpenedKeyStore>): void => {
   describe(`${name} as a key store`, () => {
     let opened: OpenedKeyStore;
-    let store: KeyStore;
+    let store: KeyStore & DestroyingKeys;
     beforeEach(async () => {
       opened = await open();
       ({ store } = opened);
@@ -53,6 +53,26 @@ export const keyStoreContract = (name: string, open: () => Promise<OpenedKeyStor
       expect(again.cached("k")).toBeUndefined();
       expect(await again.find("k")).toEqual(key);
       expect(await again.obtain("k")).toEqual(key);
+    });
+
+    it("destroys a user's keys for good, and makes none for that user any more", async () => {
+      const theirs = ["g_a/2026-01", "g_a/2026-11/inc", "g_a/profile/inc", "g_a/profile"];
+      // A conversation that is called as the user is, and users whose ids are near.
+      const others = ["g_a/conversation/inc", "g_aa/2026-01/inc", "g_/profile/inc", "g_a:/2026-01/inc"];
+      const keys = await Promise.all([...theirs, ...others].map((id) => store.obtain(id)));
+      expect(await store.isErased("g_a")).toBe(false);
+      expect([...(await store.destroy("g_a"))].sort()).toEqual([...theirs].sort());
+      for (const open of [() => store, opened.reopen]) {
+        const each = await open();
+        for (const id of theirs) {
+          expect(each.cached(id), id).toBeUndefined();
+          expect(await each.find(id), id).toBeUndefined();
+        }
+        await expect(each.obtain("g_a/2026-12/inc")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+        for (const [i, id] of others.entries()) expect(await each.obtain(id)).toEqual(keys[theirs.length + i]);
+        expect(await each.isErased("g_a")).toBe(true);
+        expect(await each.destroy("g_a")).toEqual([]);
+      }
     });
   });
 };

@@ -97,6 +97,7 @@ const user = dated<UserEvent>([
   { type: "ProfileChanged", changes: { displayName: sealedText("Alice"), privacy: { lastSeen: "nobody", readReceipts: false } } },
   { type: "PreferencesChanged", conversationId, changes: { pinned: 1, mutedUntil: 5 } },
   { type: "PreferencesChanged", conversationId, changes: { archived: true, mutedUntil: null } },
+  { type: "UserErased", reason: "golden" },
 ]);
 
 export const goldenHistory = { conversation, receipts, user };

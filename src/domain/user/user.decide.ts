@@ -7,11 +7,13 @@ import { stamping } from "../kernel/stamping.js";
 import { reject, type Rejection } from "../rejections.js";
 import {
   evolve,
+  isErased,
   isIssuedAfter,
   preferencesOf,
   registered,
   type ChangePreferences,
   type ChangeProfile,
+  type EraseUser,
   type RegisterDevice,
   type RemoveDevice,
   type User,
@@ -23,6 +25,8 @@ type With<C> = C & { readonly context: CommandContext };
 type Decision = Either<Rejection, readonly UserEvent[]>;
 
 const decide = (state: User, command: UserCommand): Decision => {
+  if (command.type === "EraseUser") return decideErase(state, command);
+  if (isErased(state)) return E.left(userErased);
   switch (command.type) {
     case "RegisterDevice":
       return decideRegister(state, command);
@@ -49,6 +53,23 @@ export const deviceRemoved: Rejection = reject(
   "UNAUTHORIZED",
   "This device was removed; it needs a token that is issued now.",
 );
+
+export const userErased: Rejection = reject("UNAUTHORIZED", "This user was erased.");
+
+/**
+ * Each device is removed first, as any is: so its sessions end, wherever they are. A user who is erased already stays so,
+ * and what is left to do after the event can be done again.
+ */
+const decideErase = (state: User, { reason, context }: EraseUser): Decision => {
+  if (state.situation === "unseen") return E.left(reject("NOT_FOUND", "Nobody of that id was ever seen here."));
+  if (isErased(state)) return E.right([]);
+  const stamp = stamping(context, 0);
+  const present = [...state.devices].filter(([, { situation }]) => situation === "registered");
+  return E.right([
+    ...present.map(([deviceId]): UserEvent => ({ type: "DeviceRemoved", ...stamp(), deviceId })),
+    { type: "UserErased", ...stamp(), reason },
+  ]);
+};
 
 /**
  * Registers the device, if its token may come in. A removal that was stamped by a clock that was far ahead is written

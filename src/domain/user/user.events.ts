@@ -43,6 +43,12 @@ export const preferencesChangedCodec = t.type({
   }),
 });
 
+/**
+ * The last event of its stream: the user's keys are destroyed once the log has it, and nothing of theirs is taken any more.
+ * `reason`: the operator's own words.
+ */
+export const userErasedCodec = t.type({ reason: t.string });
+
 export type UserRegistered = { readonly type: "UserRegistered" } & EventContext &
   Readonly<t.TypeOf<typeof userRegisteredCodec>>;
 export type DeviceRegistered = { readonly type: "DeviceRegistered" } & EventContext &
@@ -53,4 +59,6 @@ export type ProfileChanged = { readonly type: "ProfileChanged" } & EventContext 
   Readonly<t.TypeOf<typeof profileChangedCodec>>;
 export type PreferencesChanged = { readonly type: "PreferencesChanged" } & EventContext &
   Readonly<t.TypeOf<typeof preferencesChangedCodec>>;
-export type UserEvent = UserRegistered | DeviceRegistered | DeviceRemoved | ProfileChanged | PreferencesChanged;
+export type UserErased = { readonly type: "UserErased" } & EventContext & Readonly<t.TypeOf<typeof userErasedCodec>>;
+export type UserEvent =
+  UserRegistered | DeviceRegistered | DeviceRemoved | ProfileChanged | PreferencesChanged | UserErased;

@@ -1,3 +1,4 @@
+import type { ByOperator } from "../kernel/by.js";
 import type { CommandContext } from "../kernel/decider.js";
 import type { ConversationId, DeviceId } from "../kernel/ids.js";
 import type { SealedText } from "../kernel/sealed.js";
@@ -28,6 +29,8 @@ export type Registered = {
   readonly privacy: Privacy;
   readonly devices: ReadonlyMap<DeviceId, Device>;
   readonly preferences: ReadonlyMap<ConversationId, Preferences>;
+  /** From then on nobody comes in as this user any more. */
+  readonly erasedAt?: number;
 };
 
 /** A user is made by the first token that is seen; others may write to the id before. */
@@ -36,6 +39,7 @@ export type User = { readonly situation: "unseen" } | Registered;
 export const defaultPreferences: Preferences = { pinned: null, archived: false, mutedUntil: null };
 export const preferencesOf = (user: User, conversationId: ConversationId): Preferences =>
   (user.situation === "registered" ? user.preferences.get(conversationId) : undefined) ?? defaultPreferences;
+export const isErased = (user: User): boolean => user.situation === "registered" && user.erasedAt !== undefined;
 export const privacyOf = (user: User): Privacy => (user.situation === "registered" ? user.privacy : defaultPrivacy);
 
 // --- commands ------------------------------------------------------------------------------------------------------
@@ -64,9 +68,15 @@ export type ChangePreferences = {
   readonly conversationId: ConversationId;
   readonly changes: Partial<Preferences>;
 };
-export type UserCommand = (RegisterDevice | RemoveDevice | ChangeProfile | ChangePreferences) & {
-  readonly context: CommandContext;
+/** An operator's. The maker of the command has checked that nothing holds the user. */
+export type EraseUser = {
+  readonly type: "EraseUser";
+  readonly reason: string;
+  readonly context: CommandContext<ByOperator>;
 };
+export type UserCommand =
+  | ((RegisterDevice | RemoveDevice | ChangeProfile | ChangePreferences) & { readonly context: CommandContext })
+  | EraseUser;
 
 // --- evolve --------------------------------------------------------------------------------------------------------
 
@@ -96,6 +106,8 @@ export const evolve = (before: User, event: UserEvent): User => {
     }
     case "ProfileChanged":
       return profileChanged(state, event.changes);
+    case "UserErased":
+      return { ...state, displayName: undefined, erasedAt: event.at };
     case "PreferencesChanged": {
       const preferences = { ...preferencesOf(state, event.conversationId), ...event.changes };
       return { ...state, preferences: new Map(state.preferences).set(event.conversationId, preferences) };
@@ -115,6 +127,7 @@ export const isIssuedAfter = (issuedAt: number | undefined, removedAt: number): 
 
 /** Whether a device that came in with a token issued then may stay: it has not been removed since. */
 export const isStillIn = (state: User, deviceId: DeviceId, tokenIssuedAt: number | undefined): boolean => {
+  if (isErased(state)) return false;
   const device = state.situation === "registered" ? state.devices.get(deviceId) : undefined;
   if (device?.removedAt === undefined) return true;
   return device.situation === "registered" && isIssuedAfter(tokenIssuedAt, device.removedAt);

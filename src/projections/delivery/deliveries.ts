@@ -135,6 +135,7 @@ export const userDeliveries = (userId: UserId, event: UserEvent): readonly Deliv
       return mirrored({ type: "device.updated", payload: { deviceId: event.deviceId, removed: true } }, event.deviceId);
     case "UserRegistered":
     case "ProfileChanged":
+    case "UserErased":
       return [];
   }
 };

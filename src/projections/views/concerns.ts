@@ -22,6 +22,7 @@ export const concerns = {
   DeviceRegistered: ["devices"],
   DeviceRemoved: ["devices"],
   PreferencesChanged: ["members"],
+  UserErased: ["users"],
   AccessRecorded: [],
   ArchiveExported: [],
   TreeHeadSigned: [],

@@ -11,6 +11,9 @@ export const users: Projection<"users"> = {
     const fields = { ...(name === undefined ? {} : { displayName: name }), ...privacy };
     return [assign("users", [streamId(place.stream)], fields, place.revision)];
   },
+  UserErased: ({ at }, place) => [
+    assign("users", [streamId(place.stream)], { displayName: null, erasedAt: at }, place.revision),
+  ],
 };
 
 /** Their devices, as last registered. */

@@ -219,3 +219,26 @@ describe("profile and preferences", () => {
     expect(preferencesOf(state, "g_2")).toEqual(defaultPreferences);
   });
 });
+
+describe("an erased user", () => {
+  const context = { ...contextOf("alice", 10, "erase-1"), by: { kind: "operator" as const, userId: "root" } };
+  const erase: UserCommand = { type: "EraseUser", reason: "Art. 17", context };
+
+  it("loses every device, once, and is refused whatever comes after", () => {
+    given(user).when(erase).thenRejected("NOT_FOUND");
+    const known = after(register("phone", 1), register("laptop", 2), removeDevice("phone", 3));
+    const events = given(user, known).when(erase).events();
+    expect(events.map(({ type }) => type)).toEqual(["DeviceRemoved", "UserErased"]);
+    const erased = [...known, ...events];
+    given(user, erased).when(erase).then();
+    const later = register("phone", 999, { tokenIssuedAt: 999_999 });
+    for (const command of [
+      later,
+      removeDevice("phone", 20),
+      profile({ displayName: null }),
+      prefer({ archived: true }),
+    ])
+      given(user, erased).when(command).thenRejected("UNAUTHORIZED");
+    expect(isStillIn(erased.reduce(user.evolve, user.initial()), "phone", 999_999)).toBe(false);
+  });
+});

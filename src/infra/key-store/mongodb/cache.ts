@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { ownerOf } from "../../../domain/kernel/users-keys.js";
 import { entriesMax } from "../../../lib/lru.js";
 
 /** Keys in memory, with when MongoDB was last asked about them; the least recently used one gives way. */
@@ -7,6 +8,8 @@ export type AgingKeys = {
   readonly get: (keyId: string) => AgingKey | undefined;
   readonly put: (keyId: string, key: Buffer, mark: string, now: number) => Buffer;
   readonly drop: (keyId: string) => void;
+  /** All of a user's. */
+  readonly dropOf: (userId: string) => void;
   /** It is still there, under the same mark. */
   readonly confirm: (keyId: string, now: number) => void;
   /** Ids that were checked before `checkedBefore`, at most `max`. */
@@ -47,6 +50,9 @@ export const createAgingKeys = (keysMax: number, clock: () => number): AgingKeys
     },
     drop: (keyId) => {
       keys.delete(keyId);
+    },
+    dropOf: (userId) => {
+      for (const keyId of [...keys.keys()]) if (ownerOf(keyId) === userId) keys.delete(keyId);
     },
     confirm: (keyId, now) => {
       // In its place: being checked is not being used.

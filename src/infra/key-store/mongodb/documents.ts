@@ -1,6 +1,7 @@
 /** The collection `keys`: one document a key, which is never changed, only deleted. */
 import { randomBytes } from "node:crypto";
 import { Binary, MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db } from "mongodb";
+import { erasedMarkOf, keysOfUser, ownerOf } from "../../../domain/kernel/users-keys.js";
 import { byBytes } from "../../engines/by-bytes.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { StoreUnavailable } from "../../../projections/ports/away.js";
@@ -17,8 +18,10 @@ export type Wrapped = ReadonlyMap<string, Uint8Array>;
 export type KeyDocuments = {
   /** Those that exist, still wrapped. @throws StoreUnavailable */
   readonly find: (ids: readonly string[]) => Promise<Wrapped>;
-  /** All of them; those that are new are on the disks of a majority. A key is made by the first process that asks. @throws StoreUnavailable */
+  /** All of them but those of users who were erased; those that are new are on the disks of a majority. A key is made by the first process that asks. @throws StoreUnavailable */
   readonly obtain: (ids: readonly string[]) => Promise<Wrapped>;
+  /** On the disks of a majority when it resolves. @returns the ids of those that were there. @throws StoreUnavailable */
+  readonly destroy: (userId: string) => Promise<readonly string[]>;
 };
 
 /** Longer than any healthy answer takes: a caller that waits has a message to seal. */
@@ -47,7 +50,8 @@ export const createKeyDocuments = (db: Db, masterKeys: MasterKeys): KeyDocuments
     let found = await find(ids);
     for (let races = 0; found.size < ids.length; races += 1) {
       if (races === racesMax) throw new StoreUnavailable("MongoDB: keys vanish as soon as they are made");
-      const missing = ids.filter((id) => !found.has(id));
+      const missing = await withoutErased(ids.filter((id) => !found.has(id)));
+      if (missing.length === 0) break;
       const made = missing.map((id) => newKey(masterKeys, id));
       await reachable(() => insertAbsent(keys, made));
       // Another process may have been first: what is stored counts, not what was made here.
@@ -55,7 +59,24 @@ export const createKeyDocuments = (db: Db, masterKeys: MasterKeys): KeyDocuments
     }
     return found;
   };
-  return { find, obtain };
+  /** The mark first: from then on no process that looks for it makes a key. What one made meanwhile is deleted as well. */
+  const destroy = async (userId: string): Promise<readonly string[]> => {
+    await reachable(() => insertAbsent(keys, [newKey(masterKeys, erasedMarkOf(userId))]));
+    const $or = keysOfUser(userId).map(({ from, to }) => ({ _id: { $gte: from, $lt: to } }));
+    const there = await reachable(() => keys.find({ $or }, { projection: { _id: 1 } }).toArray());
+    await reachable(() => keys.deleteMany({ $or }));
+    return there.map(({ _id }) => _id);
+  };
+  const withoutErased = async (ids: readonly string[]): Promise<readonly string[]> => {
+    const owners = new Set(ids.map(ownerOf).filter((owner) => owner !== undefined));
+    if (owners.size === 0) return ids;
+    const marked = await find([...owners].map(erasedMarkOf));
+    return ids.filter((id) => {
+      const owner = ownerOf(id);
+      return owner === undefined || !marked.has(erasedMarkOf(owner));
+    });
+  };
+  return { find, obtain, destroy };
 };
 
 const newKey = (masterKeys: MasterKeys, id: string): KeyDocument => ({

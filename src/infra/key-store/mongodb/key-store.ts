@@ -5,7 +5,9 @@
  * within `cacheMs`.
  */
 import type { Db } from "mongodb";
-import { LogError, type Clock, type KeyStore } from "../../../commands/ports.js";
+import { LogError, type Clock, type DestroyingKeys, type KeyStore } from "../../../commands/ports.js";
+import { erasedMarkOf } from "../../../domain/kernel/users-keys.js";
+import type { UserId } from "../../../domain/kernel/ids.js";
 import { createBatchedLookup } from "../batched-lookup.js";
 import { createAgingKeys, type AgingKey } from "./cache.js";
 import { createKeyDocuments, type Wrapped } from "./documents.js";
@@ -19,11 +21,14 @@ export { assertMasterKey } from "./documents.js";
  * `obtain` and `find` reject with LogError `UNAVAILABLE` when MongoDB cannot be asked and the key was not known, and
  * when the master key is another one than the stored key was wrapped with; the message says which.
  */
-export type MongoKeyStore = KeyStore & {
-  readonly figures: () => MongoKeyFigures;
-  /** Forgets the keys in memory; what is under way is answered first. The database stays open: it is the opener's. */
-  readonly close: () => Promise<void>;
-};
+export type MongoKeyStore = KeyStore &
+  DestroyingKeys & {
+    /** For one who hears that the user was erased. */
+    readonly forget: (userId: UserId) => void;
+    readonly figures: () => MongoKeyFigures;
+    /** Forgets the keys in memory; what is under way is answered first. The database stays open: it is the opener's. */
+    readonly close: () => Promise<void>;
+  };
 
 export type MongoKeyFigures = {
   readonly keysCached: number;
@@ -117,6 +122,16 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
     cached,
     find: (keyId) => asking(finding.ask, keyId),
     obtain: async (keyId) => (await asking(obtaining.ask, keyId)) ?? fail(keyId),
+    destroy: async (userId) => {
+      const ids = await documents.destroy(userId);
+      await Promise.all([finding.idle(), obtaining.idle()]);
+      keys.dropOf(userId);
+      return ids;
+    },
+    isErased: async (userId) => (await documents.find([erasedMarkOf(userId)])).size > 0,
+    forget: (userId) => {
+      keys.dropOf(userId);
+    },
     figures: () => ({ keysCached: keys.size(), staleAnswers, isAway: isAway() }),
     close: () => (closing ??= close()),
   };

@@ -4,7 +4,8 @@
  */
 import { LRUCache } from "lru-cache";
 import { entriesMax } from "../../../lib/lru.js";
-import { LogError, type KeyStore } from "../../../commands/ports.js";
+import { LogError, type DestroyingKeys, type KeyStore } from "../../../commands/ports.js";
+import { erasedMarkOf, ownerOf } from "../../../domain/kernel/users-keys.js";
 import { startSharedThread, type SharedThread } from "../../engines/shared-thread.js";
 import { workerUrl } from "../../engines/worker.js";
 import { requireMasterKeys, type MasterKeys } from "../wrapping.js";
@@ -13,17 +14,18 @@ import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./key-store.worker
 import type { Rewrapped } from "./wrapped.js";
 
 /** `obtain` and `find` reject with LogError `UNAVAILABLE`: no key was handed out, and nothing was sealed with it. */
-export type SqliteKeyStore = KeyStore & {
-  /**
-   * Wraps all keys with the first of these, page by page beside other callers; they open from now on. Resolves with how
-   * many were wrapped with another one, when all are durable.
-   */
-  readonly rewrap: (masterKeys: MasterKeys, onProgress?: (rewrapped: number) => void) => Promise<number>;
-  /** Repeatable. What is under way is answered first. */
-  readonly close: () => Promise<void>;
-  /** Resolves when the store has stopped by itself: a commit left the file in doubt, or its thread died. Only a restart helps. */
-  readonly failed: Promise<Error>;
-};
+export type SqliteKeyStore = KeyStore &
+  DestroyingKeys & {
+    /**
+     * Wraps all keys with the first of these, page by page beside other callers; they open from now on. Resolves with how
+     * many were wrapped with another one, when all are durable.
+     */
+    readonly rewrap: (masterKeys: MasterKeys, onProgress?: (rewrapped: number) => void) => Promise<number>;
+    /** Repeatable. What is under way is answered first. */
+    readonly close: () => Promise<void>;
+    /** Resolves when the store has stopped by itself: a commit left the file in doubt, or its thread died. Only a restart helps. */
+    readonly failed: Promise<Error>;
+  };
 
 export type KeyStoreOptions = {
   /** Keys kept in memory: 20,000 are about 4 MB. A key serves a user for a month, or a conversation's names. */
@@ -102,6 +104,14 @@ export const openSqliteKeyStore = async (
       return key === undefined ? unavailable(`no key came for ${keyId}`) : keep(keyId, key);
     },
     find,
+    destroy: async (userId) => {
+      const ids: readonly string[] = await worker.call("destroy", userId);
+      // After those that were on their way before it, which are kept when they come.
+      await Promise.all([obtaining.idle(), finding.idle()]);
+      for (const keyId of [...cache.keys()]) if (ownerOf(keyId) === userId) cache.delete(keyId);
+      return ids;
+    },
+    isErased: async (userId) => (await find(erasedMarkOf(userId))) !== undefined,
     rewrap: async (keys, onProgress) => {
       await worker.call("useMasterKeys", requireMasterKeys(keys));
       let rewrapped = 0;

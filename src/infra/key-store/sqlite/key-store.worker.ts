@@ -1,10 +1,12 @@
 /** The key store's part of a thread: one file, one row a key, every commit synced. */
 import { randomBytes } from "node:crypto";
 import type Database from "better-sqlite3";
+import { erasedMarkOf, ownerOf } from "../../../domain/kernel/users-keys.js";
 import { isInDoubt, opening } from "../../engines/sqlite-file.js";
 import type { OpenInThread } from "../../engines/shared-thread.js";
 import { unwrap, wrap, type MasterKeys } from "../wrapping.js";
 import { openKeyFile } from "./schema.js";
+import { destroy } from "./destroy.js";
 import { createRewrap, prepareWrapped, type Rewrapped } from "./wrapped.js";
 
 export type KeyWorkerData = {
@@ -31,10 +33,15 @@ const createHandlers = (db: Database.Database, given: MasterKeys, onStopped: (to
   };
   const rewrap = createRewrap(db);
   const insert = db.prepare<[string, Buffer]>("insert into keys values (?, ?)");
+  const isErased = (id: string): boolean => {
+    const owner = ownerOf(id);
+    return owner !== undefined && stored.get(erasedMarkOf(owner)) !== undefined;
+  };
   const obtainAll = db.transaction((ids: readonly string[]) =>
     ids.map((id) => {
       const known = find(id);
       if (known !== undefined) return known;
+      if (isErased(id)) return undefined;
       const key = randomBytes(keyBytes);
       insert.run(id, wrap(masterKeys, id, key));
       return key;
@@ -43,10 +50,10 @@ const createHandlers = (db: Database.Database, given: MasterKeys, onStopped: (to
   let broken: Error | undefined;
   return {
     /**
-     * The keys of these ids, in order; new ones are durable. A commit that was taken back as a whole may be tried again:
+     * The keys of these ids, in order; new ones are durable. Undefined for a user's who was erased. A commit that was taken back as a whole may be tried again:
      * the file was locked, or the disk is full. After one that leaves the file in doubt it fails for good.
      */
-    obtain: (ids: readonly string[]): Uint8Array[] => {
+    obtain: (ids: readonly string[]): (Uint8Array | undefined)[] => {
       if (broken !== undefined) throw broken;
       try {
         // Immediate: another process that makes the same key at the same time waits for this one.
@@ -59,6 +66,7 @@ const createHandlers = (db: Database.Database, given: MasterKeys, onStopped: (to
       }
     },
     find: (ids: readonly string[]): (Uint8Array | undefined)[] => ids.map(find),
+    destroy: (userId: string): readonly string[] => destroy(db, masterKeys, userId),
     /** From now on these wrap and open. */
     useMasterKeys: (keys: readonly Uint8Array[]): void => {
       masterKeys = buffersOf(keys);

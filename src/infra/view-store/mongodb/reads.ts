@@ -67,7 +67,11 @@ const stepsOf =
 const userOf =
   ({ users }: ViewCollections): ViewReads["user"] =>
   async (userId) => {
-    const found = await users.findOne({ _id: idOf(userId), registeredAt: arrived });
+    const found = await users.findOne({
+      _id: idOf(userId),
+      registeredAt: arrived,
+      "erasedAt.x": { $not: { $type: "number" } },
+    });
     if (found === null) return undefined;
     const privacy = {
       lastSeen: valueOf(found.lastSeen) ?? defaultPrivacy.lastSeen,

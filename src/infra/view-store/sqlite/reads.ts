@@ -101,7 +101,7 @@ const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" |
     readonly readReceipts: 0 | 1 | null;
   };
   const user = db.prepare<[string], StoredUser>(
-    "select userId, displayName, lastSeen, readReceipts from users where userId = ? and registeredAt is not null",
+    "select userId, displayName, lastSeen, readReceipts from users where userId = ? and registeredAt is not null and erasedAt is null",
   );
   const devices = db.prepare<[string], DeviceRow>(
     "select deviceId, deviceType, registeredAt from devices where userId = ? and deviceType is not null order by deviceId",

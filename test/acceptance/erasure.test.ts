@@ -1,0 +1,172 @@
+import { createPublicKey, verify } from "node:crypto";
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openStoredKeys } from "../../src/operate/keys/open.js";
+import { json, jsonLines, run, type Ran } from "../cli/run.js";
+import { startServer, startServerOn, type TestServer } from "../kit/server.js";
+import { caller, text, wireDevice, type WireDevice } from "../kit/wire.js";
+
+const secret = "the walrus keeps its oysters";
+const name = "Alexandra Quetzalcoatl";
+
+type Certified = {
+  readonly keysDestroyed: number;
+  readonly sealed: unknown;
+  readonly certificate: { readonly statement: string; readonly publicKey: string; readonly signature: string };
+};
+
+describe("a user who is erased", () => {
+  const work = mkdtempSync(join(tmpdir(), "parley-erase-"));
+  const backup = join(work, "backup");
+  let server: TestServer;
+  let alice: WireDevice;
+  let bob: WireDevice;
+  let conversationId = "";
+  /** As they lie in the file, wrapped, and as they are. */
+  let keyBytes: readonly Buffer[] = [];
+  let erased: Certified;
+
+  const parley = (args: readonly string[], dir = server.dataDir): Promise<Ran> =>
+    run([...args, "--data", dir, "--json"]);
+  const copyTo = (dir: string): void => {
+    cpSync(server.dataDir, dir, { recursive: true, filter: (path) => !path.endsWith(".sock") });
+  };
+  const keysOf = async (dir: string): Promise<readonly Buffer[]> => {
+    const db = new Database(join(dir, "keys.db"), { readonly: true });
+    const wrapped = db.prepare("select key from keys where id like 'alice/%'").pluck().all() as Buffer[];
+    db.close();
+    const stored = await openStoredKeys({ profile: "embedded", dir }, "read");
+    const keys: Buffer[] = [];
+    for await (const page of stored.pages())
+      for (const { id, key } of page) if (id.startsWith("alice/")) keys.push(key);
+    await stored.close();
+    return [...wrapped, ...keys];
+  };
+  const filesWith = (dir: string, bytes: Buffer): readonly string[] =>
+    readdirSync(dir, { recursive: true, encoding: "utf8" })
+      .map((file) => join(dir, file))
+      .filter((file) => statSync(file).isFile() && readFileSync(file).includes(bytes));
+  const messagesOf = async (device: Pick<WireDevice, "rest">) => {
+    const { body } = await device.rest(`GET /conversations/${conversationId}/messages`);
+    return body.messages as readonly Readonly<Record<string, unknown>>[];
+  };
+
+  beforeAll(async () => {
+    server = await startServer();
+    alice = await wireDevice(server, "alice");
+    bob = await wireDevice(server, "bob");
+    await alice.rest("PUT /me", { displayName: name });
+    const { body } = await alice.rest("POST /groups", { name: "Walrus friends", participantIds: ["bob"] });
+    conversationId = String(body.conversationId);
+    const sent = await alice.ask("message.send", { conversationId, clientMessageId: "m1", content: text(secret) });
+    const { messageId } = sent.payload;
+    await alice.ask("message.edit", { conversationId, messageId, content: text(`${secret} still`) });
+    const answer = { conversationId, clientMessageId: "b1", content: text("so they say"), replyTo: messageId };
+    const { payload: theirs } = await bob.ask("message.send", answer);
+    await alice.ask("reaction.add", { conversationId, messageId: theirs.messageId, emoji: "🦭" });
+    expect((await messagesOf(bob))[0]).toMatchObject({ content: text(`${secret} still`) });
+    copyTo(backup);
+    keyBytes = await keysOf(backup);
+  });
+  afterAll(async () => {
+    await server.dispose();
+    rmSync(work, { recursive: true });
+  });
+
+  it("is counted by a dry run, which changes nothing, and nobody is erased by a name that is misspelt", async () => {
+    const before = await parley(["events", "stats"]);
+    const dry = await parley(["user", "erase", "alice", "--dry-run"]);
+    expect(dry).toMatchObject({ code: 0, stderr: "" });
+    expect(json(dry)).toMatchObject({ user: "alice", sealed: { content: 2, displayName: 1, emoji: 1 }, plain: {} });
+    expect((await parley(["user", "erase", "alise", "--reason", "r"])).stderr).toContain("alise was ever seen");
+    expect((await parley(["user", "erase", "alice"])).code).toBe(2);
+    expect((await parley(["events", "stats"])).stdout).toBe(before.stdout);
+    expect((await alice.rest("GET /me")).body).toMatchObject({ displayName: name });
+  });
+
+  it("loses keys, sessions and name while the server runs, and others' conversations read well", async () => {
+    const ran = await parley(["user", "erase", "alice", "--reason", "Art. 17, ticket 12"]);
+    expect(ran.code, ran.stderr).toBe(0);
+    erased = json(ran) as Certified;
+    expect(erased).toMatchObject({ keysDestroyed: 2, sealed: { content: 2, displayName: 1, emoji: 1 } });
+    expect((await alice.closed).code).toBe(4401);
+    expect((await alice.rest("GET /me")).status).toBe(401);
+    expect((await (await caller(server, "alice", "another")).rest("GET /me")).status).toBe(401);
+    expect((await bob.rest("GET /users/alice")).status).toBe(404);
+    const [first, second] = await messagesOf(bob);
+    expect(first).toMatchObject({ senderId: "alice", deletedAt: expect.any(Number) as number });
+    expect(first).not.toHaveProperty("content");
+    expect(second).toMatchObject({ content: text("so they say") });
+    expect(JSON.stringify(second)).not.toContain("🦭");
+    const { body } = await bob.rest(`GET /conversations/${conversationId}`);
+    expect(body).toMatchObject({ conversation: { name: "Walrus friends" } });
+    const { payload } = await bob.ask("sync", { cursors: { [conversationId]: -1 }, only: true });
+    expect(JSON.stringify(payload)).not.toContain("walrus");
+    expect(JSON.stringify(payload)).toContain("so they say");
+  });
+
+  it("is certified by a signature over the exact text", () => {
+    const { statement, publicKey, signature } = erased.certificate;
+    const key = createPublicKey({ key: Buffer.from(publicKey, "base64"), format: "der", type: "spki" });
+    expect(verify(null, Buffer.from(statement), key, Buffer.from(signature, "base64"))).toBe(true);
+    expect(JSON.parse(statement)).toMatchObject({ user: "alice", reason: "Art. 17, ticket 12", plainTextsLeft: {} });
+  });
+
+  it("is nowhere in the data directory, neither by words nor by keys, running or stopped", async () => {
+    const looked = [Buffer.from(secret), Buffer.from(name), ...keyBytes];
+    expect(looked.length).toBeGreaterThan(5);
+    // What is looked for would be found.
+    expect(keyBytes.slice(0, 2).map((bytes) => filesWith(backup, bytes).length > 0)).toEqual([true, true]);
+    for (const bytes of looked) expect(filesWith(server.dataDir, bytes)).toEqual([]);
+    await server.kill();
+    for (const bytes of looked) expect(filesWith(server.dataDir, bytes)).toEqual([]);
+    await server.start();
+    expect(server.said()).not.toContain("missing");
+    expect((await (await caller(server, "bob")).rest("GET /users/alice")).status).toBe(404);
+  });
+
+  it("is erased once: again it writes nothing", async () => {
+    const head = async () => jsonLines(await parley(["events", "tail", "--stream", "user-alice"])).length;
+    const before = await head();
+    const again = await parley(["user", "erase", "alice", "--reason", "again"]);
+    expect(again.code, again.stderr).toBe(0);
+    expect(await head()).toBe(before);
+  });
+
+  it("does not come back with yesterday's backup: the ledger is applied before anything is served", async () => {
+    cpSync(join(server.dataDir, "erasures.ndjson"), join(backup, "erasures.ndjson"));
+    expect((await keysOf(backup)).length).toBeGreaterThan(0);
+    const restored = await startServerOn(backup);
+    try {
+      expect((await (await caller(restored, "alice")).rest("GET /me")).status).toBe(401);
+      expect(await keysOf(backup)).toEqual([]);
+      const [first] = await messagesOf(await caller(restored, "bob"));
+      expect(first).not.toHaveProperty("content");
+    } finally {
+      await restored.kill();
+    }
+    for (const bytes of keyBytes) expect(filesWith(backup, bytes)).toEqual([]);
+  });
+
+  it("is erased with the server stopped, and a start goes on where a crash ended an erasure", async () => {
+    const device = await wireDevice(server, "carol");
+    await device.rest("PUT /me", { displayName: "Carolina Ocelot" });
+    const dave = await wireDevice(server, "dave");
+    await dave.rest("PUT /me", { displayName: "David Ocelot" });
+    await server.terminate();
+    const ran = await parley(["user", "erase", "carol", "--reason", "r"]);
+    expect(ran.code, ran.stderr).toBe(0);
+    const begun = { begun: "dave", at: 1, by: { kind: "operator" }, reason: "r" };
+    // A line that was cut short, as by a crash, and one that is whole.
+    appendFileSync(join(server.dataDir, "erasures.ndjson"), `\n{"begun":"bo\n${JSON.stringify(begun)}\n`);
+    await server.start();
+    for (const userId of ["carol", "dave"])
+      expect((await (await caller(server, userId)).rest("GET /me")).status, userId).toBe(401);
+    const ledger = readFileSync(join(server.dataDir, "erasures.ndjson"), "utf8");
+    expect(ledger).toContain('{"done":"dave"');
+    expect((await (await caller(server, "bob")).rest("GET /me")).status).toBe(200);
+  });
+});
