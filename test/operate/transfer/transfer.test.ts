@@ -235,6 +235,15 @@ describe("a long export", () => {
       withSeed({ numRuns: 20 }),
     );
   });
+  it("that is damaged where no packing tells is found by the chunk's hash", async () => {
+    const plain = await exported(dir, { compression: "none" });
+    const bytes = readFileSync(plain.file);
+    bytes.write("Hallo", bytes.indexOf("Hello", bytes.length >> 1));
+    writeFileSync(plain.file, bytes);
+    const { problem } = await verifyExport(plain.file);
+    expect(problem?.says).toContain("the bytes are not those that were written");
+    expect(problem?.line).toBeGreaterThan(1);
+  });
   const startOf = (chunk: number) => manifest.chunks.slice(0, chunk).reduce((sum, { bytes }) => sum + bytes, 0);
   const spoiltCopy = (spoil: (bytes: Buffer) => Buffer): string => {
     const copy = fresh("export");
