@@ -10,9 +10,9 @@ import { grouped, next, paint, say, sayJson, table } from "./output.js";
 import { cancelCommand } from "./projections/cancel.js";
 import { dropCommand } from "./projections/drop.js";
 import { rebuildCommand } from "./projections/rebuild.js";
-import { diffCommand } from "./projections-diff.js";
-import { reconcileCommand } from "./projections-reconcile.js";
-import { replayCommand } from "./projections-replay.js";
+import { diffCommand } from "./projections/diff.js";
+import { reconcileCommand } from "./projections/reconcile.js";
+import { replayCommand } from "./projections/replay.js";
 
 const statusCommand = withProfile(withInspection(new Command("status")))
   .description(

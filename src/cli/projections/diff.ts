@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { diff, differs, type Diff, type EffectDifference, type RowDifference } from "../operate/diff/diff.js";
-import { fail } from "./failure.js";
-import { exitWhenSaid, sameTarget, targetOf, wholeNumber, withTarget, type ProfileOptions } from "./options.js";
-import { grouped, harmless, next, note, paint, say, sayJson, table } from "./output.js";
+import { diff, differs, type Diff, type EffectDifference, type RowDifference } from "../../operate/diff/diff.js";
+import { fail } from "../failure.js";
+import { exitWhenSaid, sameTarget, targetOf, wholeNumber, withTarget, type ProfileOptions } from "../options.js";
+import { grouped, harmless, next, note, paint, say, sayJson, table } from "../output.js";
 
 type Options = ProfileOptions & { readonly samples: number };
 

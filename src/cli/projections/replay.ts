@@ -1,7 +1,7 @@
 import { Argument, Command } from "commander";
-import { replay, replayNames, type Replayed, type ReplayName } from "../operate/replay/replay.js";
-import { BadConfig } from "../settings/config.js";
-import { fail } from "./failure.js";
+import { replay, replayNames, type Replayed, type ReplayName } from "../../operate/replay/replay.js";
+import { BadConfig } from "../../settings/config.js";
+import { fail } from "../failure.js";
 import {
   exitWhenSaid,
   sameTarget,
@@ -10,8 +10,8 @@ import {
   wholeNumber,
   withTarget,
   type ProfileOptions,
-} from "./options.js";
-import { grouped, next, progress, say, sayJson } from "./output.js";
+} from "../options.js";
+import { grouped, next, progress, say, sayJson } from "../output.js";
 
 type Options = ProfileOptions & {
   readonly from?: number;

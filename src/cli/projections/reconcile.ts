@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { Command, InvalidArgumentError } from "commander";
-import type { Chosen } from "../operate/reconcile/chosen.js";
-import { reconcile, type ReconcileResult } from "../operate/reconcile/reconcile.js";
-import type { FoundDrift } from "../operate/reconcile/views.js";
-import { BadConfig } from "../settings/config.js";
-import { fail } from "./failure.js";
-import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "./options.js";
-import { grouped, harmless, next, paint, progress, say, sayJson } from "./output.js";
+import type { Chosen } from "../../operate/reconcile/chosen.js";
+import { reconcile, type ReconcileResult } from "../../operate/reconcile/reconcile.js";
+import type { FoundDrift } from "../../operate/reconcile/views.js";
+import { BadConfig } from "../../settings/config.js";
+import { fail } from "../failure.js";
+import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
+import { grouped, harmless, next, paint, progress, say, sayJson } from "../output.js";
 
 type Options = ProfileOptions & {
   readonly user?: string;
