@@ -37,6 +37,8 @@ export type Replacement = {
   readonly key: Key;
   readonly stored: ViewRow | undefined;
   readonly right: ViewRow | undefined;
+  /** Those that are wrong, where both are there; omitted: any may be. */
+  readonly fields?: readonly { readonly field: string }[];
 };
 
 /** A name for a row among all views' rows: no id holds a NUL. */

@@ -67,11 +67,12 @@ export const storedRowOf = (view: ViewName, found: Readonly<Record<string, unkno
 };
 
 /**
- * Puts a row in the place of the one that was read, if it is still that one: projectors write beside it. What they wrote
- * before it without changing anything, because what stood there was too high, is for the caller to join again.
- * @returns false when another one is there by now; nothing is written then
+ * Puts what is right in the place of what was read, if that is still there: projectors write beside it. Of a row that is
+ * there only its wrong fields are compared and replaced, so that one which moves all the time can be put right. What
+ * projectors wrote before it without an effect, because what stood there was too high, is for the caller to join again.
+ * @returns false when another value is there by now; nothing is written then
  */
-export const replaceRow = async (db: Db, { view, key, stored, right }: Replacement): Promise<boolean> => {
+export const replaceRow = async (db: Db, { view, key, stored, right, fields }: Replacement): Promise<boolean> => {
   const collection = collectionIn(db, view);
   if (stored === undefined) {
     if (right === undefined) return true;
@@ -83,17 +84,39 @@ export const replaceRow = async (db: Db, { view, key, stored, right }: Replaceme
     );
     return upsertedCount === 1;
   }
-  const asRead = asReadFilter(stored);
-  if (right === undefined) return (await collection.deleteOne(asRead)).deletedCount === 1;
-  return (await collection.replaceOne(asRead, documentOf(right))).matchedCount === 1;
+  if (right === undefined) return (await collection.deleteOne(asReadFilter(stored))).deletedCount === 1;
+  if (fields === undefined)
+    return (await collection.replaceOne(asReadFilter(stored), documentOf(right))).matchedCount === 1;
+  const wrong = new Set(fields.map(({ field }) => field));
+  const { matchedCount } = await collection.updateOne(asReadFilter(stored, wrong), settingOf(right, wrong));
+  return matchedCount === 1;
 };
 
-const asReadFilter = ({ view, key, facts, raised, registers }: ViewRow): Filter<Row> => {
+/** Facts come together, so all are written where one is wrong. */
+const settingOf = (right: ViewRow, wrong: ReadonlySet<string>): Document => {
+  const facts = Object.keys(views[right.view].facts);
+  const written = new Set([...wrong, ...(facts.some((name) => wrong.has(name)) ? facts : [])]);
+  const document = documentOf(right);
+  const set: Document = {};
+  const unset: Document = {};
+  for (const name of written) {
+    if (document[name] === undefined) unset[name] = "";
+    else set[name] = document[name] as unknown;
+  }
+  return {
+    ...(Object.keys(set).length === 0 ? {} : { $set: set }),
+    ...(Object.keys(unset).length === 0 ? {} : { $unset: unset }),
+  };
+};
+
+/** @param only the fields that have to be as they were read; omitted: all */
+const asReadFilter = ({ view, key, facts, raised, registers }: ViewRow, only?: ReadonlySet<string>): Filter<Row> => {
   const fields = views[view];
+  const isAsked = (name: string): boolean => only?.has(name) !== false;
   const filter: Document = { _id: idOf(...key) };
-  for (const name of Object.keys(fields.facts)) filter[name] = facts[name] ?? null;
-  for (const name of fields.raised) filter[name] = raised[name] ?? { $exists: false };
-  for (const name of Object.keys(fields.registers)) {
+  for (const name of Object.keys(fields.facts).filter(isAsked)) filter[name] = facts[name] ?? null;
+  for (const name of fields.raised.filter(isAsked)) filter[name] = raised[name] ?? { $exists: false };
+  for (const name of Object.keys(fields.registers).filter(isAsked)) {
     const register = registers[name];
     filter[name] = register === undefined ? { $exists: false } : { v: register.version, x: register.value };
   }
