@@ -113,10 +113,10 @@ type Work = RebuildOptions & {
 
 const work = async (given: Work): Promise<RebuildReport> => {
   const { generation, reader, writer, generations, source } = given;
-  const began = performance.now();
   const resumedAt = generation.checkpoint?.position ?? null;
   if (resumedAt === null) await copyOthers(given);
   const filling = fillerOf(given);
+  const began = performance.now();
   await filling.bringTo(await positionOf(reader));
   const [events, ms] = [filling.events(), performance.now() - began];
   const compared = Object.keys(views) as ViewName[];
