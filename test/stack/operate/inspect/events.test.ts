@@ -11,7 +11,7 @@ import { sealingWith } from "../../../../src/commands/sealing/sealing.js";
 import { byUser } from "../../../../src/domain/kernel/by.js";
 import { E } from "../../../../src/domain/kernel/fp.js";
 import { limits } from "../../../../src/domain/kernel/limits.js";
-import { noPosition, streamOf } from "../../../../src/domain/kernel/stream.js";
+import { asRevision, noPosition, streamOf } from "../../../../src/domain/kernel/stream.js";
 import { openMongo, type Mongo } from "../../../../src/infra/engines/mongodb/connection.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../../../../src/infra/event-log/eventstoredb/event-log.js";
 import { openMongoKeyStore } from "../../../../src/infra/key-store/mongodb/key-store.js";
@@ -24,6 +24,7 @@ import { mayStartServers, startOwnServers, type OwnServers } from "../../../kit/
 import { textCipher } from "../../../kit/text-cipher.js";
 
 const textOf = (text: string) => ({ contentType: "text" as const, content: JSON.stringify({ type: "text", text }) });
+const reason = ["--reason", "ticket 4711"] as const;
 const mongoUrl = engine("PARLEY_MONGODB_URL");
 
 describe.skipIf(mongoUrl === undefined || !mayStartServers)("parley events --profile distributed", () => {
@@ -100,11 +101,28 @@ describe.skipIf(mongoUrl === undefined || !mayStartServers)("parley events --pro
     expect(sealed.stdout).toContain("parley events tail --follow --profile distributed");
     expect(sealed.stdout).not.toContain("secret words");
     const last = all.at(-1);
-    const opened = await events("show", String(last?.position), "--open");
+    const opened = await events("show", String(last?.position), "--open", ...reason);
     expect([opened.code, opened.stdout]).toEqual([0, expect.stringContaining("secret words 4")]);
     expect(json(await events("show", `${stream}@${last?.revision ?? 0}`, "--json"))).toEqual(last);
     const missing = await events("show", `${stream}@999`);
     expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/no event at .*; the stream ends at/)]);
+  });
+
+  test("as-of and who-could-read tell of this profile's log what they tell of the other's", async () => {
+    const conversation = stream.slice("conversation-".length);
+    const lines = jsonLines(await run(["audit", "as-of", "now", "--conversation", conversation, "--json"], cell));
+    const kinds = lines.map((line) => Object.keys(line as object)[0]);
+    const messages = Array.from({ length: 5 }, () => "message");
+    expect(kinds).toEqual(["asOf", "conversation", "member", "member", ...messages]);
+    const { message } = lines[4] as { readonly message: { readonly messageId: string; readonly pos: number } };
+    const who = jsonLines(await run(["audit", "who-could-read", message.messageId, "--json"], cell));
+    expect(who[0]).toMatchObject({ message: { conversationId: conversation, sequence: 1 }, keysThere: true });
+    const readers = who.slice(1) as readonly { readonly reader: { readonly userId: string } }[];
+    expect(readers.map(({ reader }) => reader.userId)).toEqual(["alice", "bob"]);
+    const [sent] = await log.readStream(stream, asRevision(message.pos), 1);
+    const then = ["audit", "as-of", String(sent?.position), "--conversation", conversation, "--json"];
+    const before = jsonLines(await run(then, cell));
+    expect(before.map((line) => Object.keys(line as object)[0])).toEqual(kinds.slice(0, 5));
   });
 
   test("stats count what tail shows", async () => {
@@ -118,7 +136,7 @@ describe.skipIf(mongoUrl === undefined || !mayStartServers)("parley events --pro
 
   test("tail --follow prints what comes, goes on when the store was away, and ends with the signal", async () => {
     const parley = fileURLToPath(new URL("../../../../dist/src/cli/parley.js", import.meta.url));
-    const args = ["events", "tail", "--follow", "--limit", "1", "--type", "MessageSent", "--json", "--open"];
+    const args = ["events", "tail", "--follow", "--limit", "1", "--type", "MessageSent", "--json", "--open", ...reason];
     const env = { PATH: process.env.PATH, ...cell };
     const child = spawn(process.execPath, [parley, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
     const exited = new Promise((resolve) => child.once("exit", resolve));
