@@ -59,8 +59,8 @@ export type Kept = { readonly stop: () => Promise<void> };
 export type Part<A> = {
   /** What it needs before it can begin; repeated while it rejects, whatever with. */
   readonly prepare: () => Promise<A>;
-  /** `onEnded` is for a part that has ended by itself: it is prepared and begun again. */
-  readonly begin: (prepared: A, onEnded: (error: Error) => void) => Running;
+  /** `onEnded` is for a part that has ended by itself: it is prepared and begun again, at once where nothing is wrong. */
+  readonly begin: (prepared: A, onEnded: (why: Error | "again") => void) => Running;
   readonly onProblem: OnProblem;
 };
 
@@ -78,25 +78,26 @@ export const keepGoing = <A>({ prepare, begin, onProblem }: Part<A>): Kept => {
     });
   });
 
-  const once = async (): Promise<Error | undefined> => {
+  const once = async (): Promise<Error | "again" | undefined> => {
     const prepared = await prepare();
     if (isStopped()) return undefined;
     // Before it begins: it may have something to say at once.
     onProblem(undefined);
-    let onEnded: (error: Error) => void = () => undefined;
-    const ended = new Promise<Error>((resolve) => (onEnded = resolve));
+    let onEnded: (why: Error | "again") => void = () => undefined;
+    const ended = new Promise<Error | "again">((resolve) => (onEnded = resolve));
     const running = begin(prepared, onEnded);
-    const error = await Promise.race([ended, stopped]);
+    const why = await Promise.race([ended, stopped]);
     await running.stop();
-    return error;
+    return why;
   };
   const run = async (): Promise<void> => {
     for (let failures = 0; !isStopped(); failures += 1) {
       const startedAt = performance.now();
-      const error = await once().catch(asError);
-      if (error === undefined || isStopped()) break;
+      const why = await once().catch(asError);
+      if (why === undefined || isStopped()) break;
       if (performance.now() - startedAt > calmMs) failures = 0;
-      onProblem(error);
+      if (why === "again") continue;
+      onProblem(why);
       await pause(backoffMs(failures, untilWritten), { stopped: signal });
     }
   };

@@ -18,7 +18,11 @@ export type ProjectorOptions = {
   readonly source: EventSource;
   readonly epoch: string;
   readonly partitions: number;
-  readonly views: { readonly write: (changes: readonly ViewChange[]) => Promise<void> };
+  readonly views: {
+    readonly write: (changes: readonly ViewChange[]) => Promise<void>;
+    /** What is written has become something else, and the views begin again at their checkpoints. Until it is ended. */
+    readonly onGenerations?: (changed: () => void) => () => void;
+  };
   readonly checkpoints: { readonly views: PartitionCheckpoints; readonly delivery: PartitionCheckpoints };
   /** `onEnded`: delivery has ended by itself; it begins again, at its checkpoint. */
   readonly deliver: (share: DeliveryShare, onEnded: (error: Error) => void) => DeliveryProjector;
@@ -72,14 +76,25 @@ export const createProjector = (options: ProjectorOptions): Projector => {
 
 const keepViews = (options: ProjectorOptions, partitions: readonly number[]): Kept => {
   const { source, checkpoints, epoch, onFailure } = options;
-  const { write } = options.views;
+  const { write, onGenerations = () => () => undefined } = options.views;
   const onProblem: OnProblem = (problem) => {
     options.onProblem("views", problem);
   };
   const reached = (position: Position) => checkpoints.views.raise(partitions, { position, epoch });
   return keepGoing({
     prepare: () => shareOf(options, partitions, checkpoints.views, noPosition),
-    begin: (share, onEnded) => startFollower({ source, ...share, write, reached, onProblem, onEnded, onFailure }),
+    begin: (share, onEnded) => {
+      const unwatch = onGenerations(() => {
+        onEnded("again");
+      });
+      const follower = startFollower({ source, ...share, write, reached, onProblem, onEnded, onFailure });
+      return {
+        stop: async () => {
+          unwatch();
+          await follower.stop();
+        },
+      };
+    },
     onProblem,
   });
 };

@@ -263,6 +263,29 @@ describe("the projector", () => {
     await projector.stop();
   });
 
+  it("views begin again at their checkpoints when there are other generations to write; nothing is wrong, and delivery goes on", async () => {
+    await append(kit, userEvents(0, 20));
+    const listeners = new Set<() => void>();
+    const onGenerations = (changed: () => void) => {
+      listeners.add(changed);
+      return () => listeners.delete(changed);
+    };
+    const written: number[] = [];
+    const write = (changes: readonly ViewChange[]) => Promise.resolve(void written.push(changes.length));
+    const { projector, hold, views, shares, told } = setUp({ views: { write, onGenerations } });
+    await hold([0]);
+    await eventually(() => views.positions[0] === 20, "the views");
+    const before = written.length;
+    // The other generation is nowhere yet.
+    views.positions[0] = 0;
+    for (const changed of listeners) changed();
+    await eventually(() => views.positions[0] === 20, "the views again");
+    expect(written.length).toBeGreaterThan(before);
+    expect([told, shares.length, listeners.size]).toEqual([[], 1, 1]);
+    await projector.stop();
+    expect(listeners.size).toBe(0);
+  });
+
   it("saves how far delivery came now and then, again after a failure, and at the end", async () => {
     const delivery = createCheckpoints(4);
     const raised: number[] = [];

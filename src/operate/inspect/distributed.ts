@@ -1,12 +1,15 @@
 /** How far the projections of the distributed profile are, read from the engines; nothing in them is changed. */
 import { newestEpoch } from "../../commands/epoch.js";
 import {
+  checkpointDocuments,
   checkpointsOf,
   highestCheckpoint,
   smallestCheckpoint,
   ViewsAheadOfLog,
   ViewsOfAnotherLog,
 } from "../../infra/view-store/mongodb/checkpoints.js";
+import { liveOf } from "../../infra/view-store/mongodb/generations/pointer.js";
+import { loadStanding } from "../../infra/view-store/mongodb/generations/standing.js";
 import type { Checkpoint } from "../../projections/ports/view-store.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../../infra/event-log/eventstoredb/event-log.js";
 import { holdersKey, ownersKey } from "../../infra/leases/redis/scripts.js";
@@ -111,8 +114,11 @@ export type Standing = Pick<DistributedStatus, "profile" | "head" | "logEpoch" |
 
 /** Without the holders. @throws LogError, StoreUnavailable */
 export const readStanding = async (log: EventStoreDbLog, db: Mongo["db"], partitions: number): Promise<Standing> => {
-  const load = (name: "views" | "delivery") => checkpointsOf(db, partitions, () => undefined, name).load();
-  const [views, delivery] = await Promise.all([load("views"), load("delivery")]);
+  const [{ pointer, checkpoints }, delivery] = await Promise.all([
+    loadStanding(checkpointDocuments(db), partitions),
+    checkpointsOf(db, partitions, () => undefined, "delivery").load(),
+  ]);
+  const views = checkpoints(liveOf(pointer));
   // The log after the checkpoints: a head that was read first could be behind one of the meantime.
   const [head, epoch] = await Promise.all([log.head(), newestEpoch(log)]);
   const logEpoch = epoch ?? null;

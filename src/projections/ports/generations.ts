@@ -75,12 +75,13 @@ export type GenerationReader = {
   readonly compare: (view: ViewName, a: Key, b: Key) => number;
   /** Those of the keys that are there, in no particular order. */
   readonly rowsAt: (view: ViewName, keys: readonly Key[]) => Promise<readonly StoredRow[]>;
-  /** Rows and bytes of a view. Reads all of it, where the engine keeps no count. */
+  /** Rows and bytes of a view. Reads all of it, where the engine keeps no count; an engine's count may be off by a little. */
   readonly figures: (view: ViewName) => Promise<GenerationFigures>;
   readonly close: () => Promise<void>;
 };
 
-export type GenerationFigures = { readonly rows: number; readonly bytes: number };
+/** `bytes`: undefined where the engine does not say. */
+export type GenerationFigures = { readonly rows: number; readonly bytes: number | undefined };
 
 export type GenerationWriter = GenerationReader & {
   /** As `ViewStore.apply`: joins, then the checkpoint, which after a crash is never ahead of them. None: it stays. */

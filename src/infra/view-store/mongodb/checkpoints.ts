@@ -1,8 +1,9 @@
-import { MongoServerError, type Collection, type Db } from "mongodb";
+import { MongoServerError, type Collection, type Db, type Filter } from "mongodb";
 import { asPosition, noPosition, type Position } from "../../../domain/kernel/stream.js";
 import type { Checkpoint } from "../../../projections/ports/view-store.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { checkpointsId, collectionPrefix } from "./documents.js";
+import type { Pointer } from "./generations/pointer.js";
 import { untilPassing } from "./retry.js";
 
 export type Checkpoints = {
@@ -48,17 +49,32 @@ const dropViews = (database: string): string =>
   `--eval 'db.getCollectionNames().filter((name) => name.startsWith("${collectionPrefix}")).forEach((name) => db.getCollection(name).drop())'. ` +
   `Do not drop the whole database: it may hold the keys of the messages' contents.`;
 
-/** All checkpoints are one document, so that one read sees one moment of them. */
-type CheckpointDocument = { readonly _id: string; readonly epoch: string } & Readonly<Record<string, unknown>>;
+/**
+ * All checkpoints are one document, so that one read sees one moment of them; the views' also says which generations
+ * there are, where there was ever more than one.
+ */
+export type CheckpointDocument = { readonly _id: string; readonly epoch: string } & {
+  readonly generations?: Pointer;
+} & Readonly<Record<string, unknown>>;
 
 /**
- * A partition is one only among so many: `p0of4` says that partition 0 of 4 is projected up to there. A process that
- * works with another number of partitions starts where all partitions of some number have been.
+ * A partition is one only among so many: `p0of4` says that partition 0 of 4 is projected up to there, `g2_p0of4` the same
+ * of the second generation. A process that works with another number of partitions starts where all partitions of some
+ * number have been.
  */
-const fieldOf = (partition: number, partitions: number): string => `p${partition}of${partitions}`;
+export const fieldOf = (partition: number, partitions: number, prefix = ""): string =>
+  `${prefix}p${partition}of${partitions}`;
 const fieldPattern = /^p(\d+)of(\d+)$/;
 
+export const checkpointDocuments = (db: Db): Collection<CheckpointDocument> =>
+  db.collection<CheckpointDocument>(`${collectionPrefix}checkpoints`, {
+    readConcern: { level: "majority" },
+    readPreference: "primary",
+    writeConcern: { w: "majority", journal: true },
+  });
+
 /**
+ * Of delivery, or of the views' first generation alone (the others: generations/standing.ts).
  * @param partitions how many there are, which every projector and gateway has to say alike
  * @param name whose checkpoints: the views', or delivery's, which are kept beside them
  */
@@ -68,11 +84,7 @@ export const checkpointsOf = (
   onProblem: (error: Error) => void,
   name: "views" | "delivery" = "views",
 ): Checkpoints => {
-  const collection = db.collection<CheckpointDocument>(`${collectionPrefix}checkpoints`, {
-    readConcern: { level: "majority" },
-    readPreference: "primary",
-    writeConcern: { w: "majority", journal: true },
-  });
+  const collection = checkpointDocuments(db);
   return {
     load: async () => {
       const stored = await reachable(() => collection.findOne({ _id: checkpointsId[name] }));
@@ -121,36 +133,63 @@ export const refuseViewsAhead = async (
 export const highestCheckpoint = (checkpoints: readonly (Checkpoint | undefined)[]): Position =>
   asPosition(Math.max(0, ...checkpoints.map((checkpoint) => checkpoint?.position ?? 0)));
 
-type Join = { readonly $max?: Readonly<Record<string, number>> };
+export type Join = { readonly $max?: Readonly<Record<string, number>> };
 
 /**
  * The epoch is part of the filter: where another one is stored nothing matches, and the insert of a second document with
  * the same `_id` is refused. A race of two first writers is refused the same way, and matches the second time.
+ *
+ * @param where what has to hold of the generations; where nothing is asked of them a missing document is inserted
+ * @throws ViewsOfAnotherLog, GenerationsChanged; nothing is written then
  */
-const joinIn = async (
+export const joinIn = async (
   collection: Collection<CheckpointDocument>,
   name: string,
   epoch: string,
   join: Join,
+  where: Filter<CheckpointDocument> = {},
 ): Promise<void> => {
-  const filter = { _id: name, epoch };
+  const filter = { ...where, _id: name, epoch };
   const update = { ...join, $setOnInsert: { createdAt: new Date() } };
   try {
-    await collection.updateOne(filter, update, { upsert: true });
+    const { matchedCount, upsertedCount } = await collection.updateOne(filter, update, { upsert: mayInsert(where) });
+    if (matchedCount + upsertedCount > 0) return;
   } catch (error) {
     if (!(error instanceof MongoServerError && error.code === 11_000)) throw error;
     const { matchedCount } = await collection.updateOne(filter, update);
     if (matchedCount === 1) return;
-    const stored = await collection.findOne({ _id: name });
-    throw new ViewsOfAnotherLog(collection.dbName, stored?.epoch ?? "none", epoch);
   }
+  const stored = await collection.findOne({ _id: name });
+  if (stored?.epoch === epoch) throw new GenerationsChanged();
+  throw new ViewsOfAnotherLog(collection.dbName, stored?.epoch ?? "none", epoch);
 };
 
-const positionsIn = (stored: CheckpointDocument, partitions: number): readonly (Checkpoint | undefined)[] => {
+/** An insert would take what the filter asks for, and nothing else of the generations. */
+const mayInsert = (where: Filter<CheckpointDocument>): boolean =>
+  Object.keys(where).every((field) => field === "generations");
+
+/** Only while the generations are these; before there were more than one nothing is stored of them. */
+export const whileRevision = (revision: number): Filter<CheckpointDocument> =>
+  revision === 0 ? { generations: { $exists: false } } : { "generations.revision": revision };
+
+/** What was written is not all that is to be written now: who wrote begins again. */
+export class GenerationsChanged extends Error {
+  readonly code = "GENERATIONS_CHANGED";
+  constructor() {
+    super("the generations of the views are others than when this projector began");
+    this.name = "GenerationsChanged";
+  }
+}
+
+/** @param prefix of the generation's fields */
+export const positionsIn = (
+  stored: CheckpointDocument,
+  partitions: number,
+  prefix = "",
+): readonly (Checkpoint | undefined)[] => {
   const byCount = new Map<number, number[]>();
-  for (const [field, position] of Object.entries(stored)) {
-    const [, partition, count] = fieldPattern.exec(field) ?? [];
-    if (partition === undefined || typeof position !== "number") continue;
+  for (const [field, position] of Object.entries(fieldsIn(stored, prefix))) {
+    const [, partition, count] = fieldPattern.exec(field.slice(prefix.length)) ?? [];
     const ofCount = byCount.get(Number(count)) ?? [];
     ofCount[Number(partition)] = position;
     byCount.set(Number(count), ofCount);
@@ -165,6 +204,15 @@ const positionsIn = (stored: CheckpointDocument, partitions: number): readonly (
       : { position: asPosition(Math.max(position, everywhere ?? position)), epoch: stored.epoch };
   });
 };
+
+/** The checkpoints of one generation as they are stored. */
+export const fieldsIn = (stored: CheckpointDocument, prefix: string): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    Object.entries(stored).filter(
+      (entry): entry is [string, number] =>
+        entry[0].startsWith(prefix) && fieldPattern.test(entry[0].slice(prefix.length)) && typeof entry[1] === "number",
+    ),
+  );
 
 /** Undefined unless all are there. */
 const smallestOf = (positions: readonly (number | undefined)[], count: number): number | undefined => {

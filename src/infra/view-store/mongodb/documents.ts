@@ -141,9 +141,10 @@ const renamed: Partial<Record<ViewName, string>> = {
 /**
  * Where a view's rows lie. One whose keys or fields change gets another name, and the views' checkpoints too: it is built
  * again from the log, and all other views become what they were. No process of this version reads what lies under the
- * old name.
+ * old name. Of generations the first has the name alone.
  */
-export const collectionOf = (view: ViewName): string => collectionPrefix + (renamed[view] ?? view);
+export const collectionOf = (view: ViewName, generation = 1): string =>
+  collectionPrefix + (renamed[view] ?? view) + (generation === 1 ? "" : `__g${generation}`);
 /** The `_id` of the checkpoints. Delivery's go on: a device that was told once need not be told again. */
 export const checkpointsId = { views: "views.3", delivery: "delivery" } as const;
 
@@ -153,8 +154,9 @@ export const checkpointsId = { views: "views.3", delivery: "delivery" } as const
  */
 const local = { readConcern: { level: "local" }, readPreference: "primary" } as const;
 
-export const collectionsOf = (db: Db): ViewCollections => {
-  const of = <View extends ViewName>(view: View) => db.collection<Documents[View]>(collectionOf(view), local);
+export const collectionsOf = (db: Db, generation = 1): ViewCollections => {
+  const of = <View extends ViewName>(view: View) =>
+    db.collection<Documents[View]>(collectionOf(view, generation), local);
   return {
     conversations: of("conversations"),
     members: of("members"),

@@ -47,11 +47,13 @@ export const indexes: Partial<Readonly<Record<ViewName, readonly IndexDescriptio
   ],
 };
 
-/** Makes what is missing; what is there costs nothing. MongoDB builds without stopping writers. */
-export const createIndexes = async (db: Db): Promise<void> => {
+/** Makes what is missing in these generations; what is there costs nothing. MongoDB builds without stopping writers. */
+export const createIndexes = async (db: Db, generations: readonly number[]): Promise<void> => {
   await Promise.all(
-    Object.entries(indexes).map(([view, ofView]) =>
-      db.collection(collectionOf(view as ViewName)).createIndexes([...ofView]),
+    generations.flatMap((generation) =>
+      Object.entries(indexes).map(([view, ofView]) =>
+        db.collection(collectionOf(view as ViewName, generation)).createIndexes([...ofView]),
+      ),
     ),
   );
 };

@@ -4,26 +4,33 @@ import type { Checkpoint, ViewStore } from "../../../projections/ports/view-stor
 import type { ViewChange } from "../../../projections/view-change.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import {
+  checkpointDocuments,
   checkpointsOf,
   claimEpoch,
   refuseViewsAhead,
-  smallestCheckpoint,
   type Checkpoints,
   type LogEnd,
 } from "./checkpoints.js";
-import { collectionsOf } from "./documents.js";
+import { createLooks, type Looks } from "./generations/looks.js";
+import { writtenOf } from "./generations/pointer.js";
+import { createProjecting } from "./generations/projecting.js";
+import { createReading } from "./generations/reading.js";
+import { loadStanding } from "./generations/standing.js";
 import { createIndexes } from "./indexes.js";
-import { mongoReads } from "./reads.js";
 import { createCheckpointPoll, type CheckpointPoll } from "./checkpoint-poll.js";
-import { changesWriter } from "./writer.js";
 
 /** The views in MongoDB, which any number of projectors write and any number of gateways read. */
 export type MongoViews = {
   /** `apply` writes the changes, then raises the checkpoint of every partition. */
   readonly store: ViewStore;
-  /** Writes changes without moving a checkpoint; resolves when a majority has them (mongodb/writer.ts: failures). */
+  /**
+   * Writes changes to all generations that there were when the projector began (`checkpoints.load`), without moving a
+   * checkpoint; resolves when a majority has them (mongodb/writer.ts: failures).
+   */
   readonly write: (changes: readonly ViewChange[]) => Promise<void>;
   readonly checkpoints: Checkpoints;
+  /** Whoever writes begins again when it is called: there are other generations to write. Until it is ended. */
+  readonly onGenerations: (changed: () => void) => () => void;
   /** What the queries wait with: true as soon as every partition is projected up to the position. */
   readonly awaitCaughtUp: CheckpointPoll["awaitCaughtUp"];
   readonly reached: CheckpointPoll["reached"];
@@ -54,16 +61,21 @@ export type MongoViewsOptions = {
  */
 export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoViews> => {
   const { db, partitions = 1, epoch, log, onProblem = () => undefined } = options;
-  const checkpoints = checkpointsOf(db, partitions, onProblem);
-  if (epoch !== undefined) await claimEpoch(checkpoints, epoch);
+  if (epoch !== undefined) await claimEpoch(checkpointsOf(db, partitions, onProblem), epoch);
+  const collection = checkpointDocuments(db);
+  const load = () => loadStanding(collection, partitions);
+  const first = await load();
   if (log !== undefined) {
+    const views = { load: () => Promise.resolve(writtenOf(first.pointer).flatMap(first.checkpoints)) };
     const delivery = checkpointsOf(db, partitions, onProblem, "delivery");
-    await refuseViewsAhead(db.databaseName, { views: checkpoints, delivery }, log);
+    await refuseViewsAhead(db.databaseName, { views, delivery }, log);
   }
-  await reachable(() => createIndexes(db));
+  await reachable(() => createIndexes(db, writtenOf(first.pointer)));
   const opened = (await log?.head()) ?? noPosition;
-  const write = changesWriter(db, onProblem);
-  const checkpoint = async (): Promise<Checkpoint | undefined> => smallestCheckpoint(await checkpoints.load());
+  const reading = createReading(db, first);
+  const looks: Looks = createLooks(load, first, reading.looked, onProblem);
+  const { write, checkpoints } = createProjecting({ db, collection, partitions, first, looks, onProblem });
+  const checkpoint = (): Promise<Checkpoint | undefined> => reading.checkpoint(looks);
   const { awaitCaughtUp, reached, close } = createCheckpointPoll(checkpoint, onProblem);
   const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
   return {
@@ -73,10 +85,11 @@ export const openMongoViews = async (options: MongoViewsOptions): Promise<MongoV
         await checkpoints.raise(everyPartition, projected);
       },
       checkpoint,
-      reads: mongoReads(collectionsOf(db)),
+      reads: reading.reads(looks),
     },
     write,
     checkpoints,
+    onGenerations: looks.watch,
     awaitCaughtUp,
     reached,
     opened,

@@ -15,7 +15,7 @@ const phases: readonly (readonly ViewName[])[] = [
 ];
 
 /**
- * Writes a batch of changes: one upsert a row, one unordered bulk a view. Not atomic, and it need not be: a batch that
+ * Writes a batch of changes: one upsert a row, one unordered bulk a view and generation. Not atomic, and it need not be: a batch that
  * failed half-way is written again as a whole: here a few times, then by the projector that has the checkpoint before it.
  *
  * All writes are acknowledged by a majority. With less, a batch might be lost with its primary while the checkpoint is
@@ -26,16 +26,19 @@ const phases: readonly (readonly ViewName[])[] = [
  */
 export const changesWriter =
   (db: Db, onProblem: (error: Error) => void) =>
-  async (changes: readonly ViewChange[]): Promise<void> => {
+  async (changes: readonly ViewChange[], generations: readonly number[]): Promise<void> => {
     const folded = foldChanges(changes);
     const operations = new Map(
       [...folded].map(([view, rows]) => [view, inOrder(rows.map((row) => upsertOf(view, row)))]),
     );
     for (const phase of phases)
       await Promise.all(
-        phase.map(async (view) => {
+        phase.flatMap((view) => {
           const ofView = operations.get(view);
-          if (ofView !== undefined) await untilPassing(() => bulkOf(db, view, ofView), onProblem);
+          if (ofView === undefined) return [];
+          return generations.map((generation) =>
+            untilPassing(() => bulkOf(db, collectionOf(view, generation), ofView), onProblem),
+          );
         }),
       );
   };
@@ -51,9 +54,9 @@ type Upsert = {
 const inOrder = (operations: readonly Upsert[]): Upsert[] =>
   operations.toSorted((a, b) => byBytes(a.updateOne.filter._id, b.updateOne.filter._id));
 
-const bulkOf = async (db: Db, view: ViewName, operations: readonly Upsert[]): Promise<void> => {
+const bulkOf = async (db: Db, collection: string, operations: readonly Upsert[]): Promise<void> => {
   await db
-    .collection<{ readonly _id: string }>(collectionOf(view))
+    .collection<{ readonly _id: string }>(collection)
     .bulkWrite([...operations], { ordered: false, writeConcern: { w: "majority" } });
 };
 

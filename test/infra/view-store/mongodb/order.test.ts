@@ -39,8 +39,8 @@ describe("bulk writes go by id, in whatever order the changes came", () => {
       raise("messages", [id, 1], { updatedPos: 1 }),
       ...["😀", "\uFF5E", "b"].map((emoji) => assign("reactions", [id, 1, emoji, "alice"], { present: true }, 1)),
     ]);
-    await write(rows);
-    await write(rows.toReversed());
+    await write(rows, [1]);
+    await write(rows.toReversed(), [1]);
     expect(bulks).toHaveLength(4);
     for (const ids of bulks) expect(ids).toEqual(ids.toSorted(byBytes));
     expect(bulks[2]).toEqual(bulks[0]);
