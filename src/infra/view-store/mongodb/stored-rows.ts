@@ -1,5 +1,4 @@
 import type { Db, Document, Filter } from "mongodb";
-import type { GenerationReader, StoredRow } from "../../../projections/ports/generations.js";
 import { noPosition } from "../../../domain/kernel/stream.js";
 import {
   presentFacts,
@@ -13,23 +12,31 @@ import type { Key, Value, ViewName } from "../../../projections/view-change.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 import { smallestCheckpoint, type Checkpoints } from "./checkpoints.js";
 import { afterAll, collectionOf, idOf, idsUnder } from "./documents.js";
+import { firstGeneration } from "./generations/pointer.js";
 
 type Row = { readonly _id: string } & Readonly<Record<string, unknown>>;
 
-const collectionIn = (db: Db, view: ViewName) =>
-  db.collection<Row>(collectionOf(view), {
+const collectionIn = (db: Db, view: ViewName, generation: number) =>
+  db.collection<Row>(collectionOf(view, generation), {
     readConcern: { level: "majority" },
     readPreference: "primary",
     writeConcern: { w: "majority" },
   });
 
-/** Rows as they lie there, for those who look for what is wrong with them. There is no one moment of them. */
-export const storedRowsIn = (db: Db, checkpoints: Pick<Checkpoints, "load">): StoredRows => ({
+/**
+ * Rows of a generation as they lie there, for those who look for what is wrong with them. There is no one moment of them.
+ * @param checkpoints of that generation
+ */
+export const storedRowsIn = (
+  db: Db,
+  checkpoints: Pick<Checkpoints, "load">,
+  generation = firstGeneration,
+): StoredRows => ({
   reached: async () => smallestCheckpoint(await checkpoints.load())?.position ?? noPosition,
   read: async (asked) => {
     const rows: ViewRow[] = [];
     for (const each of asked)
-      for (const found of await reachable(() => collectionIn(db, each.view).find(filterOf(each)).toArray()))
+      for (const found of await reachable(() => collectionIn(db, each.view, generation).find(filterOf(each)).toArray()))
         rows.push(storedRowOf(each.view, found));
     return { rows, exactlyAt: undefined };
   },
@@ -72,8 +79,12 @@ export const storedRowOf = (view: ViewName, found: Readonly<Record<string, unkno
  * projectors wrote before it without an effect, because what stood there was too high, is for the caller to join again.
  * @returns false when another value is there by now; nothing is written then
  */
-export const replaceRow = async (db: Db, { view, key, stored, right, fields }: Replacement): Promise<boolean> => {
-  const collection = collectionIn(db, view);
+export const replaceRow = async (
+  db: Db,
+  { view, key, stored, right, fields }: Replacement,
+  generation = firstGeneration,
+): Promise<boolean> => {
+  const collection = collectionIn(db, view, generation);
   if (stored === undefined) {
     if (right === undefined) return true;
     const document = documentOf(right);
@@ -139,32 +150,3 @@ const documentOf = ({ view, key, facts, raised, registers }: ViewRow): Document 
 
 const namedKey = (view: ViewName, key: Key): Document =>
   Object.fromEntries(Object.keys(views[view].key).map((name, index) => [name, key[index]]));
-
-/** All rows in the order of their ids, which is that of their keys, for what compares generations. */
-export const rowsSideIn = (
-  db: Db,
-  checkpoints: Pick<Checkpoints, "load">,
-): Pick<GenerationReader, "checkpoint" | "rows" | "rowsAt"> => ({
-  checkpoint: async () => smallestCheckpoint(await checkpoints.load()),
-  rows: async (view, { after, limit }) => {
-    const filter: Filter<Row> = after === undefined ? {} : { _id: { $gt: idOf(...after) } };
-    const found = await reachable(() => collectionIn(db, view).find(filter).sort({ _id: 1 }).limit(limit).toArray());
-    return found.map((document) => rowWritable(storedRowOf(view, document)));
-  },
-  rowsAt: async (view, keys) => {
-    const ids = keys.map((key) => idOf(...key));
-    const found = await reachable(() =>
-      collectionIn(db, view)
-        .find({ _id: { $in: ids } })
-        .toArray(),
-    );
-    return found.map((document) => rowWritable(storedRowOf(view, document)));
-  },
-});
-
-const rowWritable = ({ key, facts, raised, registers }: ViewRow): StoredRow => ({
-  key,
-  facts,
-  raised: { ...raised },
-  registers: { ...registers },
-});
