@@ -1,5 +1,5 @@
 import { Argument, Command } from "commander";
-import { openGenerationsIn } from "../../operate/projections/generations.js";
+import { openGenerationsOf } from "../../operate/projections/generations.js";
 import {
   rebuildProjections,
   rowsNames,
@@ -8,18 +8,18 @@ import {
   type RowsName,
   type Sample,
 } from "../../operate/projections/rebuild.js";
-import { dataDirOf } from "../../settings/config.js";
 import { fail } from "../failure.js";
-import { exitWhenSaid, wholeNumber, withInspection, type InspectionOptions } from "../options.js";
+import { exitWhenSaid, sameTarget, targetOf, wholeNumber, withTarget, type ProfileOptions } from "../options.js";
+import type { Target } from "../../operate/target.js";
 import { grouped, harmless, next, paint, progress, say, sayJson, table } from "../output.js";
 
-type Options = InspectionOptions & {
+type Options = ProfileOptions & {
   readonly fromScratch?: true;
   readonly maxEventsPerSecond?: number;
   readonly acceptDiff?: true;
 };
 
-export const rebuildCommand = withInspection(new Command("rebuild"))
+export const rebuildCommand = withTarget(new Command("rebuild"))
   .description(
     "Build projections anew from the log, beside those that readers see; compare the two row by row; let readers go over when nothing differs. Clients notice nothing.",
   )
@@ -35,14 +35,17 @@ stopped one starts with the new generation. Killed (kill -9, Ctrl-C, a reboot), 
 command; give it up with: parley projections cancel. The generation of before stays, as a file, until parley projections
 drop. Rows that differ are shown with the events that prove which value is right (parley events show STREAM@REVISION).
 
+With --profile distributed the projectors join the new generation before readers go over, which gateways do by themselves
+within a second; all projectors have to be of this version. Until it is dropped they write the one of before as well.
+
 Exit code: 0 readers are served from the new generation; 1 rows differ and readers stay where they were, it was
 cancelled, or it failed; 2 wrong usage.`,
   )
   .action(async (name: RowsName | "all", options: Options) => {
-    const dir = dataDirOf(options, process.env);
-    const bars = barsOf();
+    const bars = barsOf(options.profile);
     try {
-      const opened = await openGenerationsIn(dir);
+      const target = targetOf(options);
+      const opened = await openGenerationsOf(target);
       const report = await rebuildProjections(opened, {
         names: name === "all" ? rowsNames : [name],
         onProgress: bars.show,
@@ -52,7 +55,7 @@ cancelled, or it failed; 2 wrong usage.`,
         await opened.close();
       });
       if (options.json === true) sayJson({ rebuilt: report });
-      else tell(report, name, dir);
+      else tell(report, name, target);
       exitWhenSaid(report.switched ? 0 : 1);
     } catch (error) {
       bars.end();
@@ -61,14 +64,16 @@ cancelled, or it failed; 2 wrong usage.`,
   });
 
 /** A bar for each phase. */
-const barsOf = () => {
+const barsOf = (profile: ProfileOptions["profile"]) => {
+  // Positions of EventStoreDB are those of its file.
+  const ofLog = profile === "embedded" ? "events" : "bytes";
   const labels = { copy: "copying", fill: "projecting", compare: "comparing" } as const;
   let current: { readonly phase: RebuildPhase; readonly bar: ReturnType<typeof progress> } | undefined;
   return {
     show: (phase: RebuildPhase, done: number, of: number): void => {
       if (current?.phase !== phase) {
         current?.bar.end();
-        current = { phase, bar: progress(labels[phase], phase === "fill" ? "events" : "rows") };
+        current = { phase, bar: progress(labels[phase], phase === "fill" ? ofLog : "rows") };
       }
       current.bar.show(done, of);
     },
@@ -78,7 +83,7 @@ const barsOf = () => {
   };
 };
 
-const tell = (report: RebuildReport, name: string, dir: string): void => {
+const tell = (report: RebuildReport, name: string, target: Target): void => {
   const { generation, resumedAt, events, eventsPerSecond, position, rowsCompared, switched } = report;
   const from = resumedAt === null ? "" : ` (gone on from position ${grouped(resumedAt)})`;
   say(`Generation ${generation}: ${grouped(events)} events${from}, ${grouped(eventsPerSecond)} a second`);
@@ -87,15 +92,15 @@ const tell = (report: RebuildReport, name: string, dir: string): void => {
   if (switched) {
     say(paint("green", `\nReaders are served from generation ${generation}.`));
     next(
-      `parley projections status --data ${dir}`,
-      `parley projections drop --data ${dir}     the one of before, when all is well`,
+      `parley projections status ${sameTarget(target)}`,
+      `parley projections drop ${sameTarget(target)}     the one of before, when all is well`,
     );
     return;
   }
   say(paint("yellow", "\nReaders stay where they were."));
   next(
-    `parley projections rebuild ${name} --accept-diff --data ${dir}     when the built rows are right`,
-    `parley projections cancel --data ${dir}     when they are not`,
+    `parley projections rebuild ${name} --accept-diff ${sameTarget(target)}     when the built rows are right`,
+    `parley projections cancel ${sameTarget(target)}     when they are not`,
   );
 };
 

@@ -96,7 +96,7 @@ export const projectionStatuses = async (dir: string): Promise<EmbeddedStatus> =
       const figures: GenerationFigures[] = [];
       for (const view of views) figures.push(await reader.figures(view));
       const rows = figures.reduce((sum, each) => sum + each.rows, 0);
-      const bytes = figures.reduce((sum, each) => sum + each.bytes, 0);
+      const bytes = figures.reduce((sum, each) => sum + (each.bytes ?? 0), 0);
       projections.push({ name, ...standing, rows, bytes, generation, lastError: errors.views });
     }
     return {

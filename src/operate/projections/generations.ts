@@ -6,12 +6,20 @@ import type { RebuildOptions } from "../../projections/rebuild/rebuild.js";
 import { viewsVersion } from "../../projections/registry.js";
 import { withServerOrLock } from "../admin.js";
 import { openLogOf } from "../inspect/stores.js";
+import type { Target } from "../target.js";
 
 /** What a rebuild needs of a Parley, its server running or not. */
-export type OpenedGenerations = Pick<RebuildOptions, "switchTo" | "othersBringTo"> & {
+export type OpenedGenerations = Pick<RebuildOptions, "switchTo" | "othersBringTo" | "liveMayHold"> & {
   readonly source: Pick<EventSource, "readAll" | "readStream">;
   readonly generations: Generations;
   readonly close: () => Promise<void>;
+};
+
+/** @throws (rejects) as `openGenerationsIn` does, and Error that names an engine which does not answer */
+export const openGenerationsOf = async (target: Target): Promise<OpenedGenerations> => {
+  if (target.profile === "embedded") return openGenerationsIn(target.dir);
+  const { openGenerationsOfEngines } = await import("./generations-of-engines.js");
+  return openGenerationsOfEngines(target.config);
 };
 
 /**

@@ -7,11 +7,12 @@ export type { Sample } from "../../projections/rebuild/sample.js";
 
 /** @throws (rejects) as `rebuild` (`projections/rebuild/rebuild.ts`) does, and what keeps the server from going over */
 export const rebuildProjections = (
-  { source, generations, switchTo, othersBringTo }: OpenedGenerations,
-  options: Omit<RebuildOptions, "source" | "generations" | "switchTo" | "othersBringTo">,
+  { source, generations, switchTo, othersBringTo, liveMayHold }: OpenedGenerations,
+  options: Omit<RebuildOptions, "source" | "generations" | "switchTo" | "othersBringTo" | "liveMayHold">,
 ): Promise<RebuildReport> =>
   rebuild({
     ...options,
     ...{ source, generations, switchTo },
     ...(othersBringTo === undefined ? {} : { othersBringTo }),
+    ...(liveMayHold === undefined ? {} : { liveMayHold }),
   });

@@ -38,6 +38,8 @@ export type RebuildOptions = {
    * it this rebuild reads the log on by itself.
    */
   readonly othersBringTo?: (number: number, position: Position) => Promise<void>;
+  /** Up to where rows of the live generation may be ahead of its checkpoint, where the store is not atomic. */
+  readonly liveMayHold?: () => Promise<Position>;
   /** How far a phase is: rows copied, positions of the log, rows compared (`of` 0: unknown). */
   readonly onProgress?: (phase: RebuildPhase, done: number, of: number) => void;
   /** Of another build, for tests. */
@@ -124,7 +126,13 @@ const work = async (given: Work): Promise<RebuildReport> => {
     await unlessCancelled(given);
     given.onProgress?.("compare", rows, 0);
   });
-  const different = await settle({ source, live: reader, built: writer, bringTo: filling.bringTo }, differences.kept);
+  const different = await settle(
+    {
+      ...{ source, live: reader, built: writer, bringTo: filling.bringTo },
+      ...(given.liveMayHold === undefined ? {} : { liveMayHold: given.liveMayHold }),
+    },
+    differences.kept,
+  );
   // Those who go over to it are to find it where the live one is, or nearly.
   await filling.bringTo(await positionOf(reader));
   await generations.markReady(generation.number);

@@ -20,6 +20,8 @@ export type SettleOptions = {
   readonly built: GenerationReader;
   /** Brings the built generation at least to the position. */
   readonly bringTo: (position: Position) => Promise<void>;
+  /** Up to where rows of the live one may be: its checkpoint, where it writes that with them. */
+  readonly liveMayHold?: () => Promise<Position>;
 };
 
 /** Rows looked at again together. */
@@ -44,7 +46,7 @@ const settleSlice = async (options: SettleOptions, slice: readonly RowPlace[]): 
   for (let round = 1; open.length > 0; round += 1) {
     const before = await positionOf(options.live);
     const ours = await rowsAt(options.live, open);
-    await options.bringTo(await positionOf(options.live));
+    await options.bringTo(await (options.liveMayHold?.() ?? positionOf(options.live)));
     const theirs = await rowsAt(options.built, open);
     const position = await positionOf(options.built);
     const differing = open.filter(
