@@ -5,7 +5,7 @@ import type { Closers } from "../../profiles/close-all.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
 import { closeQuietly } from "../doctor/probe.js";
 import { openDatabase, openLogOfEngines } from "../open-engines.js";
-import type { OpenedGenerations } from "./generations.js";
+import type { OpenedGenerations } from "./opened.js";
 
 /**
  * The generations in MongoDB, and the log to read. Projectors join and readers go over by themselves.

@@ -1,19 +1,11 @@
 import { newestEpoch } from "../../commands/epoch.js";
 import { sqliteGenerations } from "../../infra/view-store/sqlite/generations.js";
-import type { EventSource } from "../../projections/ports/event-source.js";
-import { GenerationRefused, type Generation, type Generations } from "../../projections/ports/generations.js";
-import type { RebuildOptions } from "../../projections/rebuild/rebuild.js";
+import { GenerationRefused, type Generation } from "../../projections/ports/generations.js";
 import { viewsVersion } from "../../projections/registry.js";
 import { withServerOrLock } from "../admin.js";
 import { openLogOf } from "../inspect/stores.js";
 import type { Target } from "../target.js";
-
-/** What a rebuild needs of a Parley, its server running or not. */
-export type OpenedGenerations = Pick<RebuildOptions, "switchTo" | "othersBringTo" | "liveMayHold"> & {
-  readonly source: Pick<EventSource, "readAll" | "readStream">;
-  readonly generations: Generations;
-  readonly close: () => Promise<void>;
-};
+import type { OpenedGenerations } from "./opened.js";
 
 /** @throws (rejects) as `openGenerationsIn` does, and Error that names an engine which does not answer */
 export const openGenerationsOf = async (target: Target): Promise<OpenedGenerations> => {

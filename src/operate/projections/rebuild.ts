@@ -1,5 +1,5 @@
 import { rebuild, type RebuildOptions, type RebuildReport } from "../../projections/rebuild/rebuild.js";
-import type { OpenedGenerations } from "./generations.js";
+import type { OpenedGenerations } from "./opened.js";
 
 export { rowsNames, type RowsName } from "../../projections/named.js";
 export type { RebuildPhase, RebuildReport } from "../../projections/rebuild/rebuild.js";

@@ -26,7 +26,7 @@ const at = (position: number) => ({ position: asPosition(position), epoch });
 const viewNames = Object.keys(registry) as readonly ViewName[];
 const user = (name: string): ViewChange => insert("users", [name], { home: "main", registeredAt: 1 });
 
-describe.skipIf(url === undefined)("generations in MongoDB", () => {
+describe.skipIf(url === undefined)(`generations in MongoDB (seed ${seed})`, () => {
   let mongo: TestDatabase;
   let generations: Generations;
   const opened: MongoViews[] = [];
@@ -142,7 +142,7 @@ describe.skipIf(url === undefined)("generations in MongoDB", () => {
     expect(await gateway.store.checkpoint()).toEqual(at(10));
   });
 
-  it(`whoever writes, in whatever order, what is live at the end is the log's (seed ${seed})`, async () => {
+  it("whoever writes, in whatever order, what is live at the end is the log's", async () => {
     type Step = { readonly who: "new" | "slow" | "old"; readonly partition: number; readonly events: number };
     const steps = fc.array(
       fc.record<Step>({

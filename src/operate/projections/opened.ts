@@ -1,0 +1,10 @@
+import type { EventSource } from "../../projections/ports/event-source.js";
+import type { Generations } from "../../projections/ports/generations.js";
+import type { RebuildOptions } from "../../projections/rebuild/rebuild.js";
+
+/** What a rebuild needs of a Parley, its server running or not. */
+export type OpenedGenerations = Pick<RebuildOptions, "switchTo" | "othersBringTo" | "liveMayHold"> & {
+  readonly source: Pick<EventSource, "readAll" | "readStream">;
+  readonly generations: Generations;
+  readonly close: () => Promise<void>;
+};
