@@ -44,7 +44,7 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   });
   closers.push(projector.stop);
   if (config.reconcileSample > 0) {
-    const views = { source: log, db: mongo.db, checkpoints: parts.engines.views.checkpoints };
+    const views = { source: log, db: mongo.db, partitions };
     const counts = reconcileCountsIn(telemetry);
     closers.push(startDistributedSampling(config.reconcileSample, views, { counts, logger }));
   }

@@ -2,7 +2,7 @@ import type { Logger } from "../gateway/ports.js";
 import { callWorker, workerUrl } from "../infra/engines/worker.js";
 import type { EventSource } from "../projections/ports/event-source.js";
 import type { Mongo } from "../infra/engines/mongodb/connection.js";
-import type { Checkpoints } from "../infra/view-store/mongodb/checkpoints.js";
+import { liveIn } from "../infra/view-store/mongodb/generations/live.js";
 import { storedRowsIn } from "../infra/view-store/mongodb/stored-rows.js";
 import { sampleOnce, startSampling } from "../projections/reconcile/sample.js";
 import { tellingSampled, type ReconcileCounts } from "./reconcile-counts.js";
@@ -30,14 +30,13 @@ export const startEmbeddedSampling = (
 /** Of a projector. @returns what ends it */
 export const startDistributedSampling = (
   perHour: number,
-  {
-    source,
-    db,
-    checkpoints,
-  }: { readonly source: EventSource; readonly db: Mongo["db"]; readonly checkpoints: Checkpoints },
+  { source, db, partitions }: { readonly source: EventSource; readonly db: Mongo["db"]; readonly partitions: number },
   { counts, logger }: Telling,
 ): (() => void) => {
-  const deps = { source, stored: storedRowsIn(db, checkpoints) };
-  return startSampling({ perHour, look: () => sampleOnce(deps, Math.random()), ...tellingSampled(counts, logger) })
-    .stop;
+  const look = async () => {
+    // Asked for each look, and not of the projector's checkpoints: to load those is to begin to project.
+    const { generation, checkpoints } = await liveIn(db, partitions);
+    return sampleOnce({ source, stored: storedRowsIn(db, checkpoints, generation) }, Math.random());
+  };
+  return startSampling({ perHour, look, ...tellingSampled(counts, logger) }).stop;
 };

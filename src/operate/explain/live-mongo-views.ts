@@ -1,6 +1,7 @@
 import { noPosition } from "../../domain/kernel/stream.js";
-import { checkpointsOf, smallestCheckpoint } from "../../infra/view-store/mongodb/checkpoints.js";
+import { smallestCheckpoint } from "../../infra/view-store/mongodb/checkpoints.js";
 import { collectionsOf } from "../../infra/view-store/mongodb/documents.js";
+import { liveIn } from "../../infra/view-store/mongodb/generations/live.js";
 import { mongoReads } from "../../infra/view-store/mongodb/reads.js";
 import type { Closers } from "../../profiles/close-all.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
@@ -10,9 +11,9 @@ import type { LiveViews } from "./views.js";
 /** The distributed profile's part of `openLiveViews`. */
 export const openLiveMongoViews = async (config: DistributedConfig, closers: Closers): Promise<LiveViews> => {
   const { db } = await openDatabase(config, closers);
-  const checkpoints = checkpointsOf(db, config.partitions, () => undefined);
+  const { generation, checkpoints } = await liveIn(db, config.partitions);
   return {
-    reads: mongoReads(collectionsOf(db)),
+    reads: mongoReads(collectionsOf(db, generation)),
     reached: async () => smallestCheckpoint(await checkpoints.load())?.position ?? noPosition,
   };
 };

@@ -1,12 +1,7 @@
 import type { Closers } from "../../profiles/close-all.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
-import {
-  checkpointDocuments,
-  smallestCheckpoint,
-  ViewsOfAnotherLog,
-} from "../../infra/view-store/mongodb/checkpoints.js";
-import { liveOf } from "../../infra/view-store/mongodb/generations/pointer.js";
-import { loadStanding } from "../../infra/view-store/mongodb/generations/standing.js";
+import { smallestCheckpoint, ViewsOfAnotherLog } from "../../infra/view-store/mongodb/checkpoints.js";
+import { liveIn } from "../../infra/view-store/mongodb/generations/live.js";
 import { repairingIn } from "../../infra/view-store/mongodb/repair.js";
 import { storedRowsIn } from "../../infra/view-store/mongodb/stored-rows.js";
 import { changesSince } from "../../projections/reconcile/repair.js";
@@ -22,13 +17,10 @@ export const openDistributedViews = async (
   closers: Closers,
 ): Promise<ViewsToReconcile> => {
   const { db } = await openDatabase(config, closers);
-  const standing = () => loadStanding(checkpointDocuments(db), config.partitions);
-  // The one that readers read now; should another become live meanwhile, what is told is of this one.
-  const live = liveOf((await standing()).pointer);
-  const checkpoints = { load: async () => (await standing()).checkpoints(live) };
+  const { generation, checkpoints } = await liveIn(db, config.partitions);
   const checkpoint = smallestCheckpoint(await checkpoints.load());
   if (checkpoint !== undefined && checkpoint.epoch !== epoch)
     throw new ViewsOfAnotherLog(db.databaseName, checkpoint.epoch, epoch ?? "none");
-  const repair = repairingIn(db, (at, names) => changesSince(log, at, names), live);
-  return { stored: storedRowsIn(db, checkpoints, live), repair };
+  const repair = repairingIn(db, (at, names) => changesSince(log, at, names), generation);
+  return { stored: storedRowsIn(db, checkpoints, generation), repair };
 };

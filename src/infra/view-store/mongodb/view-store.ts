@@ -28,6 +28,7 @@ export type MongoViews = {
    * checkpoint; resolves when a majority has them (mongodb/writer.ts: failures).
    */
   readonly write: (changes: readonly ViewChange[]) => Promise<void>;
+  /** The projector's alone: `load` begins its work anew. Others ask `liveIn`. */
   readonly checkpoints: Checkpoints;
   /** Whoever writes begins again when it is called: there are other generations to write. Until it is ended. */
   readonly onGenerations: (changed: () => void) => () => void;
