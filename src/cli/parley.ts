@@ -6,6 +6,7 @@ import { epochCommand } from "./epoch.js";
 import { eventsCommand } from "./events/events.js";
 import { explainCommand } from "./explain.js";
 import { fail, usageExitCode } from "./failure.js";
+import { holdCommand } from "./hold/hold.js";
 import { keysCommand } from "./keys/keys.js";
 import { projectionsCommand } from "./projections.js";
 import { serveCommand } from "./serve.js";
@@ -40,6 +41,7 @@ const program = new Command("parley")
   .addCommand(backupCommand)
   .addCommand(auditCommand)
   .addCommand(userCommand)
+  .addCommand(holdCommand)
   .addCommand(keysCommand);
 endWithUsageCode(program);
 

@@ -40,9 +40,11 @@ import {
 } from "./user/user.events.js";
 import { accessRecordedCodec, archiveExportedCodec, type AccessEvent } from "./access.events.js";
 import { treeHeadSignedCodec, treeKeyAddedCodec, type TreeEvent } from "./tree.events.js";
+import { holdReleasedCodec, holdSetCodec, type HoldEvent } from "./holds.events.js";
 import { logStartedCodec, logStartedCodec1, type LogStarted } from "./log.events.js";
 
-export type DomainEvent = ConversationEvent | ReceiptsEvent | UserEvent | AccessEvent | TreeEvent | LogStarted;
+export type DomainEvent =
+  ConversationEvent | ReceiptsEvent | UserEvent | AccessEvent | HoldEvent | TreeEvent | LogStarted;
 export type EventType = DomainEvent["type"];
 
 /** One stored version of a type: how it is checked, and how it becomes the next version. The newest has no `upcast`. */
@@ -77,6 +79,8 @@ export const catalogue: Readonly<Record<EventType, readonly [StoredVersion, ...S
   ],
   PreferencesChanged: [{ codec: preferencesChangedCodec }],
   UserErased: [{ codec: userErasedCodec }],
+  HoldSet: [{ codec: holdSetCodec }],
+  HoldReleased: [{ codec: holdReleasedCodec }],
   AccessRecorded: [{ codec: accessRecordedCodec }],
   ArchiveExported: [{ codec: archiveExportedCodec }],
   TreeHeadSigned: [{ codec: treeHeadSignedCodec }],

@@ -59,7 +59,11 @@ export const withLogOf = async <A>(dir: string, use: (log: EventLog) => Promise<
   }
 };
 
-const withLogOfEngines = async <A>({ config }: DistributedTarget, use: (log: EventLog) => Promise<A>): Promise<A> => {
+/** @throws (rejects) Error that names the variable when EventStoreDB does not answer */
+export const withLogOfEngines = async <A>(
+  { config }: DistributedTarget,
+  use: (log: EventLog) => Promise<A>,
+): Promise<A> => {
   const { openLogOfEngines } = await import("./open-engines.js");
   const closers: (() => Promise<void>)[] = [];
   const log = await openLogOfEngines(config, closers);

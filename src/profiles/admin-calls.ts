@@ -1,5 +1,7 @@
 import { adminCall, CallRefused, type AdminCalls } from "../admin-server/call.js";
 import { accessRecordedCodec, archiveExportedCodec } from "../domain/access.events.js";
+import { holdReleasedCodec, holdSetCodec } from "../domain/holds.events.js";
+import { HoldRefused, releaseHoldIn, setHoldIn } from "../commands/holds.js";
 import { recordAccessIn, recordArchiveIn } from "../commands/access.js";
 import type { EventLog } from "../commands/ports.js";
 import { t } from "../domain/kernel/fp.js";
@@ -8,7 +10,7 @@ import type { ReconcileCounts } from "./reconcile-counts.js";
 import type { SqliteKeyStore } from "../infra/key-store/sqlite/key-store.js";
 import type { filesOf } from "./data-directory.js";
 import { eraseUser, type ErasingWith } from "./erasure/erase.js";
-import { ErasureRefused } from "./erasure/embedded.js";
+import { ErasureRefused, refuseHeld } from "./erasure/embedded.js";
 import { rotateMasterKey } from "./master-key.js";
 import { ids } from "./serving.js";
 import { viewsCallsOf, type ProjectionErrors } from "./views-calls.js";
@@ -16,7 +18,7 @@ import { viewsCallsOf, type ProjectionErrors } from "./views-calls.js";
 const operatorCodec = t.intersection([t.type({ kind: t.literal("operator") }), t.partial({ userId: t.string })]);
 
 type Administered = {
-  readonly log: Pick<EventLog, "append">;
+  readonly log: Pick<EventLog, "append" | "readStream">;
   readonly keys: Pick<SqliteKeyStore, "rewrap">;
   readonly views: Pick<SwitchableViews, "repair" | "switchTo">;
   readonly erasing: ErasingWith;
@@ -45,13 +47,27 @@ export const adminCallsOf = (
     "user.erase": adminCall(
       t.type({ userId: t.string, reason: t.string, by: operatorCodec }),
       (erasure, { progress }) =>
-        eraseUser(erasing, erasure, progress).catch((error: unknown) => {
-          throw error instanceof ErasureRefused ? new CallRefused(error.code, error.message) : error;
-        }),
+        refuseHeld(log, erasure.userId)
+          .then(() => eraseUser(erasing, erasure, progress))
+          .catch(refusing),
+    ),
+    "hold.set": adminCall(t.intersection([holdSetCodec, t.type({ by: operatorCodec })]), ({ by, ...hold }) =>
+      setHoldIn(log, Date.now, ids)(hold, by).catch(refusing),
+    ),
+    "hold.release": adminCall(
+      t.intersection([holdReleasedCodec, t.type({ by: operatorCodec })]),
+      ({ by, ...release }) => releaseHoldIn(log, Date.now, ids)(release, by).catch(refusing),
     ),
     "archive.record": adminCall(
       t.intersection([t.exact(archiveExportedCodec), t.type({ by: operatorCodec })]),
       ({ by, ...run }) => recordArchive(run, by),
     ),
   };
+};
+
+/** What was understood and not done is told with its code; anything else is a defect. */
+const refusing = (error: unknown): never => {
+  throw error instanceof ErasureRefused || error instanceof HoldRefused
+    ? new CallRefused(error.code, error.message)
+    : error;
 };

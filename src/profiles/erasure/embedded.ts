@@ -1,5 +1,6 @@
 import type { DestroyingKeys, EventLog } from "../../commands/ports.js";
 import type { UserId } from "../../domain/kernel/ids.js";
+import { holdsOfUser } from "../../commands/holds.js";
 import { firstRevision, streamOf } from "../../domain/kernel/stream.js";
 import { openTreeKeyFile } from "../../infra/tree-keys/file.js";
 import { erasureLedgerOf } from "../../settings/erasure-ledger.js";
@@ -34,6 +35,17 @@ export const checkIn =
     if (first === undefined)
       throw new ErasureRefused("USER_NOT_FOUND", `Nobody of the id ${userId} was ever seen here.`);
   };
+
+/**
+ * A new erasure is refused while a case needs what the person wrote. Not one of the ledger, which a start does again: that
+ * was done, and a backup's holds are of before.
+ */
+export const refuseHeld = async (log: Pick<EventLog, "readStream">, userId: UserId): Promise<void> => {
+  const holds = await holdsOfUser(log, userId, Date.now());
+  if (holds.length === 0) return;
+  const cases = holds.map(({ set }) => set.case).join(", ");
+  throw new ErasureRefused("HELD", `${userId} is held by ${cases}: parley hold list says why and until when`);
+};
 
 /** Why a user is not erased. */
 export class ErasureRefused extends Error {

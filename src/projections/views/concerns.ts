@@ -23,6 +23,8 @@ export const concerns = {
   DeviceRemoved: ["devices"],
   PreferencesChanged: ["members"],
   UserErased: ["users"],
+  HoldSet: [],
+  HoldReleased: [],
   AccessRecorded: [],
   ArchiveExported: [],
   TreeHeadSigned: [],
