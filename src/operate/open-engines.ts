@@ -1,6 +1,10 @@
 import { openMongo } from "../infra/engines/mongodb/connection.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../infra/event-log/eventstoredb/event-log.js";
 import { openMongoKeyStore } from "../infra/key-store/mongodb/key-store.js";
+import { treeKeysIn } from "../infra/tree-keys/key-store.js";
+import { openMongoTree } from "../infra/tree-store/mongodb/tree-store.js";
+import type { TreeKeys } from "../projections/ports/tree-keys.js";
+import type { TreeReads } from "../projections/ports/tree-store.js";
 import { reasonOf } from "../lib/errors.js";
 import { within } from "../lib/time.js";
 import type { Closers } from "../profiles/close-all.js";
@@ -41,6 +45,18 @@ export const openDatabase = async (config: Pick<DistributedConfig, "mongo">, clo
   const mongo = await named("PARLEY_MONGODB_URL", openMongo(config.mongo));
   closers.push(mongo.close);
   return mongo;
+};
+
+/** The hashes of the tree, which projectors keep. @throws (rejects) as `openDatabase` */
+export const treeOfEngines = async (config: DistributedConfig, closers: Closers): Promise<TreeReads> =>
+  openMongoTree((await openDatabase(config, closers)).db);
+
+/** The keys that sign its heads. @throws (rejects) as `openDatabase` */
+export const treeKeysOfEngines = async (config: DistributedConfig, closers: Closers): Promise<TreeKeys> => {
+  const { db } = await openDatabase(config, closers);
+  const keys = openMongoKeyStore({ db, masterKeys: config.masterKeys });
+  closers.push(keys.close);
+  return treeKeysIn(keys);
 };
 
 const named = async <A>(variable: string, opening: Promise<A>): Promise<A> => {

@@ -13,6 +13,7 @@ import { eraseUser, type ErasingWith } from "./erasure/erase.js";
 import { ErasureRefused, refuseHeld } from "./erasure/embedded.js";
 import { rotateMasterKey } from "./master-key.js";
 import { ids } from "./serving.js";
+import type { EmbeddedTree } from "./tree/embedded.js";
 import { viewsCallsOf, type ProjectionErrors } from "./views-calls.js";
 
 const operatorCodec = t.intersection([t.type({ kind: t.literal("operator") }), t.partial({ userId: t.string })]);
@@ -22,11 +23,12 @@ type Administered = {
   readonly keys: Pick<SqliteKeyStore, "rewrap">;
   readonly views: Pick<SwitchableViews, "repair" | "switchTo">;
   readonly erasing: ErasingWith;
+  readonly tree: Pick<EmbeddedTree, "rotate">;
 };
 
 /** What operators' commands may ask of a running embedded server. */
 export const adminCallsOf = (
-  { log, keys, views, erasing }: Administered,
+  { log, keys, views, tree, erasing }: Administered,
   files: ReturnType<typeof filesOf>,
   reconciling: ReconcileCounts,
   errors: () => ProjectionErrors,
@@ -58,6 +60,10 @@ export const adminCallsOf = (
       t.intersection([holdReleasedCodec, t.type({ by: operatorCodec })]),
       ({ by, ...release }) => releaseHoldIn(log, Date.now, ids)(release, by).catch(refusing),
     ),
+    "tree.rotate-key": adminCall(t.type({ by: operatorCodec }), async ({ by }) => {
+      const { keyId, replaces } = await tree.rotate(by);
+      return { keyId, ...(replaces === undefined ? {} : { replaces }) };
+    }),
     "archive.record": adminCall(
       t.intersection([t.exact(archiveExportedCodec), t.type({ by: operatorCodec })]),
       ({ by, ...run }) => recordArchive(run, by),

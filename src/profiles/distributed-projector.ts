@@ -9,6 +9,7 @@ import { followUpsLostIn, startDelivering } from "./delivering.js";
 import { cellPrefix, type Closers } from "./engines.js";
 import { reconcileCountsIn } from "./reconcile-counts.js";
 import { startDistributedSampling } from "./sampling.js";
+import { startDistributedTree } from "./tree/distributed.js";
 import { noPosition } from "../domain/kernel/stream.js";
 
 /** One of M projectors: keeps the views and delivers for the partitions whose leases it holds. */
@@ -48,11 +49,14 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
     const counts = reconcileCountsIn(telemetry);
     closers.push(startDistributedSampling(config.reconcileSample, views, { counts, logger }));
   }
+  const tree = startDistributedTree(parts);
+  closers.push(tree.stop);
   const prefix = cellPrefix(config.cell);
   const leases = startPartitionLeases({
     ...{ redis: redis.redis, prefix, holder: config.processId, ...placeOf(config), partitions },
     onChange: async (now) => {
       held = now;
+      tree.hold(now);
       logger.info({ held: now }, "partitions");
       await projector.hold(now);
     },

@@ -40,3 +40,11 @@ export const publicKeyOf = (text: string): KeyObject | undefined => {
 
 export const publicPemOf = (key: KeyObject): string =>
   (key.type === "private" ? createPublicKey(key) : key).export({ type: "spki", format: "pem" }).toString();
+
+/** A head as witnesses and commands have it: what was signed, and the signature. */
+export type ToldHead = HeadText & Pick<TreeHeadSigned, "signature">;
+
+export const toldHead = ({ size, root, epoch, at, keyId, signature, previous }: TreeHeadSigned): ToldHead => ({
+  ...{ size, root, epoch, at, keyId, signature },
+  ...(previous === undefined ? {} : { previous }),
+});

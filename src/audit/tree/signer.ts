@@ -1,5 +1,5 @@
 /** Appends signed heads to `parley-tree`, and the keys that sign them. */
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { Clock, EventLog, Ids } from "../../commands/ports.js";
 import { decodeEvent, encodeEvent } from "../../domain/catalogue.js";
 import { bySystem, type By } from "../../domain/kernel/by.js";
@@ -103,8 +103,7 @@ export const createTreeSigner = (options: SignerOptions) => {
       // One that a rotation before left half done would be written over.
       const { keyId: named } = await readTreeStanding(log);
       if (named !== undefined) await keys.adopt(named);
-      const key = generateKeyPairSync("ed25519").privateKey;
-      await keys.add(key);
+      const key = await keys.next();
       const answer = await decided<TreeKeyAdded>(async ({ keyId: inForce }, at) => {
         const before = inForce === undefined ? await keys.obtain() : await keyOf(inForce);
         if (before === undefined)

@@ -1,7 +1,7 @@
 /** Whether a log is what its signed heads say, from its events alone. Memory does not grow with the log. */
 import type { KeyObject } from "node:crypto";
 import { decodeEvent, UnreadableEvent } from "../../domain/catalogue.js";
-import { streamOf, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
 import type { TreeEvent, TreeHeadSigned } from "../../domain/tree.events.js";
 import type { TreeReads } from "../../projections/ports/tree-store.js";
 import { canonicalOf, isLeaf } from "../canonical.js";
@@ -110,7 +110,8 @@ export const verifyLog = async (input: VerifyInput): Promise<Verified> => {
     if (!isWell()) break;
     input.onProgress?.(tree.size());
   }
-  if (isWell() && next !== undefined) found(next.problem ?? (await shortBy(input, next, tree.size(), last)));
+  if (isWell() && next !== undefined)
+    found(next.problem ?? (await shortBy(input, next, { size: tree.size(), position: last }, signed)));
   if (isWell()) await checkTail();
   await heads.drain();
   const strange = input.trusted === undefined ? undefined : chains.firstUntrusted(input.trusted);
@@ -180,7 +181,7 @@ const upcomingHeads = ({ events, witnessed = [] }: VerifyInput, chains: KeyChain
       else ownNext = read.value;
     }
     const witness = witnessed[at];
-    if (witness !== undefined && (ownNext === undefined || witness.size < ownNext.size)) {
+    if (witness !== undefined && (ownNext === undefined || witness.size <= ownNext.size)) {
       at += 1;
       const key = chains.find(witness.keyId);
       const upcoming = { ...witness, position: 0, isWitness: true };
@@ -199,7 +200,6 @@ const upcomingHeads = ({ events, witnessed = [] }: VerifyInput, chains: KeyChain
 };
 
 async function* headsOf(events: VerifyInput["events"], chains: KeyChains): AsyncGenerator<Upcoming> {
-  let leaves = 0;
   for await (const page of events())
     for (const event of page) {
       if ("bad" in event) continue;
@@ -216,13 +216,10 @@ async function* headsOf(events: VerifyInput["events"], chains: KeyChains): Async
           if (wrong !== undefined) yield problemAt("key", `the key at position ${event.position}: ${wrong}`);
         } else {
           const head = { ...decoded, position: event.position, isWitness: false };
-          const wrong =
-            chains.check(decoded) ??
-            (decoded.size > leaves ? `it is of ${decoded.size} leaves, and ${leaves} were before it` : undefined);
+          const wrong = chains.check(decoded);
           yield wrong === undefined ? head : { ...head, problem: wrongHead(head, wrong) };
         }
       }
-      if (isLeaf(event.stream)) leaves += 1;
     }
 }
 
@@ -252,25 +249,21 @@ const hashesOf = async (hashes: TreeReads | undefined, { size, root }: Pick<Tree
   return found?.toString("hex") === root ? hashes : undefined;
 };
 
-const shortBy = async (
-  input: VerifyInput,
-  head: Upcoming,
-  leaves: number,
-  last: Position | number,
-): Promise<Finding> => {
-  const by = head.isWitness ? "a head that a witness kept" : `the head at position ${head.position}`;
-  // An event that was taken out before makes the log too short for the last head as well.
+const shortBy = async (input: VerifyInput, head: Upcoming, end: Place, signed: Place): Promise<Finding> => {
+  // An event that was taken out before makes the log too short as well.
   const kept = await hashesOf(input.hashes, head);
   if (kept !== undefined) {
-    const place = await locate(
-      input.events,
-      { from: { size: 0, position: 0 }, to: { size: leaves, position: Number(last) } },
-      kept,
-    );
-    if (place.exact) return { position: place.position, to: place.position, kind: "event", says: place.says };
+    const { position, exact, says } = await locate(input.events, { from: signed, to: end }, kept);
+    if (exact) return { position, to: position, kind: "event", says };
   }
+  const lacking = `${head.size - end.size} of the ${head.size} events that it signs are missing`;
+  if (!head.isWitness)
+    return {
+      ...{ position: signed.position + 1, to: head.position, kind: "event" },
+      says: `before the head at position ${head.position} ${lacking}`,
+    };
   return {
-    ...{ position: Number(last) + 1, to: Number(last) + 1, kind: "truncated" },
-    says: `it ends with ${leaves} events at position ${last}, and ${by} is of ${head.size}`,
+    ...{ position: end.position + 1, to: end.position + 1, kind: "truncated" },
+    says: `it ends with ${end.size} events at position ${end.position}; of a head that a witness kept ${lacking}`,
   };
 };

@@ -9,7 +9,8 @@ import { harmless, next, paint, say, sayJson } from "../output.js";
 import { asPosition, asRevision } from "../../domain/kernel/stream.js";
 
 const placePattern = /^(.+)@(\d{1,15})$/;
-const place = (value: string): EventPlace => {
+/** For commander: which event. */
+export const place = (value: string): EventPlace => {
   if (/^\d{1,15}$/.test(value)) return { position: asPosition(Number(value)) };
   const [, stream, revision] = placePattern.exec(value) ?? [];
   if (stream === undefined || revision === undefined)

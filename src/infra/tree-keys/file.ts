@@ -22,7 +22,11 @@ export const openTreeKeyFile = (path: string): TreeKeys => {
     },
     obtain: async () =>
       keyIn(path, await readOrCreateSecretFile(path, () => pemOf(generateKeyPairSync("ed25519").privateKey))),
-    add: (key) => replaceSecretFile(nextPath, pemOf(key)),
+    next: async () => {
+      const key = generateKeyPairSync("ed25519").privateKey;
+      await replaceSecretFile(nextPath, pemOf(key));
+      return key;
+    },
     adopt: async (keyId) => {
       const next = await read(nextPath);
       if (next !== undefined && treeKeyId(next) === keyId) await rename(nextPath, path);

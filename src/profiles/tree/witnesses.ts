@@ -1,16 +1,9 @@
+import { toldHead } from "../../audit/tree/head.js";
 import type { TreeHeadSigned } from "../../domain/tree.events.js";
 import type { Logger } from "../../gateway/ports.js";
 import type { Telemetry } from "../../infra/telemetry.js";
 import { createWitness, toFile, toUrl } from "../../infra/tree-witness/witness.js";
 import type { TreeSettings } from "../../settings/tree.js";
-
-/** A head as witnesses and commands have it: what was signed, and the signature. */
-export type ToldHead = Pick<TreeHeadSigned, "size" | "root" | "epoch" | "at" | "keyId" | "signature" | "previous">;
-
-export const toldHead = ({ size, root, epoch, at, keyId, signature, previous }: TreeHeadSigned): ToldHead => ({
-  ...{ size, root, epoch, at, keyId, signature },
-  ...(previous === undefined ? {} : { previous }),
-});
 
 /** All that the settings name; none of them holds anything up. */
 export const startWitnesses = (

@@ -6,8 +6,9 @@ export type TreeKeys = {
   readonly candidates: (keyId: string) => Promise<readonly KeyObject[]>;
   /** The one to begin with, made if there is none. */
   readonly obtain: () => Promise<KeyObject>;
-  readonly add: (key: KeyObject) => Promise<void>;
-  /** The log has named it: where it was added and waits, it is the only one from now on. */
+  /** One that is to take the place of the one in force. */
+  readonly next: () => Promise<KeyObject>;
+  /** The log has named it: where it waits as the next, it is the only one from now on. */
   readonly adopt: (keyId: string) => Promise<void>;
 };
 

@@ -1,0 +1,70 @@
+import { Command } from "commander";
+import type { Verified } from "../../audit/tree/verify.js";
+import { verifyFile, verifyTarget } from "../../operate/tree/verify.js";
+import { fail } from "../failure.js";
+import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
+import { grouped, harmless, next, note, paint, progress, say, sayJson } from "../output.js";
+
+type Options = ProfileOptions & { readonly publicKey?: string; readonly heads?: string };
+
+export const verifyCommand = withTarget(new Command("verify"))
+  .description("Check that the log, a copy of it or an export of it is what its signed heads say.")
+  .argument("[file]", "an export of a whole log (parley events export); else the log itself")
+  .option("--public-key <file>", "the key that you trust, in PEM (parley audit head --public-key FILE)", someText)
+  .option("--heads <file>", "heads that a witness kept, a JSON text a line (PARLEY_TREE_WITNESS_FILE)", someText)
+  .addHelpText(
+    "after",
+    `
+Of a file nothing else is needed but the public key. Of a data directory, also of a copy of one, tree.db names the very event
+that was changed; of a file alone the events between two heads are named among which it is (docs/AUDIT.md).
+Without --public-key the first key that the log names is believed: a log that was rewritten as a whole passes.
+Exit code: 0 all that is signed is as it was signed, 1 it is not or cannot be read, 2 wrong usage.`,
+  )
+  .action(async (file: string | undefined, options: Options) => {
+    const bar = progress("verifying");
+    try {
+      let of = 0;
+      const asked = {
+        ...(options.publicKey === undefined ? {} : { publicKeyFile: options.publicKey }),
+        ...(options.heads === undefined ? {} : { headsFile: options.heads }),
+        onProgress: (leaves: number) => {
+          bar.show(leaves, Math.max(of, leaves));
+          of = Math.max(of, leaves);
+        },
+      };
+      const target = file === undefined ? targetOf(options) : undefined;
+      const verified = target === undefined ? await verifyFile(file ?? "", asked) : await verifyTarget(target, asked);
+      bar.end();
+      if (options.json)
+        sayJson({ ok: verified.finding === undefined, isKeyTrusted: options.publicKey !== undefined, ...verified });
+      else tell(verified, options, target === undefined ? "" : ` ${sameTarget(target)}`);
+      exitWhenSaid(verified.finding === undefined ? 0 : 1);
+    } catch (error) {
+      bar.end();
+      fail(error);
+    }
+  });
+
+const tell = (verified: Verified, { publicKey }: Options, target: string): void => {
+  const { finding, leaves, signed, heads, witnessed, keys, keyId = "" } = verified;
+  const covered = `${grouped(heads)} heads${witnessed > 0 ? ` and ${grouped(witnessed)} of a witness` : ""}`;
+  if (finding !== undefined) {
+    say(paint("red", `WRONG  ${harmless(finding.says)}`));
+    if (signed.size > 0)
+      say(`Up to position ${signed.position} (${grouped(signed.size)} events) all is as ${covered} signed it.`);
+    next(
+      `parley events tail --from ${finding.position}${target}     what stands there`,
+      "docs/AUDIT.md says what can be named, and what not",
+    );
+    return;
+  }
+  say(paint("green", `${grouped(signed.size)} events are as ${covered} signed them.`));
+  if (leaves > signed.size) say(`${grouped(leaves - signed.size)} newer ones are not signed yet.`);
+  say(`${keys === 1 ? "Key" : `${keys} keys; now`} ${keyId}`);
+  if (publicKey === undefined) {
+    note(
+      "The key was taken from the log itself. A log that was rewritten as a whole and signed anew passes: name the key with --public-key.",
+    );
+    next(`parley audit head --public-key FILE${target}`);
+  } else next(`parley audit head${target}`);
+};
