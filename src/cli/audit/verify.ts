@@ -1,6 +1,5 @@
 import { Command } from "commander";
-import type { Verified } from "../../audit/tree/verify.js";
-import { verifyFile, verifyTarget } from "../../operate/tree/verify.js";
+import { verifyFile, verifyTarget, type Verified } from "../../operate/tree/verify.js";
 import { fail } from "../failure.js";
 import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
 import { grouped, harmless, next, note, paint, progress, say, sayJson } from "../output.js";
@@ -54,7 +53,7 @@ const tell = (verified: Verified, { publicKey }: Options, target: string): void 
       say(`Up to position ${signed.position} (${grouped(signed.size)} events) all is as ${covered} signed it.`);
     next(
       `parley events tail --from ${finding.position}${target}     what stands there`,
-      "docs/AUDIT.md says what can be named, and what not",
+      "docs/OPERATIONS.md, “The log was changed”, says what to do",
     );
     return;
   }

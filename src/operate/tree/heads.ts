@@ -2,6 +2,9 @@
 import type { EventLog } from "../../commands/ports.js";
 import { decodeEvent } from "../../domain/catalogue.js";
 import { noRevision, revisionAfter, streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { publicKeyOf, publicPemOf, toldHead, type ToldHead } from "../../audit/tree/head.js";
+import type { Target } from "../target.js";
+import { openToRead } from "../open.js";
 import type { TreeEvent, TreeHeadSigned, TreeKeyAdded } from "../../domain/tree.events.js";
 
 const pageEvents = 500;
@@ -37,4 +40,29 @@ export const findKey = async (log: Pick<EventLog, "readStream">, keyId: string):
   for await (const { event } of treeEventsBackwards(log))
     if (event.type === "TreeKeyAdded" && event.keyId === keyId) return event;
   return undefined;
+};
+
+export type ReadHead = ToldHead & {
+  readonly position: number;
+  /** PEM. */
+  readonly publicKey: string;
+};
+
+/** The newest head and the key that checks it. @throws (rejects) NotThere, Error that says what to do */
+export const readHead = async (target: Target): Promise<ReadHead> => {
+  const { log, close } = await openToRead(target);
+  try {
+    const found = await findHead(log);
+    if (found === undefined)
+      throw new Error(
+        "no head is signed yet: a server signs one within a minute after the first event (PARLEY_TREE_HEAD_SECONDS)",
+      );
+    const { head, position } = found;
+    const key = publicKeyOf((await findKey(log, head.keyId))?.publicKey ?? "");
+    if (key === undefined)
+      throw new Error(`the log does not name the key ${head.keyId}: parley audit verify says what is wrong`);
+    return { ...toldHead(head), position, publicKey: publicPemOf(key) };
+  } finally {
+    await close();
+  }
 };

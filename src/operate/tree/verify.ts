@@ -27,6 +27,8 @@ export type VerifyOptions = {
   readonly onProgress?: (leaves: number) => void;
 };
 
+export type { Verified } from "../../audit/tree/verify.js";
+
 /** What is asked for cannot be checked as it is. */
 export class CannotVerify extends Error {}
 
