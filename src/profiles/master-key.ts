@@ -35,15 +35,28 @@ export type Rotated = {
   readonly made: boolean;
 };
 
+type Rewrapping = Pick<SqliteKeyStore, "rewrap">;
+type OnRewrapped = (rewrapped: number) => void;
+type MasterKeyFile = Pick<ReturnType<typeof filesOf>, "masterKey">;
+
+/** The last that was asked for, of each store. */
+const rotations = new WeakMap<Rewrapping, Promise<unknown>>();
+
 /**
  * Wraps all data keys with a new master key, or with the one that the environment gives first. Whatever ends it in between
- * leaves master.key with what opens each of them.
+ * leaves master.key with what opens each of them. One after the other: the end of one would take away what another has
+ * just put into master.key, and wraps with.
  */
-export const rotateMasterKey = async (
-  { masterKey }: Pick<ReturnType<typeof filesOf>, "masterKey">,
-  keys: Pick<SqliteKeyStore, "rewrap">,
-  onProgress?: (rewrapped: number) => void,
-): Promise<Rotated> => {
+export const rotateMasterKey = (file: MasterKeyFile, keys: Rewrapping, onProgress?: OnRewrapped): Promise<Rotated> => {
+  const rotation = (rotations.get(keys) ?? Promise.resolve()).then(() => rotate(file, keys, onProgress));
+  rotations.set(
+    keys,
+    rotation.catch(() => undefined),
+  );
+  return rotation;
+};
+
+const rotate = async ({ masterKey }: MasterKeyFile, keys: Rewrapping, onProgress?: OnRewrapped): Promise<Rotated> => {
   const given = givenMasterKeys(process.env);
   if (given !== undefined) return { rewrapped: await keys.rewrap(given, onProgress), made: false };
   const before = await readOrCreateMasterKeyFile(masterKey);

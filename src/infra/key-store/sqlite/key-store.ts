@@ -105,11 +105,14 @@ export const openSqliteKeyStore = async (
     },
     find,
     destroy: async (userId) => {
-      const ids: readonly string[] = await worker.call("destroy", userId);
-      // After those that were on their way before it, which are kept when they come.
-      await Promise.all([obtaining.idle(), finding.idle()]);
-      for (const keyId of [...cache.keys()]) if (ownerOf(keyId) === userId) cache.delete(keyId);
-      return ids;
+      try {
+        return await worker.call("destroy", userId);
+      } finally {
+        // Also when it could not be finished: they may be deleted by then. After those that were on their way before it,
+        // which are kept when they come.
+        await Promise.all([obtaining.idle(), finding.idle()]);
+        for (const keyId of [...cache.keys()]) if (ownerOf(keyId) === userId) cache.delete(keyId);
+      }
     },
     isErased: async (userId) => (await find(erasedMarkOf(userId))) !== undefined,
     rewrap: async (keys, onProgress) => {

@@ -14,8 +14,8 @@ const newDir = (): string => {
   return dir;
 };
 const stores: SqliteKeyStore[] = [];
-const open = async (dir: string, masterKeys: MasterKeys): Promise<SqliteKeyStore> => {
-  const store = await openSqliteKeyStore(join(dir, "keys.db"), masterKeys);
+const open = async (dir: string, masterKeys: MasterKeys, busyMsMax = 5_000): Promise<SqliteKeyStore> => {
+  const store = await openSqliteKeyStore(join(dir, "keys.db"), masterKeys, { busyMsMax });
   stores.push(store);
   return store;
 };
@@ -76,5 +76,19 @@ describe("keys in SQLite", () => {
     const again = await open(dir, [second]);
     expect(await Promise.all(before.map((_, i) => again.find(`before-${i}`)))).toEqual(before);
     expect(await Promise.all(during.map((_, i) => again.find(`during-${i}`)))).toEqual(during);
+  });
+
+  it("are forgotten in memory as well when their destruction waits for somebody who reads the file", async () => {
+    const dir = newDir();
+    const store = await open(dir, [first], 10);
+    await store.obtain("alice/2026-11/x");
+    const reader = openKeyFile(join(dir, "keys.db"));
+    reader.exec("begin");
+    reader.prepare("select count(*) from keys").get();
+    await expect(store.destroy("alice")).rejects.toThrow("Run it again");
+    expect(store.cached("alice/2026-11/x")).toBeUndefined();
+    await expect(store.obtain("alice/2026-11/x")).rejects.toThrow("no key came");
+    reader.close();
+    expect(await store.destroy("alice")).toEqual([]);
   });
 });
