@@ -31,6 +31,9 @@ export const table = (headings: readonly string[], rows: readonly (readonly (str
 /** 1234567 → 1,234,567 */
 export const grouped = (value: number): string => value.toLocaleString("en-US");
 
+/** "1 event", "2,000 events": for nouns that take an s. */
+export const counted = (value: number, noun: string): string => `${grouped(value)} ${noun}${value === 1 ? "" : "s"}`;
+
 export const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };

@@ -1,7 +1,7 @@
 /** Commands that copy a log are killed in the middle: nothing that looks whole is left, and the same command goes on. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -90,4 +90,20 @@ it("a backup, and a restore of it", async () => {
   expect(await done(restoring)).toMatchObject({ withoutKeys: false });
   const { sha256 } = await done(["events", "export", "--data", at("restored"), "--output", at("again")]);
   expect(sha256).toBe((await done(["events", "export", "--data", at("data"), "--output", at("first")])).sha256);
+});
+
+it("a restore tells of the ledger of erasures that the start will read", async () => {
+  await done(["backup", "create", at("plain"), "--data", at("data")]);
+  const told = async (name: string, ledger: string): Promise<string> => {
+    const args = ["backup", "restore", at("plain"), "--data", at(name)];
+    const { code, stdout, stderr } = await run(args, { PARLEY_ERASURE_LEDGER: ledger });
+    expect(code).toBe(0);
+    return stdout + stderr;
+  };
+  writeFileSync(at("ledger"), "");
+  expect(await told("with-ledger", at("ledger"))).toContain(`The ledger of erasures is there (${at("ledger")})`);
+  expect(await told("ledger-gone", at("gone"))).toContain(
+    `PARLEY_ERASURE_LEDGER names ${at("gone")}, which is not there`,
+  );
+  expect(await told("no-ledger", "")).toContain("No ledger of erasures was given");
 });

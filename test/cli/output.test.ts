@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { progressLine } from "../../src/cli/output.js";
+import { counted, progressLine } from "../../src/cli/output.js";
 
 describe("progress", () => {
   const line = (done: number, ms: number, since = 0) =>
@@ -21,4 +21,8 @@ describe("progress", () => {
     expect(progressLine("reading", "events", { done: 0, of: 0, since: 0, ms: 1 })).toContain("100 % of 0");
     expect(line(10_000, 1_000)).toContain("100 % of 10,000");
   });
+});
+
+it("counts one thing in the singular", () => {
+  expect([0, 1, 2_000].map((value) => counted(value, "event"))).toEqual(["0 events", "1 event", "2,000 events"]);
 });

@@ -24,7 +24,7 @@ import {
   type ProfileOptions,
   type ReasonOptions,
 } from "../options.js";
-import { grouped, harmless, next, paint, progress, say, sayJson } from "../output.js";
+import { counted, grouped, harmless, next, paint, progress, say, sayJson } from "../output.js";
 import { recordFirst } from "../recorded.js";
 
 type Options = ProfileOptions &
@@ -145,7 +145,10 @@ const tell = (done: ArchivedRun, file: string, target: Target): void => {
     ["sha256", sha256],
     ["range", `after position ${after}, up to ${upTo}: ${grouped(events)} events`],
     ["root", root],
-    ["holds", `${grouped(records)} records of ${grouped(conversations)} conversations, ${grouped(messages)} messages`],
+    [
+      "holds",
+      `${counted(records, "record")} of ${counted(conversations, "conversation")}, ${counted(messages, "message")}`,
+    ],
     ...(erased === 0 ? [] : [["erased", `${grouped(erased)} records with texts whose keys are gone`] as const]),
     ...(done.position === undefined ? [["run", "UNRECORDED: no log tells of it"] as const] : []),
   ];

@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import { Command } from "commander";
 import type { EnginesRestored } from "../../operate/backup/engines.js";
 import { restoreBackup, type Restored } from "../../operate/backup/restore.js";
 import type { DistributedTarget } from "../../operate/target.js";
 import { BadConfig } from "../../settings/config.js";
+import { erasureLedgerOf } from "../../settings/erasure-ledger.js";
 import { fail } from "../failure.js";
 import { exitWhenSaid, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
 import { grouped, harmless, next, note, paint, progress, say, sayJson } from "../output.js";
@@ -86,11 +88,21 @@ const tell = (dataDir: string, { manifest, epoch, withoutKeys, withErasures, mis
         `${grouped(missing.events)} events are missing, of ${timeText(missing.from)} to ${timeText(missing.to)}`,
       ),
     );
-  if (withErasures) say("The ledger of erasures is there: the start erases again whom it names.");
-  else note("No ledger of erasures was given (--erasures FILE): who was erased after the backup can be read again.");
+  tellErasures(dataDir, withErasures);
   if (withoutKeys) note("The keys were put apart and are not restored: what people wrote stays closed without them.");
   const cell = manifest.cell === null || manifest.cell === "main" ? "" : ` --cell ${manifest.cell}`;
   next(`parley doctor --data ${dataDir}`, `parley serve --data ${dataDir}${cell}`);
+};
+
+/** The start reads the ledger that the environment names, and that of the directory only where it names none. */
+const tellErasures = (dataDir: string, taken: boolean): void => {
+  const read = erasureLedgerOf(dataDir, process.env);
+  const apart = read !== erasureLedgerOf(dataDir, {});
+  if (existsSync(read)) say(`The ledger of erasures is there (${read}): the start erases again whom it names.`);
+  else if (apart)
+    note(`PARLEY_ERASURE_LEDGER names ${read}, which is not there: who was erased after the backup can be read again.`);
+  else note("No ledger of erasures was given (--erasures FILE): who was erased after the backup can be read again.");
+  if (apart && taken) note("The ledger put into the directory is not read while PARLEY_ERASURE_LEDGER names another.");
 };
 
 const ofEngines = async ({ config }: DistributedTarget, dir: string, options: Options): Promise<void> => {

@@ -30,7 +30,7 @@ export const exportCommand = withTarget(new Command("export"))
       if (options.json === true) sayJson({ file, keys });
       else {
         say(`${grouped(keys)} keys are in ${file}. Keep it and its passphrase apart from the log's exports.`);
-        next(`parley keys import ${file} --data OTHER`, `parley events export --help ${sameTarget(target)}`);
+        next(`parley keys import ${file} --data OTHER`, `parley events export --output FILE ${sameTarget(target)}`);
       }
       exitWhenSaid(0);
     } catch (error) {

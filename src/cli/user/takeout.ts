@@ -14,7 +14,7 @@ import {
   type ProfileOptions,
   type ReasonOptions,
 } from "../options.js";
-import { grouped, harmless, next, paint, progress, say, sayJson } from "../output.js";
+import { counted, grouped, harmless, next, paint, progress, say, sayJson } from "../output.js";
 import { recordFirst } from "../recorded.js";
 
 type Options = ProfileOptions &
@@ -77,7 +77,7 @@ const nameOf = (user: string, now: Date): string =>
 const tell = ({ conversations, messages, bytes, sha256, damaged, damages }: TakenOut, file: string, target: Target) => {
   say(`${paint("grey", "file    ")} ${harmless(file)} (${grouped(bytes)} bytes)`);
   say(`${paint("grey", "sha256  ")} ${sha256}`);
-  say(`${paint("grey", "holds   ")} ${grouped(messages)} messages of ${grouped(conversations)} conversations`);
+  say(`${paint("grey", "holds   ")} ${counted(messages, "message")} of ${counted(conversations, "conversation")}`);
   if (damaged > 0) {
     say(paint("red", `\n→ ${grouped(damaged)} texts or events do not open, though nobody erased them:`));
     for (const damage of damages) say(paint("red", `  ${harmless(damage)}`));
