@@ -47,6 +47,8 @@ export const keepTree = (options: KeepTreeOptions): KeptTree => {
   let checkpoint: TreeCheckpoint | undefined;
   let signed: Signed | undefined;
   let isFirst = true;
+  /** The keeper may have begun anew: it is asked where it is, also while nothing new comes. */
+  let isInDoubt = false;
   /** Up to this size there is nothing that is worth a head. */
   let lookedAt = 0;
   let stopped = false;
@@ -72,8 +74,9 @@ export const keepTree = (options: KeepTreeOptions): KeptTree => {
     return false;
   };
   const work = async (): Promise<void> => {
-    while (!stopped && mayHaveMore(checkpoint)) {
+    while (!stopped && mayHaveMore(isInDoubt ? undefined : checkpoint)) {
       const grown = await keeper.catchUp();
+      isInDoubt = false;
       ({ checkpoint } = grown);
       if (grown.isAtEnd) break;
     }
@@ -89,6 +92,7 @@ export const keepTree = (options: KeepTreeOptions): KeptTree => {
     working ??= work()
       .catch((error: unknown) => {
         signed = undefined;
+        isInDoubt = true;
         onProblem(error);
       })
       .finally(() => (working = undefined));
