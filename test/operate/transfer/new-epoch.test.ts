@@ -40,6 +40,7 @@ it("an operator begins an epoch of a log that no server has, and what was made o
   ];
   const kept = ["keys.db", "token.secret", "tree.key", "viewsOfMine"];
   for (const name of [...derived, ...kept]) writeFileSync(join(dir, name), "");
+  writeFileSync(join(dir, "views.json"), JSON.stringify({ live: 2, beside: [{ number: 1 }] }));
   const begun = await newEpoch(target(), { reason: "put back by hand" });
   expect(begun).toMatchObject({ previous: first, head: 1 });
   const start = await withLog(newestStart);
