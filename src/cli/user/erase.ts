@@ -4,7 +4,7 @@ import { eraseUserOf, surveyUser, textsIn, type Survey } from "../../operate/era
 import { BadConfig } from "../../settings/config.js";
 import { fail } from "../failure.js";
 import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
-import { grouped, harmless, next, progress, say, sayJson } from "../output.js";
+import { counted, grouped, harmless, next, progress, say, sayJson } from "../output.js";
 
 type Options = ProfileOptions & {
   readonly reason?: string;
@@ -60,9 +60,9 @@ Exit code: 0 erased (or dry run with no plain texts), 1 plain texts of theirs ar
         await writeFile(options.certificate, `${JSON.stringify(certificate)}\n`, { mode: 0o600 });
       if (options.json === true) sayJson({ user: userId, keysDestroyed, ...survey, certificate });
       else {
-        say(`${harmless(userId)} is erased: ${grouped(keysDestroyed)} keys were destroyed.`);
+        say(`${harmless(userId)} is erased: ${counted(keysDestroyed, "key")} destroyed.`);
         tellSurvey(userId, survey, options);
-        next(`parley events show user-${userId} ${sameTarget(target)}`);
+        next(`parley events tail --stream user-${userId} ${sameTarget(target)}`);
       }
       exitWhenSaid(codeOf(survey, options));
     } catch (error) {
