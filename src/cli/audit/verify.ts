@@ -47,6 +47,14 @@ Exit code: 0 all that is signed is as it was signed, 1 it is not or cannot be re
 const tell = (verified: Verified, { publicKey }: Options, target: string): void => {
   const { finding, leaves, signed, heads, witnessed, keys, keyId = "" } = verified;
   const covered = `${grouped(heads)} heads${witnessed > 0 ? ` and ${grouped(witnessed)} of a witness` : ""}`;
+  if (finding?.kind === "unsigned") {
+    say(paint("yellow", harmless(finding.says)));
+    say(
+      "A server signs the first head within PARLEY_TREE_HEAD_SECONDS (60) of its start; an export of before has none.",
+    );
+    next(`parley audit head${target}`);
+    return;
+  }
   if (finding !== undefined) {
     say(paint("red", `WRONG  ${harmless(finding.says)}`));
     if (signed.size > 0)

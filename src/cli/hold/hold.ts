@@ -97,7 +97,7 @@ const rowOf = ({ set, released, active }: ListedHold): string[] => [
   active ? "holds" : released === undefined ? "ended" : "released",
   set.users.join(" ") || "-",
   set.conversations.join(" ") || "-",
-  set.until === undefined ? "released" : new Date(set.until).toISOString(),
+  set.until === undefined ? "-" : new Date(set.until).toISOString(),
   (set.by.kind === "operator" ? set.by.userId : undefined) ?? "-",
   new Date(set.at).toISOString(),
   set.reason,
