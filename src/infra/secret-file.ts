@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { link, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncDirectory } from "../lib/sync-directory.js";
 import { makeDirectories } from "./make-directories.js";
 
 /** The bytes of a file without a trailing newline; undefined when it is not there. */
@@ -29,14 +30,14 @@ export const readOrCreateSecretFile = async (path: string, made: () => string): 
   } finally {
     await rm(draft, { force: true });
   }
-  await syncDirectory(path);
+  await syncDirectory(dirname(path));
   return withoutNewline(await readFile(path));
 };
 
 /** Puts another text (mode 600) in a file's place, durable when this resolves: the one or the other is there, always whole. */
 export const replaceSecretFile = async (path: string, text: string): Promise<void> => {
   await rename(await drafted(path, text), path);
-  await syncDirectory(path);
+  await syncDirectory(dirname(path));
 };
 
 const drafted = async (path: string, text: string): Promise<string> => {
@@ -49,15 +50,6 @@ const drafted = async (path: string, text: string): Promise<string> => {
     await file.close();
   }
   return draft;
-};
-
-const syncDirectory = async (path: string): Promise<void> => {
-  const directory = await open(dirname(path), "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 };
 
 const withoutNewline = (bytes: Buffer): Buffer => {

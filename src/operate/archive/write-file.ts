@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncDirectory } from "../durable.js";
+import { syncDirectory } from "../../lib/sync-directory.js";
 
 /** What a file has become. `sha256`: in hex. */
 export type WrittenFile = { readonly bytes: number; readonly sha256: string };

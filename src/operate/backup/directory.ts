@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { makeDirectories } from "../../infra/make-directories.js";
-import { syncDirectory, writeWhole } from "../durable.js";
+import { syncDirectory } from "../../lib/sync-directory.js";
+import { writeWhole } from "../durable.js";
 import { manifestFile, type BackupManifest } from "./manifest.js";
 
 export type BackupDirectory = {

@@ -13,7 +13,8 @@ import { createTally, type Tally } from "../../audit/export/tally.js";
 import { compressorOf } from "./compression.js";
 import { headCodec, isChunk, manifestPathOf, type Chunk, type ExportHead, type ExportManifest } from "./manifest.js";
 import { readChunks } from "./read.js";
-import { syncDirectory, writeWhole } from "../durable.js";
+import { syncDirectory } from "../../lib/sync-directory.js";
+import { writeWhole } from "../durable.js";
 
 /** A chunk is closed when it has so many; a reader has one whole in memory. */
 const chunkCharsMax = 4 * 1024 * 1024;
