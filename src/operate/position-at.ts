@@ -1,4 +1,5 @@
-import { asPosition, noPosition, type Position, type RecordedEvent } from "../domain/kernel/stream.js";
+import { writtenAt } from "../audit/written-at.js";
+import { asPosition, noPosition, type Position } from "../domain/kernel/stream.js";
 import { pagesOf } from "./pages.js";
 import type { LogToRead, Target } from "./target.js";
 
@@ -22,7 +23,7 @@ export const positionBefore = async (
   let last = profile === "embedded" ? await longBefore(log, time - clockBackMsMax, head) : noPosition;
   for await (const page of pagesOf(log, last, head)) {
     for (const event of page) {
-      if ((atOf(event) ?? -Infinity) >= time) return last;
+      if ((writtenAt(event) ?? -Infinity) >= time) return last;
       last = event.position;
     }
   }
@@ -35,19 +36,9 @@ const longBefore = async (log: Pick<LogToRead, "readAll">, time: number, head: P
   for (let newer = head; newer - older > 1;) {
     const middle = asPosition(Math.floor((older + newer) / 2));
     const [event] = await log.readAll(asPosition(middle - 1), 1);
-    const at = event === undefined ? undefined : atOf(event);
+    const at = event === undefined ? undefined : writtenAt(event);
     if (event !== undefined && at !== undefined && at < time && event.position < newer) older = event.position;
     else newer = middle;
   }
   return older;
-};
-
-/** Epoch milliseconds, of whatever type and version; undefined for an event that does not say. */
-const atOf = ({ meta }: Pick<RecordedEvent, "meta">): number | undefined => {
-  try {
-    const { at } = (JSON.parse(meta) ?? {}) as { readonly at?: unknown };
-    return typeof at === "number" ? at : undefined;
-  } catch {
-    return undefined;
-  }
 };

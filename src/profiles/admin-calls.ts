@@ -4,6 +4,7 @@ import { holdReleasedCodec, holdSetCodec } from "../domain/holds.events.js";
 import { HoldRefused, releaseHoldIn, setHoldIn } from "../commands/holds.js";
 import { recordAccessIn, recordArchiveIn } from "../commands/access.js";
 import type { EventLog } from "../commands/ports.js";
+import { byOperatorCodec } from "../domain/kernel/by.js";
 import { t } from "../domain/kernel/fp.js";
 import type { SwitchableViews } from "../infra/view-store/sqlite/switchable-views.js";
 import type { ReconcileCounts } from "./reconcile-counts.js";
@@ -15,8 +16,6 @@ import { rotateMasterKey } from "./master-key.js";
 import { ids } from "./serving.js";
 import type { EmbeddedTree } from "./tree/embedded.js";
 import { viewsCallsOf, type ProjectionErrors } from "./views-calls.js";
-
-const operatorCodec = t.intersection([t.type({ kind: t.literal("operator") }), t.partial({ userId: t.string })]);
 
 type Administered = {
   readonly log: Pick<EventLog, "append" | "readStream">;
@@ -38,7 +37,7 @@ export const adminCallsOf = (
   return {
     ...viewsCallsOf(views, reconciling, errors),
     "access.record": adminCall(
-      t.intersection([accessRecordedCodec, t.type({ by: operatorCodec })]),
+      t.intersection([accessRecordedCodec, t.type({ by: byOperatorCodec })]),
       ({ kind, reason, scope, by }) => recordAccess({ kind, reason, scope }, by),
     ),
     "keys.rotate": adminCall(t.type({}), (_, { progress }) =>
@@ -47,25 +46,25 @@ export const adminCallsOf = (
       }),
     ),
     "user.erase": adminCall(
-      t.type({ userId: t.string, reason: t.string, by: operatorCodec }),
+      t.type({ userId: t.string, reason: t.string, by: byOperatorCodec }),
       (erasure, { progress }) =>
         refuseHeld(log, erasure.userId)
           .then(() => eraseUser(erasing, erasure, progress))
           .catch(refusing),
     ),
-    "hold.set": adminCall(t.intersection([holdSetCodec, t.type({ by: operatorCodec })]), ({ by, ...hold }) =>
+    "hold.set": adminCall(t.intersection([holdSetCodec, t.type({ by: byOperatorCodec })]), ({ by, ...hold }) =>
       setHoldIn(log, Date.now, ids)(hold, by).catch(refusing),
     ),
     "hold.release": adminCall(
-      t.intersection([holdReleasedCodec, t.type({ by: operatorCodec })]),
+      t.intersection([holdReleasedCodec, t.type({ by: byOperatorCodec })]),
       ({ by, ...release }) => releaseHoldIn(log, Date.now, ids)(release, by).catch(refusing),
     ),
-    "tree.rotate-key": adminCall(t.type({ by: operatorCodec }), async ({ by }) => {
+    "tree.rotate-key": adminCall(t.type({ by: byOperatorCodec }), async ({ by }) => {
       const { keyId, replaces } = await tree.rotate(by);
       return { keyId, ...(replaces === undefined ? {} : { replaces }) };
     }),
     "archive.record": adminCall(
-      t.intersection([t.exact(archiveExportedCodec), t.type({ by: operatorCodec })]),
+      t.intersection([t.exact(archiveExportedCodec), t.type({ by: byOperatorCodec })]),
       ({ by, ...run }) => recordArchive(run, by),
     ),
   };

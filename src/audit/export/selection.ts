@@ -1,3 +1,4 @@
+import { writtenAt } from "../written-at.js";
 import { decodeEvent, UnreadableEvent } from "../../domain/catalogue.js";
 import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import { streamOf, type Position, type RecordedEvent, type StreamName } from "../../domain/kernel/stream.js";
@@ -56,15 +57,6 @@ export const joinedBy = (event: RecordedEvent, user: UserId): ConversationId | u
 export const passes = ({ type, since, until }: Selection, event: RecordedEvent): boolean => {
   if (type !== undefined && event.type !== type) return false;
   if (since === undefined && until === undefined) return true;
-  const at = atOf(event.meta);
+  const at = writtenAt(event);
   return at !== undefined && at >= (since ?? -Infinity) && at < (until ?? Infinity);
-};
-
-const atOf = (meta: string): number | undefined => {
-  try {
-    const { at } = JSON.parse(meta) as { readonly at?: unknown };
-    return typeof at === "number" ? at : undefined;
-  } catch {
-    return undefined;
-  }
 };

@@ -1,4 +1,5 @@
 /** Which event of a span is not what was signed: by kept hashes exactly, else by what damage leaves behind. */
+import { writtenAt } from "../written-at.js";
 import { isLeaf, canonicalOf } from "../canonical.js";
 import { leafHash, type Hash } from "../merkle.js";
 import type { TreeReads } from "../../projections/ports/tree-store.js";
@@ -127,11 +128,4 @@ const oddIn = (
   return undefined;
 };
 
-const atOf = ({ meta }: RecordedEvent): number => {
-  try {
-    const { at } = JSON.parse(meta) as { readonly at?: unknown };
-    return typeof at === "number" ? at : NaN;
-  } catch {
-    return NaN;
-  }
-};
+const atOf = (event: RecordedEvent): number => writtenAt(event) ?? NaN;

@@ -1,3 +1,4 @@
+import { t } from "./fp.js";
 import type { Actor, DeviceId, UserId } from "./ids.js";
 
 /** The actor of an event: stored in its metadata. */
@@ -16,6 +17,12 @@ export type BySystem = { readonly kind: "system" };
  * user of the chat, so that it stands in no frame and is found under no user's name.
  */
 export type ByOperator = { readonly kind: "operator"; readonly userId?: string };
+
+/** Of what an operator's command brings with it. */
+export const byOperatorCodec = t.intersection([
+  t.type({ kind: t.literal("operator") }),
+  t.partial({ userId: t.string }),
+]);
 
 /** An actor that is a user of the chat: a message has such a sender, a reaction such an author. */
 export type ByPerson = ByUser | ByBot | (ByApp & { readonly onBehalfOf: UserId });

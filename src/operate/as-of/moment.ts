@@ -1,3 +1,4 @@
+import { writtenAt } from "../../audit/written-at.js";
 import { asPosition, noPosition, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import { pageEvents } from "../pages.js";
 import type { LogToRead } from "../target.js";
@@ -27,7 +28,7 @@ export const momentOf = async (log: LogToRead, asked: MomentAsked): Promise<Mome
     if (asked.position > head) throw new BeyondHead(asked.position, head);
     return momentAt(head, await lastOf(log, { upTo: asPosition(asked.position), head }, () => true));
   }
-  return momentAt(head, await lastOf(log, { upTo: head, head }, (event) => (timeOf(event) ?? Infinity) <= asked.at));
+  return momentAt(head, await lastOf(log, { upTo: head, head }, (event) => (writtenAt(event) ?? Infinity) <= asked.at));
 };
 
 export class BeyondHead extends Error {
@@ -42,7 +43,7 @@ export class BeyondHead extends Error {
 const momentAt = (head: Position, event: RecordedEvent | undefined): Moment => {
   if (event === undefined) return { position: noPosition, head };
   const { position, stream, revision, type } = event;
-  const at = timeOf(event);
+  const at = writtenAt(event);
   return { position, last: { stream, revision, type, ...(at === undefined ? {} : { at }) }, head };
 };
 
@@ -69,13 +70,3 @@ const lastOf = async (
 
 const predecessor = async (log: LogToRead, position: Position): Promise<Position> =>
   (await log.readAll(position, 1, "backwards"))[0]?.position ?? noPosition;
-
-/** Of an event as it is stored; undefined for a damaged one. */
-export const timeOf = ({ meta }: Pick<RecordedEvent, "meta">): number | undefined => {
-  try {
-    const { at } = JSON.parse(meta) as { readonly at?: unknown };
-    return typeof at === "number" ? at : undefined;
-  } catch {
-    return undefined;
-  }
-};

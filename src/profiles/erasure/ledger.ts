@@ -4,11 +4,12 @@
  */
 import { open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { byOperatorCodec } from "../../domain/kernel/by.js";
 import { t } from "../../domain/kernel/fp.js";
 import type { UserId } from "../../domain/kernel/ids.js";
+import { syncDirectory } from "../../lib/sync-directory.js";
 import { makeDirectories } from "../../infra/make-directories.js";
 
-const operatorCodec = t.intersection([t.type({ kind: t.literal("operator") }), t.partial({ userId: t.string })]);
 export const certificateCodec = t.type({
   /** The exact text that is signed. */
   statement: t.string,
@@ -19,12 +20,12 @@ export const certificateCodec = t.type({
 export type Certificate = Readonly<t.TypeOf<typeof certificateCodec>>;
 
 const entryCodec = t.union([
-  t.type({ begun: t.string, at: t.number, by: operatorCodec, reason: t.string }),
+  t.type({ begun: t.string, at: t.number, by: byOperatorCodec, reason: t.string }),
   t.type({ done: t.string, certificate: certificateCodec }),
 ]);
 type Entry = Readonly<t.TypeOf<typeof entryCodec>>;
 
-export type Begun = Readonly<{ userId: UserId; at: number; by: t.TypeOf<typeof operatorCodec>; reason: string }>;
+export type Begun = Readonly<{ userId: UserId; at: number; by: t.TypeOf<typeof byOperatorCodec>; reason: string }>;
 export type Erasure = Begun & { readonly certificate?: Certificate };
 
 export type Ledger = {
@@ -46,12 +47,7 @@ export const openLedger = (path: string): Ledger => {
     } finally {
       await file.close();
     }
-    const directory = await open(dirname(path), "r");
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
+    await syncDirectory(dirname(path));
   };
   return {
     read: async () => {

@@ -1,8 +1,7 @@
 /** The snapshot store's file. */
 import { rmSync } from "node:fs";
-import Database from "better-sqlite3";
-import { closeToOthers } from "../../engines/sqlite-file.js";
-import { keepWalSmall } from "../../engines/wal.js";
+import type Database from "better-sqlite3";
+import { isDamage, openDisposable } from "../../engines/disposable-file.js";
 
 /** Of these tables; a file of another one is made anew. */
 const schemaVersion = 1;
@@ -38,21 +37,5 @@ export const discardSnapshotFile = (path: string): void => {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
 };
 
-/** The file is not what SQLite wrote, as opposed to a disk or a directory that does not let it write. */
-export const isDamage = (error: unknown): boolean =>
-  error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
-
-const open = (path: string): Database.Database => {
-  closeToOthers(path);
-  const db = new Database(path);
-  try {
-    db.pragma("journal_mode = WAL");
-    keepWalSmall(db, path);
-    // A snapshot that a power cut takes with it is a longer fold.
-    db.pragma("synchronous = OFF");
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-};
+/** A snapshot that a power cut takes with it is a longer fold. */
+const open = (path: string): Database.Database => openDisposable(path, "OFF");

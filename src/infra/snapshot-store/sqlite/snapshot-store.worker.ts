@@ -4,7 +4,8 @@ import type { SnapshotHead } from "../../../commands/ports.js";
 import type { Revision, StreamName } from "../../../domain/kernel/stream.js";
 import type { OpenInThread } from "../../engines/shared-thread.js";
 import { digestOf } from "../digest.js";
-import { discardSnapshotFile, isDamage, openSnapshotFile } from "./schema.js";
+import { isDamage } from "../../engines/disposable-file.js";
+import { discardSnapshotFile, openSnapshotFile } from "./schema.js";
 
 export type SnapshotWorkerData = { readonly path: string };
 

@@ -1,10 +1,10 @@
 /** The tree store's file. */
 import { rmSync } from "node:fs";
-import Database from "better-sqlite3";
+import type Database from "better-sqlite3";
 import { asPosition } from "../../../domain/kernel/stream.js";
 import type { TreeReads } from "../../../projections/ports/tree-store.js";
-import { closeToOthers, openToRead } from "../../engines/sqlite-file.js";
-import { keepWalSmall } from "../../engines/wal.js";
+import { isDamage, openDisposable } from "../../engines/disposable-file.js";
+import { openToRead } from "../../engines/sqlite-file.js";
 import { digestOf } from "../../snapshot-store/digest.js";
 
 /** Of these tables and of what tiles hold; a file of another one is made anew. */
@@ -72,20 +72,5 @@ export const readsOf = (db: Database.Database): TreeReads => {
   };
 };
 
-const isDamage = (error: unknown): boolean =>
-  error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
-
-const open = (path: string): Database.Database => {
-  closeToOthers(path);
-  const db = new Database(path);
-  try {
-    db.pragma("journal_mode = WAL");
-    keepWalSmall(db, path);
-    // Tiles and checkpoint go together: what a power cut takes is hashed again.
-    db.pragma("synchronous = NORMAL");
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-};
+/** Tiles and checkpoint go together: what a power cut takes is hashed again. */
+const open = (path: string): Database.Database => openDisposable(path, "NORMAL");
