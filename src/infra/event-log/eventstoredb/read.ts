@@ -64,11 +64,16 @@ const pageEventsMax = 2048;
 export const createReader = (options: ReaderOptions): Reader => {
   const { client, target, closed, onAnswer } = options;
 
-  const read = <T>(what: string, open: () => StreamingRead<T>, requiresLeader: boolean): Promise<readonly T[]> => {
+  const read = <T>(
+    what: string,
+    open: () => StreamingRead<T>,
+    requiresLeader: boolean,
+    keeping: () => Keep<T> = keepAll,
+  ): Promise<readonly T[]> => {
     const until = performance.now() + (requiresLeader ? leaderlessMsMax : 0);
     const once = async (): Promise<readonly T[]> => {
       try {
-        const events = await gather(open(), closed);
+        const events = await gather(open(), closed, keeping());
         onAnswer(true);
         return events;
       } catch (error) {
@@ -84,10 +89,13 @@ export const createReader = (options: ReaderOptions): Reader => {
       return backoffMs(failures, untilReachable);
     });
   };
-  /** At most `maxCount` records of `$all`, of any stream: forwards from a position on, backwards strictly before it. */
+  /**
+   * At most `maxCount` records of `$all`, of any stream: forwards from a position on, backwards strictly before it. No more
+   * than `wanted` of ours, and of others' only where they are: a page may be of two thousand records of a megabyte.
+   */
   const page = async (
     from: Position | undefined,
-    maxCount: number,
+    { maxCount, wanted }: { readonly maxCount: number; readonly wanted: number },
     direction: StoreDirection,
     requiresLeader = false,
   ): Promise<readonly AllStreamRecordedEvent[]> => {
@@ -98,6 +106,7 @@ export const createReader = (options: ReaderOptions): Reader => {
         "a read of the log",
         () => client.readAll({ direction, fromPosition, maxCount, requiresLeader }, { highWaterMark: readAhead }),
         requiresLeader,
+        () => keepOurs(wanted),
       ),
     );
   };
@@ -107,7 +116,7 @@ export const createReader = (options: ReaderOptions): Reader => {
     let at = from;
     // One more than asked for: forwards the first is the one at the position itself.
     for (let size = clamp(count + 1); ; size = clamp(size * 2)) {
-      const records = await page(at, size, direction);
+      const records = await page(at, { maxCount: size, wanted: count + 1 }, direction);
       for (const record of records) {
         if (!isParleyStream(record.streamId) || record.position.commit === BigInt(at ?? -1)) continue;
         ours.push(recordedEventOf(record));
@@ -127,7 +136,7 @@ export const createReader = (options: ReaderOptions): Reader => {
     let end: Position | undefined;
     let at: Position | undefined;
     for (let size = pageEventsMin; ; size = clamp(size * 2)) {
-      const records = await page(at, size, "backwards", true);
+      const records = await page(at, { maxCount: size, wanted: pageEventsMin }, "backwards", true);
       end ??= asPosition(Number(records[0]?.position.commit ?? 0));
       for (const record of records) {
         if (isParleyStream(record.streamId)) return remember(end, recordedPositionOf(record));
@@ -146,7 +155,7 @@ export const createReader = (options: ReaderOptions): Reader => {
   };
 
   const end = async (): Promise<Position> => {
-    const [last] = await page(undefined, 1, "backwards", true);
+    const [last] = await page(undefined, { maxCount: 1, wanted: 1 }, "backwards", true);
     return positionOf(last?.position.commit ?? 0n);
   };
 
@@ -171,20 +180,40 @@ const readAhead = 128;
 
 const clamp = (size: number): number => Math.min(Math.max(size, pageEventsMin), pageEventsMax);
 
+/** What is held of an event that a read gives, and whether it is the last one that is needed. */
+type Keep<T> = (event: T) => { readonly event: T; readonly isLast: boolean };
+
+const keepAll =
+  <T>(): Keep<T> =>
+  (event) => ({ event, isLast: false });
+
+const nothing = new Uint8Array();
+
+/** Others' without what is in them, until so many of ours have come. */
+const keepOurs = (wanted: number): Keep<AllStreamResolvedEvent> => {
+  let ours = 0;
+  return (resolved) => {
+    const { event } = resolved;
+    if (event === undefined) return { event: resolved, isLast: false };
+    if (!isParleyStream(event.streamId))
+      return { event: { event: { ...event, isJson: false, data: nothing, metadata: nothing } }, isLast: false };
+    ours += 1;
+    return { event: resolved, isLast: ours >= wanted };
+  };
+};
+
 /** Everything that a read gives. Whatever ends it early also ends the call on the server, which leaving the loop would not. */
-const gather = <T>(stream: StreamingRead<T>, closed: AbortSignal): Promise<readonly T[]> =>
+const gather = <T>(stream: StreamingRead<T>, closed: AbortSignal, keep: Keep<T>): Promise<readonly T[]> =>
   new Promise((resolve, reject) => {
     const events: T[] = [];
+    let isEnough = false;
     const finish = (error?: Error): void => {
       clearTimeout(silence);
       closed.removeEventListener("abort", onClosed);
-      if (error === undefined) {
-        resolve(events);
-        return;
-      }
-      reject(error);
+      if (error === undefined) resolve(events);
+      else reject(error);
       // A call that was never opened cannot be cancelled: its failure is the one that is being reported.
-      stream.cancel().catch(() => undefined);
+      if (error !== undefined || isEnough) stream.cancel().catch(() => undefined);
     };
     const onClosed = (): void => {
       finish(new LogError("UNAVAILABLE", "the log is closed"));
@@ -194,8 +223,14 @@ const gather = <T>(stream: StreamingRead<T>, closed: AbortSignal): Promise<reado
     }, silenceMsMax);
     closed.addEventListener("abort", onClosed);
     stream.on("data", (event: T) => {
+      // What was on its way when it was ended.
+      if (isEnough) return;
       silence.refresh();
-      events.push(event);
+      const kept = keep(event);
+      events.push(kept.event);
+      if (!kept.isLast) return;
+      isEnough = true;
+      finish();
     });
     stream.on("end", () => {
       finish();

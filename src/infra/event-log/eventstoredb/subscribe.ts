@@ -30,6 +30,11 @@ export type FollowOptions = {
 /** Events of one batch, and events that the client holds decoded ahead of it. */
 const batchEventsMax = 500;
 const readAhead = 256;
+/**
+ * Of a batch: subscribers hold its texts several times over while they work on it (a projector's changes, the bulk that
+ * writes them), so a batch of the largest events is a short one, as where the views read the log's file (`readBatch`).
+ */
+const batchBytesMax = 8 * 1024 * 1024;
 /** Half of a pause is steady: the position of a follower that lags a little has to have time to come. */
 const untilThere = { msMin: 100, msMax: 5_000, steady: 0.5 };
 /** A follower of the leader may lag behind a position for a moment; a position that stays beyond the end is another log's. */
@@ -152,14 +157,22 @@ const consume = async (
   }
 };
 
-/** What can be read at once. Reading to the end of what there is makes the stream say when there is more. */
+/**
+ * What can be read at once, up to the bounds of a batch. Reading to the end of what there is makes the stream say when
+ * there is more; who stopped before it asks again by itself.
+ */
 const take = (stream: AllStreamSubscription): readonly RecordedEvent[] => {
   const events: RecordedEvent[] = [];
-  while (events.length < batchEventsMax) {
+  let bytes = 0;
+  while (events.length < batchEventsMax && bytes < batchBytesMax) {
     const resolved = stream.read() as AllStreamResolvedEvent | null;
     if (resolved === null) break;
-    for (const record of recordsOf([resolved]))
-      if (isParleyStream(record.streamId)) events.push(recordedEventOf(record));
+    for (const record of recordsOf([resolved])) {
+      if (!isParleyStream(record.streamId)) continue;
+      const event = recordedEventOf(record);
+      events.push(event);
+      bytes += event.data.length + event.meta.length;
+    }
   }
   return events;
 };

@@ -142,12 +142,12 @@ const notLeader = (leader: string): object => {
   error.metadata.set("leader-endpoint-port", port);
   return error;
 };
-const readEvent = (stream: string, commit: string, prepare = commit): ReadResp => {
+const readEvent = (stream: string, commit: string, prepare = commit, data = "{}"): ReadResp => {
   const event = new streams_pb.ReadResp.ReadEvent.RecordedEvent();
   event.setId(new shared_pb.UUID().setString(randomUUID()));
   event.setStreamIdentifier(new shared_pb.StreamIdentifier().setStreamName(new TextEncoder().encode(stream)));
   event.setStreamRevision("0").setCommitPosition(commit).setPreparePosition(prepare);
-  event.setData(new TextEncoder().encode("{}")).setCustomMetadata(new TextEncoder().encode('{"schema":1}'));
+  event.setData(new TextEncoder().encode(data)).setCustomMetadata(new TextEncoder().encode('{"schema":1}'));
   event.getMetadataMap().set("type", "MessageSent").set("content-type", "application/json").set("created", "0");
   return new streams_pb.ReadResp().setEvent(
     new streams_pb.ReadResp.ReadEvent().setEvent(event).setCommitPosition(commit),
@@ -444,6 +444,26 @@ describe("a read", () => {
     expect((await open(url).readAll(undefined, 10)).map(({ position }) => position)).toEqual([5]);
   });
 
+  it("of everything holds no more of ours than it was asked for, and ends its call there", async () => {
+    const ended: Promise<unknown>[] = [];
+    const url = await serve({
+      read: (call) => {
+        const all = call.request.getOptions()?.getAll()?.getPosition()?.getCommitPosition();
+        if (all === undefined) {
+          for (let position = 1; position <= 16; position += 1) call.write(readEvent("others-1", String(position)));
+          call.end();
+          return;
+        }
+        // Never ended by itself: what comes after the second of ours is not waited for.
+        ended.push(once(call, "cancelled"));
+        for (let position = 16; position < 40; position += 1) call.write(readEvent("user-u", String(position)));
+      },
+    });
+    expect((await open(url).readAll(noPosition, 2)).map(({ position }) => position)).toEqual([17, 18]);
+    await Promise.all(ended);
+    expect(ended).toHaveLength(1);
+  });
+
   it("gives the texts of events exactly as `JSON.stringify` wrote them", () => {
     fc.assert(
       fc.property(
@@ -555,5 +575,34 @@ describe("a subscription", () => {
     });
     expect(positions).toEqual([1, 2, 3, 4]);
     expect(asked).toEqual(["start", "1", "2", "3"]);
+  });
+
+  it("hands over fewer of large events at once, all of them, and in their order", async () => {
+    const [count, large] = [400, JSON.stringify("x".repeat(64 * 1024))];
+    let readAhead: () => void = () => undefined;
+    const hasReadAhead = new Promise<void>((resolve) => (readAhead = resolve));
+    const url = await following((call) => {
+      for (let position = 6; position < 6 + count; position += 1)
+        call.write(readEvent("user-u", String(position), undefined, large), () => {
+          if (position === 206) readAhead();
+        });
+    });
+    const log = open(url);
+    const batches: (readonly number[])[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const subscription = log.subscribe(asPosition(5), {
+        onEvents: async (events) => {
+          batches.push(events.map(({ position }) => position));
+          // The client goes on meanwhile, and has more than a batch may hold.
+          await hasReadAhead;
+          if (batches.flat().length < count) return;
+          subscription.stop();
+          resolve();
+        },
+        onFailure: reject,
+      });
+    });
+    expect(batches.flat()).toEqual(Array.from({ length: count }, (_, index) => index + 6));
+    expect(Math.max(...batches.map(({ length }) => length))).toBeLessThanOrEqual(128);
   });
 });
