@@ -4,6 +4,7 @@ import type { Messages } from "../domain/conversation/messages.js";
 import { E, type Either } from "../domain/kernel/fp.js";
 import type { ConversationId, UserId } from "../domain/kernel/ids.js";
 import { revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
+import { streamPages } from "../domain/kernel/stream-pages.js";
 import { conversationNotFound, formerMember, type Rejection } from "../domain/rejections.js";
 import { within } from "../lib/time.js";
 import { loadAggregate } from "./load.js";
@@ -45,7 +46,6 @@ const waitMsMax = 1_000;
 const readsAtOnceMax = 32;
 /** Ids of present and former members kept: some 20 MB. */
 const idsKeptMax = 200_000;
-const pageSize = 500;
 
 type Kept = {
   readonly present: ReadonlySet<UserId>;
@@ -124,8 +124,7 @@ const follow = async ({ log }: AudienceOptions, id: ConversationId, before: Kept
   const present = new Set(before.present);
   const former = new Set(before.former);
   let { revision } = before;
-  for (;;) {
-    const page = await log.readStream(streamOf.conversation(id), revisionAfter(revision), pageSize);
+  for await (const page of streamPages(log, streamOf.conversation(id), { from: revisionAfter(revision) })) {
     for (const recorded of page) {
       if (recorded.type !== "MemberJoined" && recorded.type !== "MemberLeft") continue;
       const event = routes.conversation.decode(recorded);
@@ -133,8 +132,8 @@ const follow = async ({ log }: AudienceOptions, id: ConversationId, before: Kept
       if (event.type === "MemberLeft") move(event.userId, present, former);
     }
     revision = revisionAfter(revision, page.length);
-    if (page.length < pageSize) return { present, former, revision, asOf };
   }
+  return { present, former, revision, asOf };
 };
 
 const move = (userId: UserId, from: Set<UserId>, to: Set<UserId>): void => {

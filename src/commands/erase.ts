@@ -2,12 +2,11 @@ import type { ByOperator } from "../domain/kernel/by.js";
 import { decodeUserEvent, encodeEvent } from "../domain/catalogue.js";
 import { E } from "../domain/kernel/fp.js";
 import type { UserId } from "../domain/kernel/ids.js";
-import { noRevision, revisionAfter, streamOf } from "../domain/kernel/stream.js";
+import { noRevision, streamOf } from "../domain/kernel/stream.js";
+import { streamEvents } from "../domain/kernel/stream-pages.js";
 import { user } from "../domain/user/user.decide.js";
 import type { Clock, EventLog, Ids } from "./ports.js";
 
-/** Events of a read. */
-const pageEvents = 500;
 /** Others write to a user's stream seldom. */
 const triesMax = 10;
 
@@ -21,11 +20,9 @@ export const eraseUserIn =
     const stream = streamOf.user(userId);
     for (let tries = 0; tries < triesMax; tries += 1) {
       let [state, revision] = [user.initial(), noRevision];
-      for (;;) {
-        const page = await log.readStream(stream, revisionAfter(revision), pageEvents);
-        for (const event of page) state = user.evolve(state, decodeUserEvent(event));
-        revision = page.at(-1)?.revision ?? revision;
-        if (page.length < pageEvents) break;
+      for await (const event of streamEvents(log, stream)) {
+        state = user.evolve(state, decodeUserEvent(event));
+        ({ revision } = event);
       }
       const commandId = ids.uuid();
       const context = { commandId, correlationId: commandId, now: clock(), by };

@@ -2,16 +2,8 @@ import { decodeConversationEvent, decodeEvent, encodeEvent } from "../domain/cat
 import type { HoldEvent, HoldReleased, HoldSet } from "../domain/holds.events.js";
 import type { ByOperator } from "../domain/kernel/by.js";
 import type { ConversationId, UserId } from "../domain/kernel/ids.js";
-import {
-  firstRevision,
-  noRevision,
-  revisionAfter,
-  streamOf,
-  type Position,
-  type RecordedEvent,
-  type Revision,
-  type StreamName,
-} from "../domain/kernel/stream.js";
+import { firstRevision, noRevision, streamOf, type Position, type Revision } from "../domain/kernel/stream.js";
+import { streamEvents } from "../domain/kernel/stream-pages.js";
 import type { Clock, EventLog, Ids } from "./ports.js";
 
 /** A case for which things must stay. `released`: it is over; also over is one whose `until` has passed. */
@@ -35,7 +27,6 @@ export class HoldRefused extends Error {
   }
 }
 
-const pageEvents = 500;
 /** Operators are few: a rival of ten times is a loop. */
 const triesMax = 10;
 
@@ -105,7 +96,7 @@ const appendTo = async (
 const foldHolds = async (log: Reads): Promise<{ readonly holds: readonly Hold[]; readonly revision: Revision }> => {
   const holds: Hold[] = [];
   let revision = noRevision;
-  for await (const recorded of eventsOf(log, streamOf.holds)) {
+  for await (const recorded of streamEvents(log, streamOf.holds)) {
     const event = decodeEvent(recorded) as HoldEvent;
     revision = recorded.revision;
     if (event.type === "HoldSet") holds.push({ set: event, position: recorded.position });
@@ -124,18 +115,10 @@ const isMemberOfAny = async (
   conversations: readonly ConversationId[],
 ): Promise<boolean> => {
   for (const conversationId of conversations)
-    for await (const recorded of eventsOf(log, streamOf.conversation(conversationId))) {
+    for await (const recorded of streamEvents(log, streamOf.conversation(conversationId))) {
       if (recorded.type !== "MemberJoined") continue;
       const event = decodeConversationEvent(recorded);
       if (event.type === "MemberJoined" && event.members.some((member) => member.userId === userId)) return true;
     }
   return false;
 };
-
-async function* eventsOf(log: Reads, stream: StreamName): AsyncGenerator<RecordedEvent> {
-  for (let from = firstRevision; ; from = revisionAfter(from, pageEvents)) {
-    const page = await log.readStream(stream, from, pageEvents);
-    yield* page;
-    if (page.length < pageEvents) return;
-  }
-}

@@ -1,9 +1,8 @@
 import { noRevision, revisionAfter, type StreamName } from "../domain/kernel/stream.js";
+import { streamPages } from "../domain/kernel/stream-pages.js";
 import type { EventLog } from "./ports.js";
 import type { Loaded, Route } from "./routes.js";
 import type { Snapshots } from "./snapshots.js";
-
-const pageSize = 500;
 
 /**
  * A cold load: the snapshot, if its last event is the one that this log has there, and what came after it; else
@@ -41,8 +40,7 @@ export const catchUp = async <Command, State, Event, Index>(
 ): Promise<Loaded<State, Index>> => {
   const { index } = from;
   let { state, revision, eventId } = from;
-  for (;;) {
-    const page = await log.readStream(stream, revisionAfter(revision), pageSize);
+  for await (const page of streamPages(log, stream, { from: revisionAfter(revision) })) {
     for (const recorded of page) {
       const event = decode(recorded);
       revision = revisionAfter(revision);
@@ -50,6 +48,6 @@ export const catchUp = async <Command, State, Event, Index>(
       decider.index.fold(index, event, revision);
     }
     eventId = page.at(-1)?.id ?? eventId;
-    if (page.length < pageSize) return { ...from, state, revision, eventId };
   }
+  return { ...from, state, revision, eventId };
 };

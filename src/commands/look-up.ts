@@ -7,6 +7,7 @@ import type { ConversationEvent } from "../domain/conversation/conversation.even
 import { userIdOf } from "../domain/kernel/by.js";
 import type { ConversationId, MessageId } from "../domain/kernel/ids.js";
 import { noRevision, revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
+import { streamEvents } from "../domain/kernel/stream-pages.js";
 import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
 import { sealReaction } from "./sealing/reactions.js";
 import type { Folded, Reading } from "./routes.js";
@@ -57,7 +58,7 @@ const isUnsealed = (
 
 const nothingFound = { coversTo: noRevision, message: null };
 
-const pageSize = 1_000;
+const pageEvents = 1_000;
 /** Events that are read in place of a view, a quarter of a second of them: it holds up its conversation, and others' reads. */
 const foldedEventsMax = 10_000;
 
@@ -74,17 +75,15 @@ const foldMessage = async (
     throw new LogError("UNAVAILABLE", `the view of messages is ${end - start} events behind in ${conversationId}`);
   let message = before;
   const reactions = new Set(before?.reactions);
-  for (let from = start; from < end; from = revisionAfter(from, pageSize)) {
-    const page = await log.readStream(streamOf.conversation(conversationId), from, Math.min(pageSize, end - from));
-    for (const recorded of page) {
-      const event = decodeConversationEvent(recorded);
-      if (!("messageId" in event) || event.messageId !== messageId) continue;
-      if (event.type === "MessageSent") message = sentMessage(event, recorded.revision);
-      else if (event.type === "MessageEdited") message = message && { ...message, digest: event.digest };
-      else if (event.type === "MessageDeleted") message = message && { ...message, deleted: true };
-      else if (event.type === "ReactionAdded") reactions.add(reactionKey(event.digest, userIdOf(event.by)));
-      else reactions.delete(reactionKey(event.digest, userIdOf(event.by)));
-    }
+  const part = { from: start, to: revisionAfter(end, -1), pageEvents };
+  for await (const recorded of streamEvents(log, streamOf.conversation(conversationId), part)) {
+    const event = decodeConversationEvent(recorded);
+    if (!("messageId" in event) || event.messageId !== messageId) continue;
+    if (event.type === "MessageSent") message = sentMessage(event, recorded.revision);
+    else if (event.type === "MessageEdited") message = message && { ...message, digest: event.digest };
+    else if (event.type === "MessageDeleted") message = message && { ...message, deleted: true };
+    else if (event.type === "ReactionAdded") reactions.add(reactionKey(event.digest, userIdOf(event.by)));
+    else reactions.delete(reactionKey(event.digest, userIdOf(event.by)));
   }
   return message && { ...message, reactions: [...reactions] };
 };

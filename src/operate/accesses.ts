@@ -1,7 +1,7 @@
 import type { AccessEvent } from "../domain/access.events.js";
 import { decodeEvent, UnreadableEvent } from "../domain/catalogue.js";
-import { asRevision, firstRevision, revisionAfter, streamOf, type Position } from "../domain/kernel/stream.js";
-import { pageEvents } from "./pages.js";
+import { streamOf, type Position } from "../domain/kernel/stream.js";
+import { streamEvents } from "../domain/kernel/stream-pages.js";
 import type { LogToRead } from "./target.js";
 
 /** An event of `parley-access`, and where it stands. `unreadable`: it is damaged, or of a newer version. */
@@ -11,18 +11,14 @@ export type AccessEntry = { readonly position: Position } & (
 
 /** All of the operators' accesses, oldest first, page by page. */
 export async function* accessEntries(log: Pick<LogToRead, "readStream">): AsyncGenerator<AccessEntry> {
-  for (let next = firstRevision; ; next = revisionAfter(next, pageEvents)) {
-    const page = await log.readStream(streamOf.access, asRevision(next), pageEvents);
-    for (const recorded of page) {
-      const { position } = recorded;
-      try {
-        yield { position, event: decodeEvent(recorded) as AccessEvent };
-      } catch (error) {
-        if (!(error instanceof UnreadableEvent)) throw error;
-        yield { position, unreadable: error.message };
-      }
+  for await (const recorded of streamEvents(log, streamOf.access)) {
+    const { position } = recorded;
+    try {
+      yield { position, event: decodeEvent(recorded) as AccessEvent };
+    } catch (error) {
+      if (!(error instanceof UnreadableEvent)) throw error;
+      yield { position, unreadable: error.message };
     }
-    if (page.length < pageEvents) return;
   }
 }
 

@@ -3,7 +3,8 @@ import type { EventLog } from "../../commands/ports.js";
 import { decodeUserEvent, UnreadableEvent } from "../../domain/catalogue.js";
 import type { UserId } from "../../domain/kernel/ids.js";
 import { sealedAs } from "../../domain/kernel/sealed.js";
-import { firstRevision, revisionAfter, streamOf, type Position } from "../../domain/kernel/stream.js";
+import { streamOf, type Position } from "../../domain/kernel/stream.js";
+import { streamEvents } from "../../domain/kernel/stream-pages.js";
 import { entriesMax } from "../../lib/lru.js";
 import type { Opened, OpenText, Person } from "./record.js";
 
@@ -18,7 +19,6 @@ type Named = { readonly from: Position; readonly name: Opened | undefined };
 
 /** Names in memory: most users have one, of some hundred bytes. */
 const usersMax = 20_000;
-const pageEvents = 500;
 
 export const createPeople = (log: Pick<EventLog, "readStream">, open: OpenText): People => {
   const known = new LRUCache<UserId, Promise<readonly Named[]>>(entriesMax(usersMax));
@@ -43,22 +43,19 @@ const readNames = async (
   userId: UserId,
 ): Promise<readonly Named[]> => {
   const names: Named[] = [];
-  for (let next = firstRevision; ; next = revisionAfter(next, pageEvents)) {
-    const page = await log.readStream(streamOf.user(userId), next, pageEvents);
-    for (const recorded of page) {
-      if (recorded.type !== "ProfileChanged") continue;
-      const from = recorded.position;
-      try {
-        const event = decodeUserEvent(recorded);
-        if (event.type !== "ProfileChanged" || event.changes.displayName === undefined) continue;
-        const { displayName } = event.changes;
-        const name = displayName === null ? undefined : await open(sealedAs.displayName(userId), displayName);
-        names.push({ from, name });
-      } catch (error) {
-        if (!(error instanceof UnreadableEvent)) throw error;
-        names.push({ from, name: { damaged: error.message } });
-      }
+  for await (const recorded of streamEvents(log, streamOf.user(userId))) {
+    if (recorded.type !== "ProfileChanged") continue;
+    const from = recorded.position;
+    try {
+      const event = decodeUserEvent(recorded);
+      if (event.type !== "ProfileChanged" || event.changes.displayName === undefined) continue;
+      const { displayName } = event.changes;
+      const name = displayName === null ? undefined : await open(sealedAs.displayName(userId), displayName);
+      names.push({ from, name });
+    } catch (error) {
+      if (!(error instanceof UnreadableEvent)) throw error;
+      names.push({ from, name: { damaged: error.message } });
     }
-    if (page.length < pageEvents) return names;
   }
+  return names;
 };

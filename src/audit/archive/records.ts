@@ -5,7 +5,8 @@ import type { ConversationEvent } from "../../domain/conversation/conversation.e
 import { bySystem, byOf, userIdOf, type By } from "../../domain/kernel/by.js";
 import type { ConversationId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import { sealedAs, type Sealed } from "../../domain/kernel/sealed.js";
-import { firstRevision, revisionAfter, streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { streamEvents } from "../../domain/kernel/stream-pages.js";
 import type { PositionRange } from "./range.js";
 import { messageOf } from "./message.js";
 import type { People } from "./people.js";
@@ -18,8 +19,6 @@ export type RecordSource = {
   readonly open: OpenText;
   readonly people: People;
 };
-
-const pageEvents = 500;
 
 /** Of what lies before the range only what says who was a member and what the conversation was called. */
 const folded: ReadonlySet<string> = new Set([
@@ -47,32 +46,27 @@ export async function* recordsOf(
   let state: Conversation = absent;
   let hasBegun = false;
   let at = 0;
-  for (let next = firstRevision; ; next = revisionAfter(next, pageEvents)) {
-    const page = await log.readStream(stream, next, pageEvents);
-    for (const recorded of page) {
-      const { position, type } = recorded;
-      if (position > upTo) return;
-      if (position <= after && !folded.has(type)) continue;
-      const before = state;
-      const event = decoded(recorded);
-      if (!(event instanceof UnreadableEvent)) {
-        state = evolve(state, event);
-        at = event.at;
-      }
-      if (position <= after) continue;
-      const conversation = await named.of(state);
-      for await (const record of recordsOfEvent({ source, readers, recorded, event, conversation, state, at })) {
-        if (user !== undefined && !concerns(record, user, before, state)) {
-          // Who came or went behind their back is not told by a record: it begins again with those who are there.
-          hasBegun &&= record.visibleTo !== undefined;
-          continue;
-        }
-        if (!hasBegun) yield { begins: conversation, present: await readers.present(before, position) };
-        hasBegun = true;
-        yield { record };
-      }
+  for await (const recorded of streamEvents(log, stream, { upTo })) {
+    const { position, type } = recorded;
+    if (position <= after && !folded.has(type)) continue;
+    const before = state;
+    const event = decoded(recorded);
+    if (!(event instanceof UnreadableEvent)) {
+      state = evolve(state, event);
+      at = event.at;
     }
-    if (page.length < pageEvents) return;
+    if (position <= after) continue;
+    const conversation = await named.of(state);
+    for await (const record of recordsOfEvent({ source, readers, recorded, event, conversation, state, at })) {
+      if (user !== undefined && !concerns(record, user, before, state)) {
+        // Who came or went behind their back is not told by a record: it begins again with those who are there.
+        hasBegun &&= record.visibleTo !== undefined;
+        continue;
+      }
+      if (!hasBegun) yield { begins: conversation, present: await readers.present(before, position) };
+      hasBegun = true;
+      yield { record };
+    }
   }
 }
 

@@ -2,7 +2,8 @@ import type { EventLog } from "../../commands/ports.js";
 import { decodeUserEvent, UnreadableEvent } from "../../domain/catalogue.js";
 import type { ConversationId, DeviceId, UserId } from "../../domain/kernel/ids.js";
 import { sealedAs } from "../../domain/kernel/sealed.js";
-import { firstRevision, revisionAfter, streamOf, type Position } from "../../domain/kernel/stream.js";
+import { firstRevision, streamOf, type Position } from "../../domain/kernel/stream.js";
+import { streamEvents } from "../../domain/kernel/stream-pages.js";
 import { defaultPrivacy, type DeviceType, type Privacy, type UserEvent } from "../../domain/user/user.events.js";
 import type { Opened, OpenText } from "../archive/record.js";
 
@@ -27,8 +28,6 @@ type AccountPreferences = {
   readonly mutedUntil?: number | null;
 };
 
-const pageEvents = 500;
-
 /** Undefined for a user whom the log does not know. */
 export const accountOf = async (
   log: Pick<EventLog, "readStream">,
@@ -37,20 +36,17 @@ export const accountOf = async (
   upTo: Position,
 ): Promise<Account | undefined> => {
   const account: Account = { userId, names: [], privacy: defaultPrivacy, devices: {}, preferences: {}, unreadable: [] };
-  for (let next = firstRevision; ; next = revisionAfter(next, pageEvents)) {
-    const page = await log.readStream(streamOf.user(userId), next, pageEvents);
-    if (next === firstRevision && page.length === 0) return undefined;
-    for (const recorded of page) {
-      if (recorded.position > upTo) return account;
-      try {
-        await fold(account, decodeUserEvent(recorded), open);
-      } catch (error) {
-        if (!(error instanceof UnreadableEvent)) throw error;
-        account.unreadable.push(error.message);
-      }
+  const stream = streamOf.user(userId);
+  if ((await log.readStream(stream, firstRevision, 1)).length === 0) return undefined;
+  for await (const recorded of streamEvents(log, stream, { upTo })) {
+    try {
+      await fold(account, decodeUserEvent(recorded), open);
+    } catch (error) {
+      if (!(error instanceof UnreadableEvent)) throw error;
+      account.unreadable.push(error.message);
     }
-    if (page.length < pageEvents) return account;
   }
+  return account;
 };
 
 const fold = async (account: Account, event: UserEvent, open: OpenText): Promise<void> => {

@@ -1,7 +1,8 @@
 import type { EventLog } from "../../commands/ports.js";
 import { decodeEvent, UnreadableEvent } from "../../domain/catalogue.js";
 import type { ConversationId, MessageId, UserId } from "../../domain/kernel/ids.js";
-import { firstRevision, noPosition, revisionAfter, streamOf, type Position } from "../../domain/kernel/stream.js";
+import { noPosition, streamOf, type Position } from "../../domain/kernel/stream.js";
+import { streamEvents } from "../../domain/kernel/stream-pages.js";
 import type { Cursor } from "../../domain/receipts/receipts.events.js";
 import type { ArchiveRecord } from "../archive/record.js";
 import { recordsOf, type RecordSource } from "../archive/records.js";
@@ -15,8 +16,6 @@ export type TakeoutRecord = Omit<ArchiveRecord, "visibleTo"> & {
   /** Somebody else wrote it, and it was deleted: its content is not handed out once more. */
   readonly withheld?: true;
 };
-
-const pageEvents = 500;
 
 /** What of a conversation is a user's, by revision. */
 export async function* takeoutRecords(
@@ -55,15 +54,12 @@ const deletedIn = async (
   upTo: Position,
 ): Promise<ReadonlySet<MessageId>> => {
   const deleted = new Set<MessageId>();
-  for (let next = firstRevision; ; next = revisionAfter(next, pageEvents)) {
-    const page = await log.readStream(streamOf.conversation(id), next, pageEvents);
-    for (const recorded of page) {
-      if (recorded.type !== "MessageDeleted" || recorded.position > upTo) continue;
-      const { messageId } = JSON.parse(recorded.data) as { readonly messageId: MessageId };
-      deleted.add(messageId);
-    }
-    if (page.length < pageEvents) return deleted;
+  for await (const recorded of streamEvents(log, streamOf.conversation(id), { upTo })) {
+    if (recorded.type !== "MessageDeleted") continue;
+    const { messageId } = JSON.parse(recorded.data) as { readonly messageId: MessageId };
+    deleted.add(messageId);
   }
+  return deleted;
 };
 
 /** How far a user's devices had received and read, step by step. */
@@ -77,19 +73,14 @@ export async function* takeoutReceipts(
   upTo: Position,
   onUnreadable: (reason: string) => void,
 ): AsyncGenerator<TakeoutReceipt> {
-  for (let next = firstRevision; ; next = revisionAfter(next, pageEvents)) {
-    const page = await log.readStream(streamOf.receipts(conversationId), next, pageEvents);
-    for (const recorded of page) {
-      if (recorded.position > upTo) return;
-      try {
-        const event = decodeEvent(recorded);
-        if (event.type !== "ReceiptsAdvanced") continue;
-        for (const cursor of event.cursors) if (cursor.userId === user) yield { conversationId, ...cursor };
-      } catch (error) {
-        if (!(error instanceof UnreadableEvent)) throw error;
-        onUnreadable(error.message);
-      }
+  for await (const recorded of streamEvents(log, streamOf.receipts(conversationId), { upTo })) {
+    try {
+      const event = decodeEvent(recorded);
+      if (event.type !== "ReceiptsAdvanced") continue;
+      for (const cursor of event.cursors) if (cursor.userId === user) yield { conversationId, ...cursor };
+    } catch (error) {
+      if (!(error instanceof UnreadableEvent)) throw error;
+      onUnreadable(error.message);
     }
-    if (page.length < pageEvents) return;
   }
 }

@@ -3,15 +3,9 @@ import { joinedBy } from "../../audit/export/selection.js";
 import type { PositionRange } from "../../audit/archive/range.js";
 import { growTree, leafHash } from "../../audit/merkle.js";
 import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
-import {
-  firstRevision,
-  noPosition,
-  revisionAfter,
-  streamId,
-  streamOf,
-  type RecordedEvent,
-} from "../../domain/kernel/stream.js";
-import { pageEvents, pagesOf } from "../pages.js";
+import { firstRevision, noPosition, streamId, streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { streamEvents } from "../../domain/kernel/stream-pages.js";
+import { pagesOf } from "../pages.js";
 import type { LogToRead } from "../target.js";
 
 /** What an archive is of: all conversations, one, or those that a user was in. */
@@ -56,12 +50,10 @@ const conversationOf = ({ stream }: RecordedEvent): ConversationId | undefined =
 
 const surveyConversation = async (log: LogToRead, range: PositionRange, id: ConversationId): Promise<Survey> => {
   const tree = growTree();
-  for (let next = firstRevision; ; next = revisionAfter(next, pageEvents)) {
-    const page = await log.readStream(streamOf.conversation(id), next, pageEvents);
-    if (next === firstRevision && page.length === 0) throw new Error(`There is no conversation ${id} in the log`);
-    for (const event of page)
-      if (event.position > range.after && event.position <= range.upTo) tree.push(leafHash(canonicalOf(event)));
-    if (page.length < pageEvents || (page.at(-1)?.position ?? 0) > range.upTo) break;
-  }
+  const stream = streamOf.conversation(id);
+  if ((await log.readStream(stream, firstRevision, 1)).length === 0)
+    throw new Error(`There is no conversation ${id} in the log`);
+  for await (const event of streamEvents(log, stream, { upTo: range.upTo }))
+    if (event.position > range.after) tree.push(leafHash(canonicalOf(event)));
   return { conversations: [id], events: tree.size(), root: tree.root().toString("hex") };
 };

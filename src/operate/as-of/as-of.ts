@@ -5,6 +5,7 @@ import { whoCouldRead, type Readership } from "../../audit/who-could-read.js";
 import { ContentDamaged, openingWith } from "../../commands/sealing/sealing.js";
 import { type ConversationId, type MessageId, type UserId } from "../../domain/kernel/ids.js";
 import { streamOf, type StreamName } from "../../domain/kernel/stream.js";
+import { streamPages } from "../../domain/kernel/stream-pages.js";
 import { openTextCipher, type SodiumChoice } from "../../infra/text-cipher/open.js";
 import type { OpenContent } from "../../projections/ports/open-content.js";
 import { NotThere } from "../inspect/stores.js";
@@ -12,7 +13,7 @@ import { openToRead, type OpenedToRead } from "../open.js";
 import type { LogToRead, Target } from "../target.js";
 import { momentOf, type Moment, type MomentAsked } from "./moment.js";
 import { withViewsAsOf } from "./scratch-views.js";
-import { conversationOfMessage, conversationsOf, pagesOfStream, type OnProgress } from "./streams.js";
+import { conversationOfMessage, conversationsOf, type OnProgress } from "./streams.js";
 import { NotInLog, requireStream } from "./unknown.js";
 
 export type AsOfSubject = { readonly conversation: ConversationId } | { readonly user: UserId };
@@ -45,7 +46,7 @@ export const asOfIn = async (
     const { conversation } = subject;
     await requireStream(log, "conversation", conversation, upTo);
     tell({ asOf: moment });
-    const pages = () => pagesOfStream(log, streamOf.conversation(conversation), upTo);
+    const pages = () => streamPages(log, streamOf.conversation(conversation), { upTo });
     await withViewsAsOf(log, streamsOfConversation(conversation), upTo, async (reads) => {
       for await (const line of conversationAsOf({ reads, pages, ...opening }, conversation)) tell(line);
     });
@@ -111,7 +112,7 @@ export const whoCouldReadIn = async (
   const found =
     where === undefined
       ? undefined
-      : await whoCouldRead(pagesOfStream(log, streamOf.conversation(where), upTo), messageId);
+      : await whoCouldRead(streamPages(log, streamOf.conversation(where), { upTo }), messageId);
   if (found === undefined) {
     const place = conversation === undefined ? "in this log" : `in ${conversation}`;
     throw new NotInLog(

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { decodeEvent } from "../../domain/catalogue.js";
 import type { Position, StreamName } from "../../domain/kernel/stream.js";
+import { streamPages } from "../../domain/kernel/stream-pages.js";
 import { openSqliteViewsFile, type SqliteViews } from "../../infra/view-store/sqlite/views-file.js";
 import type { ViewReads } from "../../projections/ports/view-store.js";
 import { project } from "../../projections/registry.js";
 import type { LogToRead } from "../target.js";
-import { pagesOfStream } from "./streams.js";
 
 /**
  * Views as they were at a position, made of the streams named alone: the product's own projections into a store of its
@@ -28,7 +28,7 @@ export const withViewsAsOf = async <A>(
     const views = openSqliteViewsFile(join(directory, "views.db"));
     try {
       for (const stream of streams)
-        for await (const page of pagesOfStream(log, stream, upTo)) {
+        for await (const page of streamPages(log, stream, { upTo })) {
           views.apply(page.flatMap((recorded) => project(decodeEvent(recorded), recorded)));
           await nextTurn();
         }

@@ -1,33 +1,12 @@
-import {
-  firstRevision,
-  revisionAfter,
-  streamId,
-  type Position,
-  type RecordedEvent,
-  type StreamName,
-} from "../../domain/kernel/stream.js";
+import { streamId, type Position, type RecordedEvent, type StreamName } from "../../domain/kernel/stream.js";
+import { streamPages } from "../../domain/kernel/stream-pages.js";
 import type { ConversationId, MessageId, UserId } from "../../domain/kernel/ids.js";
 import { decodeConversationEvent } from "../../domain/catalogue.js";
 import { noPosition } from "../../domain/kernel/stream.js";
-import { pageEvents, pagesOf } from "../pages.js";
+import { pagesOf } from "../pages.js";
 import type { LogToRead } from "../target.js";
 
 export type OnProgress = (done: number, of: number) => void;
-
-/** A stream's events up to and with a position, page by page. */
-export async function* pagesOfStream(
-  log: Pick<LogToRead, "readStream">,
-  stream: StreamName,
-  upTo: Position,
-): AsyncGenerator<readonly RecordedEvent[]> {
-  for (let from = firstRevision; ;) {
-    const page = await log.readStream(stream, from, pageEvents);
-    const within = page.filter(({ position }) => position <= upTo);
-    if (within.length > 0) yield within;
-    if (within.length < pageEvents) return;
-    from = revisionAfter(from, page.length);
-  }
-}
 
 /** Several streams in the log's order, with a page of each in memory. */
 export async function* pagesInOrder(
@@ -36,7 +15,7 @@ export async function* pagesInOrder(
   upTo: Position,
 ): AsyncGenerator<readonly RecordedEvent[]> {
   const sources = streams.map((stream) => ({
-    pages: pagesOfStream(log, stream, upTo),
+    pages: streamPages(log, stream, { upTo }),
     waiting: [] as RecordedEvent[],
   }));
   const open = new Set(sources);

@@ -4,10 +4,11 @@ import { rules, type Explained } from "../../audit/explain/rules.js";
 import { valueIn, type ExplainedValue, type ExplainSubject } from "../../audit/explain/values.js";
 import { whoCouldRead, type Reader } from "../../audit/who-could-read.js";
 import { streamOf, type Position } from "../../domain/kernel/stream.js";
+import { streamPages } from "../../domain/kernel/stream-pages.js";
 import type { Closers } from "../../profiles/close-all.js";
 import { streamsOfConversation } from "../as-of/as-of.js";
 import { withViewsAsOf } from "../as-of/scratch-views.js";
-import { pagesInOrder, pagesOfStream } from "../as-of/streams.js";
+import { pagesInOrder } from "../as-of/streams.js";
 import { NotInLog, requireStream } from "../as-of/unknown.js";
 import { closeQuietly } from "../doctor/probe.js";
 import { openToRead } from "../open.js";
@@ -69,7 +70,7 @@ export const explainIn = async (
   const { position, shown, fromLog, differs, moved } = found;
   if (fromLog === undefined) throw await notThere(log, what, subject, position);
   const verdict = !differs ? "same" : moved ? "moved" : "drifted";
-  const ofConversation = () => pagesOfStream(log, streamOf.conversation(conversation), position);
+  const ofConversation = () => streamPages(log, streamOf.conversation(conversation), { upTo: position });
   const readership =
     what === "delivery" && subject.message !== undefined
       ? await whoCouldRead(ofConversation(), subject.message)

@@ -13,14 +13,13 @@ import {
   asPosition,
   laterOf,
   noPosition,
-  revisionAfter,
-  firstRevision,
   streamOf,
   type Position,
   type RecordedEvent,
   type StreamName,
 } from "../../domain/kernel/stream.js";
-import { pageEvents, pagesOf } from "../pages.js";
+import { streamPages } from "../../domain/kernel/stream-pages.js";
+import { pagesOf } from "../pages.js";
 import type { LogToRead } from "../target.js";
 
 /** `upTo`: inclusive. `onRead`: up to which position the log was read, also where nothing passed. */
@@ -71,7 +70,7 @@ const conversationsOf = async (log: LogToRead, user: UserId, upTo: Position): Pr
 async function* streamsInOrder(log: LogToRead, names: readonly StreamName[]): AsyncGenerator<RecordedEvent> {
   const streams = await Promise.all(
     names.map(async (name) => {
-      const events = streamEvents(log, name);
+      const events = eventsOf(log, name);
       return { events, next: await events.next() };
     }),
   );
@@ -87,13 +86,10 @@ async function* streamsInOrder(log: LogToRead, names: readonly StreamName[]): As
 const positionIn = ({ next }: { readonly next: IteratorResult<RecordedEvent> }): number =>
   next.done === true ? Infinity : next.value.position;
 
-async function* streamEvents(log: LogToRead, name: StreamName): AsyncGenerator<RecordedEvent> {
-  for (let from = firstRevision; ;) {
-    const page = await log.readStream(name, from, pageEvents);
+/** Between pages other work of this process has its turn. */
+async function* eventsOf(log: LogToRead, name: StreamName): AsyncGenerator<RecordedEvent> {
+  for await (const page of streamPages(log, name)) {
     yield* page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < pageEvents) return;
-    from = revisionAfter(last.revision);
     await nextTurn();
   }
 }

@@ -1,26 +1,19 @@
 /** What `parley-tree` says: the newest head, the key in force, heads of a size. */
 import type { EventLog } from "../../commands/ports.js";
 import { decodeEvent } from "../../domain/catalogue.js";
-import { noRevision, revisionAfter, streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
+import { streamPagesBackwards } from "../../domain/kernel/stream-pages.js";
 import { publicKeyOf, publicPemOf, toldHead, type ToldHead } from "../../audit/tree/head.js";
 import type { Target } from "../target.js";
 import { openToRead } from "../open.js";
 import type { TreeEvent, TreeHeadSigned, TreeKeyAdded } from "../../domain/tree.events.js";
 
-const pageEvents = 500;
-
 /** The newest first. @throws UnreadableEvent */
 export async function* treeEventsBackwards(
   log: Pick<EventLog, "readStream">,
 ): AsyncGenerator<{ readonly recorded: RecordedEvent; readonly event: TreeEvent }> {
-  let from = noRevision;
-  for (;;) {
-    const page = await log.readStream(streamOf.tree, from, pageEvents, "backwards");
+  for await (const page of streamPagesBackwards(log, streamOf.tree))
     for (const recorded of page) yield { recorded, event: decodeEvent(recorded) as TreeEvent };
-    const last = page.at(-1);
-    if (page.length < pageEvents || last === undefined || last.revision === 0) return;
-    from = revisionAfter(last.revision, -1);
-  }
 }
 
 export type FoundHead = { readonly head: TreeHeadSigned; readonly position: number };

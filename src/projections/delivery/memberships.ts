@@ -9,6 +9,7 @@ import type {
 import type { Started } from "../../domain/conversation/conversation.js";
 import type { ConversationId, Sequence, UserId } from "../../domain/kernel/ids.js";
 import { noRevision, revisionAfter, streamOf, type EventId, type Revision } from "../../domain/kernel/stream.js";
+import { streamPageEvents, streamPages } from "../../domain/kernel/stream-pages.js";
 import type { Writable } from "../../domain/kernel/writable.js";
 import type { EventSource } from "../ports/event-source.js";
 
@@ -92,7 +93,6 @@ export type FindMembership = (
 
 /** Members of all memberships kept; a direct conversation weighs two. */
 const membersKeptMax = 2_000_000;
-const pageSize = 500;
 
 /** The memberships of the conversations in use. */
 export type Memberships = {
@@ -120,7 +120,7 @@ export const createMemberships = (source: Pick<EventSource, "readStream">, find:
   const start = async (conversationId: ConversationId, revision: Revision): Promise<Membership> => {
     const known = kept.get(conversationId);
     const begin = known !== undefined && known.revision < revision ? known : none;
-    if (revision - begin.revision - 1 <= pageSize) return begin;
+    if (revision - begin.revision - 1 <= streamPageEvents) return begin;
     const found = await find(conversationId);
     if (found === undefined || found.membership.revision <= begin.revision || found.membership.revision >= revision)
       return begin;
@@ -144,17 +144,11 @@ export const createMemberships = (source: Pick<EventSource, "readStream">, find:
     },
     load: async (conversationId, revision) => {
       let membership = await start(conversationId, revision);
-      while (membership.revision + 1 < revision) {
-        const from = revisionAfter(membership.revision);
-        const page = await source.readStream(
-          streamOf.conversation(conversationId),
-          from,
-          Math.min(pageSize, revision - from),
-        );
-        if (page.length === 0)
-          throw new Error(`${streamOf.conversation(conversationId)} ends before revision ${revision}`);
+      const stream = streamOf.conversation(conversationId);
+      const part = { from: revisionAfter(membership.revision), to: revisionAfter(revision, -1) };
+      for await (const page of streamPages(source, stream, part))
         for (const recorded of page) membership = foldMembership(membership, decodeConversationEvent(recorded));
-      }
+      if (revisionAfter(membership.revision) < revision) throw new Error(`${stream} ends before revision ${revision}`);
       kept.set(conversationId, membership);
       return membership;
     },

@@ -2,7 +2,8 @@ import { LRUCache } from "lru-cache";
 import { entriesMax } from "../../lib/lru.js";
 import { decodeUserEvent } from "../../domain/catalogue.js";
 import type { UserId } from "../../domain/kernel/ids.js";
-import { firstRevision, noRevision, revisionAfter, streamOf } from "../../domain/kernel/stream.js";
+import { streamOf } from "../../domain/kernel/stream.js";
+import { streamPagesBackwards } from "../../domain/kernel/stream-pages.js";
 import { defaultPrivacy, type UserEvent } from "../../domain/user/user.events.js";
 import type { EventSource } from "../ports/event-source.js";
 
@@ -21,7 +22,7 @@ export type ReadPrivacy = {
 
 /** A user id and a boolean each: some 20 MiB at the very most. */
 const usersKeptMax = 100_000;
-const pageSize = 256;
+const pageEvents = 256;
 
 export const createReadPrivacy = (source: Pick<EventSource, "readStream">): ReadPrivacy => {
   const kept = new LRUCache<UserId, boolean>(entriesMax(usersKeptMax));
@@ -43,15 +44,11 @@ export const createReadPrivacy = (source: Pick<EventSource, "readStream">): Read
 
 /** From the end of the stream to the newest change of privacy. */
 const newestIn = async (source: Pick<EventSource, "readStream">, userId: UserId): Promise<boolean> => {
-  let from = noRevision;
-  do {
-    const page = await source.readStream(streamOf.user(userId), from, pageSize, "backwards");
+  for await (const page of streamPagesBackwards(source, streamOf.user(userId), pageEvents))
     for (const recorded of page) {
       const event = decodeUserEvent(recorded);
       if (event.type === "ProfileChanged" && event.changes.privacy !== undefined)
         return event.changes.privacy.readReceipts;
     }
-    from = revisionAfter(page.at(-1)?.revision ?? firstRevision, -1);
-  } while (from >= 0);
   return defaultPrivacy.readReceipts;
 };

@@ -3,13 +3,14 @@ import type { ConversationEvent } from "../../domain/conversation/conversation.e
 import { userIdOf } from "../../domain/kernel/by.js";
 import type { ConversationId, Sequence } from "../../domain/kernel/ids.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
-import { asRevision, revisionAfter, streamOf, type Revision } from "../../domain/kernel/stream.js";
+import { asRevision, streamOf, type Revision } from "../../domain/kernel/stream.js";
+import { streamEvents } from "../../domain/kernel/stream-pages.js";
 import type { EventSource } from "../ports/event-source.js";
 import { reactionUserIdsMax, type MembershipStep, type MessageRow, type ReactionRow } from "../ports/rows.js";
 
 type Source = Pick<EventSource, "readStream">;
 
-const pageSize = 1_000;
+const pageEvents = 1_000;
 /** Events before the leaving that are read again for a page: what sync goes back as well. */
 const eventsBackMax = 5_000;
 
@@ -62,13 +63,8 @@ const foldBetween = async (
   to: Revision,
 ): Promise<ReadonlyMap<Sequence, Then>> => {
   const found = new Map<Sequence, Then>();
-  for (let next = from; next <= to;) {
-    const count = Math.min(pageSize, to - next + 1);
-    const recorded = await source.readStream(streamOf.conversation(conversationId), next, count);
-    if (recorded.length === 0) break;
-    for (const each of recorded) evolve(found, decodeConversationEvent(each), each.revision);
-    next = revisionAfter(next, recorded.length);
-  }
+  for await (const each of streamEvents(source, streamOf.conversation(conversationId), { from, to, pageEvents }))
+    evolve(found, decodeConversationEvent(each), each.revision);
   return found;
 };
 

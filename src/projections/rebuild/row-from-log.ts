@@ -1,12 +1,6 @@
 import { decodeEvent } from "../../domain/catalogue.js";
-import {
-  firstRevision,
-  revisionAfter,
-  streamOf,
-  type Position,
-  type RecordedEvent,
-  type StreamName,
-} from "../../domain/kernel/stream.js";
+import { streamOf, type Position, type RecordedEvent, type StreamName } from "../../domain/kernel/stream.js";
+import { streamPages } from "../../domain/kernel/stream-pages.js";
 import type { EventSource } from "../ports/event-source.js";
 import type { StoredRow } from "../ports/generations.js";
 import { project, views } from "../registry.js";
@@ -25,7 +19,6 @@ export type RowFromLog = {
   readonly eventCount: number;
 };
 
-const pageEvents = 500;
 const eventsMax = 20;
 
 /** Folds the events up to a position that concern one row. Reads the row's streams alone, page by page. */
@@ -38,10 +31,9 @@ export const rowFromLog = async (
   let newest: readonly ProvingEvent[] = [];
   let eventCount = 0;
   for (const stream of streamsOfRow(place))
-    for await (const page of pagesOfStream(source, stream)) {
+    for await (const page of streamPages(source, stream, { upTo })) {
       const changes: ViewChange[] = row === undefined ? [] : [...changesOfRow(place.view, row)];
       for (const recorded of page) {
-        if (recorded.position > upTo) continue;
         const concerning = project(decodeEvent(recorded), recorded).filter((change) => isOf(place, change));
         if (concerning.length === 0) continue;
         changes.push(...concerning);
@@ -69,16 +61,3 @@ export const streamsOfRow = ({ view, key }: RowPlace): readonly StreamName[] => 
 
 const isOf = (place: RowPlace, change: ViewChange): boolean =>
   change.view === place.view && change.key.join("\0") === place.key.join("\0");
-
-async function* pagesOfStream(
-  source: Pick<EventSource, "readStream">,
-  stream: StreamName,
-): AsyncGenerator<readonly RecordedEvent[]> {
-  for (let from = firstRevision; ;) {
-    const page = await source.readStream(stream, from, pageEvents);
-    if (page.length > 0) yield page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < pageEvents) return;
-    from = revisionAfter(last.revision);
-  }
-}

@@ -9,6 +9,7 @@ import {
   type Revision,
   type StreamName,
 } from "../../domain/kernel/stream.js";
+import { streamPages } from "../../domain/kernel/stream-pages.js";
 import type { EventSource } from "../ports/event-source.js";
 import { rowName } from "../ports/stored-rows.js";
 import type { project } from "../registry.js";
@@ -39,7 +40,6 @@ export type SubjectFold = {
   readonly beyond: () => Begin | undefined;
 };
 
-const pageSize = 500;
 /** User streams that are read at once. */
 const streamsAtOnce = 16;
 
@@ -86,15 +86,14 @@ export const createFold = (deps: FoldDependencies, subject: Subject, begin: Begi
   };
 
   const read = async (stream: StreamName, upTo: Position): Promise<void> => {
-    for (;;) {
-      const from = next.get(stream);
-      if (from === undefined) return;
-      const page = await deps.source.readStream(stream, from, pageSize);
-      const within = page.filter(({ position }) => position <= upTo);
-      for (const recorded of within) take(recorded);
+    const from = next.get(stream);
+    if (from === undefined) return;
+    for await (const page of streamPages(deps.source, stream, { from, upTo })) {
+      for (const recorded of page) {
+        take(recorded);
+        next.set(stream, revisionAfter(recorded.revision));
+      }
       fit();
-      next.set(stream, revisionAfter(from, within.length));
-      if (within.length < pageSize) return;
     }
   };
 
