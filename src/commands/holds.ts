@@ -19,7 +19,7 @@ type Reads = Pick<EventLog, "readStream">;
 /** Why a hold is not set or not released. */
 export class HoldRefused extends Error {
   constructor(
-    readonly code: "HOLD_EXISTS" | "NO_SUCH_HOLD" | "NO_SUCH_SUBJECT",
+    readonly code: "HOLD_EXISTS" | "NO_SUCH_HOLD" | "NO_SUCH_SUBJECT" | "ERASED",
     message: string,
   ) {
     super(message);
@@ -56,6 +56,11 @@ export const setHoldIn =
     for (const stream of [...hold.users.map(streamOf.user), ...hold.conversations.map(streamOf.conversation)])
       if ((await log.readStream(stream, firstRevision, 1)).length === 0)
         throw new HoldRefused("NO_SUCH_SUBJECT", `There is no ${stream.replace("-", " ")} in the log`);
+    for (const userId of hold.users) {
+      const [newest] = await log.readStream(streamOf.user(userId), noRevision, 1, "backwards");
+      if (newest?.type === "UserErased")
+        throw new HoldRefused("ERASED", `${userId} was erased: nothing is left that a hold could keep`);
+    }
     return appendTo(log, ids, (holds) => {
       if (activeHolds(holds, clock()).some(({ set }) => set.case === hold.case))
         throw new HoldRefused(

@@ -97,9 +97,10 @@ export class LogError extends Error {
  * Both reject with LogError `UNAVAILABLE` when the store cannot be asked, and at once where it is known to be away: a
  * conversation stands still while a command of it waits for a key.
  *
- * `destroy`: the user's keys, of all months and incarnations and their profile's, are gone for good when it resolves, and
- * the store makes none for that user any more (`isErased`): `obtain` rejects with `UNAVAILABLE`. Repeatable. Other
- * processes forget theirs when they look for them again.
+ * `condemn`: the store makes no key for that user any more: `obtain` rejects with `UNAVAILABLE`. What is there stays, so
+ * that it can be written down before it is destroyed. `destroy`: the user's keys, of all months and incarnations and their
+ * profile's, are gone for good when it resolves, and none is made any more. Both are repeatable. Other processes forget
+ * theirs when they look for them again.
  */
 export type KeyStore = {
   readonly cached: (keyId: string) => Buffer | undefined;
@@ -109,9 +110,11 @@ export type KeyStore = {
 
 /** The part that ends what users wrote. */
 export type DestroyingKeys = {
-  /** @returns the ids of the keys that were there */
+  /** @returns the ids of the keys that are there */
+  readonly condemn: (userId: UserId) => Promise<readonly string[]>;
+  /** @returns the ids of the keys that were there: also of one that was on its way when they were condemned */
   readonly destroy: (userId: UserId) => Promise<readonly string[]>;
-  /** Whether the keys of this user were destroyed on purpose. */
+  /** Whether the keys of this user were destroyed on purpose: none is there, and none is made. */
   readonly isErased: (userId: UserId) => Promise<boolean>;
 };
 

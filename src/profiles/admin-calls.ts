@@ -11,7 +11,7 @@ import type { ReconcileCounts } from "./reconcile-counts.js";
 import type { SqliteKeyStore } from "../infra/key-store/sqlite/key-store.js";
 import type { filesOf } from "./data-directory.js";
 import { eraseUser, type ErasingWith } from "./erasure/erase.js";
-import { ErasureRefused, refuseHeld } from "./erasure/embedded.js";
+import { ErasureRefused } from "./erasure/embedded.js";
 import { rotateMasterKey } from "./master-key.js";
 import { ids } from "./serving.js";
 import type { EmbeddedTree } from "./tree/embedded.js";
@@ -47,10 +47,7 @@ export const adminCallsOf = (
     ),
     "user.erase": adminCall(
       t.type({ userId: t.string, reason: t.string, by: byOperatorCodec }),
-      (erasure, { progress }) =>
-        refuseHeld(log, erasure.userId)
-          .then(() => eraseUser(erasing, erasure, progress))
-          .catch(refusing),
+      (erasure, { progress }) => eraseUser(erasing, erasure, progress).catch(refusing),
     ),
     "hold.set": adminCall(t.intersection([holdSetCodec, t.type({ by: byOperatorCodec })]), ({ by, ...hold }) =>
       setHoldIn(log, Date.now, ids)(hold, by).catch(refusing),

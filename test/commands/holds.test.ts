@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eraseUserIn } from "../../src/commands/erase.js";
 import { activeHolds, holdsOfUser, readHolds, releaseHoldIn, setHoldIn } from "../../src/commands/holds.js";
 import type { ByOperator } from "../../src/domain/kernel/by.js";
 import { contextOf } from "../kit/given.js";
@@ -53,6 +54,13 @@ describe("a hold", () => {
     await set("a", { users: ["bob"] });
     expect(await casesOf("bob")).toEqual(["a"]);
     expect((await readHolds(kit.log)).map((hold) => activeHolds([hold], now).length)).toEqual([0, 1]);
+  });
+
+  it("of a user who was erased is refused, since it would hold nothing", async () => {
+    await groupOfThree();
+    await eraseUserIn(kit.log, () => now, ids)({ userId: "bob", reason: "asked", by });
+    await expect(set("x", { users: ["bob"] })).rejects.toMatchObject({ code: "ERASED" });
+    await set("x", { users: ["alice"] });
   });
 
   it("of nobody that the log knows is refused", async () => {

@@ -55,6 +55,20 @@ export const keyStoreContract = (name: string, open: () => Promise<OpenedKeyStor
       expect(await again.obtain("k")).toEqual(key);
     });
 
+    it("makes no key for a user who is condemned, and keeps what is there until it is destroyed", async () => {
+      const key = await store.obtain("alice/2026-01/i");
+      const bobs = await store.obtain("bob/2026-01/i");
+      expect(await store.condemn("alice")).toEqual(["alice/2026-01/i"]);
+      await expect(store.obtain("alice/2026-02/i")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      expect(await store.isErased("alice")).toBe(false);
+      const again = await opened.reopen();
+      expect(await again.find("alice/2026-01/i")).toEqual(key);
+      expect(await again.condemn("alice")).toEqual(["alice/2026-01/i"]);
+      expect(await again.destroy("alice")).toEqual(["alice/2026-01/i"]);
+      expect([await again.isErased("alice"), await again.condemn("alice")]).toEqual([true, []]);
+      expect(await again.obtain("bob/2026-01/i")).toEqual(bobs);
+    });
+
     it("destroys a user's keys for good, and makes none for that user any more", async () => {
       const theirs = ["g_a/2026-01", "g_a/2026-11/inc", "g_a/profile/inc", "g_a/profile"];
       // A conversation that is called as the user is, and users whose ids are near.

@@ -6,7 +6,7 @@ import type { UserId } from "../../domain/kernel/ids.js";
 import { openSqliteKeyStore } from "../../infra/key-store/sqlite/key-store.js";
 import { closeAll, type Closers } from "../../profiles/close-all.js";
 import { filesOf } from "../../profiles/data-directory.js";
-import { checkIn, erasingIn, refuseHeld } from "../../profiles/erasure/embedded.js";
+import { checkIn, erasingIn, refuseHeldIn } from "../../profiles/erasure/embedded.js";
 import { eraseUser, surveyOf, type Erased } from "../../profiles/erasure/erase.js";
 import { masterKeysFor } from "../../profiles/master-key.js";
 import { operator, withLogOf } from "../access.js";
@@ -19,7 +19,7 @@ export const surveyUser = async (target: Target, userId: UserId, onProgress: OnP
   const { log, close } = await openToRead(target);
   try {
     await checkIn(log)(userId);
-    await refuseHeld(log, userId);
+    await refuseHeldIn(log)(userId);
     return await surveyOf(log, userId, onProgress);
   } finally {
     await close();
@@ -40,7 +40,6 @@ export const eraseUserOf = (
     running: (call) => call<Erased>("user.erase", erasure, onProgress),
     stopped: () =>
       withLogOf(dir, async (log) => {
-        await refuseHeld(log, userId);
         const files = filesOf(dir);
         const closers: Closers = [];
         try {

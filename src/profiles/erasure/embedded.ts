@@ -6,7 +6,7 @@ import { openTreeKeyFile } from "../../infra/tree-keys/file.js";
 import { erasureLedgerOf } from "../../settings/erasure-ledger.js";
 import type { filesOf } from "../data-directory.js";
 import type { ErasingWith } from "./erase.js";
-import { openLedger } from "./ledger.js";
+import { openLedgerFile } from "./ledger-file.js";
 
 type Opened = {
   readonly log: ErasingWith["log"];
@@ -22,8 +22,9 @@ export const erasingIn = (
 ): ErasingWith => ({
   ...{ log, keys, append },
   check: checkIn(log),
+  refuseHeld: refuseHeldIn(log),
   signingKey: openTreeKeyFile(files.treeKey).obtain,
-  ledger: openLedger(erasureLedgerOf(dir, process.env)),
+  ledger: openLedgerFile(erasureLedgerOf(dir, process.env)),
   clock: Date.now,
 });
 
@@ -40,12 +41,14 @@ export const checkIn =
  * A new erasure is refused while a case needs what the person wrote. Not one of the ledger, which a start does again: that
  * was done, and a backup's holds are of before.
  */
-export const refuseHeld = async (log: Pick<EventLog, "readStream">, userId: UserId): Promise<void> => {
-  const holds = await holdsOfUser(log, userId, Date.now());
-  if (holds.length === 0) return;
-  const cases = holds.map(({ set }) => set.case).join(", ");
-  throw new ErasureRefused("HELD", `${userId} is held by ${cases}: parley hold list says why and until when`);
-};
+export const refuseHeldIn =
+  (log: Pick<EventLog, "readStream">) =>
+  async (userId: UserId): Promise<void> => {
+    const holds = await holdsOfUser(log, userId, Date.now());
+    if (holds.length === 0) return;
+    const cases = holds.map(({ set }) => set.case).join(", ");
+    throw new ErasureRefused("HELD", `${userId} is held by ${cases}: parley hold list says why and until when`);
+  };
 
 /** Why a user is not erased. */
 export class ErasureRefused extends Error {

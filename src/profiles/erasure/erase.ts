@@ -1,7 +1,7 @@
 /**
  * Erases a user: ADR 28 says why in this order. The ledger first, so that whatever ends the process, the next start goes on;
- * then the log, from which on nothing of the user's is taken; then the keys, which is what makes it true; and the
- * certificate last, when it is.
+ * then the log, from which on nothing of the user's is taken; then the keys' names into the ledger, and the keys, which is
+ * what makes it true; and the certificate last, when it is.
  */
 import type { KeyObject } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -10,9 +10,9 @@ import { signText } from "../../audit/tree/head.js";
 import type { Clock, DestroyingKeys, EventLog } from "../../commands/ports.js";
 import type { ByOperator } from "../../domain/kernel/by.js";
 import type { UserId } from "../../domain/kernel/ids.js";
-import { asRevision, noPosition, streamOf, type Position } from "../../domain/kernel/stream.js";
+import { asRevision, noPosition, streamOf, type EventId, type Position } from "../../domain/kernel/stream.js";
 import { spkiOf, treeKeyId } from "../../projections/ports/tree-keys.js";
-import type { Certificate, Ledger } from "./ledger.js";
+import type { Certificate, KnownErasure, Ledger } from "./ledger.js";
 
 export type Erasure = { readonly userId: UserId; readonly reason: string; readonly by: ByOperator };
 
@@ -20,8 +20,10 @@ export type ErasingWith = {
   readonly log: Pick<EventLog, "readAll" | "readStream" | "head">;
   /** Appends UserErased unless the log has it. @throws (rejects) Error for whom nobody ever saw */
   readonly append: (erasure: Erasure) => Promise<void>;
-  /** Whether the log has ever seen the user; rejects with what forbids the erasure. */
+  /** @throws (rejects) ErasureRefused for whom the log has never seen */
   readonly check: (userId: UserId) => Promise<void>;
+  /** @throws (rejects) ErasureRefused while a case needs what the user wrote */
+  readonly refuseHeld: (userId: UserId) => Promise<void>;
   readonly keys: DestroyingKeys;
   readonly signingKey: () => Promise<KeyObject>;
   readonly ledger: Ledger;
@@ -36,23 +38,47 @@ export type Erased = {
 
 type OnProgress = (done: number, of: number) => void;
 
+/** @throws (rejects) ErasureRefused, and whatever ends a step: it is repeatable */
 export const eraseUser = async (deps: ErasingWith, erasure: Erasure, onProgress: OnProgress): Promise<Erased> => {
-  const { keys, ledger, clock } = deps;
-  const { userId, reason, by } = erasure;
+  const { ledger, clock } = deps;
+  const { userId } = erasure;
   await deps.check(userId);
+  let known = (await ledger.read()).get(userId);
+  // What has begun will be done by the next start, if not here: a hold that is set since comes too late.
+  if (known === undefined) await deps.refuseHeld(userId);
   const survey = await surveyOf(deps.log, userId, onProgress);
-  const known = (await ledger.read()).get(userId)?.certificate;
-  await ledger.begin({ userId, at: clock(), by, reason });
-  await deps.append(erasure);
-  const destroyed = await keys.destroy(userId);
-  // Run again after it was done, it is what it was.
-  if (known !== undefined && destroyed.length === 0) {
-    await ledger.finish(userId, known);
-    return { certificate: known, survey, keysDestroyed: 0 };
+  if (known === undefined) {
+    // Reading a long log takes minutes.
+    await deps.refuseHeld(userId);
+    known = { ...erasure, at: clock(), keys: [] };
+    await ledger.begin(known);
   }
-  const certificate = await certify(deps, erasure, { survey, destroyed });
-  await ledger.finish(userId, certificate);
-  return { certificate, survey, keysDestroyed: destroyed.length };
+  // Run again after it was done, it is what it was.
+  const certificate =
+    known.certificate !== undefined && !(await isUndone(deps, known))
+      ? known.certificate
+      : await carryOut(deps, known, survey);
+  return { certificate, survey, keysDestroyed: statementIn(certificate).keysDestroyed.length };
+};
+
+/** All after the ledger's first line. Repeatable: what was done is not done again, and is certified. */
+const carryOut = async (deps: ErasingWith, known: KnownErasure, survey: Survey): Promise<Certificate> => {
+  const { userId } = known;
+  await deps.append(known);
+  const destroyed = await destroyKeys(deps, known);
+  const certificate = await certify(deps, known, { survey, destroyed });
+  await deps.ledger.finish(userId, certificate);
+  return certificate;
+};
+
+/** @returns the ids of all keys that this user's erasure has destroyed, also before a crash */
+const destroyKeys = async (
+  { keys, ledger }: ErasingWith,
+  { userId, keys: before }: KnownErasure,
+): Promise<readonly string[]> => {
+  const there = await keys.condemn(userId);
+  if (there.length > 0) await ledger.destroying(userId, there);
+  return [...new Set([...before, ...there, ...(await keys.destroy(userId))])];
 };
 
 /** Events of a read: others' reads wait for none that is longer than some milliseconds. */
@@ -81,7 +107,7 @@ export const surveyOf = async (
 
 const certify = async (
   { log, signingKey, clock }: ErasingWith,
-  { userId, reason, by }: Erasure,
+  { userId, reason, by }: KnownErasure,
   { survey, destroyed }: { readonly survey: Survey; readonly destroyed: readonly string[] },
 ): Promise<Certificate> => {
   const [event] = await log.readStream(streamOf.user(userId), asRevision(-1), 1, "backwards");
@@ -103,11 +129,14 @@ const certify = async (
   };
 };
 
+type Statement = { readonly event: { readonly id: EventId }; readonly keysDestroyed: readonly string[] };
+const statementIn = ({ statement }: Certificate): Statement => JSON.parse(statement) as Statement;
+
 /** Whether anything of an erasure that the ledger names is left to do, as it is after a crash or a restore. */
-const isUndone = async ({ log, keys }: ErasingWith, userId: UserId, isCertified: boolean): Promise<boolean> => {
-  if (!isCertified || !(await keys.isErased(userId))) return true;
+const isUndone = async ({ log, keys }: ErasingWith, { userId, certificate }: KnownErasure): Promise<boolean> => {
+  if (certificate === undefined || !(await keys.isErased(userId))) return true;
   const [newest] = await log.readStream(streamOf.user(userId), asRevision(-1), 1, "backwards");
-  return newest !== undefined && newest.type !== "UserErased";
+  return newest !== undefined && newest.id !== statementIn(certificate).event.id;
 };
 
 /**
@@ -116,20 +145,13 @@ const isUndone = async ({ log, keys }: ErasingWith, userId: UserId, isCertified:
  */
 export const reapplyErasures = async (deps: ErasingWith): Promise<readonly UserId[]> => {
   const again: UserId[] = [];
-  for (const { userId, reason, by, certificate } of (await deps.ledger.read()).values()) {
-    if (!(await isUndone(deps, userId, certificate !== undefined))) continue;
-    const erasure = { userId, reason, by };
+  for (const known of (await deps.ledger.read()).values()) {
+    const { userId } = known;
+    if (!(await isUndone(deps, known))) continue;
     const [seen] = await deps.log.readStream(streamOf.user(userId), asRevision(0), 1);
     // A log from before the user came has no event to append, and may have keys: of what others were about to read.
-    if (seen === undefined) await deps.keys.destroy(userId);
-    else {
-      await deps.append(erasure);
-      const destroyed = await deps.keys.destroy(userId);
-      if (certificate === undefined || destroyed.length > 0) {
-        const survey = await surveyOf(deps.log, userId, () => undefined);
-        await deps.ledger.finish(userId, await certify(deps, erasure, { survey, destroyed }));
-      }
-    }
+    if (seen === undefined) await destroyKeys(deps, known);
+    else await carryOut(deps, known, await surveyOf(deps.log, userId, () => undefined));
     again.push(userId);
   }
   return again;

@@ -1,14 +1,6 @@
-/**
- * The erasure ledger: a line of JSON for each erasure that began, and one for each that was done, in a file that no backup
- * takes with it. What was erased stays so though the log and the keys come back from before.
- */
-import { open, readFile } from "node:fs/promises";
-import { dirname } from "node:path";
-import { byOperatorCodec } from "../../domain/kernel/by.js";
+import { byOperatorCodec, type ByOperator } from "../../domain/kernel/by.js";
 import { t } from "../../domain/kernel/fp.js";
 import type { UserId } from "../../domain/kernel/ids.js";
-import { syncDirectory } from "../../lib/sync-directory.js";
-import { makeDirectories } from "../../infra/make-directories.js";
 
 export const certificateCodec = t.type({
   /** The exact text that is signed. */
@@ -19,72 +11,50 @@ export const certificateCodec = t.type({
 });
 export type Certificate = Readonly<t.TypeOf<typeof certificateCodec>>;
 
-const entryCodec = t.union([
+export const ledgerEntryCodec = t.union([
   t.type({ begun: t.string, at: t.number, by: byOperatorCodec, reason: t.string }),
+  t.type({ destroying: t.string, keys: t.array(t.string) }),
   t.type({ done: t.string, certificate: certificateCodec }),
 ]);
-type Entry = Readonly<t.TypeOf<typeof entryCodec>>;
+/** As it is kept: one after the other, and none is ever changed. */
+export type LedgerEntry = Readonly<t.TypeOf<typeof ledgerEntryCodec>>;
 
-export type Begun = Readonly<{ userId: UserId; at: number; by: t.TypeOf<typeof byOperatorCodec>; reason: string }>;
-export type Erasure = Begun & { readonly certificate?: Certificate };
+export type Begun = Readonly<{ userId: UserId; at: number; by: ByOperator; reason: string }>;
+export type KnownErasure = Begun & {
+  /** Ids of all keys that were ever about to be destroyed. */
+  readonly keys: readonly string[];
+  /** Of an erasure that is done: the newest one. */
+  readonly certificate?: Certificate;
+};
 
+/**
+ * The erasure ledger: what is erased, kept where no backup takes it along, so that it stays erased though the log and the
+ * keys come back from before. Each write is durable when it resolves, and is told to every later read.
+ */
 export type Ledger = {
-  /** By user, as last told. @throws (rejects) Error that names the line which is none */
-  readonly read: () => Promise<ReadonlyMap<UserId, Erasure>>;
-  /** Durable when they resolve. */
+  /** By user. @throws (rejects) Error that names the entry which is none */
+  readonly read: () => Promise<ReadonlyMap<UserId, KnownErasure>>;
+  /** From here on the erasure will be done, whatever ends this process. */
   readonly begin: (begun: Begun) => Promise<void>;
+  /** Before the keys are: a certificate is to name them though nobody could list them any more. */
+  readonly destroying: (userId: UserId, keys: readonly string[]) => Promise<void>;
   readonly finish: (userId: UserId, certificate: Certificate) => Promise<void>;
 };
 
-export const openLedger = (path: string): Ledger => {
-  const append = async (entry: Entry): Promise<void> => {
-    makeDirectories(dirname(path));
-    const file = await open(path, "a", 0o600);
-    try {
-      // In front, too: a line that a crash cut short is a line of its own then.
-      await file.write(`\n${JSON.stringify(entry)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await syncDirectory(dirname(path));
+/** What entries in the order of their writing say. */
+export const foldLedger = (entries: Iterable<LedgerEntry>): ReadonlyMap<UserId, KnownErasure> => {
+  const erasures = new Map<UserId, KnownErasure>();
+  const change = (userId: UserId, of: (known: KnownErasure) => KnownErasure): void => {
+    const known = erasures.get(userId);
+    if (known !== undefined) erasures.set(userId, of(known));
   };
-  return {
-    read: async () => {
-      const text = await readFile(path, "utf8").catch((error: unknown) => {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-        throw error;
-      });
-      const erasures = new Map<UserId, Erasure>();
-      const lines = text.split("\n");
-      for (const [i, line] of lines.entries()) {
-        if (line === "") continue;
-        const entry = entryIn(line);
-        if (entry === undefined) {
-          // After a whole line comes an empty one. What was cut short was told as done to nobody.
-          if (lines[i + 1] !== "") continue;
-          throw new Error(`${path} line ${i + 1} is no entry of an erasure ledger: restore it from a copy`);
-        }
-        if ("begun" in entry) {
-          const { begun: userId, ...begun } = entry;
-          erasures.set(userId, { userId, ...begun });
-        } else {
-          const known = erasures.get(entry.done);
-          if (known !== undefined) erasures.set(entry.done, { ...known, certificate: entry.certificate });
-        }
-      }
-      return erasures;
-    },
-    begin: ({ userId, ...begun }) => append({ begun: userId, ...begun }),
-    finish: (userId, certificate) => append({ done: userId, certificate }),
-  };
-};
-
-const entryIn = (line: string): Entry | undefined => {
-  try {
-    const json = JSON.parse(line) as unknown;
-    return entryCodec.is(json) ? json : undefined;
-  } catch {
-    return undefined;
+  for (const entry of entries) {
+    if ("begun" in entry) {
+      const { begun: userId, ...begun } = entry;
+      erasures.set(userId, { userId, ...begun, keys: erasures.get(userId)?.keys ?? [] });
+    } else if ("destroying" in entry)
+      change(entry.destroying, (known) => ({ ...known, keys: [...new Set([...known.keys, ...entry.keys])] }));
+    else change(entry.done, (known) => ({ ...known, certificate: entry.certificate }));
   }
+  return erasures;
 };

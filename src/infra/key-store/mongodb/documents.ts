@@ -20,8 +20,12 @@ export type KeyDocuments = {
   readonly find: (ids: readonly string[]) => Promise<Wrapped>;
   /** All of them but those of users who were erased; those that are new are on the disks of a majority. A key is made by the first process that asks. @throws StoreUnavailable */
   readonly obtain: (ids: readonly string[]) => Promise<Wrapped>;
+  /** The mark of a user of whom none is made any more. @returns the ids of those that are there. @throws StoreUnavailable */
+  readonly condemn: (userId: string) => Promise<readonly string[]>;
   /** On the disks of a majority when it resolves. @returns the ids of those that were there. @throws StoreUnavailable */
   readonly destroy: (userId: string) => Promise<readonly string[]>;
+  /** @throws StoreUnavailable */
+  readonly isErased: (userId: string) => Promise<boolean>;
 };
 
 /** Longer than any healthy answer takes: a caller that waits has a message to seal. */
@@ -59,14 +63,22 @@ export const createKeyDocuments = (db: Db, masterKeys: MasterKeys): KeyDocuments
     }
     return found;
   };
-  /** The mark first: from then on no process that looks for it makes a key. What one made meanwhile is deleted as well. */
-  const destroy = async (userId: string): Promise<readonly string[]> => {
-    await reachable(() => insertAbsent(keys, [newKey(masterKeys, erasedMarkOf(userId))]));
-    const $or = keysOfUser(userId).map(({ from, to }) => ({ _id: { $gte: from, $lt: to } }));
-    const there = await reachable(() => keys.find({ $or }, { projection: { _id: 1 } }).toArray());
-    await reachable(() => keys.deleteMany({ $or }));
+  const idsOf = async (userId: string): Promise<readonly string[]> => {
+    const there = await reachable(() => keys.find({ $or: rangesOf(userId) }, { projection: { _id: 1 } }).toArray());
     return there.map(({ _id }) => _id);
   };
+  /** A process that looked for the mark before it was there may make one key yet: `destroy` deletes it as well. */
+  const condemn = async (userId: string): Promise<readonly string[]> => {
+    await reachable(() => insertAbsent(keys, [newKey(masterKeys, erasedMarkOf(userId))]));
+    return idsOf(userId);
+  };
+  const destroy = async (userId: string): Promise<readonly string[]> => {
+    const ids = await condemn(userId);
+    await reachable(() => keys.deleteMany({ $or: rangesOf(userId) }));
+    return ids;
+  };
+  const isErased = async (userId: string): Promise<boolean> =>
+    (await find([erasedMarkOf(userId)])).size > 0 && (await idsOf(userId)).length === 0;
   const withoutErased = async (ids: readonly string[]): Promise<readonly string[]> => {
     const owners = new Set(ids.map(ownerOf).filter((owner) => owner !== undefined));
     if (owners.size === 0) return ids;
@@ -76,8 +88,10 @@ export const createKeyDocuments = (db: Db, masterKeys: MasterKeys): KeyDocuments
       return owner === undefined || !marked.has(erasedMarkOf(owner));
     });
   };
-  return { find, obtain, destroy };
+  return { find, obtain, condemn, destroy, isErased };
 };
+
+const rangesOf = (userId: string) => keysOfUser(userId).map(({ from, to }) => ({ _id: { $gte: from, $lt: to } }));
 
 const newKey = (masterKeys: MasterKeys, id: string): KeyDocument => ({
   _id: id,

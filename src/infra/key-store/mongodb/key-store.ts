@@ -6,7 +6,6 @@
  */
 import type { Db } from "mongodb";
 import { LogError, type Clock, type DestroyingKeys, type KeyStore } from "../../../commands/ports.js";
-import { erasedMarkOf } from "../../../domain/kernel/users-keys.js";
 import type { UserId } from "../../../domain/kernel/ids.js";
 import { createBatchedLookup } from "../batched-lookup.js";
 import { createAgingKeys, type AgingKey } from "./cache.js";
@@ -122,13 +121,14 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
     cached,
     find: (keyId) => asking(finding.ask, keyId),
     obtain: async (keyId) => (await asking(obtaining.ask, keyId)) ?? fail(keyId),
+    condemn: documents.condemn,
     destroy: async (userId) => {
       const ids = await documents.destroy(userId);
       await Promise.all([finding.idle(), obtaining.idle()]);
       keys.dropOf(userId);
       return ids;
     },
-    isErased: async (userId) => (await documents.find([erasedMarkOf(userId)])).size > 0,
+    isErased: documents.isErased,
     forget: (userId) => {
       keys.dropOf(userId);
     },

@@ -5,7 +5,7 @@
 import { LRUCache } from "lru-cache";
 import { entriesMax } from "../../../lib/lru.js";
 import { LogError, type DestroyingKeys, type KeyStore } from "../../../commands/ports.js";
-import { erasedMarkOf, ownerOf } from "../../../domain/kernel/users-keys.js";
+import { ownerOf } from "../../../domain/kernel/users-keys.js";
 import { startSharedThread, type SharedThread } from "../../engines/shared-thread.js";
 import { workerUrl } from "../../engines/worker.js";
 import { requireMasterKeys, type MasterKeys } from "../wrapping.js";
@@ -104,6 +104,7 @@ export const openSqliteKeyStore = async (
       return key === undefined ? unavailable(`no key came for ${keyId}`) : keep(keyId, key);
     },
     find,
+    condemn: (userId) => worker.call("condemn", userId).catch(unavailable),
     destroy: async (userId) => {
       try {
         return await worker.call("destroy", userId);
@@ -114,7 +115,7 @@ export const openSqliteKeyStore = async (
         for (const keyId of [...cache.keys()]) if (ownerOf(keyId) === userId) cache.delete(keyId);
       }
     },
-    isErased: async (userId) => (await find(erasedMarkOf(userId))) !== undefined,
+    isErased: (userId) => worker.call("isErased", userId).catch(unavailable),
     rewrap: async (keys, onProgress) => {
       await worker.call("useMasterKeys", requireMasterKeys(keys));
       let rewrapped = 0;

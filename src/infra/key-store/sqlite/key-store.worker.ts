@@ -6,7 +6,7 @@ import { isInDoubt, opening } from "../../engines/sqlite-file.js";
 import type { OpenInThread } from "../../engines/shared-thread.js";
 import { unwrap, wrap, type MasterKeys } from "../wrapping.js";
 import { openKeyFile } from "./schema.js";
-import { destroy } from "./destroy.js";
+import { condemn, destroy, keyIdsOf } from "./destroy.js";
 import { createRewrap, prepareWrapped, type Rewrapped } from "./wrapped.js";
 
 export type KeyWorkerData = {
@@ -33,7 +33,7 @@ const createHandlers = (db: Database.Database, given: MasterKeys, onStopped: (to
   };
   const rewrap = createRewrap(db);
   const insert = db.prepare<[string, Buffer]>("insert into keys values (?, ?)");
-  const isErased = (id: string): boolean => {
+  const isCondemned = (id: string): boolean => {
     const owner = ownerOf(id);
     return owner !== undefined && stored.get(erasedMarkOf(owner)) !== undefined;
   };
@@ -41,7 +41,7 @@ const createHandlers = (db: Database.Database, given: MasterKeys, onStopped: (to
     ids.map((id) => {
       const known = find(id);
       if (known !== undefined) return known;
-      if (isErased(id)) return undefined;
+      if (isCondemned(id)) return undefined;
       const key = randomBytes(keyBytes);
       insert.run(id, wrap(masterKeys, id, key));
       return key;
@@ -66,6 +66,9 @@ const createHandlers = (db: Database.Database, given: MasterKeys, onStopped: (to
       }
     },
     find: (ids: readonly string[]): (Uint8Array | undefined)[] => ids.map(find),
+    condemn: (userId: string): readonly string[] => condemn(db, masterKeys, userId),
+    isErased: (userId: string): boolean =>
+      stored.get(erasedMarkOf(userId)) !== undefined && keyIdsOf(db, userId).length === 0,
     destroy: (userId: string): readonly string[] => destroy(db, masterKeys, userId),
     /** From now on these wrap and open. */
     useMasterKeys: (keys: readonly Uint8Array[]): void => {
