@@ -1,13 +1,13 @@
 /** Seeded corruption of every kind, in a copy of a log: found by Parley and by docs/examples/verify.py, with the position. */
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Finding } from "../../src/audit/tree/verify.js";
+import type { Finding } from "../../src/audit/tree/finding.js";
 import { asPosition, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { verifyFile, verifyTarget } from "../../src/operate/tree/verify.js";
 import { randomFrom } from "../kit/random.js";
@@ -42,7 +42,7 @@ describe("a log that was changed", () => {
     const dir = join(root, String(copies));
     cpSync(of.dir, dir, { recursive: true });
     replaceEvents(join(dir, "log.db"), events);
-    const options = { publicKeyFile: key, ...(witness ? { headsFile: heads } : {}) };
+    const options = { publicKeyFiles: [key], ...(witness ? { headsFile: heads } : {}) };
     const [byDirectory, byFile, byPython] = await Promise.all([
       verifyTarget({ profile: "embedded", dir }, options),
       verifyFile(file, options),
@@ -171,16 +171,30 @@ describe("a log that was changed", () => {
     expect(byFile).toBeUndefined();
   });
 
+  it("is found though the hashes that were kept are damaged as well: the span then, not the event", async () => {
+    const event = chosen();
+    const flipped = { ...event, data: event.data.replace('"index":', '"indey":') };
+    for (const damage of [noFile, damagePages, otherTiles] as const) {
+      const dir = join(root, `damaged-${damage.name}`);
+      cpSync(log.dir, dir, { recursive: true });
+      replaceEvents(join(dir, "log.db"), replaced(event, [flipped]));
+      damage(join(dir, "tree.db"));
+      const { finding } = await verifyTarget({ profile: "embedded", dir }, { publicKeyFiles: [key] });
+      expectWithin(finding, event.position);
+      expect(finding?.position).not.toBe(finding?.to);
+    }
+  });
+
   it("follows a key that was rotated, from either of the two", async () => {
     const rotated = await makeSignedLog(join(root, "rotated"), [20, 20, 5], { rotateAfter: 0 });
     const file = join(root, "rotated.ndjson");
     writeExport(file, rotated.events);
     const first = join(root, "first.pem");
     writeFileSync(first, rotated.publicKey);
-    expect(await verifyFile(file, { publicKeyFile: first })).toMatchObject({ heads: 2, keys: 2 });
-    expect((await verifyFile(file, { publicKeyFile: first })).finding).toBeUndefined();
+    expect(await verifyFile(file, { publicKeyFiles: [first] })).toMatchObject({ heads: 2, keys: 2 });
+    expect((await verifyFile(file, { publicKeyFiles: [first] })).finding).toBeUndefined();
     // A head that the old key signs after it was replaced is none.
-    expect((await verifyFile(file, { publicKeyFile: key })).finding).toMatchObject({ kind: "key" });
+    expect((await verifyFile(file, { publicKeyFiles: [key] })).finding).toMatchObject({ kind: "key" });
   });
 });
 
@@ -200,6 +214,20 @@ const replaceEvents = (path: string, events: readonly RecordedEvent[]): void => 
       insert.run(position, streamId.get(stream), revision, id, type, data, meta);
     }
   })();
+  db.close();
+};
+
+const noFile = (path: string): void => {
+  writeFileSync(path, "no file of SQLite's");
+};
+/** All but the first page, which says that it is a file of SQLite's and of which schema. */
+const damagePages = (path: string): void => {
+  writeFileSync(path, readFileSync(path).fill(0xa5, 4_096));
+};
+/** With digests that fit no more. */
+const otherTiles = (path: string): void => {
+  const db = new Database(path);
+  db.exec("update tiles set bytes = zeroblob(length(bytes)) where level = 0");
   db.close();
 };
 

@@ -16,10 +16,11 @@ export type TreeKeeperOptions = {
 export type TreeKeeper = {
   /**
    * Reads on, some ten thousand events at most; whether that was the log's end. One call at a time. Rejects with the log's
-   * or the store's error; then it is asked again.
+   * or the store's error; then it is asked again. Where hashes turn out to be damaged, by this or the calls below, it
+   * rejects with IncompleteTree and has begun anew.
    */
   readonly catchUp: () => Promise<Grown>;
-  /** Of the first `size` leaves, which it has come to. Where hashes turn out to be damaged it begins anew, and rejects. */
+  /** Of the first `size` leaves, which it has come to. */
   readonly root: (size: number) => Promise<Hash>;
   /** Whether there is a leaf from this one on that is not of `parley-tree`: for those alone no head is worth signing. */
   readonly hasOthersSince: (size: number) => Promise<boolean>;
@@ -37,6 +38,19 @@ export const openTreeKeeper = async ({ source, store, epoch }: TreeKeeperOptions
   let { checkpoint } = begun;
   let growing: GrowingTiles | undefined = begun.tiles;
 
+  /** Hashes that are damaged, or that a write which failed left behind, are made again from the log, all of them. */
+  const mending = async <A>(work: () => Promise<A>): Promise<A> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof IncompleteTree) {
+        await store.clear();
+        checkpoint = { position: noPosition, size: 0, epoch };
+        growing = undefined;
+      }
+      throw error;
+    }
+  };
   const take = async (page: readonly RecordedEvent[], position: Position): Promise<void> => {
     const tiles = growing ?? (await growTiles(store, checkpoint.size));
     // What cannot be written is hashed again, from what is.
@@ -47,42 +61,33 @@ export const openTreeKeeper = async ({ source, store, epoch }: TreeKeeperOptions
     checkpoint = next;
     growing = tiles;
   };
+  const catchUp = async (): Promise<Grown> => {
+    for (let pages = 0; pages < pagesMax; pages += 1) {
+      const page = await source.readAll(checkpoint.position, pageEvents);
+      const last = page.at(-1);
+      if (last !== undefined) await take(page, last.position);
+      if (page.length < pageEvents) return { checkpoint, isAtEnd: true };
+      await nextTurn();
+    }
+    return { checkpoint, isAtEnd: false };
+  };
+  const hasOthersSince = async (size: number): Promise<boolean> => {
+    if (size >= checkpoint.size) return false;
+    let after = asPosition((await positionOfLeaf(store, size)) - 1);
+    // Between two heads there is hardly more of `parley-tree` than the head itself.
+    for (;;) {
+      const page = await source.readAll(after, pageEvents);
+      const known = page.filter(({ position }) => position <= checkpoint.position);
+      if (known.some(({ stream }) => stream !== streamOf.tree && isLeaf(stream))) return true;
+      const last = known.at(-1);
+      if (last === undefined || known.length < pageEvents) return false;
+      after = last.position;
+    }
+  };
   return {
-    catchUp: async () => {
-      for (let pages = 0; pages < pagesMax; pages += 1) {
-        const page = await source.readAll(checkpoint.position, pageEvents);
-        const last = page.at(-1);
-        if (last !== undefined) await take(page, last.position);
-        if (page.length < pageEvents) return { checkpoint, isAtEnd: true };
-        await nextTurn();
-      }
-      return { checkpoint, isAtEnd: false };
-    },
-    root: async (size) => {
-      try {
-        return await rangeHash(store, [0, size]);
-      } catch (error) {
-        if (error instanceof IncompleteTree) {
-          await store.clear();
-          checkpoint = { position: noPosition, size: 0, epoch };
-          growing = undefined;
-        }
-        throw error;
-      }
-    },
-    hasOthersSince: async (size) => {
-      if (size >= checkpoint.size) return false;
-      let after = asPosition((await positionOfLeaf(store, size)) - 1);
-      // Between two heads there is hardly more of `parley-tree` than the head itself.
-      for (;;) {
-        const page = await source.readAll(after, pageEvents);
-        const known = page.filter(({ position }) => position <= checkpoint.position);
-        if (known.some(({ stream }) => stream !== streamOf.tree && isLeaf(stream))) return true;
-        const last = known.at(-1);
-        if (last === undefined || known.length < pageEvents) return false;
-        after = last.position;
-      }
-    },
+    catchUp: () => mending(catchUp),
+    root: (size) => mending(() => rangeHash(store, [0, size])),
+    hasOthersSince: (size) => mending(() => hasOthersSince(size)),
   };
 };
 
@@ -100,6 +105,7 @@ const resumed = async (
       if (!(error instanceof IncompleteTree)) throw error;
     }
   }
-  if (found !== undefined) await store.clear();
+  // Also where there is no checkpoint: tiles of another log may have outlived it.
+  await store.clear();
   return { checkpoint: none, tiles: await growTiles(store, 0) };
 };

@@ -14,8 +14,10 @@ export type KeyChains = {
   readonly check: (head: TreeHeadSigned) => string | undefined;
   /** The public key of an id that the log names. */
   readonly find: (keyId: string) => KeyObject | undefined;
-  /** Where the log first names a key that nothing links to the trusted one. */
-  readonly firstUntrusted: (trusted: KeyObject) => { readonly position: number; readonly keyId: string } | undefined;
+  /** Where the log first names a key that nothing links to one of the trusted. */
+  readonly firstUntrusted: (
+    trusted: readonly KeyObject[],
+  ) => { readonly position: number; readonly keyId: string } | undefined;
   readonly inForce: () => string | undefined;
   readonly count: () => number;
 };
@@ -58,8 +60,8 @@ export const createKeyChains = (): KeyChains => {
     },
     find: (keyId) => keys.get(keyId),
     firstUntrusted: (trusted) => {
-      const id = treeKeyId(trusted);
-      const strange = chains.find(({ keyIds }) => !keyIds.has(id));
+      const ids = trusted.map(treeKeyId);
+      const strange = chains.find(({ keyIds }) => !ids.some((id) => keyIds.has(id)));
       const [keyId] = strange?.keyIds ?? [];
       return strange === undefined || keyId === undefined ? undefined : { position: strange.position, keyId };
     },

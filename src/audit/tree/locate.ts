@@ -4,7 +4,7 @@ import { isLeaf, canonicalOf } from "../canonical.js";
 import { leafHash, type Hash } from "../merkle.js";
 import type { TreeReads } from "../../projections/ports/tree-store.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
-import { leafHashAt, positionOfLeaf } from "./tiles.js";
+import { ifWhole, leafHashAt, positionOfLeaf } from "./tiles.js";
 
 /** A line that is no event of an export's form stands as `bad`: where it would be, and why. */
 export type EventOrBad = RecordedEvent | { readonly bad: string; readonly after: number };
@@ -33,6 +33,7 @@ export const locate = async (
 ): Promise<Located> => {
   let index = 0;
   let before: RecordedEvent | undefined;
+  let kept = hashes;
   const odd = createOddities();
   let suspect: { readonly position: number; readonly says: string } | undefined;
   for await (const page of events())
@@ -44,10 +45,12 @@ export const locate = async (
         continue;
       }
       if (index > to.size) return within();
-      if (hashes !== undefined) {
-        const signed = await leafHashAt(hashes, index - 1);
+      if (kept !== undefined) {
+        const signed = await ifWhole(leafHashAt(kept, index - 1));
         const found = leafHash(canonicalOf(event));
-        if (!found.equals(signed)) return await told(hashes, event, index - 1, found);
+        if (signed?.equals(found) === false) return await told(kept, event, index - 1, found);
+        // Behind a hash that is lost a difference need not be the first.
+        if (signed === undefined) kept = undefined;
       }
       suspect ??= odd.look(event, before);
       before = event;
@@ -74,8 +77,8 @@ export const locate = async (
 
 const told = async (hashes: TreeReads, event: RecordedEvent, index: number, found: Hash): Promise<Located> => {
   const { position, stream, revision } = event;
-  const signedNext = await leafHashAt(hashes, index + 1).catch(() => undefined);
-  const where = await positionOfLeaf(hashes, index);
+  const signedNext = await ifWhole(leafHashAt(hashes, index + 1));
+  const where = (await ifWhole(positionOfLeaf(hashes, index))) ?? event.position;
   const name = `${stream}@${revision}`;
   if (signedNext?.equals(found) === true)
     return {

@@ -1,11 +1,12 @@
 /** Appends signed heads to `parley-tree`, and the keys that sign them. */
 import type { KeyObject } from "node:crypto";
 import type { Clock, EventLog, Ids } from "../../commands/ports.js";
-import { decodeEvent, encodeEvent } from "../../domain/catalogue.js";
+import { encodeEvent } from "../../domain/catalogue.js";
 import { bySystem, type By } from "../../domain/kernel/by.js";
-import { asRevision, noRevision, streamOf, type ExpectedRevision } from "../../domain/kernel/stream.js";
+import { streamOf, type ExpectedRevision } from "../../domain/kernel/stream.js";
 import type { TreeEvent, TreeHeadSigned, TreeKeyAdded } from "../../domain/tree.events.js";
 import { headText, keyText, signText } from "./head.js";
+import { treeEventsBackwards } from "./stream.js";
 import { spkiOf, treeKeyId, type TreeKeys } from "../../projections/ports/tree-keys.js";
 import type { Hash } from "../merkle.js";
 
@@ -14,6 +15,8 @@ export type SignerOptions = {
   readonly keys: TreeKeys;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** A new key signs from now on: the one in force is not here, and nothing links the two. */
+  readonly onLostKey?: (lost: string, next: string) => void;
 };
 
 /** What `parley-tree` ends with. */
@@ -28,26 +31,21 @@ export type TreeStanding = {
 
 /** Others may sign as well (a projector that takes over): then what they wrote is looked at and decided on again. */
 const triesMax = 5;
-/** Keys that replace each other without a head between are few. */
-const newestRead = 20;
+/** A head is among the newest events, unless keys replaced each other many times without one. */
+const pageEvents = 20;
 
 /** @throws UnreadableEvent */
 export const readTreeStanding = async (log: Pick<EventLog, "readStream">): Promise<TreeStanding> => {
-  const newest = await log.readStream(streamOf.tree, noRevision, newestRead, "backwards");
-  const events = newest.map((recorded) => decodeEvent(recorded) as TreeEvent);
-  const [last] = events;
-  if (last === undefined) return { expected: "no_stream", at: 0 };
-  const head = events.find((event) => event.type === "TreeHeadSigned");
-  return {
-    expected: asRevision(newest[0]?.revision ?? 0),
-    keyId: last.keyId,
-    ...(head === undefined ? {} : { head }),
-    at: last.at,
-  };
+  let last: Omit<TreeStanding, "head"> | undefined;
+  for await (const { recorded, event } of treeEventsBackwards(log, pageEvents)) {
+    last ??= { expected: recorded.revision, keyId: event.keyId, at: event.at };
+    if (event.type === "TreeHeadSigned") return { ...last, head: event };
+  }
+  return last ?? { expected: "no_stream", at: 0 };
 };
 
 export const createTreeSigner = (options: SignerOptions) => {
-  const { log, keys, clock, ids } = options;
+  const { log, keys, clock, ids, onLostKey } = options;
   const keyOf = async (keyId: string): Promise<KeyObject | undefined> =>
     (await keys.candidates(keyId)).find((key) => treeKeyId(key) === keyId);
   const append = async (expected: ExpectedRevision, events: readonly TreeEvent[]): Promise<boolean> => {
@@ -78,8 +76,17 @@ export const createTreeSigner = (options: SignerOptions) => {
   return {
     standing: () => readTreeStanding(log),
     /** Undefined when the log has a head of that size or beyond already. Rejects with LogError and what keeps the key. */
-    sign: ({ size, root, epoch }: { size: number; root: Hash; epoch: string }): Promise<TreeHeadSigned | undefined> =>
-      decided<TreeHeadSigned>(async ({ keyId: inForce, head }, at) => {
+    sign: async ({
+      size,
+      root,
+      epoch,
+    }: {
+      size: number;
+      root: Hash;
+      epoch: string;
+    }): Promise<TreeHeadSigned | undefined> => {
+      let lost: string | undefined;
+      const answer = await decided<TreeHeadSigned>(async ({ keyId: inForce, head }, at) => {
         if (head?.epoch === epoch && head.size >= size) return { events: [], answer: undefined };
         const known = inForce === undefined ? undefined : await keyOf(inForce);
         const key = known ?? (await keys.obtain());
@@ -94,10 +101,14 @@ export const createTreeSigner = (options: SignerOptions) => {
           ...{ ...place, signature },
         };
         // A key that the log names and nobody has any more was lost: the next one cannot show its consent.
+        lost = known === undefined ? inForce : undefined;
         const news =
           known === undefined ? [added(key, bySystem, at, inForce === undefined ? {} : { keyId: inForce })] : [];
         return { events: [...news, signed], answer: signed };
-      }),
+      });
+      if (lost !== undefined && answer !== undefined) onLostKey?.(lost, answer.keyId);
+      return answer;
+    },
     /** Another key signs from now on; each of the two signs the other. */
     rotate: async (by: By): Promise<TreeKeyAdded> => {
       // One that a rotation before left half done would be written over.
@@ -107,7 +118,9 @@ export const createTreeSigner = (options: SignerOptions) => {
       const answer = await decided<TreeKeyAdded>(async ({ keyId: inForce }, at) => {
         const before = inForce === undefined ? await keys.obtain() : await keyOf(inForce);
         if (before === undefined)
-          throw new Error(`the key in force, ${inForce ?? ""}, is not here: it cannot sign the one that replaces it`);
+          throw new Error(
+            `the key in force, ${inForce ?? ""}, is not here: it cannot sign the one that replaces it. Put it back from its backup; without one the server's next head begins with a new key that nothing links to it`,
+          );
         const first = inForce === undefined ? [added(before, by, at, {})] : [];
         const next = added(key, by, at, { keyId: treeKeyId(before), key: before });
         return { events: [...first, next], answer: next };

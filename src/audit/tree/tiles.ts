@@ -85,6 +85,16 @@ export class IncompleteTree extends Error {
   }
 }
 
+/** Undefined where the store does not hold what its checkpoint says; whatever else fails is the caller's to know. */
+export const ifWhole = async <A>(read: Promise<A>): Promise<A | undefined> => {
+  try {
+    return await read;
+  } catch (error) {
+    if (error instanceof IncompleteTree) return undefined;
+    throw error;
+  }
+};
+
 const entriesOf = (tile: Buffer, count: number): Buffer[] => {
   const bytes = tile.length / count;
   return Array.from({ length: count }, (_, index) => tile.subarray(index * bytes, (index + 1) * bytes));

@@ -1,39 +1,25 @@
 /** Whether a log is what its signed heads say, from its events alone. Memory does not grow with the log. */
 import type { KeyObject } from "node:crypto";
-import { decodeEvent, UnreadableEvent } from "../../domain/catalogue.js";
-import { streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
-import type { TreeEvent, TreeHeadSigned } from "../../domain/tree.events.js";
-import type { TreeReads } from "../../projections/ports/tree-store.js";
 import { canonicalOf, isLeaf } from "../canonical.js";
 import { emptyRoot, growTree, leafHash } from "../merkle.js";
-import { createKeyChains, type KeyChains } from "./key-chain.js";
-import { verifyText, headText } from "./head.js";
-import { locate, type EventOrBad, type Span } from "./locate.js";
-import { rangeHash } from "./tiles.js";
+import { differing, hashesOf, shortBy, type Evidence } from "./evidence.js";
+import type { Finding, Place } from "./finding.js";
+import { createKeyChains } from "./key-chain.js";
+import { locate, type EventOrBad } from "./locate.js";
+import { upcomingHeads, wrongHead, type HeadsInput } from "./upcoming-heads.js";
 
-export type VerifyInput = {
-  /** All events of the log, in order; each call begins at the first. */
-  readonly events: () => AsyncIterable<readonly EventOrBad[]>;
-  /** The key that is trusted; else the first one that the log names is, which proves nothing of who wrote it. */
-  readonly trusted?: KeyObject;
-  /** Heads that somebody else kept, by size. */
-  readonly witnessed?: readonly TreeHead[];
-  /** Hashes of the leaves as they were when they were written. Believed as far as a signed root is theirs. */
-  readonly hashes?: TreeReads;
-  /** Where the log ends now: a server may have gone on meanwhile. Asked for with `hashes` alone. */
-  readonly end?: () => Promise<number>;
-  readonly onProgress?: (leaves: number) => void;
-};
-export type TreeHead = Pick<TreeHeadSigned, "size" | "root" | "epoch" | "at" | "keyId" | "signature" | "previous">;
-
-export type Finding = {
-  /** Of the first bad event, or of the first in the span that has it. */
-  readonly position: number;
-  /** The last of the span; the same where the event itself is known. */
-  readonly to: number;
-  readonly kind: "event" | "head" | "key" | "order" | "form" | "truncated" | "witness" | "unsigned";
-  readonly says: string;
-};
+/** `hashes`: of the leaves as they were when they were written. Believed as far as a signed root is theirs. */
+export type VerifyInput = HeadsInput &
+  Evidence & {
+    /**
+     * The keys that are trusted, each with all that it is linked to; else the first one that the log names is, which
+     * proves nothing of who wrote it.
+     */
+    readonly trusted?: readonly KeyObject[];
+    /** Where the log ends now: a server may have gone on meanwhile. Asked for with `hashes` alone. */
+    readonly end?: () => Promise<number>;
+    readonly onProgress?: (leaves: number) => void;
+  };
 
 export type Verified = {
   /** The first thing that is wrong; undefined when all that is signed is as it was signed. */
@@ -47,8 +33,6 @@ export type Verified = {
   readonly keys: number;
   readonly keyId?: string;
 };
-
-type Place = { readonly size: number; readonly position: number };
 
 export const verifyLog = async (input: VerifyInput): Promise<Verified> => {
   const chains = createKeyChains();
@@ -118,7 +102,7 @@ export const verifyLog = async (input: VerifyInput): Promise<Verified> => {
   if (strange !== undefined && strange.position <= (finding?.position ?? Infinity))
     finding = {
       ...{ position: strange.position, to: strange.position, kind: "key" },
-      says: `from position ${strange.position} on heads are signed by ${strange.keyId}, which nothing links to the key that is trusted`,
+      says: `from position ${strange.position} on heads are signed by ${strange.keyId}, which nothing links to ${input.trusted?.length === 1 ? "the key that is" : "the keys that are"} trusted`,
     };
   if (isWell() && counted + witnessed === 0 && tree.size() > 0)
     finding = { position: 1, to: last, kind: "unsigned", says: "no head is signed: nothing can be said of this log" };
@@ -158,112 +142,4 @@ export const verifyLog = async (input: VerifyInput): Promise<Verified> => {
         says: `${place.says}; no head covers it yet, the hashes that the server keeps do`,
       });
   }
-};
-
-type Upcoming = TreeHead & { readonly position: number; readonly isWitness: boolean; readonly problem?: Finding };
-
-const wrongHead = ({ position, isWitness }: Pick<Upcoming, "position" | "isWitness">, says: string): Finding => ({
-  ...{ position, to: position },
-  kind: isWitness ? "witness" : "head",
-  says: isWitness ? `a witness's head: ${says}` : `the head at position ${position}: ${says}`,
-});
-
-/** The log's heads and the witnesses', by size: a reader of its own goes before the one that hashes. */
-const upcomingHeads = ({ events, witnessed = [] }: VerifyInput, chains: KeyChains) => {
-  const own = headsOf(events, chains);
-  let ownNext: Upcoming | undefined;
-  let ownEnded = false;
-  let at = 0;
-  const next = async (): Promise<Upcoming | undefined> => {
-    if (ownNext === undefined && !ownEnded) {
-      const read = await own.next();
-      if (read.done === true) ownEnded = true;
-      else ownNext = read.value;
-    }
-    const witness = witnessed[at];
-    if (witness !== undefined && (ownNext === undefined || witness.size <= ownNext.size)) {
-      at += 1;
-      const key = chains.find(witness.keyId);
-      const upcoming = { ...witness, position: 0, isWitness: true };
-      if (key === undefined || verifyText(key, headText(witness), witness.signature)) return upcoming;
-      return { ...upcoming, problem: wrongHead(upcoming, "its signature is not of what it says") };
-    }
-    const head = ownNext;
-    ownNext = undefined;
-    return head;
-  };
-  /** Reads the rest for the keys that it names. */
-  const drain = async (): Promise<void> => {
-    while (!ownEnded) ownEnded = (await own.next()).done === true;
-  };
-  return { next, drain };
-};
-
-async function* headsOf(events: VerifyInput["events"], chains: KeyChains): AsyncGenerator<Upcoming> {
-  for await (const page of events())
-    for (const event of page) {
-      if ("bad" in event) continue;
-      const problemAt = (kind: "head" | "key", says: string): Upcoming => ({
-        ...{ size: 0, root: "", epoch: "", at: 0, keyId: "", signature: "", isWitness: false },
-        position: event.position,
-        problem: { position: event.position, to: event.position, kind, says },
-      });
-      if (event.stream === streamOf.tree) {
-        const decoded = decodedOf(event);
-        if (typeof decoded === "string") yield problemAt("head", decoded);
-        else if (decoded.type === "TreeKeyAdded") {
-          const wrong = chains.add(decoded, event.position);
-          if (wrong !== undefined) yield problemAt("key", `the key at position ${event.position}: ${wrong}`);
-        } else {
-          const head = { ...decoded, position: event.position, isWitness: false };
-          const wrong = chains.check(decoded);
-          yield wrong === undefined ? head : { ...head, problem: wrongHead(head, wrong) };
-        }
-      }
-    }
-}
-
-const decodedOf = (event: RecordedEvent): TreeEvent | string => {
-  try {
-    return decodeEvent(event) as TreeEvent;
-  } catch (error) {
-    if (!(error instanceof UnreadableEvent)) throw error;
-    return error.message;
-  }
-};
-
-const differing = async (input: VerifyInput, span: Span, head: Upcoming): Promise<Finding> => {
-  const of = head.isWitness ? "the head that a witness kept" : `the head at position ${head.position}`;
-  const kept = await hashesOf(input.hashes, head);
-  const place = await locate(input.events, span, kept);
-  return {
-    ...{ position: place.position, to: place.to, kind: "event" },
-    says: `${place.says}; ${of} signs another history of the first ${head.size} events`,
-  };
-};
-
-/** Hashes that were kept are believed when the signed root is theirs. */
-const hashesOf = async (hashes: TreeReads | undefined, { size, root }: Pick<TreeHead, "size" | "root">) => {
-  if (hashes === undefined) return undefined;
-  const found = await rangeHash(hashes, [0, size]).catch(() => undefined);
-  return found?.toString("hex") === root ? hashes : undefined;
-};
-
-const shortBy = async (input: VerifyInput, head: Upcoming, end: Place, signed: Place): Promise<Finding> => {
-  // An event that was taken out before makes the log too short as well.
-  const kept = await hashesOf(input.hashes, head);
-  if (kept !== undefined) {
-    const { position, exact, says } = await locate(input.events, { from: signed, to: end }, kept);
-    if (exact) return { position, to: position, kind: "event", says };
-  }
-  const lacking = `${head.size - end.size} of the ${head.size} events that it signs are missing`;
-  if (!head.isWitness)
-    return {
-      ...{ position: signed.position + 1, to: head.position, kind: "event" },
-      says: `before the head at position ${head.position} ${lacking}`,
-    };
-  return {
-    ...{ position: end.position + 1, to: end.position + 1, kind: "truncated" },
-    says: `it ends with ${end.size} events at position ${end.position}; of a head that a witness kept ${lacking}`,
-  };
 };

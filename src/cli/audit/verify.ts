@@ -4,12 +4,18 @@ import { fail } from "../failure.js";
 import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
 import { grouped, harmless, next, note, paint, progress, say, sayJson } from "../output.js";
 
-type Options = ProfileOptions & { readonly publicKey?: string; readonly heads?: string };
+type Options = ProfileOptions & { readonly publicKey?: readonly string[]; readonly heads?: string };
+
+const eachText = (value: string, before: readonly string[] = []): readonly string[] => [...before, someText(value)];
 
 export const verifyCommand = withTarget(new Command("verify"))
   .description("Check that the log, a copy of it or an export of it is what its signed heads say.")
   .argument("[file]", "an export of a whole log (parley events export); else the log itself")
-  .option("--public-key <file>", "the key that you trust, in PEM (parley audit head --public-key FILE)", someText)
+  .option(
+    "--public-key <file>",
+    "the key that you trust, in PEM (parley audit head --public-key FILE); again for another, where one was lost",
+    eachText,
+  )
   .option("--heads <file>", "heads that a witness kept, a JSON text a line (PARLEY_TREE_WITNESS_FILE)", someText)
   .addHelpText(
     "after",
@@ -24,7 +30,7 @@ Exit code: 0 all that is signed is as it was signed, 1 it is not or cannot be re
     try {
       let of = 0;
       const asked = {
-        ...(options.publicKey === undefined ? {} : { publicKeyFile: options.publicKey }),
+        ...(options.publicKey === undefined ? {} : { publicKeyFiles: options.publicKey }),
         ...(options.heads === undefined ? {} : { headsFile: options.heads }),
         onProgress: (leaves: number) => {
           bar.show(leaves, Math.max(of, leaves));

@@ -38,7 +38,10 @@ const pemOf = (key: KeyObject): string => key.export({ type: "pkcs8", format: "p
 
 const keyIn = (path: string, pem: Buffer): KeyObject => {
   const refuse = (cause?: unknown): never => {
-    throw new Error(`${path} holds no Ed25519 key in PEM: restore it from its backup`, { cause });
+    throw new Error(
+      `${path} holds no Ed25519 key in PEM: restore it from its backup; without one remove it, and a new key signs that nothing links to the old one`,
+      { cause },
+    );
   };
   try {
     const key = createPrivateKey(pem);

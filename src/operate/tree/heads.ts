@@ -1,20 +1,10 @@
 /** What `parley-tree` says: the newest head, the key in force, heads of a size. */
 import type { EventLog } from "../../commands/ports.js";
-import { decodeEvent } from "../../domain/catalogue.js";
-import { streamOf, type RecordedEvent } from "../../domain/kernel/stream.js";
-import { streamPagesBackwards } from "../../domain/kernel/stream-pages.js";
 import { publicKeyOf, publicPemOf, toldHead, type ToldHead } from "../../audit/tree/head.js";
+import { treeEventsBackwards } from "../../audit/tree/stream.js";
 import type { Target } from "../target.js";
 import { openToRead } from "../open.js";
-import type { TreeEvent, TreeHeadSigned, TreeKeyAdded } from "../../domain/tree.events.js";
-
-/** The newest first. @throws UnreadableEvent */
-export async function* treeEventsBackwards(
-  log: Pick<EventLog, "readStream">,
-): AsyncGenerator<{ readonly recorded: RecordedEvent; readonly event: TreeEvent }> {
-  for await (const page of streamPagesBackwards(log, streamOf.tree))
-    for (const recorded of page) yield { recorded, event: decodeEvent(recorded) as TreeEvent };
-}
+import type { TreeHeadSigned, TreeKeyAdded } from "../../domain/tree.events.js";
 
 export type FoundHead = { readonly head: TreeHeadSigned; readonly position: number };
 

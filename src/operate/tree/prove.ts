@@ -8,11 +8,12 @@ import {
   verifyInclusion,
   type Hash,
 } from "../../audit/merkle.js";
-import { leafAt, rangeHash } from "../../audit/tree/tiles.js";
+import { IncompleteTree, leafAt, rangeHash } from "../../audit/tree/tiles.js";
 import { asPosition, type RecordedEvent } from "../../domain/kernel/stream.js";
 import type { TreeReads } from "../../projections/ports/tree-store.js";
 import { toldHead, type ToldHead } from "../../audit/tree/head.js";
 import type { Closers } from "../../profiles/close-all.js";
+import { filesOf } from "../../profiles/data-directory.js";
 import { closeQuietly } from "../doctor/probe.js";
 import type { EventPlace } from "../inspect/log.js";
 import { openToRead } from "../open.js";
@@ -117,7 +118,15 @@ const withTree = async <A>(target: Target, use: (log: LogToRead, reads: TreeRead
     if (reads === undefined)
       throw new NoProof("there are no hashes yet (tree.db): start the server once, it makes them from the log");
     return await use(opened.log, reads);
+  } catch (error) {
+    if (!(error instanceof IncompleteTree)) throw error;
+    throw new NoProof(`${error.message}. They are made anew from the log: ${renewing(target)}`);
   } finally {
     await closeQuietly(closers);
   }
 };
+
+const renewing = (target: Target): string =>
+  target.profile === "embedded"
+    ? `stop the server, remove ${filesOf(target.dir).tree}, and start it again`
+    : "stop the projectors, drop the collections tree and treeCheckpoint, and start them again";

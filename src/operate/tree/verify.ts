@@ -5,9 +5,9 @@ import { createInterface } from "node:readline";
 import { createGunzip } from "node:zlib";
 import type { KeyObject } from "node:crypto";
 import { eventIn } from "../../audit/export/line.js";
-import { publicKeyOf } from "../../audit/tree/head.js";
+import { publicKeyOf, type ToldHead } from "../../audit/tree/head.js";
 import type { EventOrBad } from "../../audit/tree/locate.js";
-import { verifyLog, type TreeHead, type Verified } from "../../audit/tree/verify.js";
+import { verifyLog, type Verified } from "../../audit/tree/verify.js";
 import { noPosition } from "../../domain/kernel/stream.js";
 import { t } from "../../domain/kernel/fp.js";
 import { treeHeadSignedCodec } from "../../domain/tree.events.js";
@@ -20,8 +20,8 @@ import { manifestPathOf, readManifest } from "../transfer/manifest.js";
 import { openTreeReads } from "./open.js";
 
 export type VerifyOptions = {
-  /** PEM of the key that is trusted. */
-  readonly publicKeyFile?: string;
+  /** PEM of the keys that are trusted: several where one was lost, and the next could not be linked to it. */
+  readonly publicKeyFiles?: readonly string[];
   /** Heads that a witness kept: a JSON text a line. */
   readonly headsFile?: string;
   readonly onProgress?: (leaves: number) => void;
@@ -63,8 +63,8 @@ export const verifyFile = async (file: string, options: VerifyOptions): Promise<
   return verifyLog({ events: () => linesOf(file), ...(await outside(options)) });
 };
 
-const outside = async ({ publicKeyFile, headsFile, onProgress }: VerifyOptions) => ({
-  ...(publicKeyFile === undefined ? {} : { trusted: await trustedIn(publicKeyFile) }),
+const outside = async ({ publicKeyFiles = [], headsFile, onProgress }: VerifyOptions) => ({
+  ...(publicKeyFiles.length === 0 ? {} : { trusted: await Promise.all(publicKeyFiles.map(trustedIn)) }),
   ...(headsFile === undefined ? {} : { witnessed: await headsIn(headsFile) }),
   ...(onProgress === undefined ? {} : { onProgress }),
 });
@@ -77,8 +77,8 @@ const trustedIn = async (file: string): Promise<KeyObject> => {
 
 const headCodec = t.intersection([treeHeadSignedCodec, t.type({ at: t.number })]);
 
-const headsIn = async (file: string): Promise<readonly TreeHead[]> => {
-  const heads = new Map<string, TreeHead>();
+const headsIn = async (file: string): Promise<readonly ToldHead[]> => {
+  const heads = new Map<string, ToldHead>();
   let line = 0;
   for await (const text of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {
     line += 1;

@@ -5,7 +5,7 @@ import { openMongoTree } from "../../infra/tree-store/mongodb/tree-store.js";
 import type { ProcessParts } from "../distributed-gateway.js";
 import { ids } from "../serving.js";
 import { keepTree, type KeptTree } from "./keeping.js";
-import { observeTree, onTreeProblem } from "./observing.js";
+import { observeTree, onLostKey, onTreeProblem } from "./observing.js";
 import { startWitnesses } from "./witnesses.js";
 
 export type DistributedTree = {
@@ -24,7 +24,7 @@ export const startDistributedTree = (parts: ProcessParts): DistributedTree => {
   const { config, engines, logger, telemetry, onViewsProblem } = parts;
   const { log, keys, mongo, epoch } = engines;
   const store = openMongoTree(mongo.db, onViewsProblem);
-  const signer = createTreeSigner({ log, keys: treeKeysIn(keys), clock: Date.now, ids });
+  const signer = createTreeSigner({ log, keys: treeKeysIn(keys), clock: Date.now, ids, onLostKey: onLostKey(logger) });
   const witnesses = startWitnesses(config.tree, { logger, telemetry });
   const onProblem = onTreeProblem(telemetry, logger);
   let kept: KeptTree | undefined;

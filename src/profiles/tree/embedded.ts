@@ -10,7 +10,7 @@ import type { filesOf } from "../data-directory.js";
 import { ids } from "../serving.js";
 import type { TreeHandlers } from "../tree.worker.js";
 import { keepTree } from "./keeping.js";
-import { observeTree, onTreeProblem } from "./observing.js";
+import { observeTree, onLostKey, onTreeProblem } from "./observing.js";
 import { startWitnesses } from "./witnesses.js";
 
 export type EmbeddedTreeOptions = {
@@ -38,7 +38,7 @@ export const startEmbeddedTree = (options: EmbeddedTreeOptions): EmbeddedTree =>
   );
   const signer = createTreeSigner({
     ...{ log: { ...log.background, append: log.append }, keys: openTreeKeyFile(files.treeKey) },
-    ...{ clock: Date.now, ids },
+    ...{ clock: Date.now, ids, onLostKey: onLostKey(logger) },
   });
   const witnesses = startWitnesses(config.tree, { logger, telemetry });
   const kept = keepTree({

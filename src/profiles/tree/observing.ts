@@ -35,3 +35,13 @@ export const onTreeProblem = (telemetry: Pick<Telemetry, "counter">, logger: Log
     logger[level]({ err: error }, "the tree over the log does not go on; accepting and delivery do");
   };
 };
+
+/** Auditors who trust the old key have to be given the new one: the operator hears of it once. */
+export const onLostKey =
+  (logger: Pick<Logger, "error">) =>
+  (lost: string, next: string): void => {
+    logger.error(
+      { lost, next },
+      "the key that signed the tree's heads is not here any more: a new one signs from now on, and nothing links the two. Give auditors the new public key as well (parley audit head --public-key FILE)",
+    );
+  };

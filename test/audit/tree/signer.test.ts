@@ -1,16 +1,18 @@
 import { createPublicKey, randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { headText, keyText, publicKeyOf, verifyText } from "../../../src/audit/tree/head.js";
 import { openTreeKeeper } from "../../../src/audit/tree/keeper.js";
 import { createTreeSigner, readTreeStanding } from "../../../src/audit/tree/signer.js";
+import { verifyLog } from "../../../src/audit/tree/verify.js";
 import { decodeEvent } from "../../../src/domain/catalogue.js";
-import { asPosition, firstRevision, streamOf } from "../../../src/domain/kernel/stream.js";
+import { asPosition, firstRevision, noPosition, streamOf } from "../../../src/domain/kernel/stream.js";
 import type { TreeEvent, TreeHeadSigned, TreeKeyAdded } from "../../../src/domain/tree.events.js";
 import { treeKeyId } from "../../../src/projections/ports/tree-keys.js";
 import { openTreeKeyFile } from "../../../src/infra/tree-keys/file.js";
+import { pagesOf } from "../../../src/operate/pages.js";
 import { openSqliteTree } from "../../../src/infra/tree-store/sqlite/tree-store.js";
 import { openLogKit, type LogKit } from "../../kit/log.js";
 import { appendLeaves } from "../../kit/tree.js";
@@ -29,16 +31,18 @@ const opened = async () => {
   });
   const keyPath = join(dir, "tree.key");
   let now = 1_760_000_000_000;
+  const lost: (readonly [string, string])[] = [];
   const signer = createTreeSigner({
     ...{ log: kit.log, keys: openTreeKeyFile(keyPath) },
     ...{ clock: () => (now += 1_000), ids: { uuid: randomUUID } },
+    onLostKey: (...keys) => lost.push(keys),
   });
   const keeperOf = async (epoch: string, path = join(dir, "tree.db")) => {
     const store = openSqliteTree(path);
     closers.push(store.close);
     return openTreeKeeper({ source: kit.log, store, epoch });
   };
-  return { kit, dir, keyPath, signer, keeperOf };
+  return { kit, dir, keyPath, signer, keeperOf, lost };
 };
 type Opened = Awaited<ReturnType<typeof opened>>;
 
@@ -160,5 +164,47 @@ describe("heads of the tree", () => {
     expect(keysIn(await treeEvents(here.kit))).toHaveLength(2);
     // The next rotation does not write over the key in force.
     expect(await here.signer.rotate({ kind: "operator" })).toMatchObject({ replaces: keyId });
+  });
+
+  it("are known however often keys have replaced each other since", async () => {
+    const here = await opened();
+    await appendLeaves(here.kit.log, 5);
+    const keeper = await here.keeperOf("e-1");
+    const head = await signNow(here, keeper);
+    for (let rotations = 0; rotations < 25; rotations += 1) await here.signer.rotate({ kind: "operator" });
+    expect((await readTreeStanding(here.kit.log)).head).toEqual(head);
+  });
+
+  it("begin with a new key, unlinked and told of, when the one in force is lost", async () => {
+    const here = await opened();
+    await appendLeaves(here.kit.log, 5);
+    const keeper = await here.keeperOf("e-1");
+    const first = await signNow(here, keeper);
+    rmSync(here.keyPath);
+    // What cannot be signed by the key in force is no rotation.
+    await expect(here.signer.rotate({ kind: "operator" })).rejects.toThrow("Put it back");
+    rmSync(`${here.keyPath}.next`);
+    await appendLeaves(here.kit.log, 1);
+    const next = await signNow(here, keeper);
+    expect(here.lost).toEqual([[first?.keyId, next?.keyId]]);
+    const [old, added] = keysIn(await treeEvents(here.kit));
+    expect(added).toMatchObject({ keyId: next?.keyId, replaces: first?.keyId });
+    expect(added).not.toHaveProperty("replacedSignature");
+    const [a, b] = [old, added].map((key) => publicKeyOf(key?.publicKey ?? ""));
+    if (a === undefined || b === undefined) throw new Error("two keys were to be named");
+    const events = () => pagesOf(here.kit.log, noPosition);
+    for (const trusted of [[a], [b]])
+      expect((await verifyLog({ events, trusted })).finding).toMatchObject({ kind: "key" });
+    // Who was given both is content.
+    expect(await verifyLog({ events, trusted: [a, b] })).toMatchObject({ heads: 2, keys: 2 });
+    expect((await verifyLog({ events, trusted: [a, b] })).finding).toBeUndefined();
+  });
+
+  it("are not signed with a file that holds no key, and the way out is said", async () => {
+    const here = await opened();
+    await appendLeaves(here.kit.log, 5);
+    writeFileSync(here.keyPath, "nonsense", { mode: 0o600 });
+    await expect(signNow(here, await here.keeperOf("e-1"))).rejects.toThrow("restore it from its backup; without one");
+    expect(await treeEvents(here.kit)).toEqual([]);
   });
 });

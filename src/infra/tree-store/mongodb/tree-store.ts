@@ -51,8 +51,9 @@ export const openMongoTree = (db: Db, onProblem: (error: Error) => void = () => 
     },
     clear: () =>
       untilPassing(async () => {
-        await checkpoints.deleteMany({});
+        // The checkpoint last: while it is there, whoever comes next knows that something has to go.
         await tiles.deleteMany({});
+        await checkpoints.deleteMany({});
       }, onProblem),
   };
 };

@@ -29,22 +29,50 @@ export const openTreeFile = (path: string): Database.Database => {
   } catch (error) {
     if (!isDamage(error)) throw error;
   }
-  for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  discardTreeFile(path);
   const db = open(path);
   db.exec(tables);
   db.pragma(`user_version = ${schemaVersion}`);
   return db;
 };
 
-/** The file beside its writer, or without one. @throws Error when it is no such file */
-export const openTreeFileToRead = (path: string): TreeReads & { readonly close: () => void } => {
-  const db = openToRead(path);
+/** What was in it is made again from the log. */
+export const discardTreeFile = (path: string): void => {
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+};
+
+/**
+ * The file beside its writer, or without one. What is damaged in it is not there: the caller can do without.
+ * Undefined when all of it is. @throws Error when it cannot be read
+ */
+export const openTreeFileToRead = (path: string): (TreeReads & { readonly close: () => void }) | undefined => {
+  const db = unlessDamaged(() => openToRead(path));
+  const reads = db && unlessDamaged(() => readsOf(db));
+  if (reads === undefined) {
+    db?.close();
+    return undefined;
+  }
   return {
-    ...readsOf(db),
+    tile: (level, index) => reads.tile(level, index).catch(notThere),
+    checkpoint: () => reads.checkpoint().catch(notThere),
     close: () => {
-      db.close();
+      db?.close();
     },
   };
+};
+
+/** @throws what is no damage */
+const notThere = (error: unknown): undefined => {
+  if (!isDamage(error)) throw error;
+};
+
+const unlessDamaged = <A>(read: () => A): A | undefined => {
+  try {
+    return read();
+  } catch (error) {
+    notThere(error);
+    return undefined;
+  }
 };
 
 type TileRow = { readonly digest: Buffer; readonly bytes: Buffer };
