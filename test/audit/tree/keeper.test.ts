@@ -54,19 +54,21 @@ describe("the tree's keeper", () => {
   it("begins anew by itself when a tile is gone after a write that failed", async () => {
     const { log, keeperOf, rootBy } = await logOf(300);
     const store = memoryTree();
-    let damage: "none" | "write" | "read" = "none";
+    let isDamaged = false;
     const keeper = await keeperOf({
       ...store,
-      write: (tiles, next) => (damage === "write" ? Promise.reject(new Error("away")) : store.write(tiles, next)),
-      tile: (level, index) => (damage === "read" ? Promise.resolve(undefined) : store.tile(level, index)),
+      write: (tiles, next) => (isDamaged ? Promise.reject(new Error("away")) : store.write(tiles, next)),
+      tile: (level, index) => (isDamaged ? Promise.resolve(undefined) : store.tile(level, index)),
+      clear: () => {
+        isDamaged = false;
+        return store.clear();
+      },
     });
     await keeper.catchUp();
     await appendLeaves(log, 10);
-    damage = "write";
+    isDamaged = true;
     await expect(keeper.catchUp()).rejects.toThrow("away");
-    damage = "read";
     await expect(keeper.catchUp()).rejects.toThrow(IncompleteTree);
-    damage = "none";
     expect((await keeper.catchUp()).checkpoint.size).toBe(310);
     expect(await rootBy(memoryTree())).toEqual({ size: 310, root: (await keeper.root(310)).toString("hex") });
   });
