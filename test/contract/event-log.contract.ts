@@ -1,5 +1,6 @@
 /** What every `EventLog` promises (commands/ports.ts), as one executable suite: each adapter's test runs it. */
 import { randomUUID } from "node:crypto";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AppendResult, EventLog } from "../../src/commands/ports.js";
 import {
@@ -11,6 +12,8 @@ import {
   type Position,
   type RecordedEvent,
 } from "../../src/domain/kernel/stream.js";
+import { oddJson } from "../kit/odd-json.js";
+import { seed } from "../kit/seed.js";
 
 export type OpenedLog = {
   readonly log: EventLog;
@@ -149,6 +152,31 @@ const appending = (current: () => EventLog, { place }: LogTraits): void => {
     const read = await log.readStream(stream, firstRevision, 10);
     expect(revisionsOf(read)).toEqual([0, 1, 2]);
     expect(read[0]).toEqual({ ...first[0], stream, revision: 0, position: read[0]?.position });
+  });
+
+  it("gives every text back in the characters in which it was stored, whatever JSON would say again", async () => {
+    const [log, stream] = [current(), newStream()];
+    const begun = await log.head();
+    const texts = fc.sample(fc.tuple(oddJson, oddJson), { numRuns: 100, seed });
+    const events = texts.map(([data, meta]) => ({ ...newEvent(), data, meta }));
+    await appended(log.append(stream, "no_stream", events));
+    const textsIn = (read: readonly RecordedEvent[]) => read.map(({ data, meta }) => [data, meta]);
+    expect(textsIn(await log.readStream(stream, firstRevision, 200))).toEqual(texts);
+    const mine = (read: readonly RecordedEvent[]) => read.filter((event) => event.stream === stream);
+    expect(textsIn(mine(await log.readAll(begun, 2_000)))).toEqual(texts);
+    const followed: RecordedEvent[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const { stop } = log.subscribe(begun, {
+        onEvents: (read) => {
+          followed.push(...mine(read));
+          if (followed.length < texts.length) return;
+          stop();
+          resolve();
+        },
+        onFailure: reject,
+      });
+    });
+    expect(textsIn(followed)).toEqual(texts);
   });
 
   it("refuses what does not stand where the writer believes, says where it stands, and writes nothing", async () => {

@@ -62,7 +62,6 @@ export const importEvents = async (
     const resumed = await appendAll(opened.log, opened.appendsAtOnce, {
       file,
       manifest,
-      mustStayAsWritten: target.profile === "distributed",
       onProgress: (done) => {
         onProgress("importing", done, manifest.events);
       },
@@ -126,24 +125,17 @@ const isUnderWay = async (log: EventLog, { sha256 }: ExportManifest): Promise<bo
 type Appending = {
   readonly file: string;
   readonly manifest: ExportManifest;
-  /** The reader of that log writes JSON anew, so a text that JSON.stringify would write otherwise would not come back. */
-  readonly mustStayAsWritten: boolean;
   readonly onProgress: (done: number) => void;
 };
 
 /** How many of the events were there already. */
-const appendAll = async (
-  log: EventLog,
-  atOnce: AtOnce,
-  { file, manifest, mustStayAsWritten, onProgress }: Appending,
-): Promise<number> => {
+const appendAll = async (log: EventLog, atOnce: AtOnce, { file, manifest, onProgress }: Appending): Promise<number> => {
   const appender = createPlacedAppender(log, atOnce);
   const there = leavesOf(log);
   let resumed = 0;
   let isPastThere = false;
   for await (const { line, event } of checkedEvents(file, manifest)) {
     onProgress(line);
-    if (mustStayAsWritten) refuseOtherJson(line, event);
     if (!isPastThere) {
       const next = await there.next();
       if (next.done === false) {
@@ -164,21 +156,6 @@ const refuseOtherEvent = (line: number, there: RecordedEvent, event: RecordedEve
   throw new Error(
     `line ${line} is ${event.stream}@${event.revision}, and the log has ${there.stream}@${there.revision} in its place: somebody else has written this log. Empty it and begin again`,
   );
-};
-
-const refuseOtherJson = (line: number, { data, meta }: RecordedEvent): void => {
-  if (isAsWritten(data) && isAsWritten(meta)) return;
-  throw new Error(
-    `line ${line}: its JSON is not written as Parley writes it, and EventStoreDB's client would answer it in other characters, so the hash could not be kept`,
-  );
-};
-
-const isAsWritten = (text: string): boolean => {
-  try {
-    return JSON.stringify(JSON.parse(text)) === text;
-  } catch {
-    return false;
-  }
 };
 
 /** Every event of a log but its own stream's. Nobody appends what is read here while it is read. */

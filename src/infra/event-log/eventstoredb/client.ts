@@ -11,7 +11,6 @@ import { messageOf } from "./errors.js";
 import { nameNoAddresses } from "./sni.js";
 
 export type SharedClient = {
-  readonly client: EventStoreDBClient;
   readonly internals: ClientInternals;
   /** The address without user and password, for messages. */
   readonly target: string;
@@ -19,7 +18,7 @@ export type SharedClient = {
   readonly release: () => Promise<void>;
 };
 
-/** What `eventstoredb/append.ts` uses of the client beyond its public types; the version is pinned in package.json. */
+/** What appends and reads use of the client beyond its public types; the version is pinned in package.json. */
 export type ClientInternals = {
   /** Opens a call on the channel in use; the client replaces the channel when the call fails for want of a server. */
   readonly GRPCStreamCreator: <C extends GrpcClient, S>(
@@ -55,7 +54,6 @@ export const acquireClient = (url: string, onProblem: (error: Error) => void): S
   used.references += 1;
   let released = false;
   return {
-    client: used.client,
     internals: internalsOf(used.client),
     target,
     release: async () => {

@@ -1,13 +1,12 @@
-/** What the client's errors mean to us. They come as its own classes (`type`) and as raw gRPC errors (`code`). */
+/** What errors mean to us: gRPC's, with the store's own word in their metadata where it has one (`exception`), or a status. */
+import { Metadata } from "@grpc/grpc-js";
 import { LogError } from "../../../commands/ports.js";
 import { tlsProblem } from "../../engines/tls-problem.js";
 
-export type FailureKind =
-  "stream_not_found" | "stream_deleted" | "access_denied" | "invalid_position" | "unreachable" | "other";
+export type FailureKind = "stream_deleted" | "access_denied" | "invalid_position" | "unreachable" | "other";
 
-const kindOfType: Readonly<Record<string, FailureKind>> = {
-  "stream-not-found": "stream_not_found",
-  "no-stream": "stream_not_found",
+/** The store's own words, in the metadata of gRPC's error; the client's errors bear some of them as their `type`. */
+const kindOfWord: Readonly<Record<string, FailureKind>> = {
   "stream-deleted": "stream_deleted",
   "access-denied": "access_denied",
   unavailable: "unreachable",
@@ -30,10 +29,13 @@ const kindOfCode: Readonly<Record<number, FailureKind>> = {
 const isNotNow = (text: string): boolean => /not ready|too busy|is busy|leader/i.test(text);
 
 export const failureKind = (error: unknown): FailureKind => {
-  const { type, code } = fieldsOf(error);
+  const { type, code, metadata } = fieldsOf(error);
   const text = messageOf(error);
   if (/invalid\s?position/i.test(text)) return "invalid_position";
-  const known = typeof type === "string" ? kindOfType[type] : undefined;
+  // A race of Node's HTTP/2: the connection ended while the request was being written.
+  if (/write after end/i.test(text)) return "unreachable";
+  const word = metadata?.get("exception")[0]?.toString() ?? type;
+  const known = typeof word === "string" ? kindOfWord[word] : undefined;
   if (known !== undefined) return known;
   const byCode = typeof code === "number" ? kindOfCode[code] : undefined;
   return byCode ?? (isNotNow(text) ? "unreachable" : "other");
@@ -60,7 +62,6 @@ const adviceOf = (kind: FailureKind, target: string): string => {
       return `the stream was deleted in the event store at ${target}; Parley never deletes one`;
     case "invalid_position":
       return `the event store at ${target} has no such position; is it the log that the position came from?`;
-    case "stream_not_found":
     case "other":
       return `the event store at ${target} refuses`;
   }
@@ -91,5 +92,9 @@ export const isRefusedCall = (error: unknown): boolean => {
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-const fieldsOf = (error: unknown): { readonly type?: unknown; readonly code?: unknown } =>
-  typeof error === "object" && error !== null ? error : {};
+type Fields = { readonly type?: unknown; readonly code?: unknown; readonly metadata?: Metadata | undefined };
+const fieldsOf = (error: unknown): Fields => {
+  if (typeof error !== "object" || error === null) return {};
+  const { type, code, metadata }: { [Name in keyof Fields]?: unknown } = error;
+  return { type, code, metadata: metadata instanceof Metadata ? metadata : undefined };
+};

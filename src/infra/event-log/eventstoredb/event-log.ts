@@ -50,7 +50,7 @@ const pingTimeoutMs = 5_000;
  */
 export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog => {
   const { url, appendTimeoutMs = appendTimeoutMsDefault, onProblem = () => undefined } = options;
-  const { client, internals, target, release } = acquireClient(url, onProblem);
+  const { internals, target, release } = acquireClient(url, onProblem);
   const closing = new AbortController();
   // Every read under way listens, and takes its listener back.
   setMaxListeners(0, closing.signal);
@@ -72,8 +72,8 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
       onProblem(error);
     },
   });
-  const reader = createReader({ client, target, closed: closing.signal, onAnswer: onConnected });
-  const following = { client, target, head: reader.head, onConnected, onProblem };
+  const reader = createReader({ internals, target, closed: closing.signal, onAnswer: onConnected });
+  const following = { internals, target, head: reader.head, onConnected, onProblem };
 
   const ping = async (): Promise<void> => {
     try {

@@ -1,13 +1,5 @@
-/** Reads of streams and of `$all`. The client's read of `$all` knows no filter: pages are read until enough are ours. */
-import {
-  END,
-  START,
-  type AllStreamRecordedEvent,
-  type AllStreamResolvedEvent,
-  type Direction as StoreDirection,
-  type EventStoreDBClient,
-  type StreamingRead,
-} from "@eventstore/db-client";
+/** Reads of streams and of `$all`, which is read without a filter: pages are read until enough are ours. */
+import type { ReadReq } from "@eventstore/db-client/generated/streams_pb.js";
 import { LogError, type Direction } from "../../../commands/ports.js";
 import {
   asPosition,
@@ -19,8 +11,12 @@ import {
   type StreamName,
 } from "../../../domain/kernel/stream.js";
 import { backoffMs, retried } from "../../../lib/retry.js";
+import type { ClientInternals } from "./client.js";
 import { failureKind, unavailable } from "./errors.js";
-import { positionOf, recordedEventOf, recordedPositionOf, recordsOf, storePositionOf } from "./events.js";
+import { positionOf, recordedEventOf, recordedPositionOf } from "./events.js";
+import { cancelSoon, openRead, type ReadCall } from "./open-read.js";
+import { allRequest, streamRequest } from "./read-request.js";
+import type { Reply, StoredRecord } from "./reply.js";
 
 export type Reader = {
   /** See `EventLog`; all reject with LogError `UNAVAILABLE`. At the leader, which an election is waited for to give. */
@@ -43,7 +39,7 @@ export type Reader = {
 };
 
 export type ReaderOptions = {
-  readonly client: EventStoreDBClient;
+  readonly internals: ClientInternals;
   readonly target: string;
   /** Ends reads under way: `UNAVAILABLE`. */
   readonly closed: AbortSignal;
@@ -62,24 +58,22 @@ const pageEventsMin = 16;
 const pageEventsMax = 2048;
 
 export const createReader = (options: ReaderOptions): Reader => {
-  const { client, target, closed, onAnswer } = options;
+  const { internals, target, closed, onAnswer } = options;
 
-  const read = <T>(
+  const read = (
     what: string,
-    open: () => StreamingRead<T>,
+    request: ReadReq,
     requiresLeader: boolean,
-    keeping: () => Keep<T> = keepAll,
-  ): Promise<readonly T[]> => {
+    keeping: () => Keep = keepAll,
+  ): Promise<readonly StoredRecord[]> => {
     const until = performance.now() + (requiresLeader ? leaderlessMsMax : 0);
-    const once = async (): Promise<readonly T[]> => {
+    const once = async (): Promise<readonly StoredRecord[]> => {
       try {
-        const events = await gather(open(), closed, keeping());
+        const records = await gather(openRead(internals, request, requiresLeader), closed, keeping());
         onAnswer(true);
-        return events;
+        return records;
       } catch (error) {
-        const kind = failureKind(error);
-        onAnswer(kind !== "unreachable" && !(error instanceof LogError));
-        if (kind === "stream_not_found") return [];
+        onAnswer(failureKind(error) !== "unreachable" && !(error instanceof LogError));
         throw error;
       }
     };
@@ -90,25 +84,18 @@ export const createReader = (options: ReaderOptions): Reader => {
     });
   };
   /**
-   * At most `maxCount` records of `$all`, of any stream: forwards from a position on, backwards strictly before it. No more
+   * At most `count` records of `$all`, of any stream: forwards from a position on, backwards strictly before it. No more
    * than `wanted` of ours, and of others' only where they are: a page may be of two thousand records of a megabyte.
    */
-  const page = async (
+  const page = (
     from: Position | undefined,
-    { maxCount, wanted }: { readonly maxCount: number; readonly wanted: number },
-    direction: StoreDirection,
+    { count, wanted }: { readonly count: number; readonly wanted: number },
+    direction: Direction,
     requiresLeader = false,
-  ): Promise<readonly AllStreamRecordedEvent[]> => {
-    const edge = direction === "forwards" ? START : END;
-    const fromPosition = from === undefined || (from === 0 && direction === "forwards") ? edge : storePositionOf(from);
-    return recordsOf(
-      await read<AllStreamResolvedEvent>(
-        "a read of the log",
-        () => client.readAll({ direction, fromPosition, maxCount, requiresLeader }, { highWaterMark: readAhead }),
-        requiresLeader,
-        () => keepOurs(wanted),
-      ),
-    );
+  ): Promise<readonly StoredRecord[]> => {
+    const edge = direction === "forwards" ? "start" : "end";
+    const start = from === undefined || (from === 0 && direction === "forwards") ? edge : from;
+    return read("a read of the log", allRequest(start, count, direction), requiresLeader, () => keepOurs(wanted));
   };
   const readAll: Reader["readAll"] = async (from, count, direction = "forwards") => {
     const ours: RecordedEvent[] = [];
@@ -116,15 +103,15 @@ export const createReader = (options: ReaderOptions): Reader => {
     let at = from;
     // One more than asked for: forwards the first is the one at the position itself.
     for (let size = clamp(count + 1); ; size = clamp(size * 2)) {
-      const records = await page(at, { maxCount: size, wanted: count + 1 }, direction);
+      const records = await page(at, { count: size, wanted: count + 1 }, direction);
       for (const record of records) {
-        if (!isParleyStream(record.streamId) || record.position.commit === BigInt(at ?? -1)) continue;
+        if (!isParleyStream(record.stream) || record.commit === at) continue;
         ours.push(recordedEventOf(record));
         if (ours.length >= count) break;
       }
       const last = records.at(-1);
       if (ours.length >= count || last === undefined || records.length < size) break;
-      at = asPosition(Number(last.position.commit));
+      at = asPosition(last.commit);
     }
     return ours;
   };
@@ -136,17 +123,16 @@ export const createReader = (options: ReaderOptions): Reader => {
     let end: Position | undefined;
     let at: Position | undefined;
     for (let size = pageEventsMin; ; size = clamp(size * 2)) {
-      const records = await page(at, { maxCount: size, wanted: pageEventsMin }, "backwards", true);
-      end ??= asPosition(Number(records[0]?.position.commit ?? 0));
+      const records = await page(at, { count: size, wanted: pageEventsMin }, "backwards", true);
+      end ??= asPosition(records[0]?.commit ?? 0);
       for (const record of records) {
-        if (isParleyStream(record.streamId)) return remember(end, recordedPositionOf(record));
+        if (isParleyStream(record.stream)) return remember(end, recordedPositionOf(record));
         // What lies below was looked at before; unless the log ends above that: then it is another log.
-        if (end >= before.through && Number(record.position.commit) <= before.through)
-          return remember(end, before.head);
+        if (end >= before.through && record.commit <= before.through) return remember(end, before.head);
       }
       const last = records.at(-1);
       if (last === undefined || records.length < size) return remember(end, noPosition);
-      at = asPosition(Number(last.position.commit));
+      at = asPosition(last.commit);
     }
   };
   const remember = (through: Position, position: Position): Position => {
@@ -155,8 +141,8 @@ export const createReader = (options: ReaderOptions): Reader => {
   };
 
   const end = async (): Promise<Position> => {
-    const [last] = await page(undefined, { maxCount: 1, wanted: 1 }, "backwards", true);
-    return positionOf(last?.position.commit ?? 0n);
+    const [last] = await page(undefined, { count: 1, wanted: 1 }, "backwards", true);
+    return positionOf(last?.commit ?? 0);
   };
 
   return {
@@ -165,55 +151,45 @@ export const createReader = (options: ReaderOptions): Reader => {
     end,
     readStream: async (stream, from, count, direction = "forwards") => {
       if (count <= 0) return [];
-      const fromRevision = from >= 0 ? BigInt(from) : direction === "forwards" ? START : END;
-      const options = { direction, fromRevision, maxCount: count, requiresLeader: true } as const;
-      const open = () => client.readStream(stream, options, { highWaterMark: readAhead });
-      const resolved = await read(`a read of ${stream}`, open, true);
-      // Records of one stream carry their place in `$all` as well, though the client's type does not say so.
-      return recordsOf(resolved as readonly AllStreamResolvedEvent[]).map(recordedEventOf);
+      const start = from >= 0 ? from : direction === "forwards" ? "start" : "end";
+      const records = await read(`a read of ${stream}`, streamRequest(stream, start, count, direction), true);
+      return records.map(recordedEventOf);
     },
   };
 };
 
-/** Events that the client may hold decoded ahead of us. */
-const readAhead = 128;
-
 const clamp = (size: number): number => Math.min(Math.max(size, pageEventsMin), pageEventsMax);
 
-/** What is held of an event that a read gives, and whether it is the last one that is needed. */
-type Keep<T> = (event: T) => { readonly event: T; readonly isLast: boolean };
+/** What is held of a record that a read gives, and whether it is the last one that is needed. */
+type Keep = (record: StoredRecord) => { readonly record: StoredRecord; readonly isLast: boolean };
 
-const keepAll =
-  <T>(): Keep<T> =>
-  (event) => ({ event, isLast: false });
-
-const nothing = new Uint8Array();
+const keepAll = (): Keep => (record) => ({ record, isLast: false });
 
 /** Others' without what is in them, until so many of ours have come. */
-const keepOurs = (wanted: number): Keep<AllStreamResolvedEvent> => {
+const keepOurs = (wanted: number): Keep => {
   let ours = 0;
-  return (resolved) => {
-    const { event } = resolved;
-    if (event === undefined) return { event: resolved, isLast: false };
-    if (!isParleyStream(event.streamId))
-      return { event: { event: { ...event, isJson: false, data: nothing, metadata: nothing } }, isLast: false };
+  return (record) => {
+    if (!isParleyStream(record.stream)) return { record: { ...record, data: "", meta: "" }, isLast: false };
     ours += 1;
-    return { event: resolved, isLast: ours >= wanted };
+    return { record, isLast: ours >= wanted };
   };
 };
 
-/** Everything that a read gives. Whatever ends it early also ends the call on the server, which leaving the loop would not. */
-const gather = <T>(stream: StreamingRead<T>, closed: AbortSignal, keep: Keep<T>): Promise<readonly T[]> =>
+/**
+ * Every record that a read gives; none of a stream that is not there. Whatever ends it early also ends the call on the
+ * server.
+ */
+const gather = (opening: Promise<ReadCall>, closed: AbortSignal, keep: Keep): Promise<readonly StoredRecord[]> =>
   new Promise((resolve, reject) => {
-    const events: T[] = [];
+    const records: StoredRecord[] = [];
     let isEnough = false;
     const finish = (error?: Error): void => {
       clearTimeout(silence);
       closed.removeEventListener("abort", onClosed);
-      if (error === undefined) resolve(events);
+      if (error === undefined) resolve(records);
       else reject(error);
-      // A call that was never opened cannot be cancelled: its failure is the one that is being reported.
-      if (error !== undefined || isEnough) stream.cancel().catch(() => undefined);
+      // A call that was never opened has nothing to cancel: its failure is the one that is being reported.
+      if (error !== undefined || isEnough) opening.then(cancelSoon, () => undefined);
     };
     const onClosed = (): void => {
       finish(new LogError("UNAVAILABLE", "the log is closed"));
@@ -222,19 +198,23 @@ const gather = <T>(stream: StreamingRead<T>, closed: AbortSignal, keep: Keep<T>)
       finish(new LogError("UNAVAILABLE", `the event store has not answered within ${silenceMsMax} ms`));
     }, silenceMsMax);
     closed.addEventListener("abort", onClosed);
-    stream.on("data", (event: T) => {
-      // What was on its way when it was ended.
-      if (isEnough) return;
-      silence.refresh();
-      const kept = keep(event);
-      events.push(kept.event);
-      if (!kept.isLast) return;
-      isEnough = true;
-      finish();
-    });
-    stream.on("end", () => {
-      finish();
-    });
-    stream.on("error", finish);
+    opening.then((call) => {
+      call.on("data", (reply: Reply) => {
+        // What was on its way when it was ended.
+        if (isEnough) return;
+        silence.refresh();
+        if (reply.kind !== "event") return;
+        const kept = keep(reply.record);
+        records.push(kept.record);
+        if (!kept.isLast) return;
+        isEnough = true;
+        finish();
+      });
+      call.on("end", () => {
+        finish();
+      });
+      // Stays attached: what is cancelled ends with an error too.
+      call.on("error", finish);
+    }, finish);
     if (closed.aborted) onClosed();
   });

@@ -3,23 +3,21 @@
  * again, after the last event whose batch the subscriber has resolved, until it is stopped. The server's checkpoints are
  * not looked at: the client announces them ahead of the events that it still holds.
  */
-import {
-  START,
-  streamNameFilter,
-  type AllStreamResolvedEvent,
-  type AllStreamSubscription,
-  type EventStoreDBClient,
-} from "@eventstore/db-client";
+import { PassThrough, type Readable } from "node:stream";
 import { LogError, type Subscriber, type Subscription } from "../../../commands/ports.js";
 import { isParleyStream, streamPrefixes, type Position, type RecordedEvent } from "../../../domain/kernel/stream.js";
 import { asError } from "../../../lib/errors.js";
 import { backoffMs } from "../../../lib/retry.js";
 import { pause } from "../../../lib/time.js";
+import type { ClientInternals } from "./client.js";
 import { failureKind, unavailable } from "./errors.js";
-import { recordedEventOf, recordsOf, storePositionOf } from "./events.js";
+import { recordedEventOf } from "./events.js";
+import { cancelSoon, openRead } from "./open-read.js";
+import { subscriptionRequest } from "./read-request.js";
+import type { Reply } from "./reply.js";
 
 export type FollowOptions = {
-  readonly client: EventStoreDBClient;
+  readonly internals: ClientInternals;
   readonly target: string;
   readonly head: () => Promise<Position>;
   readonly onConnected: (connected: boolean) => void;
@@ -27,7 +25,7 @@ export type FollowOptions = {
   readonly onProblem: (error: Error) => void;
 };
 
-/** Events of one batch, and events that the client holds decoded ahead of it. */
+/** Events of one batch, and replies that are held decoded ahead of it. */
 const batchEventsMax = 500;
 const readAhead = 256;
 /**
@@ -110,14 +108,14 @@ const beyondTheEnd = (position: Position, head: Position, target: string): LogEr
 
 /** Hands over until it is stopped. Throws `Lost` when the stream ends, the subscriber's errors and those of records that cannot be read as they are. */
 const consume = async (
-  { client, onConnected }: FollowOptions,
+  { internals, onConnected }: FollowOptions,
   after: Position,
   handOver: (events: readonly RecordedEvent[]) => Promise<void>,
   stopped: AbortSignal,
 ): Promise<void> => {
-  const filter = streamNameFilter({ prefixes: [...streamPrefixes], checkpointInterval });
-  const fromPosition = after === 0 ? START : storePositionOf(after);
-  const stream = client.subscribeToAll({ fromPosition, filter }, { highWaterMark: readAhead });
+  const request = subscriptionRequest(after === 0 ? "start" : after, streamPrefixes, checkpointInterval);
+  const call = await openRead(internals, request, false).catch(lost);
+  const stream = new PassThrough({ objectMode: true, highWaterMark: readAhead });
   let ended: Error | undefined;
   let wake = (): void => undefined;
   const end = (error?: Error): void => {
@@ -130,14 +128,15 @@ const consume = async (
   stream.on("readable", () => {
     wake();
   });
-  stream.on("confirmation", () => {
-    onConnected(true);
+  call.on("data", ({ kind }: Reply) => {
+    if (kind === "confirmation") onConnected(true);
   });
   // Stays attached: an error that comes after the end must find a listener too.
-  stream.on("error", end);
+  call.on("error", end);
   stream.on("end", () => {
     end();
   });
+  call.pipe(stream);
   stopped.addEventListener("abort", onStop);
   try {
     while (!stopped.aborted) {
@@ -152,8 +151,8 @@ const consume = async (
     }
   } finally {
     stopped.removeEventListener("abort", onStop);
-    // Leaving the loop alone would leave the call open on the server. It cannot be cancelled if it was never opened.
-    stream.unsubscribe().catch(() => undefined);
+    // Leaving the loop alone would leave the call open on the server.
+    cancelSoon(call);
   }
 };
 
@@ -161,18 +160,15 @@ const consume = async (
  * What can be read at once, up to the bounds of a batch. Reading to the end of what there is makes the stream say when
  * there is more; who stopped before it asks again by itself.
  */
-const take = (stream: AllStreamSubscription): readonly RecordedEvent[] => {
+const take = (stream: Readable): readonly RecordedEvent[] => {
   const events: RecordedEvent[] = [];
   let bytes = 0;
   while (events.length < batchEventsMax && bytes < batchBytesMax) {
-    const resolved = stream.read() as AllStreamResolvedEvent | null;
-    if (resolved === null) break;
-    for (const record of recordsOf([resolved])) {
-      if (!isParleyStream(record.streamId)) continue;
-      const event = recordedEventOf(record);
-      events.push(event);
-      bytes += event.data.length + event.meta.length;
-    }
+    const reply = stream.read() as Reply | null;
+    if (reply === null) break;
+    if (reply.kind !== "event" || !isParleyStream(reply.record.stream)) continue;
+    events.push(recordedEventOf(reply.record));
+    bytes += reply.record.data.length + reply.record.meta.length;
   }
   return events;
 };

@@ -25,14 +25,10 @@ import streams_pb, {
 } from "@eventstore/db-client/generated/streams_pb.js";
 import any_pb from "google-protobuf/google/protobuf/any_pb.js";
 import empty_pb from "google-protobuf/google/protobuf/empty_pb.js";
-import type { AllStreamRecordedEvent } from "@eventstore/db-client";
-import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { openEventStoreDb, type EventStoreDbLog } from "../../../../src/infra/event-log/eventstoredb/event-log.js";
 import { withDefaults } from "../../../../src/infra/event-log/eventstoredb/client.js";
-import { recordedEventOf } from "../../../../src/infra/event-log/eventstoredb/events.js";
 import { newEvent, newEvents, newStream } from "../../../contract/event-log.contract.js";
-import { withSeed } from "../../../kit/seed.js";
 import { asPosition, asRevision, firstRevision, noPosition } from "../../../../src/domain/kernel/stream.js";
 
 type BatchCall = ServerDuplexStream<BatchAppendReq, BatchAppendResp>;
@@ -462,29 +458,6 @@ describe("a read", () => {
     expect((await open(url).readAll(noPosition, 2)).map(({ position }) => position)).toEqual([17, 18]);
     await Promise.all(ended);
     expect(ended).toHaveLength(1);
-  });
-
-  it("gives the texts of events exactly as `JSON.stringify` wrote them", () => {
-    fc.assert(
-      fc.property(
-        fc.json({ noUnicodeString: false }),
-        fc.dictionary(fc.string(), fc.jsonValue()),
-        (written, metadata) => {
-          const [data, meta] = [JSON.stringify(JSON.parse(written)), JSON.stringify(metadata)];
-          const event = {
-            id: randomUUID(),
-            type: "T",
-            data: JSON.parse(data) as object,
-            metadata: JSON.parse(meta) as object,
-            streamId: "user-u",
-            revision: 1n,
-            position: { commit: 2n, prepare: 2n },
-          };
-          expect(recordedEventOf(event as unknown as AllStreamRecordedEvent)).toMatchObject({ data, meta });
-        },
-      ),
-      withSeed({ numRuns: 500 }),
-    );
   });
 });
 
