@@ -2,6 +2,7 @@ import { createProjector, type ProjectorPart } from "../projections/projector.js
 import { createQueries } from "../projections/queries/create.js";
 import type { ProjectionFailure } from "../projections/runner.js";
 import { startPartitionLeases } from "../infra/leases/redis/leases.js";
+import { startTellingProblems, type ProjectorProblems } from "../infra/leases/redis/problems.js";
 import { createSweeper } from "../infra/registry/redis/sweeper.js";
 import { checkpointsOf } from "../infra/view-store/mongodb/checkpoints.js";
 import type { ProcessParts } from "./distributed-gateway.js";
@@ -25,7 +26,14 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   // No client reads here: what delivery asks for is of a position that it waits for.
   const awaited = { ...views, opened: noPosition, problem: () => undefined };
   const queries = createQueries({ source: log, views: awaited, open: sealing.open, epoch, clock: Date.now });
+  const prefix = cellPrefix(config.cell);
   const standing = createStanding(parts);
+  const telling = startTellingProblems({
+    ...{ redis: redis.redis, prefix, holder: config.processId, problems: standing.problems },
+    onProblem: onRegistryFailure,
+  });
+  closers.push(telling.stop);
+  standing.watch(telling.tell);
   let held: readonly number[] = [];
 
   const delivering = {
@@ -51,7 +59,6 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
   }
   const tree = startDistributedTree(parts);
   closers.push(tree.stop);
-  const prefix = cellPrefix(config.cell);
   const leases = startPartitionLeases({
     ...{ redis: redis.redis, prefix, holder: config.processId, ...placeOf(config), partitions },
     onChange: async (now) => {
@@ -87,6 +94,7 @@ const typing = { left: (): void => undefined };
 const createStanding = ({ telemetry, logger }: Pick<ProcessParts, "telemetry" | "logger">) => {
   const problems = new Map<ProjectorPart, string>();
   let isAtEvent = false;
+  let changed = (): void => undefined;
   const count = telemetry.counter("parley_projector_waits_total", "Times that the projector waited for an engine.");
   telemetry.gauge(
     "parley_projector_views_stopped",
@@ -111,19 +119,28 @@ const createStanding = ({ telemetry, logger }: Pick<ProcessParts, "telemetry" | 
     onProblem: (part: ProjectorPart, problem: Error | undefined): void => {
       if (problem === undefined) {
         if (part === "views") isAtEvent = false;
-        if (problems.delete(part)) logger.info({ part }, "a part of the projector goes on");
+        if (!problems.delete(part)) return;
+        logger.info({ part }, "a part of the projector goes on");
+        changed();
         return;
       }
       waited();
       if (problems.get(part) === problem.message) return;
       problems.set(part, problem.message);
+      changed();
       logger.warn({ part, err: problem }, "a part of the projector does not go on; it is tried again");
     },
     onFailure: ({ event, error }: ProjectionFailure): void => {
       isAtEvent = true;
       problems.set("views", error.message);
+      changed();
       logger.error({ event, err: error }, "the views have stopped; accepting and delivery go on");
     },
+    /** Called back when a part has another problem than before, or none. */
+    watch: (onChange: () => void): void => {
+      changed = onChange;
+    },
+    problems: (): ProjectorProblems => Object.fromEntries(problems),
     problem: (): string | undefined =>
       problems.size === 0 ? undefined : [...problems].map(([part, why]) => `${part}: ${why}`).join("; "),
   };

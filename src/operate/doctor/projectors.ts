@@ -4,7 +4,8 @@ import type { LogFacts } from "./eventstore.js";
 import type { MongoFacts } from "./mongodb.js";
 import { probe, type Finding } from "./probe.js";
 import type { RedisFacts } from "./redis.js";
-import { lagEventsMax, readStanding, type DistributedProjection, type Leases } from "../inspect/distributed.js";
+import { readStanding, type DistributedProjection, type Leases } from "../inspect/distributed.js";
+import { lagEventsMax } from "../inspect/status.js";
 
 const names = ["views", "delivery"] as const;
 

@@ -11,27 +11,12 @@ import {
 import { liveOf } from "../../infra/view-store/mongodb/generations/pointer.js";
 import { loadStanding } from "../../infra/view-store/mongodb/generations/standing.js";
 import type { Checkpoint } from "../../projections/ports/view-store.js";
-import { openEventStoreDb, type EventStoreDbLog } from "../../infra/event-log/eventstoredb/event-log.js";
 import { holdersKey, ownersKey } from "../../infra/leases/redis/scripts.js";
-import { openMongo, type Mongo } from "../../infra/engines/mongodb/connection.js";
-import { openRedis, type OpenedRedis } from "../../infra/engines/redis.js";
-import type { DistributedConfig } from "../../settings/distributed.js";
-import { reasonOf } from "../../lib/errors.js";
-import { within } from "../../lib/time.js";
-import { closeQuietly, probeMsMax } from "../doctor/probe.js";
-import { cellPrefix, type Closers } from "../../profiles/engines.js";
+import type { Mongo } from "../../infra/engines/mongodb/connection.js";
+import type { EventStoreDbLog } from "../../infra/event-log/eventstoredb/event-log.js";
+import type { OpenedRedis } from "../../infra/engines/redis.js";
 import { noPosition, type Position } from "../../domain/kernel/stream.js";
-
-export type DistributedStatus = {
-  readonly profile: "distributed";
-  /** Position of the log's last event. Positions are the store's own: opaque, growing, not dense. */
-  readonly head: number;
-  readonly logEpoch: string | null;
-  readonly projections: readonly DistributedProjection[];
-  readonly partitions: readonly PartitionStatus[];
-  /** Why nothing is known of the holders: Redis was away. */
-  readonly holdersProblem?: string;
-};
+import { lagEventsMax, type PartitionStatus } from "./status.js";
 
 export type DistributedProjection = {
   readonly name: "views" | "delivery";
@@ -47,72 +32,17 @@ export type DistributedProjection = {
   readonly problem?: string;
 };
 
-export type PartitionStatus = {
-  readonly partition: number;
-  /** The projector that works on it; null for none, or when Redis was away. */
-  readonly holder: string | null;
-  /** Null: no projector has begun. */
-  readonly views: number | null;
-  readonly delivery: number | null;
-  readonly isBehind: boolean;
-};
-
-/** Counting reads the events; beyond it is just "far". */
-export const lagEventsMax = 10_000;
 const lagPageEvents = 1_000;
 
-/**
- * @throws Error that names each of the log and MongoDB that does not answer within five seconds, with its variable. Without
- * Redis only the holders are unknown.
- */
-export const distributedStatus = async (config: DistributedConfig): Promise<DistributedStatus> => {
-  const closers: Closers = [];
-  const read = async ({ log, db }: Opened): Promise<DistributedStatus> => {
-    const standing = await readStanding(log, db, config.partitions);
-    return { ...standing, ...(await holdersOf(config, standing, closers)) };
-  };
-  try {
-    const opened = await openBoth(config, closers);
-    return await within(read(opened), probeMsMax);
-  } finally {
-    await closeQuietly(closers);
-  }
+export type Standing = {
+  /** Position of the log's last event. Positions are the store's own: opaque, growing, not dense. */
+  readonly head: number;
+  readonly logEpoch: string | null;
+  readonly projections: readonly DistributedProjection[];
+  readonly partitions: readonly PartitionStatus[];
 };
 
-type Opened = { readonly log: EventStoreDbLog; readonly db: Mongo["db"] };
-
-/** Both are tried, so that an operator who has lost both is told of both. */
-const openBoth = async (config: DistributedConfig, closers: Closers): Promise<Opened> => {
-  const openLog = async (): Promise<EventStoreDbLog> => {
-    const log = openEventStoreDb({ url: config.eventStoreUrl });
-    closers.push(log.close);
-    await log.ping();
-    return log;
-  };
-  const openDb = async (): Promise<Mongo["db"]> => {
-    const mongo = await openMongo(config.mongo);
-    closers.push(mongo.close);
-    return mongo.db;
-  };
-  const named = async <A>(variable: string, open: () => Promise<A>): Promise<A> => {
-    try {
-      return await within(open(), probeMsMax);
-    } catch (error) {
-      throw new Error(`${variable}: ${reasonOf(error)}`, { cause: error });
-    }
-  };
-  const [log, db] = await Promise.allSettled([
-    named("PARLEY_EVENTSTORE_URL", openLog),
-    named("PARLEY_MONGODB_URL", openDb),
-  ]);
-  if (log.status === "fulfilled" && db.status === "fulfilled") return { log: log.value, db: db.value };
-  const problems = [log, db].flatMap((result) => (result.status === "rejected" ? [reasonOf(result.reason)] : []));
-  throw new Error([...problems, "parley doctor --profile distributed looks at every engine"].join("\n"));
-};
-
-export type Standing = Pick<DistributedStatus, "profile" | "head" | "logEpoch" | "projections" | "partitions">;
-
-/** Without the holders. @throws LogError, StoreUnavailable */
+/** The views that readers are served from, and delivery, without the holders. @throws LogError, StoreUnavailable */
 export const readStanding = async (log: EventStoreDbLog, db: Mongo["db"], partitions: number): Promise<Standing> => {
   const [{ pointer, checkpoints }, delivery] = await Promise.all([
     loadStanding(checkpointDocuments(db), partitions),
@@ -124,7 +54,6 @@ export const readStanding = async (log: EventStoreDbLog, db: Mongo["db"], partit
   const logEpoch = epoch ?? null;
   const standing = { head, logEpoch, database: db.databaseName };
   return {
-    profile: "distributed",
     head,
     logEpoch,
     projections: await Promise.all([
@@ -189,16 +118,4 @@ export const readLeases = async ({ redis }: Pick<OpenedRedis, "redis">, prefix: 
   ]);
   const living = Object.entries(owners).filter(([, holder]) => holders.includes(holder));
   return { holders, ownerOf: new Map(living.map(([partition, holder]) => [Number(partition), holder])) };
-};
-
-const holdersOf = async (config: DistributedConfig, { partitions }: Standing, closers: Closers) => {
-  const redis = await openRedis({ url: config.redisUrl, onProblem: () => undefined });
-  closers.push(redis.close);
-  try {
-    await redis.ping();
-    const { ownerOf } = await readLeases(redis, cellPrefix(config.cell));
-    return { partitions: partitions.map((status) => ({ ...status, holder: ownerOf.get(status.partition) ?? null })) };
-  } catch (error) {
-    return { holdersProblem: reasonOf(error) };
-  }
 };

@@ -3,9 +3,10 @@ import { statSync } from "node:fs";
 import { filesOf } from "../../profiles/data-directory.js";
 import { generationPath } from "../../infra/view-store/sqlite/generation-files.js";
 import { sqliteGenerations } from "../../infra/view-store/sqlite/generations.js";
-import { projectionNames, viewsOfNames, type ProjectionName } from "../../projections/named.js";
-import type { Generation, GenerationFigures } from "../../projections/ports/generations.js";
+import { projectionNames, viewsOfNames } from "../../projections/named.js";
+import type { GenerationFigures } from "../../projections/ports/generations.js";
 import { callServer } from "../admin.js";
+import { bytesTogether, type ProjectionsStatus, type ProjectionStatus } from "./status.js";
 import { isDamaged, isLocked, openLogOf, readCheckpoint } from "./stores.js";
 import { noPosition, type Position } from "../../domain/kernel/stream.js";
 
@@ -19,23 +20,6 @@ export type ViewsStanding = {
   readonly epoch: string | null;
   readonly logEpoch: string | null;
   /** Undefined when all is well; else what is wrong and how to mend it. */
-  readonly problem?: string;
-};
-
-/** What an operator is told of a projection, by its name. Null: it has none, or nobody knows now. */
-export type ProjectionStatus = {
-  readonly name: ProjectionName;
-  readonly position: number | null;
-  readonly head: number;
-  readonly lag: number | null;
-  /** Of its views, and of their part of the file. Counting reads them all. */
-  readonly rows: number | null;
-  readonly bytes: number | null;
-  readonly generation: number | null;
-  readonly epoch: string | null;
-  readonly logEpoch: string | null;
-  /** Why the running server's one does not go on; null when it does, or none runs. */
-  readonly lastError: string | null;
   readonly problem?: string;
 };
 
@@ -66,17 +50,8 @@ export const viewsStanding = async (dir: string): Promise<ViewsStanding> => {
   }
 };
 
-export type EmbeddedStatus = {
-  readonly projections: readonly ProjectionStatus[];
-  /** All that are there: the live one, one that is being built, old ones. */
-  readonly generations: readonly (Pick<Generation, "number" | "state"> & {
-    readonly position: number;
-    readonly bytes: number;
-  })[];
-};
-
 /** The projections by name, and the generations of their rows. Rejects as `viewsStanding` does. */
-export const projectionStatuses = async (dir: string): Promise<EmbeddedStatus> => {
+export const projectionStatuses = async (dir: string): Promise<ProjectionsStatus> => {
   const standing = await viewsStanding(dir);
   const errors = await errorsOfServer(dir);
   const generations = sqliteGenerations(dir);
@@ -89,17 +64,18 @@ export const projectionStatuses = async (dir: string): Promise<EmbeddedStatus> =
       const views = viewsOfNames([name]);
       if (views.length === 0) {
         const { head, logEpoch } = standing;
-        const none = { position: null, lag: null, rows: null, bytes: null, generation: null, epoch: null };
+        const none = { position: null, lag: null, rows: null, generation: null, epoch: null };
         projections.push({ name, ...none, head, logEpoch, lastError: errors.delivery });
         continue;
       }
       const figures: GenerationFigures[] = [];
       for (const view of views) figures.push(await reader.figures(view));
       const rows = figures.reduce((sum, each) => sum + each.rows, 0);
-      const bytes = figures.reduce((sum, each) => sum + (each.bytes ?? 0), 0);
-      projections.push({ name, ...standing, rows, bytes, generation, lastError: errors.views });
+      const bytes = bytesTogether(figures.map((each) => each.bytes));
+      projections.push({ name, ...standing, rows, ...bytes, generation, lastError: errors.views });
     }
     return {
+      ...{ profile: "embedded", head: standing.head, logEpoch: standing.logEpoch },
       projections,
       generations: all.map(({ number, state, checkpoint }) => {
         const path = generationPath(dir, number);

@@ -1,10 +1,13 @@
 /** Views in MongoDB are reconciled, repaired and compared with a replay beside processes that write them. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { streamOf } from "../../../src/domain/kernel/stream.js";
+import { openEventStoreDb } from "../../../src/infra/event-log/eventstoredb/event-log.js";
 import { openMongo } from "../../../src/infra/engines/mongodb/connection.js";
 import { collectionOf } from "../../../src/infra/view-store/mongodb/documents.js";
+import type { ProjectionsStatus } from "../../../src/operate/inspect/status.js";
 import { jsonLines, run } from "../../cli/run.js";
 import { clusterEngines, startCluster, type Cluster } from "../../kit/cluster.js";
 import { connectDevice, text } from "../../kit/device.js";
@@ -96,5 +99,38 @@ test.skipIf(!hasEngines)(
       expect(await projections("replay", "delivery", "--capture", file)).toMatchObject({ code: 0 });
     expect(readFileSync(a, "utf8")).toBe(readFileSync(b, "utf8"));
     alice.close();
+  },
+);
+
+test.skipIf(!hasEngines)(
+  "status tells each projection by its name: rows, generation, the partition that is farthest behind, and what stops it",
+  async () => {
+    const { db, close } = await openMongo({
+      url: process.env.PARLEY_MONGODB_URL ?? "",
+      database: environment.PARLEY_MONGODB_DATABASE ?? "",
+    });
+    const stored = await Promise.all(
+      (["messages", "reactions"] as const).map((view) => db.collection(collectionOf(view)).countDocuments()),
+    );
+    await close();
+    const status = async () => (await projections("status")).last as ProjectionsStatus;
+    await expect.poll(async () => (await status()).projections.map(({ lag }) => lag)).toEqual([0, 0, 0, 0, 0]);
+    const { projections: found, partitions = [], generations } = await status();
+    expect(found.map(({ name }) => name)).toEqual(["inbox", "messages", "receipts", "users", "delivery"]);
+    const [projector] = partitions.map(({ holder }) => holder);
+    const slowest = { partition: expect.any(Number) as number, projector };
+    const of = (name: string) => found.find((each) => each.name === name);
+    const rows = stored.reduce((sum, each) => sum + each, 0);
+    expect(of("messages")).toMatchObject({ rows, generation: 1, lastError: null, slowest });
+    expect(of("delivery")).toMatchObject({ rows: null, generation: null, lastError: null, slowest });
+    expect(generations).toMatchObject([{ number: 1, state: "live", position: found[0]?.head }]);
+    // What its projector cannot read stops the views, which say so; delivery passes over it.
+    const log = openEventStoreDb({ url: own.env.PARLEY_EVENTSTORE_URL ?? "" });
+    const unreadable = { type: "UserRegistered", data: "{}", meta: JSON.stringify({ schema: 99 }) };
+    await log.append(streamOf.user("mallory"), "any", [{ id: randomUUID(), ...unreadable }]);
+    await log.close();
+    await expect.poll(async () => (await status()).projections[0]?.lastError).toContain("user-mallory@0");
+    const stopped = (await status()).projections.map(({ lastError }) => lastError?.split(": ")[0]);
+    expect(stopped).toEqual([projector, projector, projector, projector, undefined]);
   },
 );
