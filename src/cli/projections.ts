@@ -6,11 +6,13 @@ import { rebuildCommand } from "./projections/rebuild.js";
 import { reconcileCommand } from "./projections/reconcile.js";
 import { replayCommand } from "./projections/replay.js";
 import { statusCommand } from "./projections/status.js";
+import { switchCommand } from "./projections/switch.js";
 
 export const projectionsCommand = new Command("projections")
   .description("Read models: how far they are, and whether they are what the log says.")
   .addCommand(statusCommand)
   .addCommand(rebuildCommand)
+  .addCommand(switchCommand)
   .addCommand(dropCommand)
   .addCommand(cancelCommand)
   .addCommand(reconcileCommand)

@@ -105,6 +105,19 @@ it("a rebuild that is killed twice goes on, readers go over to it without an err
   await server.start();
   const again = await wireDevice(server, "alice");
   expect(await historyOf(again)).toBe(count);
+
+  // Back to the one of before, which nobody has written since, and to the new one again, beside the server.
+  for (const [from, to] of [
+    [2, 1],
+    [1, 2],
+  ] as const) {
+    const back = await run(["projections", "switch", String(to), "--data", server.dataDir, "--json"]);
+    expect(back).toMatchObject({ code: 0, stderr: "" });
+    expect(JSON.parse(back.stdout)).toMatchObject({ switched: { from, to } });
+    expect(await historyOf(again)).toBe(count);
+  }
+  const none = await run(["projections", "switch", "7", "--data", server.dataDir]);
+  expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining("no generation 7 (kept: 1)") as string });
   await again.close();
 
   const status = JSON.parse((await run(["projections", "status", "--data", server.dataDir, "--json"])).stdout) as {

@@ -33,7 +33,7 @@ export const rebuildCommand = withTarget(new Command("rebuild"))
 Parley may run or not. It reads the log in this process; the running server is only asked to go over at the end, and a
 stopped one starts with the new generation. Killed (kill -9, Ctrl-C, a reboot), it goes on where it was with the same
 command; give it up with: parley projections cancel. The generation of before stays, as a file, until parley projections
-drop. Rows that differ are shown with the events that prove which value is right (parley events show STREAM@REVISION).
+drop; parley projections switch goes back to it. Rows that differ are shown with the events that prove which value is right (parley events show STREAM@REVISION).
 
 With --profile distributed the projectors join the new generation before readers go over, which gateways do by themselves
 within a second; all projectors have to be of this version. Until it is dropped they write the one of before as well.
@@ -94,6 +94,7 @@ const tell = (report: RebuildReport, name: string, target: Target): void => {
     next(
       `parley projections status ${sameTarget(target)}`,
       `parley projections drop ${sameTarget(target)}     the one of before, when all is well`,
+      `parley projections switch ${sameTarget(target)}     back to it, when not`,
     );
     return;
   }

@@ -22,7 +22,10 @@ export const openGenerationsOfEngines = async (config: DistributedConfig): Promi
     const stored = all.find(({ state }) => state === "live")?.checkpoint?.epoch;
     if (stored !== undefined && stored !== epoch) throw new ViewsOfAnotherLog(db.databaseName, stored, epoch ?? "none");
     // Rows are written before their checkpoint, and some partitions are ahead of others; none is ahead of the log.
-    return { source: log, generations, switchTo: generations.switchTo, liveMayHold: log.head, close };
+    return {
+      ...{ source: log, generations, switchTo: generations.switchTo, liveMayHold: log.head, close },
+      oldAreWritten: true,
+    };
   } catch (error) {
     await close();
     throw error;

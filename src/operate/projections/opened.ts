@@ -6,5 +6,7 @@ import type { RebuildOptions } from "../../projections/rebuild/rebuild.js";
 export type OpenedGenerations = Pick<RebuildOptions, "switchTo" | "othersBringTo" | "liveMayHold"> & {
   readonly source: Pick<EventSource, "readAll" | "readStream">;
   readonly generations: Generations;
+  /** Projectors write old generations on, until they are dropped. */
+  readonly oldAreWritten?: boolean;
   readonly close: () => Promise<void>;
 };

@@ -19,7 +19,10 @@ export type Generations = {
   readonly create: (plan: BuildPlan) => Promise<Generation>;
   /** @throws (rejects) GenerationRefused (`none`) */
   readonly read: (number: number) => Promise<GenerationReader>;
-  /** One that is building or ready. @throws (rejects) GenerationRefused (`none`; `live`: the live one is its runner's) */
+  /**
+   * One that nobody else writes: building, ready, or old where old ones are left as they are.
+   * @throws (rejects) GenerationRefused (`none`; `live`: the live one is its runner's; `version`: of another form)
+   */
   readonly write: (number: number) => Promise<GenerationWriter>;
   /** It is complete up to its checkpoint, and was compared. @throws (rejects) GenerationRefused (`none`) */
   readonly markReady: (number: number) => Promise<void>;
@@ -97,7 +100,7 @@ export type Claim = {
 /** What is not done with generations, and what to do instead. */
 export class GenerationRefused extends Error {
   constructor(
-    readonly code: "none" | "live" | "unfinished" | "claimed",
+    readonly code: "none" | "live" | "unfinished" | "claimed" | "version" | "epoch" | "unclear",
     message: string,
   ) {
     super(message);

@@ -70,6 +70,14 @@ describe.skipIf(!hasEngines || !mayStartServers)("views are built anew while peo
       over.abort();
       await chatting;
 
+      for (const [from, to] of [
+        [2, 1],
+        [1, 2],
+      ] as const) {
+        const back = await run(["projections", "switch", String(to), "--json"], cell);
+        expect([back.stderr, json(back)]).toMatchObject(["", { switched: { from, to, events: 0 } }]);
+        await send();
+      }
       const dropped = json(await run(["projections", "drop", "--json"], cell));
       expect(dropped).toEqual({ dropped: [1] });
       expect((await generations.list()).map(({ number, state }) => [number, state])).toEqual([[2, "live"]]);

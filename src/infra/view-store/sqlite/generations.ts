@@ -9,6 +9,7 @@ import {
   type GenerationWriter,
 } from "../../../projections/ports/generations.js";
 import type { Checkpoint } from "../../../projections/ports/view-store.js";
+import { viewsVersion } from "../../../projections/registry.js";
 import { isFileLocked, takeFileLock } from "../../engines/file-lock.js";
 import { openToRead } from "../../engines/sqlite-file.js";
 import {
@@ -69,6 +70,7 @@ export const sqliteGenerations = (dir: string): Generations => {
       attempt(() => {
         if (found(number).state === "live")
           throw new GenerationRefused("live", `Generation ${number} is live: the server alone writes it`);
+        refuseOtherForm(generationPath(dir, number), number);
         return writerOf(generationPath(dir, number));
       }),
     markReady: async (number) => {
@@ -133,6 +135,21 @@ const checkpointIn = (path: string): Checkpoint | undefined => {
   const db = openToRead(path, busyMsMax);
   try {
     return db.prepare<[], Checkpoint>("select position, epoch from checkpoint").get();
+  } finally {
+    db.close();
+  }
+};
+
+/** What another version made is neither read nor written by this one, nor deleted for that. */
+const refuseOtherForm = (path: string, number: number): void => {
+  const db = openToRead(path, busyMsMax);
+  try {
+    const version = db.pragma("user_version", { simple: true }) as number;
+    if (version === viewsVersion) return;
+    throw new GenerationRefused(
+      "version",
+      `Generation ${number} has views of version ${version}, and this Parley makes and reads version ${viewsVersion}: go back to the Parley that made it, or delete it (parley projections drop ${number})`,
+    );
   } finally {
     db.close();
   }

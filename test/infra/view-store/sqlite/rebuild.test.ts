@@ -1,14 +1,17 @@
 import { rmSync } from "node:fs";
+import Database from "better-sqlite3";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../../src/domain/catalogue.js";
 import { asPosition, type RecordedEvent } from "../../../../src/domain/kernel/stream.js";
+import { generationPath } from "../../../../src/infra/view-store/sqlite/generation-files.js";
 import { sqliteGenerations } from "../../../../src/infra/view-store/sqlite/generations.js";
 import { openSqliteViewsFile, type SqliteViews } from "../../../../src/infra/view-store/sqlite/views-file.js";
 import { rowsNames, type RowsName } from "../../../../src/projections/named.js";
 import type { Generations } from "../../../../src/projections/ports/generations.js";
 import { rebuild, RebuildCancelled, type RebuildOptions } from "../../../../src/projections/rebuild/rebuild.js";
+import { switchBack } from "../../../../src/projections/rebuild/switch-back.js";
 import { project, views } from "../../../../src/projections/registry.js";
 import type { Project } from "../../../../src/projections/runner.js";
 import { foldChanges, type ViewName } from "../../../../src/projections/view-change.js";
@@ -152,6 +155,78 @@ describe(`a rebuild on SQLite (seed ${seed})`, () => {
     const report = await rebuild(optionsOf(log, { project: defective }));
     expect(report.switched).toBe(false);
     expect(report.samples.map(({ right }) => right)).toEqual(["live"]);
+  });
+
+  it("readers go back to a generation that was kept only when it holds what the live one does, however often that is killed", async () => {
+    const shares = fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.array(fc.integer({ min: 1, max: 4 })));
+    await fc.assert(
+      fc.asyncProperty(logs, shares, async (log, [share, dying]) => {
+        const own = temporaryDirectory();
+        const kept = sqliteGenerations(own.path);
+        const write = (number: number, from: number, upTo: number): void => {
+          const file = openSqliteViewsFile(generationPath(own.path, number));
+          file.apply(changesOf(log.slice(from, upTo)), { position: asPosition(upTo), epoch });
+          file.close();
+        };
+        const before = Math.max(1, Math.floor(log.length * share));
+        write(1, 0, before);
+        await rebuild(optionsOf(log, { generations: kept, switchTo: kept.switchTo }));
+        // As the runner of the one that is live now.
+        write(2, before, log.length);
+        for (const steps of [...dying, Infinity]) {
+          let left = steps;
+          const onProgress = (): void => {
+            if ((left -= 1) < 0) throw new Error("killed");
+          };
+          const source = sourceOf(log);
+          const options = { source, generations: kept, switchTo: kept.switchTo, onProgress, batchEventsMax: 3 };
+          const switched = await switchBack(options).catch((error: unknown) => {
+            if ((error as Error).message !== "killed") throw error;
+          });
+          if (switched === undefined) {
+            expect((await kept.list()).map(({ state }) => state)).toEqual(["old", "live"]);
+            continue;
+          }
+          expect(switched).toMatchObject({ from: 2, to: 1, position: log.length });
+          expect((await kept.list()).map(({ state }) => state)).toEqual(["live", "old"]);
+          expect(await rowsIn(kept, 1)).toEqual(folded(log));
+          break;
+        }
+        own.remove();
+      }),
+      withSeed({ numRuns: 10 }),
+    );
+  });
+
+  it("what readers cannot go back to is refused by name, and nothing changes", async () => {
+    const log = logOf([{ do: "send", in: "g_one", user: "alice", reply: false }]);
+    follow(log, log.length);
+    const back = (number?: number) =>
+      switchBack({
+        ...{ source: sourceOf(log), generations, switchTo: generations.switchTo },
+        ...(number === undefined ? {} : { number }),
+      });
+    await expect(back()).rejects.toMatchObject({ code: "none" });
+    expect(await back(1)).toMatchObject({ from: 1, to: 1, events: 0 });
+    await rebuild(optionsOf(log));
+    await expect(rebuild(optionsOf(log, { project: () => [] }))).resolves.toMatchObject({ switched: false });
+    await expect(back(3)).rejects.toMatchObject({ code: "unfinished" });
+    await expect(back(7)).rejects.toMatchObject({ code: "none" });
+    await rebuild(optionsOf(log, { acceptDiff: true }));
+    await expect(back()).rejects.toMatchObject({ code: "unclear" });
+    const claim = await generations.claim();
+    await expect(back(2)).rejects.toMatchObject({ code: "claimed" });
+    await claim.release();
+    const old = new Database(generationPath(directory.path, 2));
+    old.pragma("user_version = 1");
+    await expect(back(2)).rejects.toMatchObject({ code: "version" });
+    old.close();
+    live.apply([], { position: asPosition(log.length + 1), epoch });
+    const foreign = new Database(generationPath(directory.path, 1));
+    foreign.prepare("update checkpoint set epoch = ?").run("e0");
+    foreign.close();
+    await expect(back(1)).rejects.toMatchObject({ code: "epoch" });
+    expect((await generations.list()).map(({ state }) => state)).toEqual(["old", "old", "live"]);
   });
 
   it("one that is cancelled leaves nothing; one that is unfinished is gone on with under its own names only", async () => {
