@@ -1,7 +1,7 @@
 import { decodeConversationEvent } from "../domain/catalogue.js";
 import { reactionKey } from "../domain/conversation/amendments.js";
 import { lookUpsFor } from "../domain/conversation/message.decide.js";
-import { amendmentsKnownFrom, type Messages } from "../domain/conversation/messages.js";
+import { amendmentsKnownFrom, editDigestOf, findMessage, type Messages } from "../domain/conversation/messages.js";
 import type { Conversation, ConversationCommand, OldMessage } from "../domain/conversation/conversation.js";
 import type { ConversationEvent } from "../domain/conversation/conversation.events.js";
 import { userIdOf } from "../domain/kernel/by.js";
@@ -9,6 +9,7 @@ import type { ConversationId, MessageId } from "../domain/kernel/ids.js";
 import { noRevision, revisionAfter, streamOf, type Revision } from "../domain/kernel/stream.js";
 import { streamEvents } from "../domain/kernel/stream-pages.js";
 import { LogError, type EventLog, type LookUpMessage, type MessageIndex } from "./ports.js";
+import { isDigestOfBefore } from "./sealing/edits.js";
 import { sealReaction } from "./sealing/reactions.js";
 import type { Folded, Reading } from "./routes.js";
 import type { Sealing } from "./sealing/sealing.js";
@@ -27,7 +28,7 @@ export const lookUpIn =
       : foldMessage(log, conversationId, messageId, message, revisionAfter(coversTo), from);
   };
 
-/** What a command cannot be decided without: messages from before the window, and the keys of a reaction. See `Route.reading`. */
+/** What a command cannot be decided without: messages from before the window, the keys of a reaction, what an edit of before is. See `Route.reading`. */
 export const readingWith =
   (lookUp: LookUpMessage, sealing: Sealing) =>
   (
@@ -38,7 +39,7 @@ export const readingWith =
     const { id } = state;
     const missing = lookUpsFor(index, command);
     const reaction = isUnsealed(command) && state.members.has(command.context.by.userId) ? command : undefined;
-    if (missing.length === 0 && reaction === undefined) return undefined;
+    if (missing.length === 0 && reaction === undefined && editOfBefore(index, command) === undefined) return undefined;
     const find = async (messageId: MessageId) =>
       [messageId, await lookUp(id, messageId, amendmentsKnownFrom(index, messageId))] as const;
     return async () => {
@@ -47,9 +48,37 @@ export const readingWith =
         reaction && sealReaction(sealing, { ...reaction, conversationId: id, userId: reaction.context.by.userId }),
       ]);
       const known = { ...command, found: new Map([...(command.found ?? []), ...found]) };
+      const edit = editOfBefore(index, known);
+      if (edit !== undefined) return knowingEdit(sealing, edit);
       return sealed === undefined ? known : { ...known, sealed };
     };
   };
+
+type EditOfBefore = { readonly edit: Extract<ConversationCommand, { readonly type: "EditMessage" }> } & {
+  readonly there: string;
+  readonly sentAt: number;
+};
+
+/** An edit of a message of one's own that was last edited under the rule of before, which cannot be compared at once. */
+const editOfBefore = (index: Messages, edit: ConversationCommand): EditOfBefore | undefined => {
+  if (edit.type !== "EditMessage") return undefined;
+  const { messageId, context } = edit;
+  const found = edit.found?.get(messageId);
+  const message = findMessage(index, messageId) ?? found;
+  const there = editDigestOf(index, messageId) ?? found?.digest;
+  if (!message || there === undefined || !isDigestOfBefore(there)) return undefined;
+  return message.senderId === context.by.userId ? { edit, there, sentAt: message.at } : undefined;
+};
+
+/** Says of the edit that what is there is the same, where it is. */
+const knowingEdit = async (sealing: Sealing, { edit, there, sentAt }: EditOfBefore): Promise<ConversationCommand> => {
+  const { messageId: context, context: command, content: sealed, digests } = edit;
+  const content = await sealing.open(context, sealed);
+  if (content === null) return edit;
+  const { userId } = command.by;
+  const isSame = await sealing.hadAsEdit(there, { content, context, userId, from: sentAt, to: command.now });
+  return isSame ? { ...edit, digests: [...digests, there] } : edit;
+};
 
 const isUnsealed = (
   command: ConversationCommand,

@@ -10,6 +10,7 @@ import { streamOf, type Position, type Revision } from "../domain/kernel/stream.
 import { reject, type Rejection } from "../domain/rejections.js";
 import type { Commands, EditMessage, MessageAccepted, SendMessage } from "./commands.js";
 import type { EventLog } from "./ports.js";
+import { digestsOfEdit } from "./sealing/edits.js";
 import { sealReactionNow } from "./sealing/reactions.js";
 import type { SealedPlace, Sealing } from "./sealing/sealing.js";
 import { changed, type ConversationDone, type ConversationWriter } from "./command-result.js";
@@ -122,14 +123,14 @@ const editMessage = async (
   context: CommandContext,
 ) => {
   const sealed = seal(sealing, messageId, contentType, content, context);
-  const digested = sealing.digestOfEdit(content, placeOf(messageId, context));
+  const digested = digestsOfEdit(sealing, { messageId, userId: context.by.userId, content });
   // The promise takes the place in the queue: what the connection sends next stays behind it.
-  const command = Promise.all([sealed, digested]).then(([ready, digest]) => ({
+  const command = Promise.all([sealed, digested]).then(([ready, digests]) => ({
     type: "EditMessage" as const,
     messageId,
     contentType,
     content: ready,
-    digest,
+    digests,
     context,
   }));
   return E.map(changed)(await conversations.submit(conversationId, command));

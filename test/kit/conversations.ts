@@ -43,7 +43,7 @@ export const editCommand = (messageId: string, text: string) => ({
   messageId,
   contentType: "text" as const,
   content: { alg: "none" as const, keyId: "", data: JSON.stringify({ type: "text", text }) },
-  digest: `digest of ${text}`,
+  digests: [`digest of ${text}`] as const,
 });
 
 const key = fc.constantFrom("m1", "m2", "m3", "m4");

@@ -34,6 +34,28 @@ export const keyIdOf = (key: DataKey, incarnation: string): string => {
   }
 };
 
+/**
+ * The names that a user's keys of each month of a time may have, the newest month first: of every incarnation, and as
+ * logs have them that are older than incarnations.
+ */
+export function* monthlyKeyIds(
+  userId: UserId,
+  { from, to }: { readonly from: number; readonly to: number },
+  incarnations: readonly string[],
+): Generator<readonly string[], void> {
+  const oldest = monthNumber(Math.min(from, to));
+  for (let month = monthNumber(Math.max(from, to)); month >= oldest; month -= 1) {
+    const at = Date.UTC(Math.floor(month / 12), month % 12);
+    const key = { of: "messages", userId, at } as const;
+    yield [...incarnations.map((incarnation) => keyIdOf(key, incarnation)), `${userId}/${monthOf(at)}`];
+  }
+}
+
+const monthNumber = (at: number): number => {
+  const date = new Date(at);
+  return date.getUTCFullYear() * 12 + date.getUTCMonth();
+};
+
 const dayMs = 86_400_000;
 let today = { day: -1, month: "" };
 /** `2026-11`. Formatting a date for each message would cost 1 µs, so it is done once a day. */

@@ -1,8 +1,9 @@
 import { createHmac } from "node:crypto";
 import { unsealed, type Sealed, type SealedText } from "../../domain/kernel/sealed.js";
+import type { UserId } from "../../domain/kernel/ids.js";
 import type { KeyStore, TextCipher } from "../ports.js";
 import { digestWith, openWith } from "./cipher.js";
-import { createMonthNames, keyIdOf, type DataKey, type Incarnations } from "./data-keys.js";
+import { createMonthNames, monthlyKeyIds, type DataKey, type Incarnations } from "./data-keys.js";
 import { createLastingKeys } from "./lasting-keys.js";
 import { takePlaintext, withPlaintext } from "./plaintext.js";
 
@@ -27,12 +28,25 @@ export type Sealing = {
   readonly isAtHand: (key: DataKey) => boolean;
   /** Sealed, with its digest beside it. An empty text says nothing and stands as it is. */
   readonly sealText: (text: string, place: SealedPlace) => SealedText | Promise<SealedText>;
-  /** The digest in `MessageEdited`: older than `digest`, and stored. */
-  readonly digestOfEdit: (content: string, place: SealedPlace) => Promise<string>;
+  /**
+   * Whether a digest is what versions before wrote beside an edit of this content: under the author's key of the month of
+   * the edit. Which month that was stands nowhere: it is looked for in each of a time, the newest first. Makes no key, and
+   * finds nothing under one that is gone.
+   */
+  readonly hadAsEdit: (digest: string, edit: EditOfBefore) => Promise<boolean>;
   /** Only from memory: what this process sealed a moment ago, once, or what a key in memory opens. @throws as `open` */
   readonly openNow: (context: string, sealed: Sealed) => string | undefined;
   /** Null when the key is gone. @throws (rejects) ContentDamaged, or what the key store says. */
   readonly open: (context: string, sealed: Sealed) => Promise<string | null>;
+};
+
+/** `content`: its JSON; `context`: the message's id. `from`, `to`: Unix milliseconds, in any order. */
+export type EditOfBefore = {
+  readonly content: string;
+  readonly context: string;
+  readonly userId: UserId;
+  readonly from: number;
+  readonly to: number;
 };
 
 /** What `Sealing.digest` would answer. */
@@ -104,9 +118,15 @@ export const sealingWith = (keys: KeyStore, incarnations: Incarnations | undefin
         ? Promise.all([sealed, digested]).then(([ready, of]) => ({ ...ready, digest: of }))
         : { ...sealed, digest: digested };
     },
-    digestOfEdit: async (content, { key: of, context }) => {
-      const key = incarnation === undefined ? context : await keys.obtain(keyIdOf(of, incarnation));
-      return createHmac("sha256", key).update(context).update(content).digest("base64url");
+    hadAsEdit: async (digest, { content, context, userId, from, to }) => {
+      const isUnder = (key: Buffer | string) =>
+        createHmac("sha256", key).update(context).update(content).digest("base64url") === digest;
+      if (isUnder(context)) return true;
+      for (const ids of monthlyKeyIds(userId, { from, to }, incarnations ?? [])) {
+        const found = await Promise.all(ids.map((keyId) => keys.find(keyId)));
+        if (found.some((key) => key !== undefined && isUnder(key))) return true;
+      }
+      return false;
     },
     openNow: (context, sealed) => {
       if (sealed.alg === "none") return sealed.data;

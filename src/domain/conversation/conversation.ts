@@ -93,7 +93,8 @@ export type EditMessage = {
   readonly messageId: MessageId;
   readonly contentType: ContentType;
   readonly content: Sealed;
-  readonly digest: string;
+  /** Each that the same content may have in the log; the first is written. */
+  readonly digests: readonly [string, ...string[]];
 };
 export type DeleteMessage = { readonly type: "DeleteMessage"; readonly messageId: MessageId };
 export type React = {

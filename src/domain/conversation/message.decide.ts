@@ -19,7 +19,7 @@ import type {
   Started,
 } from "./conversation.js";
 import { emojiKey } from "./emoji.js";
-import { amendmentsOf, findMessage, mayBeEvicted, type Messages } from "./messages.js";
+import { amendmentsOf, editDigestOf, findMessage, mayBeEvicted, type Messages } from "./messages.js";
 import { mayInGroup } from "./permissions.js";
 import type { RecentMessage } from "./recent.js";
 import type { Decision, With } from "./decision.js";
@@ -90,7 +90,7 @@ const membersAmong = ({ members }: Started, userIds: readonly UserId[]): readonl
   [...new Set(userIds)].filter((userId) => members.has(userId));
 
 const decideEdit = (state: Started, command: With<EditMessage>, messages: Messages): Decision => {
-  const { messageId, contentType, content, digest, context } = command;
+  const { messageId, contentType, content, digests, context } = command;
   const message = visibleMessage(state, command, messageId, messages);
   if (message === undefined) return notFoundOr(state, context.by.userId);
   if (message.senderId !== context.by.userId) return E.left(reject("FORBIDDEN", "Only its sender can edit a message."));
@@ -101,9 +101,10 @@ const decideEdit = (state: Started, command: With<EditMessage>, messages: Messag
         { field: "content.type", expected: `"${message.contentType}"` },
       ]),
     );
-  if (message.digest === digest) return E.right([]);
+  if (message.digest !== undefined && digests.includes(message.digest)) return E.right([]);
   const stamp = stamping(context, state.lastAt)();
   const { sequence } = message;
+  const [digest] = digests;
   return E.right([{ type: "MessageEdited", ...stamp, messageId, sequence, contentType, content, digest }]);
 };
 
@@ -193,11 +194,10 @@ const visibleMessage = (
   if (!message || !member?.visible.some(({ from, to }) => from <= sequence && sequence < to)) return undefined;
   const { deleted = false, digest, reactions = [] }: Partial<OldMessage> = message;
   const { known, decided } = amendmentsOf(messages, messageId);
-  const edit = decided.findLast((event) => event.type === "MessageEdited");
   return {
     ...message,
     deleted: deleted || known?.deleted === true || decided.some(({ type }) => type === "MessageDeleted"),
-    digest: edit?.digest ?? known?.digest ?? digest,
+    digest: editDigestOf(messages, messageId) ?? digest,
     reactions,
     added: known?.reactions,
     decided: decided.filter((event) => event.type === "ReactionAdded" || event.type === "ReactionRemoved"),

@@ -74,6 +74,12 @@ export const amendmentsOf = (
 });
 const nothing: readonly AmendingEvent[] = [];
 
+/** Of a message's newest edit, where that is known here. */
+export const editDigestOf = (messages: Messages, messageId: MessageId): string | undefined => {
+  const { known, decided } = amendmentsOf(messages, messageId);
+  return decided.findLast((event) => event.type === "MessageEdited")?.digest ?? known?.digest;
+};
+
 const sentMessage = ({ messageId, sequence, at, by, contentType }: MessageSent, pos: Revision): RecentMessage => ({
   messageId,
   sequence,

@@ -118,10 +118,19 @@ describe("digests", () => {
     expect(sameText(before, unsealed("Friends"))).toBe(false);
   });
 
-  it("the digest of an edit is the one that logs of before have", async () => {
+  it("the digest of an edit of before is found under its author's key of any month of a time, and of no other", async () => {
     const key = await kit.keys.obtain("alice/2026-11/one");
-    const digest = createHmac("sha256", key).update("m").update('{"text":"hi"}').digest("base64url");
-    expect(await sealing.digestOfEdit('{"text":"hi"}', { key: keys.messages, context: "m" })).toBe(digest);
+    const content = '{"text":"hi"}';
+    const digest = createHmac("sha256", key).update("m").update(content).digest("base64url");
+    const edit = { content, context: "m", userId: "alice" };
+    const during = (from: number, to: number, other = {}) => sealing.hadAsEdit(digest, { ...edit, from, to, ...other });
+    expect(await during(at, Date.UTC(2027, 5, 1))).toBe(true);
+    expect(await during(Date.UTC(2025, 5, 1), at)).toBe(true);
+    // A clock that was set back.
+    expect(await during(Date.UTC(2026, 11, 31), Date.UTC(2026, 10, 1))).toBe(true);
+    expect(await during(Date.UTC(2026, 11, 1), Date.UTC(2027, 5, 1))).toBe(false);
+    expect(await during(at, at, { content: '{"text":"ho"}' })).toBe(false);
+    expect(await during(at, at, { userId: "bob" })).toBe(false);
   });
 });
 
