@@ -1,46 +1,40 @@
 #!/usr/bin/env python3
-"""verify.py EXPORT.ndjson PUBLIC_KEY.pem [WITNESSED_HEADS.ndjson]: is a log what its signed heads say? (docs/AUDIT.md)"""
-import base64, collections, hashlib, json, subprocess, sys, tempfile
+"""verify.py EXPORT.ndjson[.gz] PUBLIC_KEY.pem [WITNESSED_HEADS.ndjson]: is a log what its signed heads say? (docs/AUDIT.md)"""
+import base64, functools, gzip, hashlib, json, subprocess, sys, tempfile
 
 def sha(*parts): return hashlib.sha256(b"".join(parts)).digest()
+def wrong(first, to, why): sys.exit(f"WRONG from position {first} to {to}: {why}")
+def is_signed(head, key):
+    text = "parley tree head 1\nsize {size}\nroot {root}\nepoch {epoch}\nat {at}\nkey {keyId}\n".format(**head)
+    if "previous" in head: text += "previous {epoch} {size} {root}\n".format(**head["previous"])
+    with tempfile.NamedTemporaryFile() as file:  # openssl wants to know how long it is
+        file.write(text.encode()), file.flush()
+        openssl = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", key, "-in", file.name, "-sigfile", "/dev/stdin"]
+        return subprocess.run(openssl, input=base64.b64decode(head["signature"]), capture_output=True).returncode == 0
 
-def openssl_accepts(key, text, signature):
-    with tempfile.NamedTemporaryFile() as t, tempfile.NamedTemporaryFile() as s:
-        t.write(text.encode()), t.flush(), s.write(base64.b64decode(signature)), s.flush()
-        return subprocess.run(["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", key, "-in", t.name, "-sigfile", s.name], capture_output=True).returncode == 0
-
-def text_of(h):
-    before = "previous {epoch} {size} {root}\n".format(**h["previous"]) if "previous" in h else ""
-    return "parley tree head 1\nsize {size}\nroot {root}\nepoch {epoch}\nat {at}\nkey {keyId}\n".format(**h) + before
-
-def check(export, key, heads=None):
-    """None when all is well, else the first and the last position between which the log is not what was signed."""
-    witnessed = {h["size"]: h["root"] for h in map(json.loads, open(heads) if heads else [])}
-    stack, queue, size, good, last = [], collections.deque(), 0, 0, 0  # good: up to this position all is as it was signed
-    for line in open(export, "rb"):
-        try: event = json.loads(line)
-        except ValueError: return good + 1, last + 1, "a line that is no event"
-        if event["position"] <= last: return good + 1, event["position"], "positions that do not grow"
+export, key, *heads = sys.argv[1:]
+witnessed = {head["size"]: head["root"] for head in map(json.loads, open(heads[0]))} if heads else {}
+tree, waiting, size, root, good, last = [], [], 0, "", 0, 0  # good: up to this position all is as it was signed
+try:
+    for line in (gzip.open if export.endswith(".gz") else open)(export, "rb"):
+        event = json.loads(line)
+        if event["position"] <= last: wrong(good + 1, last + 1, "a position that is not after the one before it")
         last = event["position"]
-        if event["type"] == "TreeHeadSigned" and event["stream"] == "parley-tree":
+        if (event["stream"], event["type"]) == ("parley-tree", "TreeHeadSigned"):
             head = {**event["data"], "at": event["metadata"]["at"]}
-            if not openssl_accepts(key, text_of(head), head["signature"]): return last, last, "a head that the key did not sign"
-            while size < head["size"] and queue:
-                stack.append((0, queue[0][0])), (place := queue.popleft()[1])
-                size += 1
-                while len(stack) > 1 and stack[-1][0] == stack[-2][0]:
-                    (n, right), (_, left) = stack.pop(), stack.pop()
-                    stack.append((n + 1, sha(b"\1", left, right)))
-                root = stack[-1][1]
-                for _, left in stack[-2::-1]: root = sha(b"\1", left, root)
-                if witnessed.pop(size, root.hex()) != root.hex(): return good + 1, place, "another history than a witness saw"
-            if size != head["size"] or root.hex() != head["root"]: return good + 1, last, "another history than the head signs"
-            good = place
-        queue.append((sha(b"\0", b"{" + line.rstrip(b"\n").split(b",", 1)[1]), last))
-    if any(n > size for n in witnessed): return last + 1, last + 1, "fewer events than a witness saw"
-    return None if size or not last else (1, last, "no head")
-
-if __name__ == "__main__":
-    wrong = check(*sys.argv[1:])
-    print("all that is signed is as it was signed" if wrong is None else "WRONG from position %d to %d: %s" % wrong)
-    sys.exit(0 if wrong is None else 1)
+            if not is_signed(head, key): wrong(last, last, "a head that the key did not sign")
+            covered, waiting = waiting[:head["size"] - size], waiting[head["size"] - size:]
+            for position, node in covered:
+                pairs, size = size, size + 1
+                while pairs % 2: pairs, node = pairs // 2, sha(b"\1", tree.pop(), node)
+                tree.append(node)  # the roots of the complete subtrees, as in RFC 9162
+                if size == head["size"] or size in witnessed:
+                    root = functools.reduce(lambda right, left: sha(b"\1", left, right), reversed(tree)).hex()
+                    if witnessed.pop(size, root) != root: wrong(good + 1, position, "another history than a witness saw")
+            if (size, root) != (head["size"], head["root"]): wrong(good + 1, last, "another history than the head signs")
+            if covered: good = position
+        waiting.append((last, sha(b"\0", b"{" + line.rstrip(b"\n").split(b",", 1)[1])))
+except (ValueError, LookupError, TypeError, EOFError, gzip.BadGzipFile, gzip.zlib.error): wrong(good + 1, last + 1, "a line that is no event")
+if any(seen > size for seen in witnessed): wrong(last + 1, last + 1, "fewer events than a witness saw")
+if waiting and not size: wrong(1, last, "no head")
+print("all that is signed is as it was signed")

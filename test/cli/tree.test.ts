@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { headText, type ToldHead } from "../../src/audit/tree/head.js";
+import { canonicalIn } from "../../src/audit/canonical.js";
 import { leafHash, verifyConsistency, verifyInclusion } from "../../src/audit/merkle.js";
 import type { Consistency, Inclusion } from "../../src/operate/tree/prove.js";
 import { recordAccess } from "../../src/operate/access.js";
@@ -100,6 +101,12 @@ describe("the tree over a running server's log", () => {
     const grown = json(await audit("consistency", String(head.size), String(later.size), "--json")) as Consistency;
     const tree = ({ size, root }: ToldHead) => ({ size, root: bytes(root) });
     expect(verifyConsistency(tree(head), tree(later), grown.proof.map(bytes))).toBe(true);
+    // Of a part of the log each line is a leaf, which its proof is for.
+    const part = join(dir, "part.ndjson");
+    const selected = ["--stream", "parley-access", "--compress", "none", "--output", part];
+    expect((await run(["events", "export", ...selected, "--data", server.dataDir])).code).toBe(0);
+    expect(readFileSync(part, "utf8").split("\n").map(canonicalIn)).toContain(leaf);
+    expect((await audit("verify", part)).stderr).toContain("is a part of a log");
     // What no head covers, and what is not there, is not proved.
     expect((await audit("prove", "parley-tree@1000")).code).toBe(1);
     expect((await audit("prove", "parley-log@0")).stderr).toContain("is not in the tree");
@@ -117,9 +124,25 @@ describe("the tree over a running server's log", () => {
     await server.start();
     expect((await happens()).head.keyId).toBe(stopped.keyId);
     // The first key is still enough, with everything that the witness saw.
-    const verified = await audit("verify", "--public-key", keyFile, "--heads", witnessFile, "--json");
+    const verified = await audit("verify", "--public-key", keyFile, "--witness", witnessFile, "--json");
     expect(json(verified)).toMatchObject({ ok: true, isKeyTrusted: true, keys: 3 });
     expect(verified.code).toBe(0);
+    // One head that anybody has kept is a witness.
+    const kept = join(dir, "kept.json");
+    const head = await audit("head", "--json");
+    writeFileSync(kept, head.stdout);
+    await happens();
+    const since = await audit("verify", "--public-key", keyFile, "--witness", kept);
+    expect([since.code, since.stdout]).toEqual([
+      0,
+      expect.stringContaining("The log goes on from the witness's newest head"),
+    ]);
+    writeFileSync(kept, JSON.stringify({ ...(json(head) as ToldHead), size: 1_000_000, keyId: "another" }));
+    const short = await audit("verify", "--public-key", keyFile, "--witness", kept);
+    expect([short.code, short.stdout]).toEqual([
+      1,
+      expect.stringMatching(/of a head that a witness kept [\d,]+ of the/),
+    ]);
   });
 
   it("refuses what it cannot check, and names the way", async () => {

@@ -30,7 +30,9 @@ export const appendLeaves = async (log: Pick<EventLog, "append">, count: number,
     Array.from({ length: count }, (_, index) => {
       const by = { kind: "system" };
       const meta = JSON.stringify({ at: 1_760_000_000_000 + index, by, commandId: "c", correlationId: "r", schema: 1 });
-      const event = { id: randomUUID(), type: "ReceiptsAdvanced", data: JSON.stringify({ advances: [], index }), meta };
+      // In a text of JSON, and yet the end of a line for whoever reads lines by more than line feeds.
+      const data = JSON.stringify({ advances: [], index, text: "\u2028" });
+      const event = { id: randomUUID(), type: "ReceiptsAdvanced", data, meta };
       return log.append(`receipts-g_${index % streams}`, "any", [event]);
     }),
   );

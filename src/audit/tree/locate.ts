@@ -6,8 +6,15 @@ import type { TreeReads } from "../../projections/ports/tree-store.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
 import { ifWhole, leafHashAt, positionOfLeaf } from "./tiles.js";
 
-/** A line that is no event of an export's form stands as `bad`: where it would be, and why. */
-export type EventOrBad = RecordedEvent | { readonly bad: string; readonly after: number };
+/** A line that is no event of an export's form stands as `bad`: why, and between which positions it would be. */
+export type EventOrBad = RecordedEvent | BadLine;
+export type BadLine = {
+  readonly bad: string;
+  readonly after: number;
+  readonly to: number;
+  /** Nothing since the last signed head can be relied on. */
+  readonly sinceSigned?: true;
+};
 
 /** The first `from.size` leaves, up to its position, are as they were signed; those after it up to `to` are not. */
 export type Span = {

@@ -32,6 +32,8 @@ export type Verified = {
   readonly signed: { readonly size: number; readonly position: number };
   readonly keys: number;
   readonly keyId?: string;
+  /** The newest head that a witness kept; how many of its events are missing, or how many came since. Unknown of a log that is wrong. */
+  readonly witness?: { readonly size: number; readonly at: number; readonly missing: number; readonly since: number };
 };
 
 export const verifyLog = async (input: VerifyInput): Promise<Verified> => {
@@ -64,18 +66,15 @@ export const verifyLog = async (input: VerifyInput): Promise<Verified> => {
   };
   const take = async (event: EventOrBad): Promise<void> => {
     if ("bad" in event) {
-      found({
-        position: event.after + 1,
-        to: event.after + 1,
-        kind: "form",
-        says: `after position ${event.after}: ${event.bad}`,
-      });
+      const position = (event.sinceSigned === true ? signed.position : event.after) + 1;
+      found({ position, to: event.to, kind: "form", says: `after position ${position - 1}: ${event.bad}` });
       return;
     }
+    // Which of the two lines was changed is not known.
     if (event.position <= last)
       found({
-        position: event.position,
-        to: event.position,
+        position: signed.position + 1,
+        to: Math.max(last + 1, event.position),
         kind: "order",
         says: `position ${event.position} comes after ${last}`,
       });
@@ -118,6 +117,7 @@ export const verifyLog = async (input: VerifyInput): Promise<Verified> => {
       keys: chains.count(),
     },
     ...(keyId === undefined ? {} : { keyId }),
+    ...(finding === undefined || finding.kind === "truncated" ? witnessOf(input, tree.size()) : {}),
   };
 
   /** What no head covers yet: only the hashes that were kept can tell. */
@@ -142,4 +142,11 @@ export const verifyLog = async (input: VerifyInput): Promise<Verified> => {
         says: `${place.says}; no head covers it yet, the hashes that the server keeps do`,
       });
   }
+};
+
+const witnessOf = ({ witnessed = [] }: VerifyInput, leaves: number): Pick<Verified, "witness"> => {
+  const newest = witnessed.at(-1);
+  if (newest === undefined) return {};
+  const { size, at } = newest;
+  return { witness: { size, at, missing: Math.max(0, size - leaves), since: Math.max(0, leaves - size) } };
 };

@@ -8,7 +8,8 @@ import { erasureLedgerOf } from "../../settings/erasure-ledger.js";
 import { fail } from "../failure.js";
 import { exitWhenSaid, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
 import { grouped, harmless, next, note, paint, progress, say, sayJson } from "../output.js";
-import { aboutBackup, timeText } from "./output.js";
+import { witnessOption } from "../audit/witness.js";
+import { aboutBackup, tellWitness, timeText } from "./output.js";
 
 type Options = ProfileOptions & {
   readonly keys?: string;
@@ -16,6 +17,7 @@ type Options = ProfileOptions & {
   readonly erasures?: string;
   readonly reason?: string;
   readonly unchecked?: true;
+  readonly witness?: string;
 };
 
 export const restoreCommand = withTarget(new Command("restore"))
@@ -29,6 +31,7 @@ export const restoreCommand = withTarget(new Command("restore"))
   )
   .option("--erasures <file>", "the ledger of erasures; without it the one in --old, where it is there", someText)
   .option("--reason <text>", "why; kept with the new epoch", someText)
+  .option("--witness <file>", `${witnessOption}. A log that does not go on from it is not restored`, someText)
   .option("--unchecked", "distributed: go on where Redis or NATS do not say whether processes run")
   .addHelpText(
     "after",
@@ -53,19 +56,22 @@ Exit code: 0 done, 1 refused or failed (the message says why), 2 wrong usage.`,
 const ofDirectory = async (
   dataDir: string,
   dir: string,
-  { keys, old, erasures, reason, json }: Options,
+  { keys, old, erasures, reason, witness, json }: Options,
 ): Promise<void> => {
   let phase = "";
   let bar = progress("");
   try {
-    const restored = await restoreBackup({ dir, keysDir: keys, dataDir, old, erasures, reason }, (now, done, of) => {
-      if (phase !== now) {
-        bar.end();
-        bar = progress(now, "bytes");
-        phase = now;
-      }
-      bar.show(done, of);
-    });
+    const restored = await restoreBackup(
+      { dir, keysDir: keys, dataDir, old, erasures, reason, witnessFile: witness },
+      (now, done, of) => {
+        if (phase !== now) {
+          bar.end();
+          bar = progress(now, "bytes");
+          phase = now;
+        }
+        bar.show(done, of);
+      },
+    );
     bar.end();
     if (json) sayJson({ dir, data: dataDir, ...restored });
     else tell(dataDir, restored);
@@ -74,7 +80,8 @@ const ofDirectory = async (
   }
 };
 
-const tell = (dataDir: string, { manifest, epoch, withoutKeys, withErasures, missing }: Restored): void => {
+const tell = (dataDir: string, restored: Restored): void => {
+  const { manifest, epoch, withoutKeys, withErasures, missing, against } = restored;
   say(`Restored into ${dataDir}, from the backup ${aboutBackup(manifest)}`);
   say(`epoch ${manifest.epoch ?? "none"} → ${epoch}: clients drop what they have and sync`);
   if (missing === undefined)
@@ -88,6 +95,7 @@ const tell = (dataDir: string, { manifest, epoch, withoutKeys, withErasures, mis
         `${grouped(missing.events)} events are missing, of ${timeText(missing.from)} to ${timeText(missing.to)}`,
       ),
     );
+  if (against !== undefined) tellWitness(against);
   tellErasures(dataDir, withErasures);
   if (withoutKeys) note("The keys were put apart and are not restored: what people wrote stays closed without them.");
   const cell = manifest.cell === null || manifest.cell === "main" ? "" : ` --cell ${manifest.cell}`;
@@ -106,9 +114,11 @@ const tellErasures = (dataDir: string, taken: boolean): void => {
 };
 
 const ofEngines = async ({ config }: DistributedTarget, dir: string, options: Options): Promise<void> => {
-  const { keys, old, erasures, reason, unchecked, json } = options;
-  if ([keys, old, erasures].some((option) => option !== undefined))
-    throw new BadConfig(["--keys, --old and --erasures are of the embedded profile"]);
+  const { keys, old, erasures, reason, unchecked, witness, json } = options;
+  if ([keys, old, erasures, witness].some((option) => option !== undefined))
+    throw new BadConfig([
+      "--keys, --old, --erasures and --witness are of the embedded profile; parley audit verify --profile distributed has --witness",
+    ]);
   const { restoreEnginesBackup } = await import("../../operate/backup/engines.js");
   const restored = await restoreEnginesBackup(config, { dir, reason, unchecked: unchecked === true });
   if (json) sayJson({ dir, ...restored });

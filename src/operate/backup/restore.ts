@@ -8,6 +8,7 @@ import { lockDirectory, restoringIn } from "../../profiles/data-directory.js";
 import { operator } from "../access.js";
 import { syncDirectory } from "../../lib/sync-directory.js";
 import { copySynced } from "../durable.js";
+import { compareWithWitness, type AgainstWitness } from "./against-witness.js";
 import type { BackupManifest } from "./manifest.js";
 import { missingSince, type Missing } from "./missing.js";
 import { verifyBackup } from "./verify.js";
@@ -23,6 +24,8 @@ export type RestoreOptions = {
   /** The ledger of erasures; undefined: the one in `old`, where it is there. */
   readonly erasures?: string | undefined;
   readonly reason?: string | undefined;
+  /** Heads that a witness kept: a log that does not go on from them is not restored. */
+  readonly witnessFile?: string | undefined;
 };
 
 export type Restored = {
@@ -32,6 +35,7 @@ export type Restored = {
   /** Whether a ledger of erasures was taken along: the next start erases again whom it names. */
   readonly withErasures: boolean;
   readonly missing?: Missing;
+  readonly against?: AgainstWitness;
 };
 
 /**
@@ -44,13 +48,16 @@ export const restoreBackup = async (
   options: RestoreOptions,
   onProgress: (phase: "verifying" | "copying", done: number, of: number) => void = () => undefined,
 ): Promise<Restored> => {
-  const { dir, keysDir, dataDir, old, reason } = options;
+  const { dir, keysDir, dataDir, old, reason, witnessFile } = options;
   const { manifest, keys, problems } = await verifyBackup(dir, keysDir, (done, of) => {
     onProgress("verifying", done, of);
   });
   if (manifest.profile !== "embedded")
     throw new Error(`${dir} is a backup of the distributed profile: restore it with --profile distributed`);
   if (problems.length > 0) throw new Error(problems.join("; "));
+  const against = witnessFile === undefined ? undefined : await compareWithWitness(dir, manifest, witnessFile);
+  if (against?.problem !== undefined)
+    throw new Error(`this backup is not of the log that the witness saw: ${against.problem}`);
   // Before anything is made: what it says is wanted most when the restore fails.
   const missing = old === undefined ? undefined : await missingSince(manifest, old);
   const { release } = lockDirectory(dataDir);
@@ -66,7 +73,11 @@ export const restoreBackup = async (
     const epoch = await beginRestored(restoring, manifest, reason);
     await takePlaces(restoring, dataDir);
     const withoutKeys = manifest.part === "log" && keys === undefined;
-    return { manifest, epoch, withoutKeys, withErasures, ...(missing === undefined ? {} : { missing }) };
+    return {
+      ...{ manifest, epoch, withoutKeys, withErasures },
+      ...(missing === undefined ? {} : { missing }),
+      ...(against === undefined ? {} : { against }),
+    };
   } finally {
     release();
   }

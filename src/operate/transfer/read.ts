@@ -62,6 +62,32 @@ export async function* readChunks(
   }
 }
 
+/**
+ * What is packed in each chunk, whether or not it is what was written; it ends where the file does.
+ * @throws (rejects) BadExport for what does not unpack
+ */
+export async function* unpackedChunks(
+  path: string,
+  { compression, chunks }: Pick<ExportHead, "compression"> & { readonly chunks: readonly Chunk[] },
+): AsyncGenerator<Buffer> {
+  const { expand } = await compressorOf(compression);
+  const file = await open(path, "r");
+  try {
+    let [offset, line] = [0, 1];
+    for (const { bytes: length, events } of chunks) {
+      const bytes = await bytesAt(file, offset, length);
+      if (bytes.length === 0) return;
+      yield await expand(bytes).catch((error: unknown) => {
+        throw new BadExport(line, reasonOf(error));
+      });
+      offset += length;
+      line += events;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /** Fewer bytes where the file ends before. */
 const bytesAt = async (file: FileHandle, offset: number, length: number): Promise<Buffer> => {
   const buffer = Buffer.alloc(length);

@@ -7,11 +7,17 @@ import { canonicalOf } from "../../../src/audit/canonical.js";
 import { asPosition, noPosition, streamOf } from "../../../src/domain/kernel/stream.js";
 import { openSqliteLogReader } from "../../../src/infra/event-log/sqlite/file-reader.js";
 import { openSqliteKeyStore } from "../../../src/infra/key-store/sqlite/key-store.js";
+import { toldHead } from "../../../src/audit/tree/head.js";
+import { openTreeKeeper } from "../../../src/audit/tree/keeper.js";
+import { createTreeSigner } from "../../../src/audit/tree/signer.js";
+import { openTreeKeyFile } from "../../../src/infra/tree-keys/file.js";
+import { compareWithWitness } from "../../../src/operate/backup/against-witness.js";
 import { createBackup } from "../../../src/operate/backup/create.js";
 import { restoreBackup } from "../../../src/operate/backup/restore.js";
 import { verifyBackup } from "../../../src/operate/backup/verify.js";
 import { lockDirectory, missingLogOf } from "../../../src/profiles/data-directory.js";
 import { openLogKit, writeLongConversation, type LogKit } from "../../kit/log.js";
+import { appendLeaves, memoryTree } from "../../kit/tree.js";
 import { testMasterKeys } from "../../kit/master-key.js";
 
 let root: string;
@@ -174,5 +180,48 @@ describe("a backup", () => {
     const unknown = { missing: { unknown: expect.any(String) as string } };
     expect(await restoreBackup({ dir: at("b"), dataDir: at("new2"), old: at("nowhere") })).toMatchObject(unknown);
     expect(await restoreBackup({ dir: at("b"), dataDir: at("new3"), old: at("new") })).toMatchObject(unknown);
+  });
+});
+
+/** A head over all that is there. */
+const signHead = async (log: LogKit["log"]) => {
+  const keeper = await openTreeKeeper({ source: log, store: memoryTree(), epoch: "e" });
+  const { size } = (await keeper.catchUp()).checkpoint;
+  const keys = openTreeKeyFile(join(kit.dir, "tree.key"));
+  const signer = createTreeSigner({ log, keys, clock: Date.now, ids: { uuid: () => crypto.randomUUID() } });
+  const head = await signer.sign({ size, root: await keeper.root(size), epoch: "e" });
+  if (head === undefined) throw new Error("no head");
+  return toldHead(head);
+};
+
+describe("a backup held against a witness's heads", () => {
+  it("goes on from them, or says how much is missing; one of another log is not restored", async () => {
+    await appendLeaves(kit.log, 20);
+    const older = await signHead(kit.log);
+    await appendLeaves(kit.log, 7);
+    const { head } = await createBackup(source(), { dir: at("backup"), keysTo: undefined });
+    await appendLeaves(kit.log, 30);
+    const newer = await signHead(kit.log);
+    const [one, both, others] = [at("one.json"), at("both.ndjson"), at("others.json")];
+    // As parley audit head --json prints one, and as a witness has them.
+    writeFileSync(one, JSON.stringify({ ...older, position: 1 }, undefined, 2));
+    writeFileSync(both, [newer, older].map((told) => `${JSON.stringify(told)}\n`).join(""));
+    writeFileSync(others, JSON.stringify({ ...older, root: "00".repeat(32), keyId: "another" }));
+    const manifest = { profile: "embedded" } as const;
+    const since = await compareWithWitness(at("backup"), manifest, one);
+    // Its own head is a leaf as well, and so is the key before it; the log's first event is none.
+    expect(since).toMatchObject({ heads: 2, witness: { size: older.size, missing: 0, since: head - 1 - older.size } });
+    const missing = await compareWithWitness(at("backup"), manifest, both);
+    expect(missing).toMatchObject({ witness: { size: newer.size, missing: newer.size - (head - 1), since: 0 } });
+    expect([since.problem, missing.problem]).toEqual([undefined, undefined]);
+    expect((await compareWithWitness(at("backup"), manifest, others)).problem).toContain("another history");
+    const restore = (name: string, witnessFile: string) =>
+      restoreBackup({ dir: at("backup"), dataDir: at(name), witnessFile });
+    await expect(restore("refused", others)).rejects.toThrow("not of the log that the witness saw");
+    expect(existsSync(at("refused"))).toBe(false);
+    expect((await restore("restored", both)).against).toEqual(missing);
+    // Nothing was left beside what is verified.
+    expect((await verifyBackup(at("backup"), undefined)).problems).toEqual([]);
+    await expect(compareWithWitness(at("backup"), { profile: "distributed" }, both)).rejects.toThrow("EventStoreDB's");
   });
 });
