@@ -2,6 +2,7 @@
 import { openNats } from "../infra/engines/nats.js";
 import { openRedis } from "../infra/engines/redis.js";
 import type { Mongo } from "../infra/engines/mongodb/connection.js";
+import type { EventStoreDbLog } from "../infra/event-log/eventstoredb/event-log.js";
 import { natsBusLimits } from "../infra/bus/nats/limits.js";
 import { listenForLivingGateways } from "../infra/bus/nats/sending/living-gateways.js";
 import { subjectsOf } from "../infra/bus/nats/subjects.js";
@@ -13,6 +14,7 @@ import type { DistributedConfig } from "../settings/distributed.js";
 import { closeQuietly, probeMsMax } from "./doctor/probe.js";
 import { readLeases } from "./inspect/distributed.js";
 import { openDatabase, openLogOfEngines } from "./open-engines.js";
+import type { OrderedLog } from "./transfer/append.js";
 import type { OpenedToWrite, WriteOptions } from "./target.js";
 
 export const openEnginesToWrite = async (
@@ -25,12 +27,18 @@ export const openEnginesToWrite = async (
     const log = await openLogOfEngines(config, closers);
     const { db } = await openDatabase(config, closers);
     await refuseRunning(config, unchecked === true);
-    // One after another: that a server stores appends in the order in which they come is promised of one stream only.
-    return { log, appendsAtOnce: "one", forgetDerived: () => forgetDerivedIn(db), close };
+    return { log, ordered: orderedIn(log), forgetDerived: () => forgetDerivedIn(db), close };
   } catch (error) {
     throw await closedAfter(error, close);
   }
 };
+
+/** A window that the store answers well within the time-out of its last append, on a slow disk too. */
+const orderedIn = ({ openOrderedAppends }: EventStoreDbLog): OrderedLog => ({
+  open: openOrderedAppends,
+  atOnce: { events: 512, bytes: 2 * 1024 * 1024 },
+  attemptsMax: 10,
+});
 
 /** Processes of the cell that run and would go on with what they know. */
 export class StillRunning extends Error {

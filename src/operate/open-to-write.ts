@@ -1,9 +1,11 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { EventLog } from "../commands/ports.js";
 import { openSqliteLog } from "../infra/event-log/sqlite/event-log.js";
 import { closeAll, closedAfter, type Closers } from "../profiles/close-all.js";
 import { filesOf, lockDirectory } from "../profiles/data-directory.js";
 import { NotThere } from "./inspect/stores.js";
+import type { OrderedLog } from "./transfer/append.js";
 import type { EmbeddedTarget, OpenedToWrite, Target, WriteOptions } from "./target.js";
 
 /** @throws (rejects) DirectoryInUse, NotThere, StillRunning, and the engines' errors with their variables' names */
@@ -14,7 +16,11 @@ export const openToWrite = async (target: Target, options: WriteOptions = {}): P
 };
 
 /** The log's thread commits in the order in which it was asked, and stops for good when it cannot; so much never fills its queue. */
-const appendsOfDirectory = { events: 8_192, bytes: 8 * 1024 * 1024 };
+const orderedIn = ({ append }: EventLog): OrderedLog => ({
+  open: () => ({ append, close: () => undefined }),
+  atOnce: { events: 8_192, bytes: 8 * 1024 * 1024 },
+  attemptsMax: 1,
+});
 
 const openDirectory = async ({ dir }: EmbeddedTarget, { create }: WriteOptions): Promise<OpenedToWrite> => {
   const files = filesOf(dir);
@@ -29,7 +35,7 @@ const openDirectory = async ({ dir }: EmbeddedTarget, { create }: WriteOptions):
     closers.push(lockDirectory(dir).release);
     const log = await openSqliteLog(files.log);
     closers.push(log.close);
-    return { log, appendsAtOnce: appendsOfDirectory, forgetDerived: () => forgetDerivedIn(dir), close };
+    return { log, ordered: orderedIn(log), forgetDerived: () => forgetDerivedIn(dir), close };
   } catch (error) {
     throw await closedAfter(error, close);
   }

@@ -1,5 +1,5 @@
 import type { EventLog, KeyStore } from "../commands/ports.js";
-import type { AtOnce } from "./transfer/append.js";
+import type { OrderedLog } from "./transfer/append.js";
 import type { DistributedConfig } from "../settings/distributed.js";
 
 /** Which Parley a command is about: that of a data directory, its server running or not, or that of the engines. */
@@ -16,8 +16,7 @@ export type OpenedParts = { readonly log: LogToRead; readonly openKeys: () => Pr
 /** A log that nobody else writes: no server runs on the directory, no process of the cell on the engines. */
 export type OpenedToWrite = {
   readonly log: EventLog;
-  /** What may be under way and is still stored in the order in which it was given. */
-  readonly appendsAtOnce: AtOnce;
+  readonly ordered: OrderedLog;
   /** Takes away what was made of the log and is made again from it: views, checkpoints, snapshots. */
   readonly forgetDerived: () => Promise<void>;
   readonly close: () => Promise<void>;

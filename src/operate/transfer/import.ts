@@ -9,8 +9,8 @@ import { createTally, type Totals } from "../../audit/export/tally.js";
 import { operator } from "../access.js";
 import { openToWrite } from "../open-to-write.js";
 import { pagesOf } from "../pages.js";
-import type { LogToRead, Target } from "../target.js";
-import { createPlacedAppender, type AtOnce } from "./append.js";
+import type { LogToRead, OpenedToWrite, Target } from "../target.js";
+import { createPlacedAppender } from "./append.js";
 import type { ExportManifest } from "./manifest.js";
 import { checkedEvents, verifyExport } from "./verify.js";
 
@@ -59,7 +59,7 @@ export const importEvents = async (
     const { log } = opened;
     const begin = (cause: LogCause) => beginEpoch(log, startOf(manifest, cell, cause, options), Date.now, ids);
     if (!(await isUnderWay(log, manifest))) await begin("importing");
-    const resumed = await appendAll(opened.log, opened.appendsAtOnce, {
+    const resumed = await appendAll(opened, {
       file,
       manifest,
       onProgress: (done) => {
@@ -129,8 +129,11 @@ type Appending = {
 };
 
 /** How many of the events were there already. */
-const appendAll = async (log: EventLog, atOnce: AtOnce, { file, manifest, onProgress }: Appending): Promise<number> => {
-  const appender = createPlacedAppender(log, atOnce);
+const appendAll = async (
+  { log, ordered }: OpenedToWrite,
+  { file, manifest, onProgress }: Appending,
+): Promise<number> => {
+  const appender = createPlacedAppender(ordered);
   const there = leavesOf(log);
   let resumed = 0;
   let isPastThere = false;

@@ -16,6 +16,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { beginEpoch, newestStart, openEpoch } from "../../../src/commands/epoch.js";
 import { canonicalOf } from "../../../src/audit/canonical.js";
+import type { EventLog } from "../../../src/commands/ports.js";
 import { asPosition, noPosition, type RecordedEvent } from "../../../src/domain/kernel/stream.js";
 import { openSqliteLog } from "../../../src/infra/event-log/sqlite/event-log.js";
 import { openSqliteLogReader } from "../../../src/infra/event-log/sqlite/file-reader.js";
@@ -45,6 +46,11 @@ const at = (dir: string) => ({ profile: "embedded", dir }) as const;
 const whole = { encoding: "ndjson", compression: "gzip", selection: {} } as const;
 const ids = { uuid: () => crypto.randomUUID() };
 
+const oneByOne = ({ append }: Pick<EventLog, "append">) => ({
+  open: () => ({ append, close: () => undefined }),
+  atOnce: { events: 0, bytes: 0 },
+  attemptsMax: 1,
+});
 const openLog = async (dir: string) => {
   const { release } = lockDirectory(dir);
   const log = await openSqliteLog(join(dir, "log.db"));
@@ -62,7 +68,7 @@ const directoryOf = async (events: readonly RecordedEvent[]): Promise<string> =>
   const dir = fresh();
   const { log, close } = await openLog(dir);
   await openEpoch(log, "main", Date.now, ids);
-  const appender = createPlacedAppender(log, "one");
+  const appender = createPlacedAppender(oneByOne(log));
   for (const event of events) await appender.add(event);
   await appender.finish();
   await close();
@@ -303,7 +309,7 @@ describe("an import", () => {
       const { log: half, close } = await openLog(dir);
       const previous = { epoch: manifest.epoch, head: manifest.upTo, events: manifest.events, sha256: manifest.sha256 };
       await beginEpoch(half, { cause: "importing", previous, by: { kind: "operator" } }, Date.now, ids);
-      const appender = createPlacedAppender(half, "one");
+      const appender = createPlacedAppender(oneByOne(half));
       for (const event of log.slice(0, there)) await appender.add(event);
       await appender.finish();
       await expect(openEpoch(half, "main", Date.now, ids)).rejects.toThrow("has not ended");

@@ -74,8 +74,8 @@ export const createAppender = (options: AppenderOptions): Appender => {
 };
 
 /** `send` is called as soon as there is a call. Before that nothing is written; from then on the outcome is unknown until it is answered. */
-const answerWithin = (
-  calls: Calls,
+export const answerWithin = (
+  calls: Pick<Calls, "current">,
   timeoutMs: number,
   target: string,
   correlation: number,

@@ -23,13 +23,17 @@ type Settle = (answer: AppendResult | LogError) => void;
  * @throws (rejects) before anything is sent: LogError `UNAVAILABLE` when the server takes no batches, gRPC's error when
  * there is no server.
  */
-export const openAppendCall = async (internals: ClientInternals, target: string): Promise<AppendCall> => {
+export const openAppendCall = async (
+  internals: ClientInternals,
+  target: string,
+  { requiresLeader = false } = {},
+): Promise<AppendCall> => {
   const features = await internals.capabilities;
   if (!features.supports(StreamsService.batchAppend))
     throw new LogError("UNAVAILABLE", `the event store at ${target} is read-only or older than 21.10`);
   let opened: AppendCall | undefined;
   await internals.GRPCStreamCreator(StreamsClient, "batchAppend", (client) => {
-    const stream = client.batchAppend(...internals.callArguments({}, { deadline: Infinity }));
+    const stream = client.batchAppend(...internals.callArguments({ requiresLeader }, { deadline: Infinity }));
     opened = createAppendCall(stream, target);
     return stream;
   })();

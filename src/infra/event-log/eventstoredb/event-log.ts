@@ -8,6 +8,7 @@ import { StreamsService } from "@eventstore/db-client/generated/streams_grpc_pb.
 import { LogError, type EventLog, type Subscription } from "../../../commands/ports.js";
 import type { Position } from "../../../domain/kernel/stream.js";
 import { createAppender } from "./append.js";
+import { openOrderedAppends, type OrderedAppends } from "./append-in-order.js";
 import { acquireClient } from "./client.js";
 import { unavailable } from "./errors.js";
 import { createReader } from "./read.js";
@@ -21,6 +22,8 @@ export type EventStoreDbLog = EventLog & {
    * @throws (rejects) LogError `UNAVAILABLE`
    */
   readonly end: () => Promise<Position>;
+  /** See `append-in-order.ts`; the caller closes it before the log. */
+  readonly openOrderedAppends: () => OrderedAppends;
   /** @throws (rejects) LogError `UNAVAILABLE` that says what is wrong and what to look at. */
   readonly ping: () => Promise<void>;
   /** Whether the server answered when it was last asked. */
@@ -100,6 +103,8 @@ export const openEventStoreDb = (options: EventStoreDbOptions): EventStoreDbLog 
     readAll: reader.readAll,
     head: reader.head,
     end: reader.end,
+    openOrderedAppends: () =>
+      openOrderedAppends({ internals, target, timeoutMs: appendTimeoutMs, atLeader: reader.head }),
     subscribe: (from, { onEvents, onFailure }) => {
       const subscription = follow(following, from, {
         onEvents,

@@ -322,6 +322,33 @@ describe("an append", () => {
   });
 });
 
+describe("appends in order", () => {
+  it("go to the leader on one call, and none is sent after one that failed", async () => {
+    const calls = new Set<BatchCall>();
+    const streams: string[] = [];
+    const url = await serve({
+      batchAppend: (request, call) => {
+        calls.add(call);
+        streams.push(Buffer.from(request.getOptions()?.getStreamIdentifier()?.getStreamName_asU8() ?? "").toString());
+        if (streams.length === 2) call.write(refusal(request, "event_store.client.Timeout", "Timeout"));
+        else call.write(success(request, 0, 10 * streams.length));
+      },
+    });
+    const appends = open(url).openOrderedAppends();
+    const append = (stream: string) => appends.append(stream, "no_stream", newEvents(1));
+    expect(await append("user-a")).toEqual({ kind: "appended", revision: 0, position: 10 });
+    const unknown = append("user-b");
+    // On its way when the one before it fails: it is answered.
+    const onItsWay = append("user-c");
+    await expect(unknown).rejects.toMatchObject({ code: "OUTCOME_UNKNOWN" });
+    await expect(append("user-d")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(await onItsWay).toMatchObject({ position: 30 });
+    expect(streams).toEqual(["user-a", "user-b", "user-c"]);
+    expect([...calls].map(({ metadata }) => metadata.get("requires-leader"))).toEqual([["true"]]);
+    appends.close();
+  });
+});
+
 describe("a read", () => {
   it("of a stream that is not there is empty, and of one that was deleted says so", async () => {
     let deleted = false;
