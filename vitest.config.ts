@@ -17,7 +17,7 @@ const slow = [
   "test/gateway/transport/{grammar,http,jwks,transport}.test.ts",
   "test/gateway/connections/{memory,outbox}.test.ts",
   "test/gateway/ephemeral/typing.test.ts",
-  "test/projections/delivery/{again,delivery,order,share}.test.ts",
+  "test/projections/delivery/{again,delivery,erasures,order,share}.test.ts",
   "test/client/{client,package}.test.ts",
   "test/projections/projector.test.ts",
   "test/commands/{for-ever,rivals,shared-log}.test.ts",

@@ -30,6 +30,8 @@ export type Client = Rest & {
   readonly on: Emitter<ClientEvents>["on"];
   readonly connection: () => ConnectionState;
   readonly conversations: ReadonlyMap<string, ConversationState>;
+  /** Users of whom this client heard that they were erased: at most the newest 10,000, until the log has another epoch. */
+  readonly erased: ReadonlySet<string>;
   /**
    * Puts a message into the outbox; it is visible at once in the conversation's `pending`. `accepted` resolves when it
    * is durable, however many reconnects that takes, and rejects with ParleyError when it is refused for good. `signal`
@@ -79,6 +81,9 @@ export function createClient(options: ClientOptions): Client {
     options.signal?.removeEventListener("abort", close);
   };
   options.signal?.addEventListener("abort", close);
+  emitter.on("dropped", ({ reason }) => {
+    if (reason === "erased") close();
+  });
   if (options.signal?.aborted === true) close();
 
   return {
@@ -93,6 +98,7 @@ export function createClient(options: ClientOptions): Client {
     connection: connection.state,
     connected: engine.connected,
     conversations: account.conversations,
+    erased: account.erased,
   };
 }
 

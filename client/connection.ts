@@ -1,6 +1,6 @@
 import { ceilingMs, fullJitterMs, type Backoff } from "./backoff.js";
 import { adviceOf, type Advice } from "./contract/codes.js";
-import { ParleyError, asParleyError, millisecondsOf, type ErrorCode } from "./errors.js";
+import { ParleyError, asParleyError, isOfErasedUser, millisecondsOf, type ErrorCode } from "./errors.js";
 import { connectedFrom, parseFrame, type Connected, type DeviceType, type Frame } from "./protocol.js";
 import type { Platform, Socket } from "./platform.js";
 import { tokenFrom, type TokenSource } from "./token.js";
@@ -28,6 +28,8 @@ export type ConnectionOptions = {
   readonly onConnected: (connected: Connected) => void;
   readonly onFrame: (frame: Frame) => void;
   readonly onDown: (cause: ParleyError) => void;
+  /** The server says that this user was erased: nothing more will come. */
+  readonly onErased: (cause: ParleyError) => void;
   readonly onState: (state: ConnectionState) => void;
   readonly onError: (error: ParleyError) => void;
 };
@@ -122,7 +124,8 @@ export function createConnection(options: ConnectionOptions): Connection {
     options.onError(why);
     if (mine !== generation) return;
     if (why.retryAfterMs !== undefined) askedDelayMs = why.retryAfterMs;
-    if (why.code === "UNAUTHORIZED") refuseToken(why);
+    if (isOfErasedUser(why)) options.onErased(why);
+    else if (why.code === "UNAUTHORIZED") refuseToken(why);
   };
 
   const onSocketClosed = async (code: number, reason: string, token: string, mine: number): Promise<void> => {

@@ -1,8 +1,8 @@
 import { createAccount, type Account } from "./account.js";
-import { createConnection, type Connection } from "./connection.js";
+import { createConnection, type Connection, type ConnectionOptions } from "./connection.js";
 import type { ConversationEffect, ConversationState } from "./conversation.js";
 import { createEmitter, type Emitter } from "./emitter.js";
-import type { ParleyError } from "./errors.js";
+import { ParleyError } from "./errors.js";
 import { arrivedUpTo, emitEffect, type ClientEvents } from "./events.js";
 import { createHeartbeat } from "./heartbeat.js";
 import { type Settings } from "./options.js";
@@ -70,22 +70,47 @@ export function createEngine(settings: Settings, rest: Rest): Engine {
       receipts.clear();
       emitter.emit("dropped", { reason: "epoch" });
     },
+    onErased: (userId) => {
+      onErased(userId);
+    },
   });
-  const parts = { emitter, account, requests, receipts, outbox, sync };
-  const connection = connectionOf(settings, shared, parts, (payload) => {
-    connected = payload;
+  const onErased = (userId: string): void => {
+    if (userId === account.me().userId) {
+      forgetAll(engine, new ParleyError("UNAUTHORIZED", "this user was erased"));
+      return;
+    }
+    account.erase(userId);
+    emitter.emit("erased", { userId });
+  };
+  const parts = { emitter, account, requests, receipts, outbox, sync, onErased };
+  const connection = connectionOf(settings, shared, parts, {
+    onConnected: (payload) => {
+      connected = payload;
+    },
+    onErased: (cause) => {
+      forgetAll(engine, cause);
+    },
   });
   const engine: Engine = { ...parts, connection, connected: () => connected };
   return engine;
 }
 
-type Parts = Omit<Engine, "connection" | "connected">;
+/** The own user was erased: what this device has of the account goes, and what it has stored. */
+function forgetAll({ connection, outbox, receipts, account, emitter }: Engine, cause: ParleyError): void {
+  connection.close(cause);
+  outbox.forget(cause);
+  receipts.clear();
+  account.forget();
+  emitter.emit("dropped", { reason: "erased" });
+}
+
+type Parts = Omit<Engine, "connection" | "connected"> & { readonly onErased: (userId: string) => void };
 
 function connectionOf(
   settings: Settings,
   shared: Shared,
   parts: Parts,
-  onConnected: (payload: Connected) => void,
+  { onConnected, onErased }: Pick<ConnectionOptions, "onConnected" | "onErased">,
 ): Connection {
   const { account, emitter, outbox, receipts, requests, sync } = parts;
   const heartbeat = createHeartbeat({
@@ -98,6 +123,7 @@ function connectionOf(
     ...settings,
     deviceType: settings.deviceType,
     probe: probeWith(settings),
+    onErased,
     onConnected: (payload) => {
       onConnected(payload);
       account.become({ userId: payload.userId, deviceId: payload.deviceId });

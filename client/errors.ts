@@ -30,6 +30,10 @@ export class ParleyError extends Error {
   }
 }
 
+/** Whether a token is refused because its user was erased: no other token will do (PROTOCOL §5). */
+export const isOfErasedUser = ({ code, details }: Pick<ParleyError, "code" | "details">): boolean =>
+  code === "UNAUTHORIZED" && details?.some(({ field }) => field === "userId") === true;
+
 type Again = "later" | "bounded" | "never";
 
 /**

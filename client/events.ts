@@ -44,8 +44,13 @@ export type ClientEvents = {
   readonly signal: Frame;
   /** A frame that this version does not know. */
   readonly unknown: Frame;
-  /** The log has another epoch: everything known was dropped and is being fetched again. */
-  readonly dropped: { readonly reason: "epoch" };
+  /** A user was erased: what they wrote is gone from the state, and their name is to be forgotten. It may come again. */
+  readonly erased: { readonly userId: string };
+  /**
+   * `epoch`: the log has another one; everything known was dropped and is being fetched again. `erased`: the own user was;
+   * everything is gone, the outbox and what it had stored too, and the client is closed.
+   */
+  readonly dropped: { readonly reason: "epoch" | "erased" };
   /** What no promise reports. The connection goes on by itself unless `connection` says `closed`. */
   readonly error: ParleyError;
 };

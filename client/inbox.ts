@@ -9,7 +9,7 @@ import type { ChangeFrame, Content, InboxState, LastMessage, Message, SignalFram
 const previewCharsMax = 120;
 
 export function inboxAfterNew(inbox: InboxState, message: Message, me: Me): InboxState {
-  const counts = message.senderId !== me.userId && message.deletedAt === undefined && message.sequence > inbox.readUpTo;
+  const counts = message.senderId !== me.userId && !isDeleted(message) && message.sequence > inbox.readUpTo;
   const newer = inbox.lastMessage === null || message.sequence > inbox.lastMessage.sequence;
   return {
     ...inbox,
@@ -18,9 +18,12 @@ export function inboxAfterNew(inbox: InboxState, message: Message, me: Me): Inbo
   };
 }
 
+/** What is gone because its author was erased counts as it did. */
+const isDeleted = ({ deletedAt, erased }: Message): boolean => deletedAt !== undefined && erased === undefined;
+
 /** After an edit, a deletion or expiry: `before` and `after` are the same message. */
 export function inboxAfterUpdate(inbox: InboxState, before: Message, after: Message, me: Me): InboxState {
-  const vanished = before.deletedAt === undefined && after.deletedAt !== undefined;
+  const vanished = !isDeleted(before) && isDeleted(after);
   const counted = vanished && before.senderId !== me.userId && before.sequence > inbox.readUpTo;
   const last = inbox.lastMessage;
   return {
@@ -46,7 +49,7 @@ export function isUncounted(before: ConversationState, frame: ChangeFrame, me: M
 }
 
 const isUnsure = (message: Message | undefined, me: Me): boolean =>
-  message === undefined || (message.deletedAt !== undefined && message.senderId !== me.userId);
+  message === undefined || (isDeleted(message) && message.senderId !== me.userId);
 
 /** Each repeats what has expired before up to its sequence, and that has been counted. */
 function isExpiryUncounted(
@@ -69,7 +72,7 @@ export function afterRead(conversation: ConversationState, upToSequence: number,
   const beyond = messagesBeyond(conversation, upToSequence);
   const known = beyond.length === behind;
   const unread = known
-    ? beyond.filter(({ senderId, deletedAt }) => senderId !== me.userId && deletedAt === undefined).length
+    ? beyond.filter((message) => message.senderId !== me.userId && !isDeleted(message)).length
     : Math.min(inbox.unread, behind);
   return { ...conversation, inbox: { ...inbox, readUpTo: upToSequence, unread }, unreadEstimated: !known };
 }

@@ -1,5 +1,5 @@
 import { bounds, indexOfSequence } from "./conversation.js";
-import type { ChangeFrame, Message, Reaction } from "./protocol.js";
+import type { ChangeFrame, Message, NewMessage, Reaction } from "./protocol.js";
 
 type Payload<Type extends ChangeFrame["type"]> = Extract<ChangeFrame, { type: Type }>["payload"];
 
@@ -31,6 +31,8 @@ export const boundMessages = (messages: readonly Message[]): readonly Message[] 
 /** A message after an edit, deletion or reaction; the same one when the change is in it already. */
 export function updateMessage(message: Message, change: Payload<"message.updated">): Message {
   if (change.pos <= message.updatedPos) return message;
+  if (message.erased === true || change.erased === true)
+    return { ...updateErased(message, change), updatedPos: change.pos };
   const { content, editedAt, deletedAt, reaction } = change;
   const updated: Message = {
     ...message,
@@ -49,18 +51,38 @@ export function expireMessages(messages: readonly Message[], change: Payload<"me
     const expired = message.sequence <= upTo || ids.has(message.messageId);
     if (!expired || change.pos <= message.updatedPos) return message;
     const updated = { ...message, updatedPos: change.pos };
-    // The first deletion says when.
-    return withoutContent(updated, message.deletedAt ?? change.timestamp);
+    // The first deletion says when; an erasure is none.
+    const deletedAt = message.erased === true ? undefined : message.deletedAt;
+    return withoutContent(updated, deletedAt ?? change.timestamp);
   });
 }
 
-/** As history has it: edits and reactions go with the content. */
-function withoutContent(message: Message, deletedAt: number): Message {
-  const emptied: { -readonly [Field in keyof Message]: Message[Field] } = { ...message, deletedAt };
+/** As history has it: what says something of the content goes with it, and so do edits and reactions. */
+function withoutContent<M extends NewMessage>(message: M, deletedAt: number): M {
+  const emptied: { -readonly [Field in keyof Message]?: Message[Field] } = { ...message, deletedAt };
   delete emptied.content;
+  delete emptied.mentions;
+  delete emptied.forwarded;
+  delete emptied.media;
   delete emptied.editedAt;
   delete emptied.reactions;
-  return emptied;
+  delete emptied.erased;
+  return emptied as M;
+}
+
+/** As history has it when the author was erased: a destroyed key has no time of its own. */
+export const erasedMessage = <M extends NewMessage>(message: M): M => ({
+  ...withoutContent(message, message.timestamp),
+  erased: true,
+});
+
+/** Of what was erased only a deletion says something more. An edit or a reaction may say as well that it is gone. */
+function updateErased(
+  message: Message,
+  { deletedAt, editedAt, reaction, erased }: Payload<"message.updated">,
+): Message {
+  const deletes = deletedAt !== undefined && editedAt === undefined && reaction === undefined && erased === undefined;
+  return deletes ? withoutContent(message, deletedAt) : erasedMessage(message);
 }
 
 const withReactions = (reactions: readonly Reaction[]) => ({ reactions });

@@ -27,6 +27,8 @@ export type Outbox = {
   readonly onMessage: (message: NewMessage, me: Me) => void;
   /** Nothing will be sent any more; what is stored stays stored. */
   readonly close: (cause: ParleyError) => void;
+  /** As `close`, and what is stored goes. */
+  readonly forget: (cause: ParleyError) => void;
 };
 
 export type OutboxOptions = {
@@ -64,6 +66,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const entries = new Map<string, Entry>();
   let started = false;
   let closed = false;
+  let forgotten = false;
   let restored = false;
   let inFlight = 0;
   let failuresInARow = 0;
@@ -186,8 +189,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   /** Messages of this run that were faster than the store come behind those of an earlier one. */
   const takeOver = (stored: unknown): void => {
-    if (closed) return;
+    if (closed && !forgotten) return;
     if (!Array.isArray(stored)) throw new ParleyError("STORAGE", "the outbox's store gave no list");
+    if (forgotten) {
+      for (const message of stored as readonly unknown[]) if (isStoredMessage(message)) unstore(message);
+      return;
+    }
     const newer = new Map(entries);
     entries.clear();
     for (const message of stored as readonly unknown[]) {
@@ -212,6 +219,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
       flush();
     });
 
+  const close = (cause: ParleyError): void => {
+    closed = true;
+    stopPause?.();
+    for (const entry of entries.values()) if (entry.phase !== "failed") entry.reject(cause);
+  };
+
   return {
     send: (given) => {
       if (closed) return rejected(new ParleyError("CLOSED", "the client was closed"));
@@ -235,6 +248,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       ask(() => options.store.put(message))
         .catch(report)
         .finally(() => {
+          if (forgotten) unstore(message);
           if (entry.phase === "storing") enter(entry, "waiting");
           flush();
         });
@@ -274,10 +288,11 @@ export function createOutbox(options: OutboxOptions): Outbox {
       const duplicate = entry.attempts > 1;
       accept(entry, { clientMessageId, messageId, conversationId, sequence, pos, timestamp, duplicate });
     },
-    close: (cause) => {
-      closed = true;
-      stopPause?.();
-      for (const entry of entries.values()) if (entry.phase !== "failed") entry.reject(cause);
+    close,
+    forget: (cause) => {
+      close(cause);
+      forgotten = true;
+      for (const entry of entries.values()) forget(entry);
     },
   };
 }

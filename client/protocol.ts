@@ -98,6 +98,8 @@ export type NewMessage = {
   readonly forwarded?: true;
   readonly media?: MediaState;
   readonly deletedAt?: number;
+  /** Beside `deletedAt`: its author was erased. */
+  readonly erased?: true;
 };
 /** Of a file, as known when the frame was made. `waveform`: numbers from 0 to 255. */
 export type MediaState = {
@@ -151,6 +153,7 @@ export type ChangeFrame =
         readonly content?: Content;
         readonly editedAt?: number;
         readonly deletedAt?: number;
+        readonly erased?: true;
         readonly reaction?: { readonly emoji: string; readonly userId: string; readonly removed?: boolean };
       }
     >
@@ -254,6 +257,8 @@ export type SyncResult = {
   readonly conversations: readonly SyncEntry[];
   readonly newConversations: readonly Summary[];
   readonly left: readonly string[];
+  /** Users who were erased since the token. */
+  readonly erased?: readonly string[];
   readonly token?: string;
   readonly next?: string;
   readonly serverTime: number;

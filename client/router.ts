@@ -14,6 +14,7 @@ export type Route = {
   readonly outbox: Outbox;
   readonly sync: Sync;
   readonly emitter: Emitter<ClientEvents>;
+  readonly onErased: (userId: string) => void;
 };
 
 /** Takes each frame after `connected` to where it belongs. */
@@ -46,6 +47,9 @@ function routeOther(to: Route, frame: Frame): void {
       return;
     case "connection":
       aboutConnection(to, frame);
+      return;
+    case "account":
+      if (typeof frame.payload.userId === "string") to.onErased(frame.payload.userId);
       return;
     case "change":
     case "state":

@@ -30,6 +30,7 @@ export type SyncOptions = {
   readonly onAttempted: () => void;
   readonly onSynced: () => void;
   readonly onDropped: () => void;
+  readonly onErased: (userId: string) => void;
   readonly onError: (error: ParleyError) => void;
 };
 
@@ -94,6 +95,7 @@ export function createSync(options: SyncOptions): Sync {
   };
 
   const applyAnswer = (answer: SyncResult, mine: number): void => {
+    for (const userId of answer.erased ?? []) options.onErased(userId);
     for (const entry of answer.conversations) {
       const { conversationId } = entry;
       if (!account.apply(conversationId, { kind: "entry", entry })) {

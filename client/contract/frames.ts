@@ -12,6 +12,8 @@ type ServerKind =
   | "state"
   /** What is only told. */
   | "signal"
+  /** Of all conversations at once, without `pos`: sync names what was missed. */
+  | "account"
   | "answer"
   /** About the connection itself. */
   | "connection";
@@ -78,6 +80,7 @@ export const serverFrames = {
       forwarded: "maybe",
       media: "maybe",
       deletedAt: "when_gone",
+      erased: "maybe",
     },
   },
   "message.updated": {
@@ -89,6 +92,7 @@ export const serverFrames = {
       content: "maybe",
       editedAt: "maybe",
       deletedAt: "maybe",
+      erased: "maybe",
       reaction: "maybe",
     },
   },
@@ -157,6 +161,8 @@ export const serverFrames = {
     payload: { conversationId: "always", messageId: "always", mediaId: "always", media: "always" },
   },
 
+  "user.erased": { kind: "account", payload: { userId: "always", timestamp: "always" } },
+
   ack: { kind: "answer", payload: { conversationId: "maybe", pos: "maybe" } },
   "message.ack": {
     kind: "answer",
@@ -180,6 +186,7 @@ export const serverFrames = {
       conversations: "always",
       newConversations: "always",
       left: "always",
+      erased: "maybe",
       token: "maybe",
       next: "maybe",
       serverTime: "always",

@@ -6,6 +6,7 @@ import { streamOf } from "../domain/kernel/stream.js";
 import type { Logger } from "../gateway/ports.js";
 import { startDelivery, type DeliveryDependencies, type DeliveryProjector } from "../projections/delivery/delivery.js";
 import type { LostReason } from "../projections/delivery/followups.js";
+import { createErasures } from "../projections/delivery/erasures.js";
 import { createInboxUpdates } from "../projections/delivery/inbox-updates.js";
 import { createReceiptRollups } from "../projections/delivery/receipt-rollups.js";
 import { membershipOf, type FindMembership } from "../projections/delivery/memberships.js";
@@ -53,8 +54,12 @@ export const startDelivering = (
     ...{ bus, reads, awaitCaughtUp, onLost: lost("inbox.update") },
     onFailure: warn("an inbox update could not be made"),
   });
+  const erasures = createErasures({
+    ...{ bus, reads, awaitCaughtUp, onLost: lost("user.erased") },
+    onFailure: warn("who has to hear of an erasure cannot be told now; it is tried again"),
+  });
   const delivery = startDelivery({
-    ...{ source, bus, rollups, typing, inboxUpdates, ...where },
+    ...{ source, bus, rollups, typing, inboxUpdates, erasures, ...where },
     findMembership: findIn(snapshots, warn("a snapshot could not be read")),
     openNow: sealing.openNow,
     open: sealing.open,
@@ -75,11 +80,12 @@ export const startDelivering = (
       delivery.stop();
       rollups.stop();
       inboxUpdates.stop();
+      erasures.stop();
     },
   };
 };
 
-type FollowUp = "inbox.update" | "receipt.rollup";
+type FollowUp = "inbox.update" | "receipt.rollup" | "user.erased";
 
 /** Counts frames that were not made, for all starts of delivery in a process. */
 export const followUpsLostIn = ({ counter }: Pick<Telemetry, "counter">): DeliveringWith["onFollowUpsLost"] => {

@@ -124,7 +124,14 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
     key: { userId: "text" },
     facts: { home: "text", registeredAt: "integer" },
     raised: [],
-    registers: { displayName: "sealed", lastSeen: "text", readReceipts: "boolean", erasedAt: "integer" },
+    registers: {
+      displayName: "sealed",
+      lastSeen: "text",
+      readReceipts: "boolean",
+      erasedAt: "integer",
+      /** Log position of the erasure: what a sync token is compared with. */
+      erasedPosition: "integer",
+    },
     exists: "registeredAt",
   },
   devices: {
@@ -141,7 +148,7 @@ export const views: Readonly<Record<ViewName, ViewFields>> = {
  * Of the views' fields and of what projections write. Raised whenever one of them changes, which a golden test tells:
  * views that a store has in an older form are built again from the log.
  */
-export const viewsVersion = 4;
+export const viewsVersion = 5;
 
 const projections: { readonly [View in ViewName]: Projection<View> } = {
   conversations,

@@ -24,6 +24,11 @@ describe("a user who is erased", () => {
   let server: TestServer;
   let alice: WireDevice;
   let bob: WireDevice;
+  /** Of bob, and of somebody whom alice never met. */
+  let tablet: WireDevice;
+  let stranger: WireDevice;
+  /** What bob's tablet had when it went. */
+  let tabletsToken = "";
   let conversationId = "";
   /** As they lie in the file, wrapped, and as they are. */
   let keyBytes: readonly Buffer[] = [];
@@ -67,6 +72,9 @@ describe("a user who is erased", () => {
     const answer = { conversationId, clientMessageId: "b1", content: text("so they say"), replyTo: messageId };
     const { payload: theirs } = await bob.ask("message.send", answer);
     await alice.ask("reaction.add", { conversationId, messageId: theirs.messageId, emoji: "🦭" });
+    [tablet, stranger] = [await wireDevice(server, "bob", "tablet"), await wireDevice(server, "walter")];
+    tabletsToken = String((await tablet.ask("sync", {})).payload.token);
+    await tablet.close();
     expect((await messagesOf(bob))[0]).toMatchObject({ content: text(`${secret} still`) });
     copyTo(backup);
     keyBytes = await keysOf(backup);
@@ -93,11 +101,12 @@ describe("a user who is erased", () => {
     erased = json(ran) as Certified;
     expect(erased).toMatchObject({ keysDestroyed: 2, sealed: { content: 2, displayName: 1, emoji: 1 } });
     expect((await alice.closed).code).toBe(4401);
-    expect((await alice.rest("GET /me")).status).toBe(401);
+    expect(alice.frames).toContainEqual(expect.objectContaining({ type: "user.erased" }));
+    expect((await alice.rest("GET /me")).body).toMatchObject({ error: "UNAUTHORIZED", details: [{ field: "userId" }] });
     expect((await (await caller(server, "alice", "another")).rest("GET /me")).status).toBe(401);
     expect((await bob.rest("GET /users/alice")).status).toBe(404);
     const [first, second] = await messagesOf(bob);
-    expect(first).toMatchObject({ senderId: "alice", deletedAt: expect.any(Number) as number });
+    expect(first).toMatchObject({ senderId: "alice", erased: true, deletedAt: expect.any(Number) as number });
     expect(first).not.toHaveProperty("content");
     expect(second).toMatchObject({ content: text("so they say") });
     expect(JSON.stringify(second)).not.toContain("🦭");
@@ -106,6 +115,20 @@ describe("a user who is erased", () => {
     const { payload } = await bob.ask("sync", { cursors: { [conversationId]: -1 }, only: true });
     expect(JSON.stringify(payload)).not.toContain("walrus");
     expect(JSON.stringify(payload)).toContain("so they say");
+  });
+
+  it("is to be forgotten by whoever met them: by a frame, or by the next sync, and strangers hear nothing", async () => {
+    const erasedIn = async (device: WireDevice, request: object): Promise<unknown> =>
+      (await device.ask("sync", request)).payload.erased;
+    const { payload } = await bob.frame("user.erased");
+    expect(payload).toEqual({ userId: "alice", timestamp: expect.any(Number) as number });
+    const back = await wireDevice(server, "bob", "tablet");
+    expect(await erasedIn(back, { token: tabletsToken })).toEqual(["alice"]);
+    expect(await erasedIn(back, { cursors: { [conversationId]: 1 } })).toEqual(["alice"]);
+    expect(await erasedIn(back, {})).toBeUndefined();
+    await back.close();
+    expect(await erasedIn(stranger, { cursors: { [conversationId]: 1 } })).toBeUndefined();
+    expect(stranger.frames.map(({ type }) => type)).not.toContain("user.erased");
   });
 
   it("is certified by a signature over the exact text", () => {

@@ -19,12 +19,16 @@ export type ScriptedServer = {
     copies: () => number;
     /** HTTP status of upgrades, when they are refused; the body of `GET /me` too. */
     upgradeStatus: number | undefined;
+    /** What `GET /me` says besides when upgrades are refused. */
+    refusal: object;
     syncError: string | undefined;
     heartbeatAnswered: boolean;
   };
   readonly received: { type: string; payload: Record<string, unknown> }[];
   readonly upgrades: { token: string; at: number }[];
   epoch: string;
+  /** Named in every answer to a sync. */
+  erased: readonly string[] | undefined;
   heartbeatIntervalMs: number;
   syncLimit: number;
   readonly start: (conversationId: string) => void;
@@ -174,6 +178,7 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
         return { conversation: first.payload.conversation, state: inboxState(log.get(id) ?? [], readUpTo.get(id)) };
       }),
       left: [],
+      ...(server.erased === undefined ? {} : { erased: server.erased }),
       ...(request.only === true && !reset
         ? {}
         : { token: JSON.stringify(Object.fromEntries([...log.keys()].map((id) => [id, head(id)]))) }),
@@ -254,7 +259,10 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
   });
   http.on("request", (_request, response: ServerResponse) => {
     const status = server.faults.upgradeStatus ?? 200;
-    const body = status === 401 ? { error: "UNAUTHORIZED", message: "bad token" } : { userId: me.userId };
+    const body =
+      status === 401
+        ? { error: "UNAUTHORIZED", message: "bad token", ...server.faults.refusal }
+        : { userId: me.userId };
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
   });
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
@@ -267,12 +275,14 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
       refuse: () => undefined,
       copies: () => 1,
       upgradeStatus: undefined,
+      refusal: {},
       syncError: undefined,
       heartbeatAnswered: true,
     },
     received: [],
     upgrades: [],
     epoch: "e1",
+    erased: undefined,
     heartbeatIntervalMs: 30_000,
     syncLimit: 1000,
     start: (conversationId) => {

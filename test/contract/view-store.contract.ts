@@ -193,6 +193,40 @@ export const viewStoreContract = (name: string, open: () => Promise<OpenedViews>
       ]);
     });
 
+    it("erased users come by where the log erases them, and members of before where they are asked for", async () => {
+      const erased = (userId: string, position: number) =>
+        assign("users", [userId], { displayName: null, erasedAt: 5, erasedPosition: asPosition(position) }, 3);
+      const seen = (userId: string) => insert("users", [userId], { home: "main", registeredAt: 1 });
+      await store.apply(
+        [
+          ...["alice", "bob", "carol", "dave"].map(seen),
+          ...[erased("bob", 30), erased("alice", 40), erased("carol", 20), erased("never-seen", 25)],
+          ...[...conversation("g_1", 5), ...member("g_1", "bob"), ...member("g_1", "erin")],
+          ...member("g_1", "alice", { present: false, version: 4 }),
+        ],
+        at(50),
+      );
+      const bob = { userId: "bob", position: 30 };
+      expect(await store.reads.erasedAfter(noPosition, 2)).toEqual([{ userId: "carol", position: 20 }, bob]);
+      expect(await store.reads.erasedAfter(asPosition(20), 9)).toEqual([bob, { userId: "alice", position: 40 }]);
+      expect(await store.reads.erasedAfter(asPosition(40), 9)).toEqual([]);
+      const ofGroup = async (page: { after?: string; former?: true }) =>
+        (await store.reads.members("g_1", { limit: 5, ...page })).map(({ userId, present }) => [userId, present]);
+      expect(await ofGroup({})).toEqual([
+        ["bob", true],
+        ["erin", true],
+      ]);
+      expect(await ofGroup({ former: true })).toEqual([
+        ["alice", false],
+        ["bob", true],
+        ["erin", true],
+      ]);
+      expect(await ofGroup({ former: true, after: "alice" })).toEqual([
+        ["bob", true],
+        ["erin", true],
+      ]);
+    });
+
     it("a message is found by its id, however far apart in the log its conversation's events are", async () => {
       const send = (reply: boolean) => ({ do: "send", in: "g_one", user: "alice", reply }) as const;
       const log = logOf([send(false), send(false), send(true), { ...send(false), in: "g_two" }]);

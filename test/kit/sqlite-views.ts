@@ -14,15 +14,16 @@ export const temporaryDirectory = (): { readonly path: string; readonly remove: 
   };
 };
 
+export const later =
+  <Args extends readonly unknown[], Result>(read: (...args: Args) => Result) =>
+  (...args: Args): Promise<Result> =>
+    new Promise((resolve) => {
+      resolve(read(...args));
+    });
+
 /** The synchronous core as the port has it, without a worker. */
 export const coreStore = (path: string): ViewStore & { readonly close: () => void } => {
   const views = openSqliteViewsFile(path);
-  const later =
-    <Args extends readonly unknown[], Result>(read: (...args: Args) => Result) =>
-    (...args: Args): Promise<Result> =>
-      new Promise((resolve) => {
-        resolve(read(...args));
-      });
   const { reads } = views;
   const asynchronous: ViewReads = {
     inbox: later(reads.inbox),
@@ -37,6 +38,7 @@ export const coreStore = (path: string): ViewStore & { readonly close: () => voi
     membershipSteps: later(reads.membershipSteps),
     user: later(reads.user),
     devices: later(reads.devices),
+    erasedAfter: later(reads.erasedAfter),
   };
   return {
     apply: later(views.apply),

@@ -13,9 +13,11 @@ export const dumpViews = async (reads: ViewReads): Promise<unknown> => ({
       touched: await reads.touchedSince(userId, { touchedAfter: noPosition, order: "id", limit: 200 }),
     })),
   ),
+  erased: await reads.erasedAfter(noPosition, 200),
   conversations: await Promise.all(
     conversationIds.map(async (id) => ({
       members: await reads.members(id, { limit: 200 }),
+      everybody: await reads.members(id, { limit: 200, former: true }),
       messages: await reads.messages(id, { from: 1, to: 10_000, limit: 10_000, order: "ascending" }),
       byId: await Promise.all(
         (await reads.messages(id, { from: 1, to: 10_000, limit: 10_000, order: "ascending" })).map(({ messageId }) =>

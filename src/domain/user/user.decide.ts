@@ -54,7 +54,9 @@ export const deviceRemoved: Rejection = reject(
   "This device was removed; it needs a token that is issued now.",
 );
 
-export const userErased: Rejection = reject("UNAUTHORIZED", "This user was erased.");
+export const userErased: Rejection = reject("UNAUTHORIZED", "This user was erased.", [
+  { field: "userId", expected: "a user who was not erased" },
+]);
 
 /**
  * Each device is removed first, as any is: so its sessions end, wherever they are. A user who is erased already stays so,

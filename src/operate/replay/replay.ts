@@ -124,6 +124,11 @@ const run = async (
   return { ...done, events, capture, effects };
 };
 
+const later =
+  <Args extends readonly unknown[], A>(read: (...args: Args) => A) =>
+  (...args: Args): Promise<A> =>
+    Promise.resolve(read(...args));
+
 const captureTo = async (
   path: string,
   log: LogToRead,
@@ -131,10 +136,13 @@ const captureTo = async (
   apply: (page: readonly RecordedEvent[]) => void,
   { epoch, from, to }: Bounds & Pick<CaptureHead, "epoch">,
 ): Promise<number> => {
-  const { receiptCounts, summaries } = scratch.reads;
+  const { receiptCounts, summaries, touchedSince, members, membershipSteps } = scratch.reads;
   const reads = {
-    receiptCounts: (...args: Parameters<typeof receiptCounts>) => Promise.resolve(receiptCounts(...args)),
-    summaries: (...args: Parameters<typeof summaries>) => Promise.resolve(summaries(...args)),
+    receiptCounts: later(receiptCounts),
+    summaries: later(summaries),
+    touchedSince: later(touchedSince),
+    members: later(members),
+    membershipSteps: later(membershipSteps),
   };
   const before = asPosition(from - 1);
   const capture = startCapture({ source: log, reads, project: apply }, before);

@@ -5,7 +5,15 @@ import type { ReceiptsEvent } from "../../domain/receipts/receipts.events.js";
 import type { UserEvent } from "../../domain/user/user.events.js";
 import type { Delivery } from "../ports/bus.js";
 import { isAboutMessage } from "../frames/about-message.js";
-import { encodeMessage, frameOf, hidden, receiptFrames, type Frame, type Shown } from "../frames/frames.js";
+import {
+  encodeMessage,
+  erasedFrame,
+  frameOf,
+  hidden,
+  receiptFrames,
+  type Frame,
+  type Shown,
+} from "../frames/frames.js";
 import { maySee, type Membership } from "./memberships.js";
 import type { Revision } from "../../domain/kernel/stream.js";
 
@@ -133,9 +141,11 @@ export const userDeliveries = (userId: UserId, event: UserEvent): readonly Deliv
       return mirrored({ type: "device.updated", payload: { deviceId: event.deviceId } }, event.deviceId);
     case "DeviceRemoved":
       return mirrored({ type: "device.updated", payload: { deviceId: event.deviceId, removed: true } }, event.deviceId);
+    // The others are found in the views (erasures.ts). Sockets end with the devices' removal, which asks the log first.
+    case "UserErased":
+      return mirrored(erasedFrame(userId, event.at));
     case "UserRegistered":
     case "ProfileChanged":
-    case "UserErased":
       return [];
   }
 };

@@ -10,6 +10,8 @@ import { whileAway } from "../keep-trying.js";
 import { readingAtMost } from "./bounded-reads.js";
 import { deletionsAfter, deletionsIn, type Deletions } from "./deletions.js";
 import { userDeliveries } from "./deliveries.js";
+import type { Erasures } from "./erasures.js";
+import { createHeldCheckpoint } from "./held-checkpoint.js";
 import type { InboxUpdates } from "./inbox-updates.js";
 import { createBacklog } from "./backlog.js";
 import { createReadPrivacy, type ReadPrivacy } from "./read-privacy.js";
@@ -28,6 +30,7 @@ export type DeliveryDependencies = {
   readonly findMembership?: FindMembership;
   readonly inboxUpdates: Pick<InboxUpdates, "readMoved">;
   readonly rollups: Pick<ReceiptRollups, "advanced">;
+  readonly erasures: Pick<Erasures, "erased">;
   /** The gateway's: a member who left is told of no typing more, and what they typed ends. */
   readonly typing: { readonly left: (conversationId: ConversationId, userId: UserId) => void };
   /** An event that could not be delivered: it is passed over, and the devices heal by sync. */
@@ -84,10 +87,10 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
   let stopped = false;
   const isStopped = (): boolean => stopped;
   // What is given up because of the end is left to the projector that takes the share over.
-  const onDelivered = (done: Position): void => {
+  const checkpoint = createHeldCheckpoint((done) => {
     if (!stopped) share?.onDelivered(done);
-  };
-  const progress = share && createProgress(onDelivered, underWayMax);
+  });
+  const progress = share && createProgress(checkpoint.done, underWayMax);
   const from = deps.share?.from ?? deps.resumed?.from;
   let position = from ?? noPosition;
   /** Up to here the log was ahead of delivery: what was deleted meanwhile stands in no batch, so the log is asked. */
@@ -137,6 +140,10 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
       privacy.follow(userId, event);
       if (share?.isMine(recorded) === false) return [];
       if (event.type === "DeviceRemoved") bus.disconnect(userId, event.deviceId);
+      if (event.type === "UserErased") {
+        const { position } = recorded;
+        deps.erasures.erased({ userId, at: event.at, position }, checkpoint.hold(position));
+      }
       return userDeliveries(userId, event);
     } catch (error) {
       failed(recorded, error);
@@ -151,6 +158,7 @@ export const startDelivery = (deps: DeliveryDependencies): DeliveryProjector => 
     const deleted = deletionsIn(events);
     const first = events[0]?.position ?? position;
     progress?.begin(first);
+    checkpoint.looked(events.length);
     for (const recorded of events) {
       position = recorded.position;
       if (recorded.stream.startsWith("user-")) ready.push(...ofUser(recorded));

@@ -124,7 +124,7 @@ const openedOf = async (
   if (!hasContent(event)) return visible;
   const text = await open(event.messageId, event.content);
   // The key is gone: it was erased, and has no time of its own.
-  return text === null ? { kind: "deleted", deletedAt: event.at } : { kind: "content", text };
+  return text === null ? { kind: "deleted", deletedAt: event.at, erased: true } : { kind: "content", text };
 };
 
 const shownNow = (

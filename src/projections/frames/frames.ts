@@ -19,20 +19,22 @@ export type FrameType =
   | "receipt.update"
   | "receipt.rollup"
   | "inbox.update"
-  | "device.updated";
+  | "device.updated"
+  | "user.erased";
 
 /** A server → client frame (PROTOCOL §5). */
 export type Frame = { readonly type: FrameType; readonly payload: Readonly<Record<string, unknown>> };
 
 /**
- * What may be shown of the message that a change is about: its content's JSON text; or that it is gone, and since when;
+ * What may be shown of the message that a change is about: its content's JSON text; or that it is gone, and since when, or
+ * because its author was erased;
  * `visible` is a change without content of a message that the viewer may see, `hidden` one that they may not see. Of a
  * reaction: its emoji, unless its key is gone. Of a conversation's change: `texts`, what it is called.
  */
 export type Shown =
   | { readonly kind: "texts"; readonly texts: Texts }
   | { readonly kind: "content"; readonly text: string }
-  | { readonly kind: "deleted"; readonly deletedAt: number; readonly emoji?: string }
+  | { readonly kind: "deleted"; readonly deletedAt: number; readonly erased?: true; readonly emoji?: string }
   | { readonly kind: "visible"; readonly emoji?: string }
   | { readonly kind: "hidden" };
 
@@ -89,7 +91,7 @@ const whoActed = ({ by }: ConversationEvent) => {
 
 /** Only what changed. Of a message that is gone by now every frame says so, and none has its content. */
 const amendmentOf = (event: AmendingEvent, shown: Shown): Readonly<Record<string, unknown>> => {
-  const gone = shown.kind === "deleted" ? { deletedAt: shown.deletedAt } : {};
+  const gone = shown.kind === "deleted" ? goneOf(shown) : {};
   switch (event.type) {
     case "MessageEdited":
       return { ...contentOf(shown), editedAt: event.at, ...gone };
@@ -154,7 +156,12 @@ const messagePayload = (
   ...(event.expiresAt === undefined ? {} : { expiresAt: event.expiresAt }),
   ...(event.replyTo === undefined ? {} : { replyTo: event.replyTo }),
   ...(shown.kind === "content" ? besideContent(event) : {}),
-  ...(shown.kind === "deleted" ? { deletedAt: shown.deletedAt } : {}),
+  ...(shown.kind === "deleted" ? goneOf(shown) : {}),
+});
+
+const goneOf = ({ deletedAt, erased }: Extract<Shown, { kind: "deleted" }>) => ({
+  deletedAt,
+  ...(erased === true ? { erased } : {}),
 });
 
 /** Says something of what was written, so it is shown with the content alone. */
@@ -185,6 +192,12 @@ export const encodeMessage = (conversationId: ConversationId, event: MessageSent
   const tail = `,"content":${content},"timestamp":${event.at}${expiry}${reply}${named}${forwarded}}}`;
   return { own: `${head},"clientMessageId":${quoted(event.clientMessageId)}${tail}`, others: head + tail };
 };
+
+/** What is to be forgotten of a user, in all conversations at once. */
+export const erasedFrame = (userId: UserId, timestamp: number): Frame => ({
+  type: "user.erased",
+  payload: { userId, timestamp },
+});
 
 /**
  * One `receipt.update` for each cursor of the event that says something to a viewer who sees reads, or does not: without

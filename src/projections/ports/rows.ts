@@ -139,4 +139,7 @@ export type UserRow = {
   readonly privacy: Privacy;
 };
 
+/** A user who was erased, and where in the log. */
+export type ErasedRow = { readonly userId: UserId; readonly position: Position };
+
 export type DeviceRow = { readonly deviceId: DeviceId; readonly deviceType: DeviceType; readonly registeredAt: number };

@@ -3,6 +3,7 @@ import type { Position } from "../../domain/kernel/stream.js";
 import type { ViewChange } from "../view-change.js";
 import type {
   DeviceRow,
+  ErasedRow,
   FoundMessage,
   MemberRow,
   MembershipStep,
@@ -46,10 +47,10 @@ export type ViewReads = {
     userId: UserId,
     page: { touchedAfter: Position; order: "activity" | "id"; after?: ActivityKey; limit: number },
   ) => Promise<readonly TouchedRow[]>;
-  /** Present members by user id, strictly after `after`. */
+  /** Present members by user id, strictly after `after`; `former`: and those who are none any more. */
   readonly members: (
     conversationId: ConversationId,
-    page: { after?: UserId; limit: number },
+    page: { after?: UserId; limit: number; former?: true },
   ) => Promise<readonly MemberRow[]>;
   /** Messages by sequence, `from` and `to` inclusive. Content is sealed, and null when it was taken away. */
   readonly messages: (
@@ -81,6 +82,8 @@ export type ViewReads = {
   readonly membershipSteps: (conversationId: ConversationId, userId: UserId) => Promise<readonly MembershipStep[]>;
   readonly user: (userId: UserId) => Promise<UserRow | undefined>;
   readonly devices: (userId: UserId) => Promise<readonly DeviceRow[]>;
+  /** Users whose erasures are beyond the position, in the log's order. */
+  readonly erasedAfter: (position: Position, limit: number) => Promise<readonly ErasedRow[]>;
 };
 
 export type InboxKey = {

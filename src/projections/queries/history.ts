@@ -97,7 +97,7 @@ const messageView = async (
     ...(row.senderId === viewerId ? { clientMessageId: row.clientMessageId } : {}),
     ...(text === null
       ? // A destroyed key has no time of its own; the message's serves: what counts is that it is gone.
-        { deletedAt: row.deletedAt ?? row.at }
+        { deletedAt: row.deletedAt ?? row.at, ...(row.content === null ? {} : { erased: true as const }) }
       : { content: JSON.parse(text) as unknown, ...(row.editedAt === null ? {} : { editedAt: row.editedAt }) }),
     timestamp: row.at,
     ...(row.expiresAt === null ? {} : { expiresAt: row.expiresAt }),

@@ -109,6 +109,8 @@ export type MessageView = {
   readonly forwarded?: true;
   readonly editedAt?: number;
   readonly deletedAt?: number;
+  /** Its author was erased: it was not deleted, and counts as it did. */
+  readonly erased?: true;
   readonly reactions?: readonly {
     readonly emoji: string;
     readonly count: number;
@@ -153,6 +155,8 @@ export type SyncResult = {
   readonly conversations: readonly SyncEntry[];
   readonly newConversations: readonly Summary[];
   readonly left: readonly ConversationId[];
+  /** Missing where nobody is. */
+  readonly erased?: readonly UserId[];
   readonly token?: string;
   readonly next?: string;
   readonly serverTime: number;

@@ -4,6 +4,7 @@ import { E } from "../../domain/kernel/fp.js";
 import { laterOf, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
 import { startDelivery, type DeliveryProjector } from "../delivery/delivery.js";
 import type { LostReason } from "../delivery/followups.js";
+import { createErasures } from "../delivery/erasures.js";
 import { createInboxUpdates } from "../delivery/inbox-updates.js";
 import { createReceiptRollups } from "../delivery/receipt-rollups.js";
 import type { Bus } from "../ports/bus.js";
@@ -15,7 +16,7 @@ import { disconnectLine, frameLine, lostLine, undeliverableLine, type Cause } fr
 export type CaptureDependencies = {
   readonly source: Pick<EventSource, "readStream">;
   /** Views of the replay's own. */
-  readonly reads: Pick<ViewReads, "receiptCounts" | "summaries">;
+  readonly reads: Pick<ViewReads, "receiptCounts" | "summaries" | "touchedSince" | "members" | "membershipSteps">;
   /** Brings the views up to and with these events. */
   readonly project: (events: readonly RecordedEvent[]) => void | Promise<void>;
 };
@@ -76,6 +77,7 @@ export const startCapture = (deps: CaptureDependencies, from: Position): Capture
     },
   });
   const inboxUpdates = createInboxUpdates({ ...followUps, onLost: onLost("inbox.update") });
+  const erasures = createErasures({ ...followUps, onLost: onLost("user.erased") });
 
   let feed: ((events: readonly RecordedEvent[]) => void | Promise<void>) | undefined;
   const delivery: DeliveryProjector = startDelivery({
@@ -91,6 +93,13 @@ export const startCapture = (deps: CaptureDependencies, from: Position): Capture
     bus,
     rollups,
     inboxUpdates,
+    erasures: {
+      erased: (user, onTold) => {
+        // The views follow at the end of the turn: nothing waits for what waits for them.
+        onTold();
+        erasures.erased(user, () => undefined);
+      },
+    },
     openNow: standIn,
     open: (context, sealed) => Promise.resolve(standIn(context, sealed)),
     typing: { left: () => undefined },
@@ -110,6 +119,7 @@ export const startCapture = (deps: CaptureDependencies, from: Position): Capture
     viewsAt = laterOf(viewsAt, position);
     for (const resolve of viewsReached.splice(0)) resolve();
     await inboxUpdates.settled();
+    await erasures.settled();
     for (let work = rollupsDue.shift(); work !== undefined; work = rollupsDue.shift()) await work();
   };
   const taken = (): readonly string[] => {
@@ -132,6 +142,7 @@ export const startCapture = (deps: CaptureDependencies, from: Position): Capture
       delivery.stop();
       rollups.stop();
       inboxUpdates.stop();
+      erasures.stop();
     },
   };
 };

@@ -12,7 +12,12 @@ export const users: Projection<"users"> = {
     return [assign("users", [streamId(place.stream)], fields, place.revision)];
   },
   UserErased: ({ at }, place) => [
-    assign("users", [streamId(place.stream)], { displayName: null, erasedAt: at }, place.revision),
+    assign(
+      "users",
+      [streamId(place.stream)],
+      { displayName: null, erasedAt: at, erasedPosition: place.position },
+      place.revision,
+    ),
   ],
 };
 

@@ -31,6 +31,32 @@ export const newestVisible = (steps: readonly MembershipStep[], lastSequence: Se
   return interval && Math.min(interval.to, lastSequence);
 };
 
+/**
+ * Whether a reader may ever have been told of the other, as a member or by what they wrote: they were members at one
+ * time, or the reader came later and sees what was written while the other was one.
+ *
+ * @param reader @param other steps in one conversation, by pos, ascending
+ */
+export const mayHaveMet = (reader: readonly MembershipStep[], other: readonly MembershipStep[]): boolean => {
+  const others = stays(other);
+  return stays(reader).some((mine) =>
+    others.some(
+      (theirs) =>
+        theirs.joinedPos < mine.leftPos && (mine.joinedPos < theirs.leftPos || mine.visibleFrom < theirs.leftAt),
+    ),
+  );
+};
+
+/** One for each membership: from its first `pos` up to, not including, its last, and the same of what was said. */
+const stays = (steps: readonly MembershipStep[]) =>
+  steps.flatMap(({ joined, pos, sequence }, index) => {
+    if (!joined) return [];
+    const next = steps[index + 1];
+    const end =
+      next?.joined === false ? { pos: next.pos, sequence: next.sequence } : { pos: Infinity, sequence: Infinity };
+    return [{ joinedPos: pos, leftPos: end.pos, visibleFrom: sequence, leftAt: end.sequence }];
+  });
+
 /** One interval a membership, in order. One in which nothing was said is empty: `to` is below `from`. */
 const memberships = (steps: readonly MembershipStep[]): readonly Interval[] =>
   steps.flatMap((step, index) => {

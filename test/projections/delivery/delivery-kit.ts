@@ -104,6 +104,7 @@ export const sideForAll = (use: (side: ReadSide) => void): void => {
 export const nothingBeside = {
   inboxUpdates: { readMoved: () => undefined },
   rollups: { advanced: () => undefined },
+  erasures: { erased: () => undefined },
   typing: { left: () => undefined },
 } as const;
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { startDelivery, type DeliveryDependencies } from "../../../src/projections/delivery/delivery.js";
+import { createErasures } from "../../../src/projections/delivery/erasures.js";
 import { createInboxUpdates } from "../../../src/projections/delivery/inbox-updates.js";
 import { createTyping } from "../../../src/gateway/ephemeral/typing.js";
 import { createReceiptRollups } from "../../../src/projections/delivery/receipt-rollups.js";
@@ -28,13 +29,14 @@ const deliver = (overrides: Partial<DeliveryDependencies> = {}) => {
   const onLost = () => undefined;
   const rollups = createReceiptRollups({ ...common, onFailure, onLost });
   const inboxUpdates = createInboxUpdates({ ...common, onFailure, onLost });
+  const erasures = createErasures({ ...common, onFailure, onLost });
   const delivery = startDelivery({
-    ...{ source: log, bus, openNow: sealing.openNow, open: sealing.open, inboxUpdates, rollups, onFailure },
+    ...{ source: log, bus, openNow: sealing.openNow, open: sealing.open, inboxUpdates, rollups, erasures, onFailure },
     typing: createTyping({ bus }),
     onUndeliverable: (_event, error) => void problems.push(error),
     ...overrides,
   });
-  stopping(delivery.stop, rollups.stop);
+  stopping(delivery.stop, rollups.stop, erasures.stop);
   return delivery;
 };
 afterEach(() => {

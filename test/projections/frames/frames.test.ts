@@ -93,13 +93,14 @@ describe(`frames (seed ${seed})`, () => {
       ...{ replyTo: "m", expiresAt: 8, mentions: ["bob"], forwarded: true },
       origin: { source: "s", id: "o", at: 1 },
     };
-    const sent = [{ kind: "content", text: "{}" } as const, gone].map((shown) =>
+    const sent = [{ kind: "content", text: "{}" } as const, { ...gone, erased: true } as const].map((shown) =>
       frameOf("g", whole, asRevision(5), "alice", shown),
     );
     expect(namesIn(sent)).toEqual(tableOf("message.new"));
     const reacted = { type: "ReactionAdded", ...about, ...emojiOf("x") } as const;
     const changed = [
       frame(edited, { kind: "content", text: "{}" }),
+      frame(edited, { ...gone, erased: true }),
       frame({ type: "MessageDeleted", ...about }, gone),
       frame(reacted, withEmoji(visible, "x")),
     ];
@@ -109,7 +110,7 @@ describe(`frames (seed ${seed})`, () => {
       ...{ "conversation.created": true, "conversation.updated": true },
       ...{ "member.joined": true, "member.left": true, "member.role": true },
       ...{ "receipt.update": true, "receipt.rollup": true, "inbox.update": true },
-      "device.updated": true,
+      ...{ "device.updated": true, "user.erased": true },
     };
     expect(Object.keys(serverFrames)).toEqual(expect.arrayContaining(Object.keys(made)));
     expect(Object.keys(made)).toEqual(expect.not.arrayContaining([...notBuilt]));

@@ -8,7 +8,7 @@ import { turnsOf } from "../../../src/projections/replay/turns.js";
 import { logOf, logs } from "../../kit/arbitraries.js";
 import { sourceOf } from "../../kit/damage.js";
 import { seed, untilSeen, withSeed } from "../../kit/seed.js";
-import { withCoreFile } from "../../kit/sqlite-views.js";
+import { later, withCoreFile } from "../../kit/sqlite-views.js";
 import { settled } from "../../kit/turns.js";
 
 /** How a capture meets its log: in what pages, how slowly, and how far the log goes by now. */
@@ -32,10 +32,10 @@ const captureOf = (log: readonly RecordedEvent[], from: number, meeting: Meeting
       if (last !== undefined) file.apply(changes, { position: last.position, epoch: "e" });
     };
     apply(log.slice(0, from));
-    const { receiptCounts, summaries } = file.reads;
+    const { receiptCounts, summaries, touchedSince, members, membershipSteps } = file.reads;
     const reads = {
-      receiptCounts: (...asked: Parameters<typeof receiptCounts>) => Promise.resolve(receiptCounts(...asked)),
-      summaries: (...asked: Parameters<typeof summaries>) => Promise.resolve(summaries(...asked)),
+      ...{ receiptCounts: later(receiptCounts), summaries: later(summaries), touchedSince: later(touchedSince) },
+      ...{ members: later(members), membershipSteps: later(membershipSteps) },
     };
     const before = log[from - 1]?.position ?? noPosition;
     const capture = startCapture({ source: { readStream }, reads, project: apply }, before);

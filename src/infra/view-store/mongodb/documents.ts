@@ -106,6 +106,7 @@ type UserDocument = {
   readonly displayName?: Register<string | null>;
   readonly lastSeen?: Register<Privacy["lastSeen"] | null>;
   readonly readReceipts?: Register<boolean | null>;
+  readonly erasedPosition?: Register<number>;
 };
 
 type DeviceDocument = {

@@ -15,6 +15,7 @@ import { collectionOf } from "./documents.js";
  * | summaries | conversations, members, memberships, newest messages, peers | unread: messages `by_sender`, `deleted`; others' cursors: members `by_delivered`, `by_read` |
  * | members, membershipSteps, messages, messagesAt, user, devices, receiptsOf | all | reactions of a page: `by_digest` |
  * | messageById | the head, the reactions | messages `by_message_id` |
+ * | erasedAfter | | users `erased` |
  * | receiptCounts | messages, memberships, members | |
  *
  * No planner has been asked: no server here has one that is MongoDB's. So each first `$match` names the index's leading
@@ -44,6 +45,14 @@ export const indexes: Partial<Readonly<Record<ViewName, readonly IndexDescriptio
   reactions: [
     // A page's reactions, and the first fifty users of each.
     { name: "by_digest", key: { conversationId: 1, sequence: 1, digest: 1, "present.x": 1, "present.v": 1 } },
+  ],
+  users: [
+    // Sync: who was erased since a token. Only erasures pay for it.
+    {
+      name: "erased",
+      key: { "erasedPosition.x": 1 },
+      partialFilterExpression: { "erasedPosition.x": { $gte: 0 } },
+    },
   ],
 };
 

@@ -1,3 +1,4 @@
+import { asPosition } from "../../../domain/kernel/stream.js";
 import { defaultPrivacy } from "../../../domain/user/user.events.js";
 import type { ViewReads } from "../../../projections/ports/view-store.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
@@ -33,6 +34,7 @@ export const mongoReads = (views: ViewCollections): ViewReads => {
     membershipSteps: reached(stepsOf(views)),
     user: reached(userOf(views)),
     devices: reached(devicesOf(views)),
+    erasedAfter: reached(erasedOf(views)),
   };
 };
 
@@ -43,11 +45,15 @@ const reached =
 
 const membersOf =
   ({ members }: ViewCollections): ViewReads["members"] =>
-  async (conversationId, { after, limit }) => {
+  async (conversationId, { after, limit, former }) => {
     const within = idsUnder(conversationId);
     const beyond = after === undefined ? within.$gt : afterAll(conversationId, after);
     const found = await members
-      .find({ _id: { $gt: beyond, $lt: within.$lt }, "present.x": true, "joinedPos.x": assigned })
+      .find({
+        _id: { $gt: beyond, $lt: within.$lt },
+        "joinedPos.x": assigned,
+        ...(former === true ? {} : { "present.x": true }),
+      })
       .sort({ _id: 1 })
       .limit(limit)
       .toArray();
@@ -92,5 +98,20 @@ const devicesOf =
       deviceId,
       deviceType: deviceType.x,
       registeredAt: registeredAt.x,
+    }));
+  };
+
+/** A user's `_id` is the user's id: the key has one part. */
+const erasedOf =
+  ({ users }: ViewCollections): ViewReads["erasedAfter"] =>
+  async (position, limit) => {
+    const found = await users
+      .find({ "erasedPosition.x": { $gt: position }, registeredAt: arrived })
+      .sort({ "erasedPosition.x": 1 })
+      .limit(limit)
+      .toArray();
+    return found.map(({ _id, erasedPosition }) => ({
+      userId: _id,
+      position: asPosition(valueOf(erasedPosition) ?? 0),
     }));
   };

@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import type { ConversationId, UserId } from "../../../domain/kernel/ids.js";
 import { defaultPrivacy, type Privacy } from "../../../domain/user/user.events.js";
-import type { DeviceRow, TouchedRow, UserRow } from "../../../projections/ports/rows.js";
+import type { DeviceRow, ErasedRow, TouchedRow, UserRow } from "../../../projections/ports/rows.js";
 import type { ViewReads } from "../../../projections/ports/view-store.js";
 import { sealedOf } from "../../../projections/views/sealed-value.js";
 import { messageReads } from "./messages.js";
@@ -87,14 +87,18 @@ const touchedOf = (db: Database.Database) => {
 };
 
 const membersOf = (db: Database.Database): Synchronous<ViewReads>["members"] => {
-  const select = db.prepare<[string, string, number], StoredMember>(
-    `select ${memberColumns} from members
-      where conversationId = ? and userId > ? and present = 1 and joinedPos is not null order by userId limit ?`,
-  );
-  return (conversationId, { after = "", limit }) => select.all(conversationId, after, limit).map(memberOf);
+  const select = (which: string) =>
+    db.prepare<[string, string, number], StoredMember>(
+      `select ${memberColumns} from members
+        where conversationId = ? and userId > ? ${which} and joinedPos is not null order by userId limit ?`,
+    );
+  const present = select("and present = 1");
+  const all = select("");
+  return (conversationId, { after = "", limit, former }) =>
+    (former === true ? all : present).all(conversationId, after, limit).map(memberOf);
 };
 
-const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" | "devices"> => {
+const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" | "devices" | "erasedAfter"> => {
   type StoredUser = Pick<UserRow, "userId"> & {
     readonly displayName: string | null;
     readonly lastSeen: Privacy["lastSeen"] | null;
@@ -105,6 +109,10 @@ const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" |
   );
   const devices = db.prepare<[string], DeviceRow>(
     "select deviceId, deviceType, registeredAt from devices where userId = ? and deviceType is not null order by deviceId",
+  );
+  const erased = db.prepare<[number, number], ErasedRow>(
+    `select userId, erasedPosition as position from users indexed by users_erased
+      where erasedPosition > ? and registeredAt is not null order by erasedPosition limit ?`,
   );
   return {
     user: (userId) => {
@@ -119,5 +127,6 @@ const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" |
       return { ...profile, displayName: sealedOf(displayName), avatarMediaId: null, privacy };
     },
     devices: (userId) => devices.all(userId),
+    erasedAfter: (position, limit) => erased.all(position, limit),
   };
 };

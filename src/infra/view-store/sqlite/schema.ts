@@ -19,6 +19,8 @@ const indexes: readonly string[] = [
   "create index messages_by_sender on messages (conversationId, senderId, sequence)",
   // Unread: others' deleted messages after a cursor. Only deletions pay for it.
   "create index messages_deleted on messages (conversationId, sequence, senderId) where deletedAt is not null",
+  // Sync: who was erased since a token. Only erasures pay for it.
+  "create index users_erased on users (erasedPosition) where erasedPosition is not null",
   // A message by its id: a few pages of it are hot (id-key.ts).
   "create index messages_by_id on messages (idKey)",
 ];

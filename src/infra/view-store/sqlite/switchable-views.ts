@@ -147,6 +147,7 @@ const storeOf = (current: () => SqliteViews): SqliteViews["store"] => {
       membershipSteps: read("membershipSteps"),
       user: read("user"),
       devices: read("devices"),
+      erasedAfter: read("erasedAfter"),
     },
   };
 };

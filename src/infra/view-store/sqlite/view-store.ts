@@ -202,6 +202,7 @@ const storeOf = (worker: WorkerClient<ViewsHandlers>): ViewStore => {
       membershipSteps: read("membershipSteps"),
       user: read("user"),
       devices: read("devices"),
+      erasedAfter: read("erasedAfter"),
     },
   };
 };

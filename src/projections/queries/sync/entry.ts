@@ -207,5 +207,5 @@ const shownOf = async (
   if (gone !== undefined) return gone;
   if (!hasContent(event)) return visible;
   const text = await open(event.messageId, event.content);
-  return text === null ? { kind: "deleted", deletedAt: event.at } : { kind: "content", text };
+  return text === null ? { kind: "deleted", deletedAt: now.at, erased: true } : { kind: "content", text };
 };

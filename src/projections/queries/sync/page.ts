@@ -1,4 +1,4 @@
-import type { ConversationId } from "../../../domain/kernel/ids.js";
+import type { ConversationId, UserId } from "../../../domain/kernel/ids.js";
 import type { SummaryRow } from "../../ports/rows.js";
 import { asLeft } from "../as-left.js";
 import type { Summary, SyncEntry } from "../queries.js";
@@ -8,6 +8,8 @@ import { countIn, cutChanges, readChanges, type EntryDependencies, type Span } f
 /** Bounds of one answer (PROTOCOL §7). */
 const changesMax = 1_000;
 const newConversationsMax = 200;
+/** Erased users who are looked up for one answer, whether the reader knows them or not. */
+const erasuresMax = 1_000;
 /** Below the protocol's 256 KiB by one largest message, since the first change of an entry always fits. */
 const bytesMax = 224 * 1024;
 
@@ -33,7 +35,9 @@ export const createPage = () => {
   const conversations: SyncEntry[] = [];
   const newConversations: Summary[] = [];
   const left: ConversationId[] = [];
+  const erased: UserId[] = [];
   let changesLeft = changesMax;
+  let erasuresLeft = erasuresMax;
   let bytesLeft = bytesMax;
   const addLeft = (...ids: readonly ConversationId[]): void => {
     left.push(...ids);
@@ -43,9 +47,16 @@ export const createPage = () => {
     conversations,
     newConversations,
     left,
+    erased,
     addLeft,
+    addErased: (known: readonly UserId[], lookedUp: number): void => {
+      erased.push(...known);
+      for (const id of known) bytesLeft -= id.length + jsonOfItemBytes;
+      erasuresLeft -= lookedUp;
+    },
     changesLeft: () => changesLeft,
-    full: () => changesLeft <= 0 || bytesLeft <= 0 || newConversations.length >= newConversationsMax,
+    full: () =>
+      changesLeft <= 0 || bytesLeft <= 0 || erasuresLeft <= 0 || newConversations.length >= newConversationsMax,
     /** Nothing in it is the last word: the rest of every entry is asked for. */
     isCutShort: () =>
       newConversations.length === 0 && left.length === 0 && conversations.every(({ hasMore }) => hasMore),

@@ -3,6 +3,7 @@ import type { Actor } from "../../../domain/kernel/ids.js";
 import { laterOf, noPosition, type Position } from "../../../domain/kernel/stream.js";
 import { reject, type Rejection } from "../../../domain/rejections.js";
 import type { SummaryRow } from "../../ports/rows.js";
+import { haveMet } from "../../meetings.js";
 import type { ViewStore } from "../../ports/view-store.js";
 import type { Queries, SyncRequest, SyncResult } from "../queries.js";
 import { spanOf, type EntryDependencies, type From } from "./entry.js";
@@ -19,7 +20,7 @@ export type SyncDependencies = EntryDependencies & {
 };
 
 const limitDefault = 100;
-/** Conversations whose beginnings are looked for together. */
+/** Conversations whose beginnings are looked for together, and erased users who are looked up together. */
 const partsAtOnce = 16;
 /** Fewer changes than this hardly fill a page: it needs the head, and is not tried without. */
 const changesWorthTrying = 100;
@@ -97,6 +98,7 @@ const answerOf = (deps: SyncDependencies, plan: Plan, from: Place, { page, next 
     conversations: page.conversations,
     newConversations: page.newConversations,
     left: page.left,
+    ...(page.erased.length === 0 ? {} : { erased: page.erased }),
     ...(next === undefined ? {} : { next: encodeNext(deps.epoch, userId, next) }),
     ...(next === undefined && !plan.only ? { token: encodeToken(deps.epoch, userId, from.head) } : {}),
     serverTime: deps.clock(),
@@ -114,7 +116,11 @@ const fillPage = async (
   const page = createPage();
   let place: Place | undefined = from;
   while (place !== undefined && !page.full()) {
-    if (ahead && place.part === "moved" && reached < from.head) return { page, next: place, needsHead: true };
+    if (ahead && place.part !== "first" && reached < from.head) return { page, next: place, needsHead: true };
+    if (place.part === "erased") {
+      place = await addErased(deps, plan, page, place);
+      continue;
+    }
     const { rows, end, unknown } = await chunkOf(deps.reads, plan, place);
     const isFirst = place === from && isStart(from);
     // Views that are behind may not know yet what was joined.
@@ -126,13 +132,39 @@ const fillPage = async (
     if (added < rows.length) place = last === undefined ? place : { ...place, after: keyOf(last) };
     else if (end !== undefined) place = { ...place, after: end };
     // All that was in sight at one moment needs no second look, unless the views lacked something at that moment.
-    else if (isFirst && (!ahead || (plan.only && page.isCutShort()))) place = undefined;
-    else place = place.part === "moved" ? undefined : { ...placeWithout(place), part: "moved" };
+    else if (isFirst && (!ahead || (plan.only && page.isCutShort()))) place = erasuresAfter(plan, place);
+    else place = place.part === "moved" ? erasuresAfter(plan, place) : { ...placeWithout(place), part: "moved" };
   }
   return { page, next: place, needsHead: false };
 };
 
 const placeWithout = ({ head, seen, part, reset }: Place): Place => ({ head, seen, part, reset });
+
+/**
+ * Who has nothing from before needs not be told what to forget. A device that names cursors without a token has something,
+ * and nobody knows since when.
+ */
+const erasuresAfter = (plan: Plan, place: Place): Place | undefined => {
+  if (plan.only || (plan.since === undefined && Object.keys(plan.cursors).length === 0)) return undefined;
+  return { ...placeWithout(place), part: "erased", told: plan.since ?? noPosition };
+};
+
+/** The next erased users of the log whom the reader may have met; undefined: there are no more. */
+const addErased = async (
+  { reads }: SyncDependencies,
+  plan: Plan,
+  page: Page,
+  place: Place,
+): Promise<Place | undefined> => {
+  const rows = await reads.erasedAfter(place.told ?? noPosition, partsAtOnce);
+  const met = await Promise.all(rows.map(({ userId }) => haveMet(reads, plan.actor.userId, userId)));
+  page.addErased(
+    rows.filter((_, index) => met[index]).map(({ userId }) => userId),
+    rows.length,
+  );
+  const last = rows.length < partsAtOnce ? undefined : rows.at(-1);
+  return last && { ...place, told: last.position };
+};
 
 /** Whether the rows may fill a page, or cut every entry short. */
 const mayFill = (plan: Plan, rows: readonly SummaryRow[]): boolean => {

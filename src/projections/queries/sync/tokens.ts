@@ -46,24 +46,26 @@ const nextCodec = t.intersection([
     userId: t.string,
     head: t.number,
     seen: t.number,
-    part: t.keyof({ first: null, moved: null }),
+    part: t.keyof({ first: null, moved: null, erased: null }),
     reset: t.boolean,
   }),
-  t.partial({ after: keyCodec }),
+  t.partial({ after: keyCodec, told: t.number }),
 ]);
 
 /**
  * Where an answer of several pages goes on. Conversations come by latest activity, which what happens meanwhile moves:
  * so those that were touched since the first page was read follow, by id, which nothing moves. None is passed over, and
- * none comes more than twice, however busy the account is.
+ * none comes more than twice, however busy the account is. Users who were erased come last, as the log has them.
  */
 export type Place = {
   /** The log's when the first page was asked for: the token will mark it. */
   readonly head: Position;
   /** The views held everything up to it when the first page was read. */
   readonly seen: Position;
-  readonly part: "first" | "moved";
+  readonly part: "first" | "moved" | "erased";
   readonly after?: ActivityKey;
+  /** Erasures up to it have been listed. */
+  readonly told?: Position;
   /** The first page said `reset`: the whole answer is a first sync's. */
   readonly reset: boolean;
 };
@@ -74,7 +76,8 @@ export const encodeNext = (epoch: string, userId: UserId, place: Place): string 
 export const decodeNext = (next: string, epoch: string, userId: UserId): Place | undefined => {
   const decoded = decode(nextCodec, next);
   if (decoded?.epoch !== epoch || decoded.userId !== userId) return undefined;
-  const { head, seen, part, after, reset } = decoded;
+  const { head, seen, part, after, reset, told } = decoded;
   const last = after === undefined ? {} : { after: { ...after, activity: asPosition(after.activity) } };
-  return { head: asPosition(head), seen: asPosition(seen), part, reset, ...last };
+  const listed = told === undefined ? {} : { told: asPosition(told) };
+  return { head: asPosition(head), seen: asPosition(seen), part, reset, ...last, ...listed };
 };

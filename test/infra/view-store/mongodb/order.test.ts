@@ -79,6 +79,12 @@ const everMade: Readonly<Record<string, object>> = {
   "messages by_message_id": { messageId: 1 },
   "reactions by_digest": { conversationId: 1, sequence: 1, digest: 1, "present.x": 1, "present.v": 1 },
   "reactions by_emoji": { conversationId: 1, sequence: 1, emoji: 1, "present.x": 1, "present.v": 1 },
+  "users erased": { "erasedPosition.x": 1 },
+};
+
+const everPartial: Readonly<Record<string, object>> = {
+  "messages deleted": { "deletedAt.x": { $gte: 0 } },
+  "users erased": { "erasedPosition.x": { $gte: 0 } },
 };
 
 describe("an index", () => {
@@ -89,8 +95,7 @@ describe("an index", () => {
     for (const [name, { key, partialFilterExpression, unique }] of now) {
       expect(everMade).toHaveProperty([name]);
       expect(JSON.stringify(key)).toBe(JSON.stringify(everMade[name]));
-      const partial = name === "messages deleted" ? { "deletedAt.x": { $gte: 0 } } : undefined;
-      expect([partialFilterExpression, unique]).toEqual([partial, undefined]);
+      expect([partialFilterExpression, unique]).toEqual([everPartial[name], undefined]);
     }
   });
 });

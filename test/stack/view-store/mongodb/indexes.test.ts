@@ -45,7 +45,8 @@ const unserved = (view: ViewName, filter: Filter, sort: readonly string[]): stri
   const served = ofView.some((key) => {
     const used = key.findIndex((field) => !fields.includes(field));
     const prefix = used === -1 ? key.length : used;
-    const sortsOn = sort.length === 0 || sort.every((field, index) => key[prefix + index] === field);
+    // Behind what is asked for, or by the last of it, where that is a range.
+    const sortsOn = [prefix, prefix - 1].some((first) => sort.every((field, index) => key[first + index] === field));
     return prefix >= Math.min(2, key.length) && sortsOn;
   });
   if (served) return undefined;

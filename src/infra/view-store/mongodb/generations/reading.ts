@@ -53,6 +53,7 @@ export const createReading = (db: Db, first: Standing): Reading => {
       membershipSteps: async (...asked) => (await now()).membershipSteps(...asked),
       user: async (...asked) => (await now()).user(...asked),
       devices: async (...asked) => (await now()).devices(...asked),
+      erasedAfter: async (...asked) => (await now()).erasedAfter(...asked),
     };
   };
   return {
