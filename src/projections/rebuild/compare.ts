@@ -6,35 +6,33 @@ import { digestOfRow } from "../views/stored-row.js";
 /** A row by its view and key. */
 export type RowPlace = { readonly view: ViewName; readonly key: Key };
 
-export type Differences = {
-  /** Rows looked at, of both together, each key once. */
-  readonly rows: number;
-  /** The first `keptMax` rows that are not the same in both, or in one alone. */
-  readonly kept: readonly RowPlace[];
-  /** How many more there were. */
-  readonly more: number;
+export type CompareOptions = {
+  /** Rows that are not the same in both, or in one alone: a few at a time, in the order of the walk. */
+  readonly onDiffering: (places: readonly RowPlace[]) => Promise<void>;
+  /** Told how many rows were looked at, page by page; what it throws ends the walk. */
+  readonly onRows: (rows: number) => void | Promise<void>;
 };
 
 const pageRows = 500;
-/** What differs that much is not looked through row by row. */
-const keptMax = 10_000;
+const sliceRows = 200;
 
 /**
  * Walks two generations' rows in the order of their keys, and compares their digests. What is written meanwhile may differ
  * for that alone: `settle` says.
- * @param onRows told how many rows were looked at, page by page; what it throws ends the walk
+ * @returns rows looked at, of both together, each key once
  */
 export const differencesOf = async (
   live: GenerationReader,
   built: GenerationReader,
   views: readonly ViewName[],
-  onRows: (rows: number) => void | Promise<void>,
-): Promise<Differences> => {
-  const kept: RowPlace[] = [];
-  let [rows, more] = [0, 0];
-  const differs = (place: RowPlace): void => {
-    if (kept.length < keptMax) kept.push(place);
-    else more += 1;
+  { onDiffering, onRows }: CompareOptions,
+): Promise<number> => {
+  let rows = 0;
+  let differing: RowPlace[] = [];
+  const handOver = async (): Promise<void> => {
+    const places = differing;
+    differing = [];
+    if (places.length > 0) await onDiffering(places);
   };
   for (const view of views) {
     const [ours, theirs] = [walk(live, view), walk(built, view)];
@@ -43,7 +41,8 @@ export const differencesOf = async (
       const order = a === undefined ? 1 : b === undefined ? -1 : live.compare(view, a.key, b.key);
       const key = (order <= 0 ? a : b)?.key ?? [];
       const isSame = order === 0 && a !== undefined && b !== undefined && isSameRow(view, a, b);
-      if (!isSame) differs({ view, key });
+      if (!isSame) differing.push({ view, key });
+      if (differing.length >= sliceRows) await handOver();
       if (order <= 0) a = await ours();
       if (order >= 0) b = await theirs();
       if (rows % pageRows === 0) {
@@ -52,8 +51,9 @@ export const differencesOf = async (
       }
     }
   }
+  await handOver();
   await onRows(rows);
-  return { rows, kept, more };
+  return rows;
 };
 
 export const isSameRow = (view: ViewName, a: StoredRow | undefined, b: StoredRow | undefined): boolean =>

@@ -13,11 +13,11 @@ import type { Project } from "../runner.js";
 import { views } from "../registry.js";
 import type { Key, ViewName } from "../view-change.js";
 import { changesOfRow } from "../views/stored-row.js";
-import { differencesOf } from "./compare.js";
+import { compareAll } from "./compare-all.js";
 import { fill } from "./fill.js";
 import { paceOf, type Pace } from "./pace.js";
 import { sampleOf, type Sample } from "./sample.js";
-import { settle, type Difference } from "./settle.js";
+import type { Difference } from "./settle.js";
 
 export type RebuildPhase = "copy" | "fill" | "compare";
 
@@ -60,7 +60,7 @@ export type RebuildReport = {
   readonly position: Position;
   readonly rowsCompared: number;
   readonly different: number;
-  /** They differ so much that not all were looked at again: `different` is of the first 10,000, and these come to it. */
+  /** They differ so much that not all were looked at again: `different` is of the first 10,000 or so, and these come to it. */
   readonly notLookedAt: number;
   readonly differentByView: Readonly<Partial<Record<ViewName, number>>>;
   readonly samples: readonly Sample[];
@@ -121,22 +121,18 @@ const work = async (given: Work): Promise<RebuildReport> => {
   const began = performance.now();
   await filling.bringTo(await positionOf(reader));
   const [events, ms] = [filling.events(), performance.now() - began];
-  const compared = Object.keys(views) as ViewName[];
-  const differences = await differencesOf(reader, writer, compared, async (rows) => {
-    await unlessCancelled(given);
-    given.onProgress?.("compare", rows, 0);
-  });
-  const different = await settle(
-    {
-      ...{ source, live: reader, built: writer, bringTo: filling.bringTo },
-      ...(given.liveMayHold === undefined ? {} : { liveMayHold: given.liveMayHold }),
+  const { different, notLookedAt, rowsCompared } = await compareAll({
+    ...{ source, live: reader, built: writer, bringTo: filling.bringTo },
+    ...(given.liveMayHold === undefined ? {} : { liveMayHold: given.liveMayHold }),
+    onRows: async (rows) => {
+      await unlessCancelled(given);
+      given.onProgress?.("compare", rows, 0);
     },
-    differences.kept,
-  );
+  });
   // Those who go over to it are to find it where the live one is, or nearly.
   await filling.bringTo(await positionOf(reader));
   await generations.markReady(generation.number);
-  const mayGoOver = (different.length === 0 && differences.more === 0) || given.acceptDiff === true;
+  const mayGoOver = (different.length === 0 && notLookedAt === 0) || given.acceptDiff === true;
   const samples: Sample[] = [];
   for (const difference of different.slice(0, samplesMax)) samples.push(await sampleOf(source, difference));
   if (mayGoOver) {
@@ -150,9 +146,9 @@ const work = async (given: Work): Promise<RebuildReport> => {
     events,
     eventsPerSecond: Math.round((events / Math.max(1, ms)) * 1_000),
     position: await positionOf(writer),
-    rowsCompared: differences.rows,
+    rowsCompared,
     different: different.length,
-    notLookedAt: differences.more,
+    notLookedAt,
     differentByView: countedByView(different),
     samples,
     switched: mayGoOver,

@@ -5,6 +5,7 @@ import type { GenerationReader, StoredRow } from "../ports/generations.js";
 import { project } from "../registry.js";
 import { readBatch } from "../read-batch.js";
 import type { Key, ViewName } from "../view-change.js";
+import { holds } from "../views/stored-row.js";
 import { isSameRow, type RowPlace } from "./compare.js";
 
 /** A row that is not the same in two generations at one position of the log, for good. */
@@ -24,41 +25,59 @@ export type SettleOptions = {
   readonly liveMayHold?: () => Promise<Position>;
 };
 
-/** Rows looked at again together. */
-const sliceRows = 200;
-/** A row in which something happens without a pause is looked at so often; then it is said to differ. */
+/**
+ * A row in which something happens without a pause is looked at so often. It is never seen at one position in both then,
+ * but every look has to find the built one between two looks at the live one.
+ */
 const roundsMax = 50;
 
 /**
- * Looks again at rows that differed while the live generation was written, until they agree, or differ though no event
- * between the two looks concerns them.
+ * Looks again at rows that differed while the live generation was written, all together, until they agree or differ for
+ * good: though no event between the two looks concerns them, or though a row that is behind has what the one ahead lacks,
+ * which no event of the log makes (`holds`).
+ * @param places a few hundred at most
  */
 export const settle = async (options: SettleOptions, places: readonly RowPlace[]): Promise<readonly Difference[]> => {
-  const found: Difference[] = [];
-  for (let from = 0; from < places.length; from += sliceRows)
-    found.push(...(await settleSlice(options, places.slice(from, from + sliceRows))));
-  return found;
-};
-
-const settleSlice = async (options: SettleOptions, slice: readonly RowPlace[]): Promise<readonly Difference[]> => {
   const forGood: Difference[] = [];
-  let open = slice;
-  for (let round = 1; open.length > 0; round += 1) {
-    const before = await positionOf(options.live);
-    const ours = await rowsAt(options.live, open);
-    await options.bringTo(await (options.liveMayHold?.() ?? positionOf(options.live)));
-    const theirs = await rowsAt(options.built, open);
-    const position = await positionOf(options.built);
-    const differing = open.filter(
-      (place) => !isSameRow(place.view, ours.get(nameOf(place)), theirs.get(nameOf(place))),
-    );
-    const moved = differing.length === 0 ? new Set<string>() : await touchedBetween(options.source, before, position);
-    const isStill = (place: RowPlace) => round >= roundsMax || !moved.has(nameOf(place));
-    for (const place of differing.filter(isStill))
-      forGood.push({ ...place, position, live: ours.get(nameOf(place)), built: theirs.get(nameOf(place)) });
-    open = differing.filter((place) => !isStill(place));
+  let open = places;
+  let last: Look | undefined;
+  for (let round = 1; open.length > 0 && round <= roundsMax; round += 1) {
+    const ours = await lookAt(options.live, open);
+    const theirs = await lookAhead(options, open);
+    const behind = last !== undefined && ours.position >= last.position ? last : undefined;
+    const differing = open.filter((place) => !isSameRow(place.view, ours.rowOf(place), theirs.rowOf(place)));
+    const moved =
+      differing.length === 0 ? new Set<string>() : await touchedBetween(options.source, ours.position, theirs.position);
+    const isWrong = (place: RowPlace): boolean =>
+      !moved.has(nameOf(place)) ||
+      !holds(theirs.rowOf(place), ours.rowOf(place)) ||
+      !holds(ours.rowOf(place), behind?.rowOf(place));
+    for (const place of differing.filter(isWrong))
+      forGood.push({ ...place, position: theirs.position, live: ours.rowOf(place), built: theirs.rowOf(place) });
+    open = differing.filter((place) => !isWrong(place));
+    last = theirs;
   }
   return forGood;
+};
+
+type Look = {
+  /** All up to here is in the rows. */
+  readonly position: Position;
+  readonly rowOf: (place: RowPlace) => StoredRow | undefined;
+};
+
+const lookAt = async (reader: GenerationReader, places: readonly RowPlace[]): Promise<Look> => {
+  const position = await positionOf(reader);
+  const rows = await rowsAt(reader, places);
+  return { position, rowOf: (place) => rows.get(nameOf(place)) };
+};
+
+/** The built generation, brought to where the live one's rows may be by now. */
+const lookAhead = async ({ live, built, bringTo, liveMayHold }: SettleOptions, places: readonly RowPlace[]) => {
+  await bringTo(await (liveMayHold?.() ?? positionOf(live)));
+  const rows = await rowsAt(built, places);
+  const position = await positionOf(built);
+  return { position, rowOf: (place: RowPlace) => rows.get(nameOf(place)) };
 };
 
 const positionOf = async (reader: GenerationReader): Promise<Position> =>

@@ -32,3 +32,24 @@ export const changesOfRow = (view: ViewName, { key, facts, raised, registers }: 
   ...(Object.keys(raised).length > 0 ? [raise(view, key, raised)] : []),
   ...Object.entries(registers).map(([name, { value, version }]) => assign(view, key, { [name]: value }, version)),
 ];
+
+/**
+ * Whether a row holds all that the other does, as a row does that further changes have come to: every change is a join.
+ * What stands in both is the same, or a greater number, or a register of a later version.
+ */
+export const holds = (more: StoredRow | undefined, less: StoredRow | undefined): boolean => {
+  if (less === undefined) return true;
+  if (more === undefined) return false;
+  const { facts, raised, registers } = more;
+  return (
+    Object.entries(less.facts).every(([name, value]) => value === null || facts[name] === value) &&
+    Object.entries(less.raised).every(([name, value]) => (raised[name] ?? -Infinity) >= value) &&
+    Object.entries(less.registers).every(([name, { value, version }]) => {
+      const register = registers[name];
+      return (
+        register !== undefined &&
+        (register.version > version || (register.version === version && register.value === value))
+      );
+    })
+  );
+};
