@@ -75,7 +75,8 @@ export const exportCommand = withReason(withTarget(new Command("export")))
     "after",
     `
 Runs of one format and scope go on where the last one ended: together they tile the log, which \`parley audit exports\`
-proves. Each is an event in the log, with range, counts, the file's SHA-256 and the root hash over its events. What was
+proves. A time is a place in the log there: before the first event that says it or later, so that one run's --to is the next
+one's --from and no event is in both (audit as-of takes a time through its last event). Each run is an event in the log, with range, counts, the file's SHA-256 and the root hash over its events. What was
 erased shows as erased, what is damaged is named.
 Exit code: 0 done, 1 something in it is damaged (the file is there) or it failed, 2 wrong usage.
 

@@ -20,7 +20,8 @@ export const moment = (value: string): MomentAsked => {
 /** How a time becomes a moment, for the help of every command that takes one. */
 export const momentHelp = `A moment is a position of the log: everything up to it has happened, nothing after it. TIME (ISO 8601, UTC unless it
 says) means the last event in the log's order whose own time is at or before it. Clocks of several processes differ, so a
-few events before it may say a later time: they count, since they were in the log before it.`;
+few events before it may say a later time: they count, since they were in the log before it. (Where a range ends at a time,
+as of audit export, it ends before the first event that says it or later.)`;
 
 export const momentText = ({ position, last, head }: Moment): string => {
   const at = last?.at === undefined ? "" : `, ${new Date(last.at).toISOString()}`;

@@ -22,6 +22,7 @@ export const exportCommand = withSelection(withTarget(new Command("export")))
   .addHelpText(
     "after",
     `
+A time is compared with each event's own: --from 2026-11-01 --to 2026-12-01 is what says November, wherever it stands.
 Reads up to the log's end at this moment, beside a running server; texts stay sealed, and the stream parley-log, which only
 tells the log's incarnations, is left out. The manifest has counts, positions, epoch, cell, a SHA-256 over the events,
 which is the same for the same events in every log, and the root of their RFC 9162 tree. A run that was killed is gone on with: run the same command again.

@@ -2,7 +2,7 @@ import type { PositionRange } from "../../audit/archive/range.js";
 import { asPosition, noPosition, streamOf, noRevision, type Position } from "../../domain/kernel/stream.js";
 import { BadConfig } from "../../settings/config.js";
 import type { OpenedToRead } from "../open.js";
-import { positionBefore } from "../position-at.js";
+import { positionBefore } from "../time-in-log.js";
 import type { Target } from "../target.js";
 import { archiveRuns, runsLike } from "./runs.js";
 

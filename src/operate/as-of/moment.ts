@@ -1,6 +1,6 @@
 import { writtenAt } from "../../audit/written-at.js";
 import { asPosition, noPosition, type Position, type RecordedEvent } from "../../domain/kernel/stream.js";
-import { pageEvents } from "../pages.js";
+import { lastThat, lastThrough } from "../time-in-log.js";
 import type { LogToRead } from "../target.js";
 
 /** A moment of the log: everything up to and with a position has happened, and nothing after it. */
@@ -16,19 +16,13 @@ export type Moment = {
 /** `position`: need not be one that an event has. `at`: epoch milliseconds. Neither: now. */
 export type MomentAsked = { readonly position: number } | { readonly at: number } | "now";
 
-/**
- * The last event at or before a position; of a time, the last event in the log's order whose own time is at or before it.
- * Times grow within a stream and not over the whole log, since processes have clocks of their own: so before that event
- * there may be some that say a later time. They are in the log before it, and count.
- */
+/** The last event at or before a position; of a time `lastThrough` it. */
 export const momentOf = async (log: LogToRead, asked: MomentAsked): Promise<Moment> => {
   const head = await log.head();
-  if (asked === "now") return momentAt(head, await lastOf(log, { upTo: head, head }, () => true));
-  if ("position" in asked) {
-    if (asked.position > head) throw new BeyondHead(asked.position, head);
-    return momentAt(head, await lastOf(log, { upTo: asPosition(asked.position), head }, () => true));
-  }
-  return momentAt(head, await lastOf(log, { upTo: head, head }, (event) => (writtenAt(event) ?? Infinity) <= asked.at));
+  if (asked === "now") return momentAt(head, await lastUpTo(log, head, head));
+  if ("at" in asked) return momentAt(head, await lastThrough(log, asked.at, head));
+  if (asked.position > head) throw new BeyondHead(asked.position, head);
+  return momentAt(head, await lastUpTo(log, asPosition(asked.position), head));
 };
 
 export class BeyondHead extends Error {
@@ -47,25 +41,12 @@ const momentAt = (head: Position, event: RecordedEvent | undefined): Moment => {
   return { position, last: { stream, revision, type, ...(at === undefined ? {} : { at }) }, head };
 };
 
-/** The last event up to a position, inclusive, that is meant: backwards, which a reader of a log asks for "strictly before". */
-const lastOf = async (
-  log: LogToRead,
-  { upTo, head }: { readonly upTo: Position; readonly head: Position },
-  is: (event: RecordedEvent) => boolean,
-): Promise<RecordedEvent | undefined> => {
-  let before: Position | undefined;
-  if (upTo < head) {
-    if (upTo === noPosition) return undefined;
-    const [here] = await log.readAll(await predecessor(log, upTo), 1);
-    if (here?.position === upTo && is(here)) return here;
-    before = upTo;
-  }
-  for (;;) {
-    const page = await log.readAll(before, pageEvents, "backwards");
-    const found = page.find((event) => event.position <= upTo && is(event));
-    if (found !== undefined || page.length === 0) return found;
-    before = page.at(-1)?.position;
-  }
+/** Up to a position, inclusive, which a reader of a log asks for "strictly before". */
+const lastUpTo = async (log: LogToRead, upTo: Position, head: Position): Promise<RecordedEvent | undefined> => {
+  if (upTo === noPosition) return undefined;
+  if (upTo >= head) return lastThat(log, undefined, ({ position }) => position <= head);
+  const [here] = await log.readAll(await predecessor(log, upTo), 1);
+  return here?.position === upTo ? here : lastThat(log, upTo, () => true);
 };
 
 const predecessor = async (log: LogToRead, position: Position): Promise<Position> =>

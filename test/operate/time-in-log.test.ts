@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { asPosition } from "../../src/domain/kernel/stream.js";
-import { positionBefore } from "../../src/operate/position-at.js";
+import { lastThrough, positionBefore } from "../../src/operate/time-in-log.js";
 import { logs } from "../kit/arbitraries.js";
 import { logOfEvents } from "../kit/log-of-events.js";
 
@@ -26,6 +26,11 @@ it("what was before a time is found by halving as by reading, though clocks were
       const expected = first === -1 ? (dated.at(-1)?.position ?? 0) : (dated[first - 1]?.position ?? 0);
       expect(await positionBefore({ profile: "embedded" }, log, time)).toBe(expected);
       expect(await positionBefore({ profile: "distributed" }, log, time)).toBe(expected);
+      // The other end of a time: never before this one, and the same where no clock was set back.
+      const through = dated.findLast(({ meta }) => (JSON.parse(meta) as { at: number }).at < time)?.position ?? 0;
+      expect((await lastThrough(log, time - 1, await log.head()))?.position ?? 0).toBe(through);
+      expect(through).toBeGreaterThanOrEqual(expected);
+      if (minutes.every((step) => step >= 0)) expect(through).toBe(expected);
     }),
   );
 });
