@@ -59,7 +59,7 @@ export const createKeyDocuments = (db: Db, masterKeys: MasterKeys): KeyDocuments
       const made = missing.map((id) => newKey(masterKeys, id));
       await reachable(() => insertAbsent(keys, made));
       // Another process may have been first: what is stored counts, not what was made here.
-      found = new Map([...found, ...(await find(missing))]);
+      found = new Map([...found, ...(await findMade(missing))]);
     }
     return found;
   };
@@ -80,18 +80,40 @@ export const createKeyDocuments = (db: Db, masterKeys: MasterKeys): KeyDocuments
   const isErased = async (userId: string): Promise<boolean> =>
     (await find([erasedMarkOf(userId)])).size > 0 && (await idsOf(userId)).length === 0;
   const withoutErased = async (ids: readonly string[]): Promise<readonly string[]> => {
-    const owners = new Set(ids.map(ownerOf).filter((owner) => owner !== undefined));
-    if (owners.size === 0) return ids;
-    const marked = await find([...owners].map(erasedMarkOf));
-    return ids.filter((id) => {
-      const owner = ownerOf(id);
-      return owner === undefined || !marked.has(erasedMarkOf(owner));
-    });
+    const marks = marksOf(ids);
+    if (marks.length === 0) return ids;
+    const marked = await find(marks);
+    return ids.filter((id) => !isErasedBy(marked, id));
+  };
+  /**
+   * Those that were put just now. A destroyer whose deletion had passed when they came did not see them, but its mark was
+   * there before it: what is of a user who was erased meanwhile goes again, and nobody has had it.
+   */
+  const findMade = async (ids: readonly string[]): Promise<Wrapped> => {
+    const stored = await find([...ids, ...marksOf(ids)]);
+    const late = ids.filter((id) => isErasedBy(stored, id));
+    if (late.length > 0) await reachable(() => keys.deleteMany({ _id: { $in: late } }));
+    const isLate = new Set(late);
+    return new Map([...stored].filter(([id]) => !id.startsWith("#erased/") && !isLate.has(id)));
   };
   return { find, obtain, condemn, destroy, isErased };
 };
 
 const rangesOf = (userId: string) => keysOfUser(userId).map(({ from, to }) => ({ _id: { $gte: from, $lt: to } }));
+
+const marksOf = (ids: readonly string[]): readonly string[] => [
+  ...new Set(
+    ids
+      .map(ownerOf)
+      .filter((owner) => owner !== undefined)
+      .map(erasedMarkOf),
+  ),
+];
+
+const isErasedBy = (marked: Wrapped, id: string): boolean => {
+  const owner = ownerOf(id);
+  return owner !== undefined && marked.has(erasedMarkOf(owner));
+};
 
 const newKey = (masterKeys: MasterKeys, id: string): KeyDocument => ({
   _id: id,

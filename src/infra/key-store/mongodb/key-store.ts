@@ -24,6 +24,8 @@ export type MongoKeyStore = KeyStore &
   DestroyingKeys & {
     /** For one who hears that the user was erased. */
     readonly forget: (userId: UserId) => void;
+    /** For one who may have missed that users were erased: looks for all keys in memory again now. */
+    readonly recheck: () => void;
     readonly figures: () => MongoKeyFigures;
     /** Forgets the keys in memory; what is under way is answered first. The database stays open: it is the opener's. */
     readonly close: () => Promise<void>;
@@ -65,6 +67,8 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
   const documents = createKeyDocuments(db, masterKeys);
   const keys = createAgingKeys(cachedKeysMax, clock);
   let staleAnswers = 0;
+  /** When a user was last forgotten. */
+  let forgotAt = -Infinity;
   let closing: Promise<void> | undefined;
 
   // Each for itself: a server that cannot write may read.
@@ -110,7 +114,13 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
       return undefined;
     }
     const { wrapped, askedAt } = answer;
-    return keys.put(keyId, opened(masterKeys, keyId, wrapped), markOf(wrapped), askedAt);
+    const key = opened(masterKeys, keyId, wrapped);
+    // Asked for before somebody was forgotten it may be a key that is gone: it is this caller's, and is not kept.
+    return askedAt > forgotAt ? keys.put(keyId, key, markOf(wrapped), askedAt) : key;
+  };
+  const forget = (userId: UserId): void => {
+    forgotAt = clock();
+    keys.dropOf(userId);
   };
   const close = async (): Promise<void> => {
     await refresher.stop();
@@ -124,14 +134,12 @@ export const openMongoKeyStore = (options: MongoKeyStoreOptions): MongoKeyStore 
     condemn: documents.condemn,
     destroy: async (userId) => {
       const ids = await documents.destroy(userId);
-      await Promise.all([finding.idle(), obtaining.idle()]);
-      keys.dropOf(userId);
+      forget(userId);
       return ids;
     },
     isErased: documents.isErased,
-    forget: (userId) => {
-      keys.dropOf(userId);
-    },
+    forget,
+    recheck: refresher.recheck,
     figures: () => ({ keysCached: keys.size(), staleAnswers, isAway: isAway() }),
     close: () => (closing ??= close()),
   };

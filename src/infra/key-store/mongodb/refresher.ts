@@ -3,6 +3,8 @@ import type { AgingKeys } from "./cache.js";
 import { markOf } from "../wrapping.js";
 
 export type Refresher = {
+  /** Looks for all of them again, from now on. */
+  readonly recheck: () => void;
   /** Resolves when the round that is under way has ended. */
   readonly stop: () => Promise<void>;
 };
@@ -24,11 +26,12 @@ const idsPerQuestion = 1_000;
 export const createRefresher = ({ keys, find, clock, cacheMs, staleMs, onProblem }: RefresherOptions): Refresher => {
   let isStopped = false;
   let round: Promise<void> | undefined;
+  let allBefore = -Infinity;
 
   const refresh = async (): Promise<void> => {
     keys.forgetUnused(clock() - staleMs);
     while (!isStopped) {
-      const due = keys.due(clock() - cacheMs * refreshAtShare, idsPerQuestion);
+      const due = keys.due(Math.max(allBefore, clock() - cacheMs * refreshAtShare), idsPerQuestion);
       if (due.length === 0) return;
       const { askedAt, found } = await find(due.map(([keyId]) => keyId));
       for (const [keyId, mark] of due) {
@@ -39,16 +42,21 @@ export const createRefresher = ({ keys, find, clock, cacheMs, staleMs, onProblem
       }
     }
   };
-  const timer = setInterval(() => {
+  const begin = (): void => {
     round ??= refresh()
       // The store has noted that MongoDB is away; the keys grow older until the next round.
       .catch((error: unknown) => onProblem?.(error))
       .finally(() => {
         round = undefined;
       });
-  }, cacheMs * everyShare);
+  };
+  const timer = setInterval(begin, cacheMs * everyShare);
   timer.unref();
   return {
+    recheck: () => {
+      allBefore = clock();
+      begin();
+    },
     stop: async () => {
       isStopped = true;
       clearInterval(timer);

@@ -37,6 +37,31 @@ const open = ({ db }: Mongo, options: Options = {}): MongoKeyStore => {
   return store;
 };
 const documentsOf = ({ db }: Mongo) => db.collection<StoredKey>("keys");
+/** A process that stands still before it writes. */
+const writingAfter = (db: Mongo["db"], first: () => Promise<unknown>): Mongo["db"] =>
+  changed(
+    db,
+    "collection",
+    (collection) =>
+      (...given) =>
+        changed(
+          collection(...given) as object,
+          "bulkWrite",
+          (write) =>
+            (...batch) =>
+              first().then(() => write(...batch)),
+        ),
+  );
+type Method = (...given: readonly unknown[]) => unknown;
+const changed = <A extends object>(whole: A, name: string, other: (method: Method) => Method): A =>
+  new Proxy(whole, {
+    get: (target, wanted): unknown => {
+      const value: unknown = Reflect.get(target, wanted);
+      if (typeof value !== "function") return value;
+      const method: Method = (...given) => Reflect.apply(value, target, given) as unknown;
+      return wanted === name ? other(method) : method;
+    },
+  });
 const until = (condition: () => boolean | Promise<boolean>) => expect.poll(condition, { timeout: 60_000 }).toBe(true);
 
 describe.skipIf(mongodb === undefined)("on MongoDB", () => {
@@ -146,6 +171,43 @@ describe.skipIf(mongodb === undefined)("on MongoDB", () => {
     clock.mockImplementation(right);
     await documentsOf(mongo).deleteOne({ _id: "k" });
     await until(() => store.cached("k") === undefined);
+  });
+
+  it("leaves no key of a user who is erased while another process makes one, and hands none out", async () => {
+    const mongo = await newDatabase();
+    const eraser = open(mongo);
+    // It has looked whether the user is erased, and stores the key only when all is over.
+    const slow = open({ ...mongo, db: writingAfter(mongo.db, () => eraser.destroy("u")) });
+    await expect(slow.obtain("u/2026-01/i")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(await documentsOf(mongo).countDocuments({ _id: /^u/ })).toBe(0);
+    expect(await slow.obtain("v/2026-01/i")).toHaveLength(32);
+    expect(await eraser.isErased("u")).toBe(true);
+  });
+
+  it("forgets a user's keys at once when it is told, also one whose answer was on its way", async () => {
+    const mongo = await newDatabase();
+    await Promise.all(["u/2026-01/i", "u/profile/i", "v/2026-01/i"].map((id) => open(mongo).obtain(id)));
+    const store = open(mongo);
+    await Promise.all([store.find("u/2026-01/i"), store.find("v/2026-01/i")]);
+    const onItsWay = store.find("u/profile/i");
+    // It has been asked for, and no answer comes before the turn ends.
+    for (let turns = 0; turns < 20; turns += 1) await Promise.resolve();
+    store.forget("u");
+    expect([store.cached("u/2026-01/i"), store.cached("v/2026-01/i")?.length]).toEqual([undefined, 32]);
+    expect(await onItsWay).toHaveLength(32);
+    expect(store.cached("u/profile/i")).toBeUndefined();
+  });
+
+  it("looks for all keys again when it may have missed that a user was erased", async () => {
+    const mongo = await newDatabase();
+    const store = open(mongo, { cacheMs: 3_600_000 });
+    const kept = await store.obtain("v/2026-01/i");
+    await store.obtain("u/2026-01/i");
+    await open(mongo).destroy("u");
+    expect(store.cached("u/2026-01/i")).toHaveLength(32);
+    store.recheck();
+    await until(() => store.cached("u/2026-01/i") === undefined);
+    expect(store.cached("v/2026-01/i")).toEqual(kept);
   });
 
   it("takes a key that was destroyed and made again by another process as the new one", async () => {
