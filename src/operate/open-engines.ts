@@ -59,7 +59,8 @@ export const treeKeysOfEngines = async (config: DistributedConfig, closers: Clos
   return treeKeysIn(keys);
 };
 
-const named = async <A>(variable: string, opening: Promise<A>): Promise<A> => {
+/** Waits five seconds, and names the variable in what it rejects with. */
+export const named = async <A>(variable: string, opening: Promise<A>): Promise<A> => {
   try {
     return await within(opening, probeMsMax);
   } catch (error) {

@@ -3,9 +3,11 @@ import { createQueries } from "../projections/queries/create.js";
 import type { ProjectionFailure } from "../projections/runner.js";
 import { startPartitionLeases } from "../infra/leases/redis/leases.js";
 import { startTellingProblems, type ProjectorProblems } from "../infra/leases/redis/problems.js";
+import { publishErasure } from "../infra/bus/nats/erasures.js";
 import { createSweeper } from "../infra/registry/redis/sweeper.js";
 import { checkpointsOf } from "../infra/view-store/mongodb/checkpoints.js";
 import type { ProcessParts } from "./distributed-gateway.js";
+import { erasingAsRead } from "./erasure/distributed.js";
 import { followUpsLostIn, startDelivering } from "./delivering.js";
 import { cellPrefix, type Closers } from "./engines.js";
 import { reconcileCountsIn } from "./reconcile-counts.js";
@@ -40,8 +42,15 @@ export const startProjectorRole = (parts: ProcessParts, closers: Closers): Proje
     ...{ source: log, reads: views.store.reads, bus, queries, sealing, snapshots, typing, logger },
     onFollowUpsLost: followUpsLostIn(telemetry),
   };
+  const eraseFirst = erasingAsRead(engines.erasing, (userId) => {
+    publishErasure(engines.nats, config.cell, userId);
+  });
+  const written: typeof views.write = async (changes) => {
+    await eraseFirst(changes);
+    await views.write(changes);
+  };
   const projector = createProjector({
-    ...{ source: log, epoch, partitions, views, clock: Date.now },
+    ...{ source: log, epoch, partitions, views: { ...views, write: written }, clock: Date.now },
     checkpoints: {
       views: views.checkpoints,
       delivery: checkpointsOf(mongo.db, partitions, standing.waited, "delivery"),

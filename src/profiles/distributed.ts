@@ -1,17 +1,20 @@
 import { within } from "../lib/time.js";
 import { createLogger, createTelemetry } from "../infra/telemetry.js";
+import type { Logger } from "../gateway/ports.js";
+import { publishErasure } from "../infra/bus/nats/erasures.js";
 import { closeMsMax, type App } from "./app.js";
 import type { DistributedConfig } from "../settings/distributed.js";
 import { startGatewayRole, type ProcessParts } from "./distributed-gateway.js";
 import { startProjectorRole } from "./distributed-projector.js";
 import { damagedContent } from "./damaged-content.js";
 import { closeAll, closedAfter, type Closers } from "./close-all.js";
-import { createProblems, openEngines } from "./engines.js";
+import { createProblems, openEngines, type Engines } from "./engines.js";
+import { reapplyInEngines } from "./erasure/distributed.js";
 import { serveHealth } from "./health-server.js";
 import { warnOfMissingKeys } from "./missing-keys.js";
 import { engineReadiness } from "./readiness.js";
 import { checkS3AtStart } from "./s3-start.js";
-import { createStartWait } from "./start-wait.js";
+import { createStartWait, type StartWait } from "./start-wait.js";
 import { serveStarting } from "./starting-pages.js";
 import { textCipherFor } from "./text-cipher.js";
 import { warnOfOldNames } from "../settings/cell.js";
@@ -69,6 +72,7 @@ const open = async (
     { telemetry, cipher, problem, onDamaged: damagedContent(logger, telemetry), wait },
     closers,
   );
+  await eraseAgain(engines, config.cell, wait, logger);
   // An engine that cannot be asked now says so by itself.
   void warnOfMissingKeys(engines.log, engines.keys, logger).catch(() => undefined);
   checkS3AtStart(config, logger);
@@ -99,3 +103,27 @@ const open = async (
   closers.push(health.close);
   return health.url;
 };
+
+/** Before anything is served: engines that were restored bring nobody back. */
+const eraseAgain = async (
+  { erasing, nats }: Pick<Engines, "erasing" | "nats">,
+  cell: string,
+  wait: Pick<StartWait, "until">,
+  logger: Logger,
+): Promise<void> => {
+  const { again, uncertified } = await wait.until("erasures", () => reapplyInEngines(erasing));
+  for (const userId of again) publishErasure(nats, cell, userId);
+  if (again.length > 0)
+    logger.warn(
+      { users: again.length },
+      "users whom the erasure ledger names were erased again: the engines are of before",
+    );
+  if (uncertified.length > 0)
+    logger.warn(
+      { users: uncertified.slice(0, usersSaid), of: uncertified.length },
+      "erasures have no certificate yet: parley user erase USER --reason TEXT writes it",
+    );
+};
+
+/** In a line of the log. */
+const usersSaid = 10;

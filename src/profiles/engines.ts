@@ -9,6 +9,7 @@ import {
 import type { KeyStore, SnapshotStore, TextCipher } from "../commands/ports.js";
 import type { ConnectionRegistry, Logger } from "../gateway/ports.js";
 import { createNatsBus, type NatsBus } from "../infra/bus/nats/bus.js";
+import { hearErasures } from "../infra/bus/nats/erasures.js";
 import { openEventStoreDb, type EventStoreDbLog } from "../infra/event-log/eventstoredb/event-log.js";
 import { assertMasterKey, openMongoKeyStore } from "../infra/key-store/mongodb/key-store.js";
 import { rememberedCell } from "../infra/engines/mongodb/cell.js";
@@ -22,6 +23,9 @@ import { openMongoViews, type MongoViews } from "../infra/view-store/mongodb/vie
 import type { DistributedConfig } from "../settings/distributed.js";
 import type { Closers } from "./close-all.js";
 import { ids } from "./serving.js";
+import { erasingInEngines } from "./erasure/distributed.js";
+import type { ErasingWith } from "./erasure/erase.js";
+import { openErasureLedger } from "./erasure/open-ledger.js";
 import type { StartWait } from "./start-wait.js";
 
 /** The servers of the distributed profile as one process sees them. */
@@ -37,6 +41,7 @@ export type Engines = {
   readonly redis: OpenedRedis;
   readonly registry: ConnectionRegistry;
   readonly bus: NatsBus;
+  readonly erasing: ErasingWith;
 };
 
 export type { Closers } from "./close-all.js";
@@ -77,6 +82,8 @@ export const openEngines = async (
   const keys = openMongoKeyStore({ db, masterKeys: config.masterKeys, onProblem: problem("mongodb") });
   closers.push(keys.close);
   const incarnations = config.seal ? await wait.until("mongodb", () => incarnationsOf(keys)) : undefined;
+  const { ledger, close } = await wait.until("erasures", () => openErasureLedger(config, db, log));
+  closers.push(close);
   const snapshots = openMongoSnapshots({ db, onProblem: problem("mongodb") });
   closers.push(snapshots.close);
   const { partitions } = config;
@@ -97,6 +104,12 @@ export const openEngines = async (
     metrics: busMetrics(telemetry),
   });
   closers.push(bus.stop);
+  closers.push(
+    hearErasures({
+      ...{ nats, cell: config.cell, processId: config.processId },
+      ...{ onErased: keys.forget, onMissed: keys.recheck, onProblem: problem("nats") },
+    }),
+  );
   observeEngines(telemetry, { keys, nats, redis, bus });
   return {
     log,
@@ -110,6 +123,7 @@ export const openEngines = async (
     redis,
     registry,
     bus,
+    erasing: erasingInEngines({ log, keys, ledger }),
   };
 };
 

@@ -10,7 +10,7 @@ import { retried } from "../lib/retry.js";
 import { pause } from "../lib/time.js";
 
 /** NATS and Redis may come later: a process goes on without them. */
-export type NeededEngine = "eventstore" | "mongodb";
+export type NeededEngine = "eventstore" | "mongodb" | "erasures";
 
 export type StartWait = {
   /**
@@ -31,7 +31,7 @@ export class StoppedWhileStarting extends Error {
 }
 
 export type StartWaitOptions = {
-  readonly config: Pick<DistributedConfig, "startWaitSeconds" | "eventStoreUrl" | "mongo">;
+  readonly config: Pick<DistributedConfig, "startWaitSeconds" | "eventStoreUrl" | "mongo" | "erasureLedger">;
   readonly logger: Pick<Logger, "warn" | "info">;
   /** Ends the wait. */
   readonly stop: AbortSignal;
@@ -47,6 +47,7 @@ export const createStartWait = (options: StartWaitOptions): StartWait => {
   const named: Readonly<Record<NeededEngine, { readonly variable: string; readonly address: string }>> = {
     eventstore: { variable: "PARLEY_EVENTSTORE_URL", address: hostsOf(config.eventStoreUrl) },
     mongodb: { variable: "PARLEY_MONGODB_URL", address: hostsOf(config.mongo.url) },
+    erasures: { variable: "PARLEY_ERASURE_LEDGER", address: hostsOf(config.erasureLedger.url) },
   };
   const waitedFor = new Map<NeededEngine, string>();
   const stopped = new Promise<never>((_, reject) => {

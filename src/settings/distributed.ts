@@ -4,6 +4,7 @@ import type { MasterKeys } from "../infra/key-store/wrapping.js";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { E, t } from "../domain/kernel/fp.js";
+import { erasureLedgerBeside } from "./erasure-ledger.js";
 import { BadConfig, embeddedVariables, readConfig, type Config, type Flags } from "./config.js";
 import { strengthOf, tokenSecretBytesMin } from "./token-secret.js";
 
@@ -22,7 +23,9 @@ export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
   /** How long a process that starts waits for the engines that it needs; 0: not at all. */
   readonly startWaitSeconds: number;
   readonly eventStoreUrl: string;
-  readonly mongo: { readonly url: string; readonly database: string };
+  readonly mongo: MongoPlace;
+  /** Where it stands who was erased: in no backup of `mongo`'s database. */
+  readonly erasureLedger: MongoPlace;
   readonly natsUrl: string;
   readonly redisUrl: string;
   /** The first one wraps the data keys, all of them open. */
@@ -32,6 +35,7 @@ export type DistributedConfig = Omit<Config, "dataDir" | "eventStorePort"> & {
   readonly s3?: S3Config;
 };
 
+export type MongoPlace = { readonly url: string; readonly database: string };
 export type S3Config = Omit<S3Options, "requestMsMax">;
 
 const string = (name: string, is: (text: string) => boolean) =>
@@ -68,6 +72,10 @@ const variables = {
   PARLEY_MONGODB_DATABASE: {
     codec: string("a name of A-Z a-z 0-9 _ -", (text) => /^[\w-]{1,63}$/.test(text)),
     otherwise: "parley",
+  },
+  PARLEY_ERASURE_LEDGER: {
+    codec: address("an address like mongodb://host:27017/erasures?replicaSet=rs0", /^mongodb(\+srv)?:\/\/./),
+    otherwise: "",
   },
   PARLEY_NATS_URL: { codec: address("an address like nats://host:4222", /^(nats|tls):\/\/./) },
   PARLEY_REDIS_URL: { codec: address("an address like redis://host:6379", /^rediss?:\/\/./) },
@@ -183,6 +191,7 @@ export const readDistributedConfig = (
   refuseEmbedded(flags, environment, problems);
   const common = readCommon(flags, environment, problems);
   const processName = read("PARLEY_GATEWAY_ID") || namePart(hostname());
+  const mongo = { url: read("PARLEY_MONGODB_URL"), database: read("PARLEY_MONGODB_DATABASE") };
   const config = {
     role: read("PARLEY_ROLE") as Role,
     processName,
@@ -190,7 +199,7 @@ export const readDistributedConfig = (
     partitions: Number(read("PARLEY_PARTITIONS")),
     startWaitSeconds: Number(read("PARLEY_START_WAIT")),
     eventStoreUrl: read("PARLEY_EVENTSTORE_URL"),
-    mongo: { url: read("PARLEY_MONGODB_URL"), database: read("PARLEY_MONGODB_DATABASE") },
+    ...{ mongo, erasureLedger: erasureLedgerBeside(mongo, read("PARLEY_ERASURE_LEDGER")) },
     natsUrl: read("PARLEY_NATS_URL"),
     redisUrl: read("PARLEY_REDIS_URL"),
     tokenSecret: Buffer.from(read("PARLEY_TOKEN_SECRET")),

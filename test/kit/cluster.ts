@@ -187,6 +187,8 @@ const sourceOf = async (environment: Readonly<Record<string, string>>): Promise<
 
 const dropDatabase = async (where: EngineSource["mongo"]): Promise<void> => {
   const mongo = await openMongo(where);
+  const ledger = mongo.db.client.db(`${mongo.db.databaseName}-erasures`);
+  await ledger.dropDatabase();
   await mongo.db.dropDatabase().finally(mongo.close);
 };
 

@@ -15,6 +15,7 @@ const waitWith = (startWaitSeconds: number) => {
       startWaitSeconds,
       eventStoreUrl: "esdb://admin:hidden@events:2113?tls=true",
       mongo: { url: "mongodb://parley:hidden@a:27017,b:27017/?replicaSet=rs0", database: "parley" },
+      erasureLedger: { url: "mongodb://parley:hidden@c:27017/", database: "erasures" },
     },
     logger: {
       warn: (fields: unknown) => said.push(fields as object),

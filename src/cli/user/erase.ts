@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
-import { eraseUserOf, surveyUser, textsIn, type Survey } from "../../operate/erasure/erase.js";
+import { eraseUserOf, surveyUser, textsIn, type Survey, type Told } from "../../operate/erasure/erase.js";
 import { BadConfig } from "../../settings/config.js";
 import { fail } from "../failure.js";
 import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
-import { counted, grouped, harmless, next, progress, say, sayJson } from "../output.js";
+import { counted, grouped, harmless, next, note, progress, say, sayJson } from "../output.js";
 
 type Options = ProfileOptions & {
   readonly reason?: string;
@@ -23,11 +23,14 @@ export const eraseCommand = withTarget(new Command("erase"))
   .addHelpText(
     "after",
     `
-With the server running or stopped; its sessions end (4401), and no token of the user is taken any more. What others
-wrote stays; in it the user is an id without a name. Texts that were written with PARLEY_SEAL=off, or before texts of
-their kind were sealed, stand in the log as they were and cannot be destroyed: they are counted, with their positions.
-The certificate is also in the erasure ledger (erasures.ndjson, or PARLEY_ERASURE_LEDGER), which belongs into no backup: a
-server that starts on a backup from before erases again whom it names. After a crash: run it again, or start the server.
+With the server running or stopped; with --profile distributed beside the processes of the cell, running or not, which are
+told to forget the keys. The user's sessions end (4401), and no token of theirs is taken any more. What others wrote stays;
+in it the user is an id without a name. Texts that were written with PARLEY_SEAL=off, or before texts of their kind were
+sealed, stand in the log as they were and cannot be destroyed: they are counted, with their positions.
+The certificate is also in the erasure ledger, which belongs into no backup: erasures.ndjson, or PARLEY_ERASURE_LEDGER; of
+the distributed profile MongoDB's database PARLEY_MONGODB_DATABASE with -erasures behind it, or the one whose address
+PARLEY_ERASURE_LEDGER is. What starts on a backup from before erases again whom it names. Refused while a hold needs what
+the person wrote (parley hold list). After a crash: run it again, or start the server.
 Exit code: 0 erased (or dry run with no plain texts), 1 plain texts of theirs are left, or it failed, 2 wrong usage.`,
   )
   .action(async (userId: string, options: Options) => {
@@ -45,23 +48,21 @@ Exit code: 0 erased (or dry run with no plain texts), 1 plain texts of theirs ar
         exitWhenSaid(codeOf(survey, options));
         return;
       }
-      if (target.profile === "distributed")
-        throw new BadConfig([
-          "user erase is of the embedded profile: this version cannot erase in the distributed one",
-        ]);
       if (options.reason === undefined) throw new BadConfig(["--reason TEXT is missing: it stands in the certificate"]);
-      const { certificate, survey, keysDestroyed } = await eraseUserOf(
-        target.dir,
+      const { certificate, survey, keysDestroyed, told } = await eraseUserOf(
+        target,
         { userId, reason: options.reason },
         show,
       );
       bar.end();
       if (options.certificate !== undefined)
         await writeFile(options.certificate, `${JSON.stringify(certificate)}\n`, { mode: 0o600 });
-      if (options.json === true) sayJson({ user: userId, keysDestroyed, ...survey, certificate });
+      if (options.json === true)
+        sayJson({ user: userId, keysDestroyed, ...survey, certificate, ...(told && { told }) });
       else {
         say(`${harmless(userId)} is erased: ${counted(keysDestroyed, "key")} destroyed.`);
         tellSurvey(userId, survey, options);
+        if (told !== undefined) tellProcesses(told);
         next(`parley events tail --stream user-${userId} ${sameTarget(target)}`);
       }
       exitWhenSaid(codeOf(survey, options));
@@ -73,6 +74,15 @@ Exit code: 0 erased (or dry run with no plain texts), 1 plain texts of theirs ar
 
 const codeOf = ({ plain }: Survey, { acceptPlain }: Options): number =>
   textsIn(plain) === 0 || acceptPlain === true ? 0 : 1;
+
+const tellProcesses = ({ forgotten, silent, problems }: Told): void => {
+  const heard = forgotten.length === 0 ? "none" : forgotten.map(harmless).join(", ");
+  say(`Running processes that have forgotten the keys: ${heard}.`);
+  if (silent.length + problems.length === 0) return;
+  if (silent.length > 0) note(`These run and did not say that they have forgotten them: ${silent.join(", ")}.`);
+  for (const problem of problems) note(`Not all that run are known: ${problem}.`);
+  note("What was not told forgets the keys within a minute while MongoDB answers, within an hour where it does not.");
+};
 
 const tellSurvey = (userId: string, survey: Survey, { json, dryRun }: Options): void => {
   if (json === true) {

@@ -1,18 +1,20 @@
 import { randomUUID } from "node:crypto";
 import type { Survey } from "../../audit/erasure/survey.js";
 export { textsIn, type Survey } from "../../audit/erasure/survey.js";
+export type { Told } from "./engines.js";
 import { eraseUserIn } from "../../commands/erase.js";
 import type { UserId } from "../../domain/kernel/ids.js";
 import { openSqliteKeyStore } from "../../infra/key-store/sqlite/key-store.js";
 import { closeAll, type Closers } from "../../profiles/close-all.js";
 import { filesOf } from "../../profiles/data-directory.js";
 import { checkIn, erasingIn, refuseHeldIn } from "../../profiles/erasure/embedded.js";
-import { eraseUser, surveyOf, type Erased } from "../../profiles/erasure/erase.js";
+import { eraseUser, surveyOf, type Erased, type Erasure } from "../../profiles/erasure/erase.js";
 import { masterKeysFor } from "../../profiles/master-key.js";
 import { operator, withLogOf } from "../access.js";
 import { withServerOrLock, type OnProgress } from "../admin.js";
 import { openToRead } from "../open.js";
 import type { Target } from "../target.js";
+import type { Told } from "./engines.js";
 
 /** What would be erased. Nothing is changed. @throws (rejects) ErasureRefused, NotThere */
 export const surveyUser = async (target: Target, userId: UserId, onProgress: OnProgress): Promise<Survey> => {
@@ -27,16 +29,22 @@ export const surveyUser = async (target: Target, userId: UserId, onProgress: OnP
 };
 
 /**
- * Erases a user of a data directory: through the server that has it, else under its lock. Repeatable: what a crash left is
- * done. @throws (rejects) ErasureRefused or ServerRefused, NotThere
+ * Erases a user: of a data directory through the server that has it, else under its lock; of the engines beside whatever
+ * runs. Repeatable: what a crash left is done. @throws (rejects) ErasureRefused or ServerRefused, NotThere
  */
-export const eraseUserOf = (
-  dir: string,
+export const eraseUserOf = async (
+  target: Target,
   { userId, reason }: { readonly userId: UserId; readonly reason: string },
   onProgress: OnProgress,
-): Promise<Erased> => {
+): Promise<Erased & { readonly told?: Told }> => {
   const erasure = { userId, reason, by: operator() };
-  return withServerOrLock(dir, {
+  if (target.profile === "embedded") return eraseInDirectory(target.dir, erasure, onProgress);
+  const { eraseInEngines } = await import("./engines.js");
+  return eraseInEngines(target.config, erasure, onProgress);
+};
+
+const eraseInDirectory = (dir: string, erasure: Erasure, onProgress: OnProgress): Promise<Erased> =>
+  withServerOrLock(dir, {
     running: (call) => call<Erased>("user.erase", erasure, onProgress),
     stopped: () =>
       withLogOf(dir, async (log) => {
@@ -52,4 +60,3 @@ export const eraseUserOf = (
         }
       }),
   });
-};

@@ -43,7 +43,7 @@ export const eraseUser = async (deps: ErasingWith, erasure: Erasure, onProgress:
   const { ledger, clock } = deps;
   const { userId } = erasure;
   await deps.check(userId);
-  let known = (await ledger.read()).get(userId);
+  let known = await ledger.find(userId);
   // What has begun will be done by the next start, if not here: a hold that is set since comes too late.
   if (known === undefined) await deps.refuseHeld(userId);
   const survey = await surveyOf(deps.log, userId, onProgress);
@@ -67,18 +67,21 @@ const carryOut = async (deps: ErasingWith, known: KnownErasure, survey: Survey):
   await deps.append(known);
   const destroyed = await destroyKeys(deps, known);
   const certificate = await certify(deps, known, { survey, destroyed });
-  await deps.ledger.finish(userId, certificate);
-  return certificate;
+  return deps.ledger.finish(userId, certificate, known.certificate);
 };
 
-/** @returns the ids of all keys that this user's erasure has destroyed, also before a crash */
-const destroyKeys = async (
-  { keys, ledger }: ErasingWith,
-  { userId, keys: before }: KnownErasure,
+/**
+ * The keys, and before them their names in the ledger.
+ * @returns the ids of all keys that this user's erasure has destroyed, also before a crash and by another at the same moment
+ */
+export const destroyKeys = async (
+  { keys, ledger }: Pick<ErasingWith, "keys" | "ledger">,
+  { userId }: Pick<KnownErasure, "userId">,
 ): Promise<readonly string[]> => {
   const there = await keys.condemn(userId);
   if (there.length > 0) await ledger.destroying(userId, there);
-  return [...new Set([...before, ...there, ...(await keys.destroy(userId))])];
+  const destroyed = await keys.destroy(userId);
+  return [...new Set([...((await ledger.find(userId))?.keys ?? []), ...destroyed])];
 };
 
 /** Events of a read: others' reads wait for none that is longer than some milliseconds. */
@@ -145,14 +148,16 @@ const isUndone = async ({ log, keys }: ErasingWith, { userId, certificate }: Kno
  */
 export const reapplyErasures = async (deps: ErasingWith): Promise<readonly UserId[]> => {
   const again: UserId[] = [];
-  for (const known of (await deps.ledger.read()).values()) {
-    const { userId } = known;
-    if (!(await isUndone(deps, known))) continue;
-    const [seen] = await deps.log.readStream(streamOf.user(userId), asRevision(0), 1);
-    // A log from before the user came has no event to append, and may have keys: of what others were about to read.
-    if (seen === undefined) await destroyKeys(deps, known);
-    else await carryOut(deps, known, await surveyOf(deps.log, userId, () => undefined));
-    again.push(userId);
-  }
+  for await (const page of deps.ledger.pages())
+    for (const known of page) if (await isUndone(deps, known)) again.push(await applyAgain(deps, known));
   return again;
+};
+
+const applyAgain = async (deps: ErasingWith, known: KnownErasure): Promise<UserId> => {
+  const { userId } = known;
+  const [seen] = await deps.log.readStream(streamOf.user(userId), asRevision(0), 1);
+  // A log from before the user came has no event to append, and may have keys: of what others were about to read.
+  if (seen === undefined) await destroyKeys(deps, known);
+  else await carryOut(deps, known, await surveyOf(deps.log, userId, () => undefined));
+  return userId;
 };

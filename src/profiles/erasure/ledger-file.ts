@@ -18,11 +18,20 @@ export const openLedgerFile = (path: string): Ledger => {
     }
     await syncDirectory(dirname(path));
   };
+  const read = async () => foldLedger(entriesIn(path, await textOf(path)));
   return {
-    read: async () => foldLedger(entriesIn(path, await textOf(path))),
+    find: async (userId) => (await read()).get(userId),
+    pages: async function* () {
+      yield [...(await read()).values()];
+    },
     begin: ({ userId, at, by, reason }) => append({ begun: userId, at, by, reason }),
     destroying: (userId, keys) => append({ destroying: userId, keys: [...keys] }),
-    finish: (userId, certificate) => append({ done: userId, certificate }),
+    finish: async (userId, certificate, replaced) => {
+      const known = (await read()).get(userId)?.certificate;
+      if (known !== undefined && known.signature !== replaced?.signature) return known;
+      await append({ done: userId, certificate });
+      return certificate;
+    },
   };
 };
 

@@ -32,13 +32,19 @@ export type KnownErasure = Begun & {
  * keys come back from before. Each write is durable when it resolves, and is told to every later read.
  */
 export type Ledger = {
-  /** By user. @throws (rejects) Error that names the entry which is none */
-  readonly read: () => Promise<ReadonlyMap<UserId, KnownErasure>>;
+  /** @throws (rejects) Error that names the entry which is none */
+  readonly find: (userId: UserId) => Promise<KnownErasure | undefined>;
+  /** All of them. @throws (rejects) as `find` does */
+  readonly pages: () => AsyncIterable<readonly KnownErasure[]>;
   /** From here on the erasure will be done, whatever ends this process. */
   readonly begin: (begun: Begun) => Promise<void>;
   /** Before the keys are: a certificate is to name them though nobody could list them any more. */
   readonly destroying: (userId: UserId, keys: readonly string[]) => Promise<void>;
-  readonly finish: (userId: UserId, certificate: Certificate) => Promise<void>;
+  /**
+   * @param replaced what the caller has found; where another operator has certified it since, that one stays
+   * @returns the certificate that stands
+   */
+  readonly finish: (userId: UserId, certificate: Certificate, replaced?: Certificate) => Promise<Certificate>;
 };
 
 /** What entries in the order of their writing say. */

@@ -9,6 +9,8 @@ export const subjectsOf = (cell: string) => {
     gateways: `${prefix}.gateways`,
     /** Asks every gateway for a heartbeat now. */
     rollCall: `${prefix}.rollcall`,
+    /** Tells every process that a user was erased. */
+    erased: `${prefix}.erased`,
     deliver: (gatewayId: string) => gateway(gatewayId, "deliver"),
     ephemeral: (gatewayId: string) => gateway(gatewayId, "ephemeral"),
     replaced: (gatewayId: string) => gateway(gatewayId, "replaced"),
@@ -35,6 +37,10 @@ export type Replaced = Readonly<t.TypeOf<typeof Replaced>>;
 const Reply = t.union([t.type({ taken: t.number }), t.type({ refused: t.string })]);
 export type Reply = t.TypeOf<typeof Reply>;
 
+/** A user who was erased, and the process that has forgotten what it knew of that user's keys. */
+const Erased = t.type({ userId: t.string });
+const Forgotten = t.type({ processId: t.string });
+
 const readable =
   <A>(codec: t.Type<A>) =>
   (data: Uint8Array): A | undefined => {
@@ -48,5 +54,8 @@ const readable =
 export const decodeHeartbeat = readable(Heartbeat);
 export const decodeReplaced = readable(Replaced);
 export const decodeReply = readable(Reply);
+export const decodeErased = readable(Erased);
+export const decodeForgotten = readable(Forgotten);
 
-export const encodeSmall = (value: Heartbeat | Replaced | Reply): Uint8Array => Buffer.from(JSON.stringify(value));
+type Small = Heartbeat | Replaced | Reply | t.TypeOf<typeof Erased> | t.TypeOf<typeof Forgotten>;
+export const encodeSmall = (value: Small): Uint8Array => Buffer.from(JSON.stringify(value));
