@@ -18,6 +18,8 @@ export type ReadMessage = {
   readonly sent: Place;
   readonly edits: number;
   readonly deleted?: Place;
+  /** Its author's erasure: nobody reads it since then, not even where its text stands in the log. */
+  readonly erased?: Place;
   /** The keys of its texts, each once; none where sealing was off. Whether they are there is no matter of the log. */
   readonly keyIds: readonly string[];
 };
@@ -26,8 +28,9 @@ export type ReadMessage = {
 export type ReadableInterval = {
   readonly from: Place;
   readonly because: "a member when it was sent" | "joined with it in sight";
-  /** The deletion: leaving ends nothing that was in sight. */
+  /** The deletion, or the erasure that `ended` names: leaving ends nothing that was in sight. */
   readonly until?: Place;
+  readonly ended?: "author erased" | "reader erased";
   /** When they left, if they did: what they read since then is the message as it was then, until it is deleted. */
   readonly asLeft?: Place;
 };
@@ -42,7 +45,8 @@ export type Reader = {
 export type NeverBecause =
   | "left before it was sent, and did not come back with it in sight"
   | "joined after it was sent, with the history since joining only"
-  | "joined after it was deleted";
+  | "joined after it was deleted"
+  | "joined after its author was erased";
 
 export type Readership = { readonly message: ReadMessage; readonly readers: readonly Reader[] };
 
@@ -52,7 +56,7 @@ type Following = {
 };
 
 /**
- * Who could read a message, from its conversation's stream alone: every user who was a member by the end of the pages, with
+ * Who could read a message, from its conversation's stream alone (`endedByErasures` looks at people's): every user who was a member by the end of the pages, with
  * the stretches of the log in which history answered them the message's text. Memory grows with the members, not with the
  * messages. Undefined when the message was not sent by then.
  */

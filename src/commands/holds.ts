@@ -4,6 +4,7 @@ import type { ByOperator } from "../domain/kernel/by.js";
 import type { ConversationId, UserId } from "../domain/kernel/ids.js";
 import { firstRevision, noRevision, streamOf, type Position, type Revision } from "../domain/kernel/stream.js";
 import { streamEvents } from "../domain/kernel/stream-pages.js";
+import { erasureOf } from "../domain/user/erasure.js";
 import type { Clock, EventLog, Ids } from "./ports.js";
 
 /** A case for which things must stay. `released`: it is over; also over is one whose `until` has passed. */
@@ -56,11 +57,9 @@ export const setHoldIn =
     for (const stream of [...hold.users.map(streamOf.user), ...hold.conversations.map(streamOf.conversation)])
       if ((await log.readStream(stream, firstRevision, 1)).length === 0)
         throw new HoldRefused("NO_SUCH_SUBJECT", `There is no ${stream.replace("-", " ")} in the log`);
-    for (const userId of hold.users) {
-      const [newest] = await log.readStream(streamOf.user(userId), noRevision, 1, "backwards");
-      if (newest?.type === "UserErased")
+    for (const userId of hold.users)
+      if ((await erasureOf(log, userId)) !== undefined)
         throw new HoldRefused("ERASED", `${userId} was erased: nothing is left that a hold could keep`);
-    }
     return appendTo(log, ids, (holds) => {
       if (activeHolds(holds, clock()).some(({ set }) => set.case === hold.case))
         throw new HoldRefused(

@@ -14,6 +14,7 @@ import type { Typing } from "../gateway/ephemeral/typing.js";
 import type { Bus } from "../projections/ports/bus.js";
 import type { EventSource } from "../projections/ports/event-source.js";
 import type { ViewReads } from "../projections/ports/view-store.js";
+import { closedForErased } from "../projections/queries/closed-for-erased.js";
 import type { Queries } from "../projections/queries/queries.js";
 import type { Telemetry } from "../infra/telemetry.js";
 
@@ -62,7 +63,9 @@ export const startDelivering = (
     ...{ source, bus, rollups, typing, inboxUpdates, erasures, ...where },
     findMembership: findIn(snapshots, warn("a snapshot could not be read")),
     openNow: sealing.openNow,
-    open: sealing.open,
+    // A message that waited may be of one who was erased since. Where the views cannot say so, the devices are told
+    // afterwards, as with a message that came before the erasure.
+    open: closedForErased(sealing.open, { erasedAmong: (ids) => reads.erasedAmong(ids).catch(() => []) }),
     onUndeliverable: ({ stream, revision }, error) => {
       // What waits at the end has no socket to go to: its devices sync when they come back.
       if (stopped) return;

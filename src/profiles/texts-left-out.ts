@@ -7,9 +7,9 @@ import type { OpenContent } from "../projections/ports/open-content.js";
  */
 export const leavingTextsOut = (open: OpenContent, logger: Pick<Logger, "warn">): OpenContent => {
   let isTold = false;
-  return async (context, sealed) => {
+  return async (context, sealed, author) => {
     try {
-      const opened = await open(context, sealed);
+      const opened = await open(context, sealed, author);
       isTold = false;
       return opened;
     } catch (error) {

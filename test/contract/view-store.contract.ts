@@ -102,6 +102,17 @@ export const viewStoreContract = (name: string, open: () => Promise<OpenedViews>
       expect(await store.reads.members("g_2", { limit: 5 })).toEqual([]);
     });
 
+    it("users who were erased are told among others, and are no users any more, in whatever order it is said", async () => {
+      const gone = assign("users", ["bob"], { displayName: null, erasedAt: 9 }, 5);
+      const named = assign("users", ["bob"], { displayName: '{"alg":"none","keyId":"","data":"Bob"}' }, 4);
+      const there = ["alice", "bob"].map((userId) => insert("users", [userId], { home: "main", registeredAt: 1 }));
+      await store.apply([gone, ...there, named], at(1));
+      expect(await store.reads.erasedAmong(["alice", "bob", "carol"])).toEqual(["bob"]);
+      expect(await store.reads.erasedAmong(["alice"])).toEqual([]);
+      expect(await store.reads.erasedAmong([])).toEqual([]);
+      expect([await store.reads.user("bob"), (await store.reads.user("alice"))?.userId]).toEqual([undefined, "alice"]);
+    });
+
     it("the inbox lists present memberships, newest message (else creation) first, then by id, page after page", async () => {
       const message = raise("conversations", ["g_old"], { lastMessageAt: 99 });
       await store.apply(

@@ -39,6 +39,7 @@ export const coreStore = (path: string): ViewStore & { readonly close: () => voi
     user: later(reads.user),
     devices: later(reads.devices),
     erasedAfter: later(reads.erasedAfter),
+    erasedAmong: later(reads.erasedAmong),
   };
   return {
     apply: later(views.apply),

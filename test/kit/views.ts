@@ -4,6 +4,7 @@ import { noPosition } from "../../src/domain/kernel/stream.js";
 
 /** Everything that a store's views say about the users and conversations of the arbitraries. */
 export const dumpViews = async (reads: ViewReads): Promise<unknown> => ({
+  erasedAmong: [...(await reads.erasedAmong(users))].sort(),
   users: await Promise.all(
     users.map(async (userId) => ({
       user: await reads.user(userId),

@@ -25,8 +25,9 @@ export const messageOf = async (
       return { messageId, sequence };
     case "ReactionAdded":
     case "ReactionRemoved": {
-      const place = sealedAs.emoji(conversationId, messageId, userIdOf(event.by));
-      return { messageId, sequence, emoji: await open(place, event.emoji) };
+      const author = userIdOf(event.by);
+      const place = sealedAs.emoji(conversationId, messageId, author);
+      return { messageId, sequence, emoji: await open(place, event.emoji, author) };
     }
     case "MessageEdited":
       return { messageId, sequence, ...(await contentOf(event, open)) };
@@ -48,10 +49,10 @@ export const messageOf = async (
 };
 
 const contentOf = async (
-  { messageId, contentType, content: sealed }: MessageSent | MessageEdited,
+  { messageId, contentType, content: sealed, by }: MessageSent | MessageEdited,
   open: OpenText,
 ): Promise<Pick<ArchivedMessage, "contentType" | "content" | "media">> => {
-  const content = await open(messageId, sealed);
+  const content = await open(messageId, sealed, userIdOf(by));
   const media = "text" in content ? mediaIn(content.text) : undefined;
   return { contentType, content, ...(media === undefined ? {} : { media }) };
 };

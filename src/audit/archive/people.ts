@@ -50,7 +50,7 @@ const readNames = async (
       const event = decodeUserEvent(recorded);
       if (event.type !== "ProfileChanged" || event.changes.displayName === undefined) continue;
       const { displayName } = event.changes;
-      const name = displayName === null ? undefined : await open(sealedAs.displayName(userId), displayName);
+      const name = displayName === null ? undefined : await open(sealedAs.displayName(userId), displayName, userId);
       names.push({ from, name });
     } catch (error) {
       if (!(error instanceof UnreadableEvent)) throw error;

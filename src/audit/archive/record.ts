@@ -4,11 +4,12 @@ import type { ConversationId, MessageId, Sequence, UserId } from "../../domain/k
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import type { EventId, Position, Revision } from "../../domain/kernel/stream.js";
 
-/** A personal text as it can be read now: erased when its key is gone, damaged when it does not open with its key. */
+/** A personal text as it can be read now: erased when its key is gone or its author was erased, damaged when it does not open with its key. */
 export type Opened = { readonly text: string } | { readonly erased: true } | { readonly damaged: string };
 
 /** Opens what was sealed in that place. Rejects only when the keys cannot be asked. */
-export type OpenText = (context: string, sealed: Sealed) => Promise<Opened>;
+/** `author`: whose it is; undefined for what is a conversation's. */
+export type OpenText = (context: string, sealed: Sealed, author: UserId | undefined) => Promise<Opened>;
 
 /** A user by the display name that they had at that moment; without one they never gave any, or took it away. */
 export type Person = { readonly userId: UserId; readonly name?: Opened };

@@ -101,7 +101,7 @@ const createNames = (open: OpenText, id: ConversationId) => {
       const { kind, name: sealed } = state.profile;
       if (sealed !== of) {
         of = sealed;
-        name = sealed && (await open(sealedAs.name(id), sealed));
+        name = sealed && (await open(sealedAs.name(id), sealed, undefined));
       }
       return name === undefined ? { id, kind } : { id, kind, name };
     },
@@ -191,7 +191,7 @@ const openedTexts = async (
   id: ConversationId,
   { name, description, ...settings }: Texts & Readonly<Record<string, unknown>>,
 ): Promise<Readonly<Record<string, unknown>>> => ({
-  ...(name === undefined ? {} : { name: await open(sealedAs.name(id), name) }),
-  ...(description === undefined ? {} : { description: await open(sealedAs.description(id), description) }),
+  ...(name === undefined ? {} : { name: await open(sealedAs.name(id), name, undefined) }),
+  ...(description === undefined ? {} : { description: await open(sealedAs.description(id), description, undefined) }),
   ...settings,
 });

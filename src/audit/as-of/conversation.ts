@@ -1,5 +1,5 @@
 import { decodeConversationEvent } from "../../domain/catalogue.js";
-import type { By } from "../../domain/kernel/by.js";
+import { userIdOf, type By } from "../../domain/kernel/by.js";
 import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import { sealedAs } from "../../domain/kernel/sealed.js";
 import type { RecordedEvent } from "../../domain/kernel/stream.js";
@@ -56,7 +56,7 @@ export async function* conversationAsOf(
   const row = await headOf(reads, pages, conversationId);
   if (row === undefined) return;
   const text = (context: string, sealed: ConversationRow["name"]) =>
-    sealed === null ? null : textThen(open, context, sealed);
+    sealed === null ? null : textThen(open, context, sealed, undefined);
   const name = await text(sealedAs.name(conversationId), row.name);
   const description = await text(sealedAs.description(conversationId), row.description);
   yield { conversation: { ...row, name, description } };
@@ -109,12 +109,12 @@ const messageThen = async (
     Promise.all(
       of.users.map(async ({ userId, emoji }) => ({
         userId,
-        emoji: await textThen(open, sealedAs.emoji(conversationId, row.messageId, userId), emoji),
+        emoji: await textThen(open, sealedAs.emoji(conversationId, row.messageId, userId), emoji, userId),
       })),
     );
   return {
     ...withoutSealed(row),
-    content: content === null ? null : await textThen(open, row.messageId, content),
+    content: content === null ? null : await textThen(open, row.messageId, content, row.senderId),
     reactions: await Promise.all(reactions.map(async (of) => ({ count: of.count, users: await users(of) }))),
     receipts: { of: counts?.of ?? 0, delivered: counts?.delivered ?? 0, read: counts?.read ?? 0 },
   };
@@ -158,7 +158,7 @@ async function* versionsOf(
       if (event.type === "MessageSent" && !changed.has(event.sequence)) continue;
       const { position, revision } = recorded;
       const { sequence, messageId, at, by } = event;
-      const content = "content" in event ? await textThen(open, messageId, event.content) : null;
+      const content = "content" in event ? await textThen(open, messageId, event.content, userIdOf(by)) : null;
       yield { version: { position, revision, sequence, messageId, at, change, by, content } };
     }
   }

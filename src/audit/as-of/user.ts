@@ -28,7 +28,7 @@ export async function* userAsOf(reads: ViewReads, userId: UserId, open?: OpenCon
   const row = await reads.user(userId);
   if (row !== undefined) {
     const { displayName } = row;
-    const name = displayName === null ? null : await textThen(open, sealedAs.displayName(userId), displayName);
+    const name = displayName === null ? null : await textThen(open, sealedAs.displayName(userId), displayName, userId);
     yield { user: { ...row, displayName: name } };
   }
   for (const device of await reads.devices(userId)) yield { device };
@@ -48,7 +48,7 @@ const inboxThen = async (row: SummaryRow, open: OpenContent | undefined): Promis
   return {
     conversationId,
     kind,
-    name: name === null ? null : await textThen(open, sealedAs.name(conversationId), name),
+    name: name === null ? null : await textThen(open, sealedAs.name(conversationId), name, undefined),
     memberCount,
     lastSequence,
     role,

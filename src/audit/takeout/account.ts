@@ -66,6 +66,7 @@ const fold = async (account: Account, event: UserEvent, open: OpenText): Promise
   const { displayName, privacy } = event.changes;
   if (privacy !== undefined) account.privacy = privacy;
   if (displayName === undefined) return;
-  const name = displayName === null ? null : await open(sealedAs.displayName(account.userId), displayName);
+  const name =
+    displayName === null ? null : await open(sealedAs.displayName(account.userId), displayName, account.userId);
   account.names.push({ at, name });
 };

@@ -17,7 +17,7 @@ export const whoCouldReadCommand = withTarget(new Command("who-could-read"))
     "after",
     `
 Could read: its history answered them the text. A member who leaves goes on reading what was in sight, as it was then; a
-deletion ends it for everybody. Whether a device was connected, or what somebody still has of it, is in no log.
+deletion ends it for everybody, and so does the author's erasure; the reader's own ends it for them. Whether a device was connected, or what somebody still has of it, is in no log.
 
 ${momentHelp}
 
@@ -50,12 +50,13 @@ const placeText = ({ position, at }: { readonly position: number; readonly at: n
   `${grouped(position)} (${time(at)})`;
 
 const tell = ({ asOf, message, readers, keysThere }: ReadershipAsOf, target: string): void => {
-  const { messageId, conversationId, sequence, senderId, sent, edits, deleted } = message;
+  const { messageId, conversationId, sequence, senderId, sent, edits, deleted, erased } = message;
   say(`As of ${momentText(asOf)}`);
   say(harmless(`${messageId}: #${sequence} of ${conversationId}, by ${senderId}, sent at ${placeText(sent)}`));
   if (edits > 0) say(`${edits} edits: parley audit as-of ${asOf.position} --conversation ${conversationId} lists them`);
   if (deleted !== undefined) say(`deleted at ${placeText(deleted)}: nobody reads it since then`);
-  if (keysThere === false) say("Its key is gone: nobody can read it any more, whatever stands below");
+  if (erased !== undefined) say(`${senderId} was erased at ${placeText(erased)}: nobody reads it since then`);
+  else if (keysThere === false) say("Its key is gone: nobody can read it any more, whatever stands below");
   const could = readers.filter(({ never }) => never === undefined);
   const never = readers.filter((reader) => reader.never !== undefined);
   say("");
@@ -63,11 +64,15 @@ const tell = ({ asOf, message, readers, keysThere }: ReadershipAsOf, target: str
     table(
       ["could read", "from", "until", "why"],
       could.flatMap(({ userId, intervals }) =>
-        intervals.map(({ from, until, because, asLeft }) => [
+        intervals.map(({ from, until, ended, because, asLeft }) => [
           userId,
           placeText(from),
           until === undefined ? "now" : placeText(until),
-          asLeft === undefined ? because : `${because}; left at ${placeText(asLeft)}, as it was then`,
+          [
+            because,
+            ...(asLeft === undefined ? [] : [`left at ${placeText(asLeft)}, as it was then`]),
+            ...(ended === undefined ? [] : [ended]),
+          ].join("; "),
         ]),
       ),
     ),

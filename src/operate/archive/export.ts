@@ -64,7 +64,7 @@ export const exportArchive = async (
     const { log } = opened;
     const epoch = await opened.epoch();
     if (epoch === undefined) throw new Error("this log was never started: there is nothing in it");
-    const open = await openingTexts(await opened.keys(), sodium);
+    const open = await openingTexts(opened, sodium);
     const range = await rangeOf(target, opened, options.range, { format, scope });
     const survey = await surveyOf(log, range, options.scope, (done, of) => {
       onProgress("reading", done, of);

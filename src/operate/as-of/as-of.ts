@@ -1,5 +1,7 @@
 /** What Parley knew at a moment, from its log alone: the views as they were then, and who could read a message. */
 import { conversationAsOf, type ConversationLine } from "../../audit/as-of/conversation.js";
+import { endedByErasures } from "../../audit/erasure/readership.js";
+import { closedForErasedIn } from "../../audit/erasure/closed.js";
 import { userAsOf, type UserLine } from "../../audit/as-of/user.js";
 import { whoCouldRead, type Readership } from "../../audit/who-could-read.js";
 import { ContentDamaged, openingWith } from "../../commands/sealing/sealing.js";
@@ -82,10 +84,11 @@ export const asOf = (
 
 /** What is damaged is shown as what nobody can read: one text must not take the others with it. */
 const openingTexts = async (opened: OpenedToRead, sodium: SodiumChoice): Promise<OpenContent> => {
-  const open = openingWith(await opened.keys(), (await openTextCipher(sodium)).cipher);
-  return async (context, sealed) => {
+  const opening = openingWith(await opened.keys(), (await openTextCipher(sodium)).cipher);
+  const open = closedForErasedIn(opened.log, opening);
+  return async (context, sealed, author) => {
     try {
-      return await open(context, sealed);
+      return await open(context, sealed, author);
     } catch (error) {
       if (!(error instanceof ContentDamaged)) throw error;
       return null;
@@ -119,7 +122,7 @@ export const whoCouldReadIn = async (
       `There is no message ${messageId} ${place} up to position ${upTo}: parley audit as-of now --conversation ID lists a conversation's`,
     );
   }
-  return { asOf: moment, ...found };
+  return { asOf: moment, ...(await endedByErasures(log, found, upTo)) };
 };
 
 export type WhoOptions = {

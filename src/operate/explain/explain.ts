@@ -2,6 +2,7 @@
 import { explainingEvents, type ExplainingEvent } from "../../audit/explain/events.js";
 import { rules, type Explained } from "../../audit/explain/rules.js";
 import { valueIn, type ExplainedValue, type ExplainSubject } from "../../audit/explain/values.js";
+import { endedByErasures } from "../../audit/erasure/readership.js";
 import { whoCouldRead, type Reader } from "../../audit/who-could-read.js";
 import { streamOf, type Position } from "../../domain/kernel/stream.js";
 import { streamPages } from "../../domain/kernel/stream-pages.js";
@@ -71,10 +72,11 @@ export const explainIn = async (
   if (fromLog === undefined) throw await notThere(log, what, subject, position);
   const verdict = !differs ? "same" : moved ? "moved" : "drifted";
   const ofConversation = () => streamPages(log, streamOf.conversation(conversation), { upTo: position });
-  const readership =
+  const could =
     what === "delivery" && subject.message !== undefined
       ? await whoCouldRead(ofConversation(), subject.message)
       : undefined;
+  const readership = could && (await endedByErasures(log, could, position));
   const reader = readership?.readers.find(({ userId }) => userId === user);
   const about = reader === undefined ? {} : { reader };
   const explanation: Explanation = { what, position, shown, fromLog, verdict, rule: rules[what], ...about };

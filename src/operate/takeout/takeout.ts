@@ -1,6 +1,8 @@
 import { createPeople } from "../../audit/archive/people.js";
 import { accountOf } from "../../audit/takeout/account.js";
 import type { TakeoutExtent } from "../../audit/takeout/conversation.js";
+import { erasureOf } from "../../domain/user/erasure.js";
+import { decodeUserEvent } from "../../domain/catalogue.js";
 import type { UserId } from "../../domain/kernel/ids.js";
 import { noPosition, type Position } from "../../domain/kernel/stream.js";
 import type { SodiumChoice } from "../../infra/text-cipher/open.js";
@@ -41,7 +43,12 @@ export const takeOut = async (
   const opened = await openToRead(target);
   try {
     const { log } = opened;
-    const open = await openingTexts(await opened.keys(), sodium);
+    const open = await openingTexts(opened, sodium);
+    const erased = await erasureOf(log, user);
+    if (erased !== undefined)
+      throw new Error(
+        `${user} was erased at ${new Date(decodeUserEvent(erased).at).toISOString()} (position ${erased.position}): nothing of theirs can be handed out any more`,
+      );
     const upTo = await log.head();
     const { conversations } = await surveyOf(log, { after: noPosition, upTo }, { user }, (done, of) => {
       onProgress("reading", done, of);

@@ -7,6 +7,7 @@ import type { KeyObject } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createSurvey, type Survey } from "../../audit/erasure/survey.js";
 import { signText } from "../../audit/tree/head.js";
+import { erasureOf } from "../../domain/user/erasure.js";
 import type { Clock, DestroyingKeys, EventLog } from "../../commands/ports.js";
 import type { ByOperator } from "../../domain/kernel/by.js";
 import type { UserId } from "../../domain/kernel/ids.js";
@@ -113,8 +114,8 @@ const certify = async (
   { userId, reason, by }: KnownErasure,
   { survey, destroyed }: { readonly survey: Survey; readonly destroyed: readonly string[] },
 ): Promise<Certificate> => {
-  const [event] = await log.readStream(streamOf.user(userId), asRevision(-1), 1, "backwards");
-  if (event?.type !== "UserErased") throw new Error(`the log does not say that ${userId} is erased: run it again`);
+  const event = await erasureOf(log, userId);
+  if (event === undefined) throw new Error(`the log does not say that ${userId} is erased: run it again`);
   const statement = JSON.stringify({
     ...{ certificate: "parley erasure 1", user: userId, reason, by, at: clock() },
     event: { stream: event.stream, revision: event.revision, position: event.position, id: event.id },

@@ -1,5 +1,6 @@
 import { decodeConversationEvent, decodeReceiptsEvent } from "../../domain/catalogue.js";
 import type { ConversationEvent } from "../../domain/conversation/conversation.events.js";
+import { userIdOf } from "../../domain/kernel/by.js";
 import type { ConversationId, UserId } from "../../domain/kernel/ids.js";
 import type { Sealed } from "../../domain/kernel/sealed.js";
 import {
@@ -95,7 +96,9 @@ export const createFramesOfEvent = (deps: FramesOfEventDependencies): FramesOfEv
       const before = await memberships.load(id, recorded.revision);
       const event = decodeConversationEvent(recorded);
       const opened = await openedOf(deps, id, event);
-      const emoji = isReaction(event) ? await deps.open(emojiContext(id, event), event.emoji) : null;
+      const emoji = isReaction(event)
+        ? await deps.open(emojiContext(id, event), event.emoji, userIdOf(event.by))
+        : null;
       const shown = shownOf(event, isAboutMessage(event) ? await deleted() : new Map());
       return change(recorded, event, before, withEmoji(shown ?? opened, emoji));
     },
@@ -122,7 +125,7 @@ const openedOf = async (
   const texts = textsOf(event);
   if (texts !== undefined) return { kind: "texts", texts: await openTexts(open, conversationId, texts) };
   if (!hasContent(event)) return visible;
-  const text = await open(event.messageId, event.content);
+  const text = await open(event.messageId, event.content, userIdOf(event.by));
   // The key is gone: it was erased, and has no time of its own.
   return text === null ? { kind: "deleted", deletedAt: event.at, erased: true } : { kind: "content", text };
 };

@@ -26,8 +26,8 @@ export const openTexts = async (
 ): Promise<Texts> => {
   const { name, description } = sealed;
   const [openedName, openedDescription] = await Promise.all([
-    name && open(sealedAs.name(conversationId), name),
-    description && open(sealedAs.description(conversationId), description),
+    name && open(sealedAs.name(conversationId), name, undefined),
+    description && open(sealedAs.description(conversationId), description, undefined),
   ]);
   return textsWith(openedName, openedDescription);
 };

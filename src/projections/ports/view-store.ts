@@ -84,6 +84,8 @@ export type ViewReads = {
   readonly devices: (userId: UserId) => Promise<readonly DeviceRow[]>;
   /** Users whose erasures are beyond the position, in the log's order. */
   readonly erasedAfter: (position: Position, limit: number) => Promise<readonly ErasedRow[]>;
+  /** Those of the users who were erased. */
+  readonly erasedAmong: (userIds: readonly UserId[]) => Promise<readonly UserId[]>;
 };
 
 export type InboxKey = {

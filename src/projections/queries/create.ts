@@ -4,6 +4,7 @@ import { reject } from "../../domain/rejections.js";
 import type { EventSource } from "../ports/event-source.js";
 import type { OpenContent } from "../ports/open-content.js";
 import type { ViewStore } from "../ports/view-store.js";
+import { closedForErased } from "./closed-for-erased.js";
 import { historyQuery } from "./history.js";
 import { inboxQuery } from "./inbox.js";
 import { membersQuery } from "./members.js";
@@ -38,8 +39,9 @@ const catchUpMsMax = 2_000;
  * The whole read side. Nothing is read from views that are not there (PROTOCOL §8): a part of an inbox is never an answer,
  * and what exists is never unknown. Views that are still being built are waited for as those that lag are.
  */
-export const createQueries = ({ source, views, open, epoch, clock }: QueryDependencies): Queries => {
+export const createQueries = ({ source, views, epoch, clock, ...deps }: QueryDependencies): Queries => {
   const { reads } = views.store;
+  const open = closedForErased(deps.open, reads);
   const awaitCaughtUp: Queries["awaitCaughtUp"] = async (position) => {
     const reached = await views.awaitCaughtUp(laterOf(position, views.opened), catchUpMsMax);
     if (views.problem() !== undefined) return E.left(notThere);

@@ -84,7 +84,7 @@ const messageView = async (
   reactionsOf: ReturnType<typeof reactionsOfPage>,
 ): Promise<MessageView> => {
   const [text, reactions] = await Promise.all([
-    row.content === null ? null : open(row.messageId, row.content),
+    row.content === null ? null : open(row.messageId, row.content, row.senderId),
     reactionsOf(row),
   ]);
   return {

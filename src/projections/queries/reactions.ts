@@ -1,5 +1,5 @@
 import { emojiKey } from "../../domain/conversation/emoji.js";
-import { sealedAs, type Sealed } from "../../domain/kernel/sealed.js";
+import { sealedAs } from "../../domain/kernel/sealed.js";
 import type { OpenContent } from "../ports/open-content.js";
 import { reactionUserIdsMax, type MessageRow, type ReactionRow } from "../ports/rows.js";
 import type { MessageView } from "./queries.js";
@@ -19,12 +19,13 @@ type Group = { readonly emoji: string; readonly named: readonly [User, ...User[]
  */
 export const reactionsOfPage = (open: OpenContent): ((message: OfMessage) => Promise<readonly Shown[]>) => {
   const keys = new Map<string, Promise<boolean>>();
-  const isThere = (context: string, sealed: Sealed): Promise<boolean> => {
-    const known = keys.get(sealed.keyId);
+  const isThere = (context: string, { userId, emoji }: User): Promise<boolean> => {
+    // What is not sealed has no key: it is there as long as its author is.
+    const key = emoji.alg === "none" ? `/${userId}` : emoji.keyId;
+    const known = keys.get(key);
     if (known !== undefined) return known;
-    const found = open(context, sealed).then((text) => text !== null);
-    // What is not sealed has no key, and is always there.
-    keys.set(sealed.keyId, found);
+    const found = open(context, emoji, userId).then((text) => text !== null);
+    keys.set(key, found);
     return found;
   };
   /** Undefined: none of the users that are named can be shown. */
@@ -32,9 +33,9 @@ export const reactionsOfPage = (open: OpenContent): ((message: OfMessage) => Pro
     { count, users }: ReactionRow,
     contextOf: (user: User) => string,
   ): Promise<Group | undefined> => {
-    const there = await Promise.all(users.map((user) => isThere(contextOf(user), user.emoji)));
+    const there = await Promise.all(users.map((user) => isThere(contextOf(user), user)));
     const [first, ...more] = users.filter((_, index) => there[index]);
-    const emoji = first === undefined ? null : await open(contextOf(first), first.emoji);
+    const emoji = first === undefined ? null : await open(contextOf(first), first.emoji, first.userId);
     return first === undefined || emoji === null
       ? undefined
       : { emoji, named: [first, ...more], others: count - users.length };

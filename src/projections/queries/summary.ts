@@ -53,7 +53,7 @@ export const stateOf = async (row: SummaryRow, open: OpenContent): Promise<State
 
 const lastMessageOf = async (message: MessageRow, open: OpenContent): Promise<StateView["lastMessage"]> => {
   const { sequence, messageId, senderId, contentType, at, content } = message;
-  const text = content === null ? null : await open(messageId, content);
+  const text = content === null ? null : await open(messageId, content, senderId);
   const common = { sequence, messageId, senderId, type: contentType, timestamp: at };
   return text === null
     ? { ...common, preview: "", deleted: true }

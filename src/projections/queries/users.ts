@@ -40,7 +40,7 @@ export const meQuery =
 /** A display name whose key is gone is as one that was taken away. */
 const publicUserOf = async (user: UserRow, open: OpenContent): Promise<PublicUser> => {
   const { userId, avatarMediaId } = user;
-  const displayName = user.displayName && (await open(sealedAs.displayName(userId), user.displayName));
+  const displayName = user.displayName && (await open(sealedAs.displayName(userId), user.displayName, userId));
   return {
     userId,
     ...(displayName === null ? {} : { displayName }),

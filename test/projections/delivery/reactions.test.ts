@@ -35,7 +35,10 @@ const story = async () => {
 const reactionsIn = (frames: readonly Frame[]) =>
   frames.flatMap(({ type, payload }) => (type === "message.updated" ? [payload.reaction] : []));
 const arrived = (device: Received) => eventually(() => reactionsIn(device.frames).length >= 4, "four frames");
-const synced = async ({ conversationId, pos }: { conversationId: string; pos: number }, open = side.sealing.open) => {
+const synced = async (
+  { conversationId, pos }: { conversationId: string; pos: number },
+  open: OpenContent = side.sealing.open,
+) => {
   const queries = createQueries({ source: side.log, views: side.views, open, epoch: side.epoch, clock: Date.now });
   const request = { cursors: { [conversationId]: pos }, only: true };
   const { conversations } = right(await syncOf({ ...side, queries }, { userId: "bob", deviceId: "new" }, request));

@@ -7,7 +7,7 @@
 import type { Db } from "mongodb";
 import { LogError, type Clock, type DestroyingKeys, type KeyStore } from "../../../commands/ports.js";
 import type { UserId } from "../../../domain/kernel/ids.js";
-import { createBatchedLookup } from "../batched-lookup.js";
+import { createBatchedLookup } from "../../../lib/batched-lookup.js";
 import { createAgingKeys, type AgingKey } from "./cache.js";
 import { createKeyDocuments, type Wrapped } from "./documents.js";
 import { createRefresher } from "./refresher.js";

@@ -9,7 +9,7 @@ import { ownerOf } from "../../../domain/kernel/users-keys.js";
 import { startSharedThread, type SharedThread } from "../../engines/shared-thread.js";
 import { workerUrl } from "../../engines/worker.js";
 import { requireMasterKeys, type MasterKeys } from "../wrapping.js";
-import { createBatchedLookup } from "../batched-lookup.js";
+import { createBatchedLookup } from "../../../lib/batched-lookup.js";
 import type { KeyHandlers, KeysStopped, KeyWorkerData } from "./key-store.worker.js";
 import type { Rewrapped } from "./wrapped.js";
 

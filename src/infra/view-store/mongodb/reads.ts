@@ -35,6 +35,7 @@ export const mongoReads = (views: ViewCollections): ViewReads => {
     user: reached(userOf(views)),
     devices: reached(devicesOf(views)),
     erasedAfter: reached(erasedOf(views)),
+    erasedAmong: reached(erasedAmongOf(views)),
   };
 };
 
@@ -85,6 +86,13 @@ const userOf =
     };
     // An avatar is media, which profiles cannot name yet.
     return { userId, displayName: sealedOf(valueOf(found.displayName)), avatarMediaId: null, privacy };
+  };
+
+const erasedAmongOf =
+  ({ users }: ViewCollections): ViewReads["erasedAmong"] =>
+  async (userIds) => {
+    const among = { _id: { $in: userIds.map((userId) => idOf(userId)) }, "erasedAt.x": { $type: "number" as const } };
+    return (await users.find(among, { projection: { _id: 1 } }).toArray()).map(({ _id }) => _id);
   };
 
 const devicesOf =

@@ -98,7 +98,9 @@ const membersOf = (db: Database.Database): Synchronous<ViewReads>["members"] => 
     (former === true ? all : present).all(conversationId, after, limit).map(memberOf);
 };
 
-const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" | "devices" | "erasedAfter"> => {
+const userReads = (
+  db: Database.Database,
+): Pick<Synchronous<ViewReads>, "user" | "devices" | "erasedAfter" | "erasedAmong"> => {
   type StoredUser = Pick<UserRow, "userId"> & {
     readonly displayName: string | null;
     readonly lastSeen: Privacy["lastSeen"] | null;
@@ -114,6 +116,11 @@ const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" |
     `select userId, erasedPosition as position from users indexed by users_erased
       where erasedPosition > ? and registeredAt is not null order by erasedPosition limit ?`,
   );
+  const erasedAmong = db
+    .prepare<[string], UserId>(
+      "select userId from users where userId in (select value from json_each(?)) and erasedAt is not null",
+    )
+    .pluck();
   return {
     user: (userId) => {
       const found = user.get(userId);
@@ -128,5 +135,6 @@ const userReads = (db: Database.Database): Pick<Synchronous<ViewReads>, "user" |
     },
     devices: (userId) => devices.all(userId),
     erasedAfter: (position, limit) => erased.all(position, limit),
+    erasedAmong: (userIds) => erasedAmong.all(JSON.stringify(userIds)),
   };
 };

@@ -148,6 +148,7 @@ const storeOf = (current: () => SqliteViews): SqliteViews["store"] => {
       user: read("user"),
       devices: read("devices"),
       erasedAfter: read("erasedAfter"),
+      erasedAmong: read("erasedAmong"),
     },
   };
 };

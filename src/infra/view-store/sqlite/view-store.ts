@@ -203,6 +203,7 @@ const storeOf = (worker: WorkerClient<ViewsHandlers>): ViewStore => {
       user: read("user"),
       devices: read("devices"),
       erasedAfter: read("erasedAfter"),
+      erasedAmong: read("erasedAmong"),
     },
   };
 };

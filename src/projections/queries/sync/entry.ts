@@ -1,6 +1,7 @@
 import { decodeConversationEvent } from "../../../domain/catalogue.js";
 import type { AmendingEvent } from "../../../domain/conversation/amendments.js";
 import type { ConversationEvent, MessageSent } from "../../../domain/conversation/conversation.events.js";
+import { userIdOf } from "../../../domain/kernel/by.js";
 import type { ConversationId } from "../../../domain/kernel/ids.js";
 import {
   asRevision,
@@ -203,9 +204,9 @@ const shownOf = async (
   const gone: Shown | undefined =
     now.content === null ? { kind: "deleted", deletedAt: now.deletedAt ?? event.at } : undefined;
   if (isReaction(event))
-    return withEmoji(gone ?? visible, await open(emojiContext(conversationId, event), event.emoji));
+    return withEmoji(gone ?? visible, await open(emojiContext(conversationId, event), event.emoji, userIdOf(event.by)));
   if (gone !== undefined) return gone;
   if (!hasContent(event)) return visible;
-  const text = await open(event.messageId, event.content);
+  const text = await open(event.messageId, event.content, userIdOf(event.by));
   return text === null ? { kind: "deleted", deletedAt: now.at, erased: true } : { kind: "content", text };
 };

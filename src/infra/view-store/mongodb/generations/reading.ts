@@ -54,6 +54,7 @@ export const createReading = (db: Db, first: Standing): Reading => {
       user: async (...asked) => (await now()).user(...asked),
       devices: async (...asked) => (await now()).devices(...asked),
       erasedAfter: async (...asked) => (await now()).erasedAfter(...asked),
+      erasedAmong: async (...asked) => (await now()).erasedAmong(...asked),
     };
   };
   return {

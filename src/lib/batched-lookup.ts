@@ -51,7 +51,7 @@ export const createBatchedLookup = <A>(
     ask: (id) => {
       const known = asked.get(id);
       if (known !== undefined) return known;
-      if (asked.size >= waitingMax) return Promise.reject(new Error(`${waitingMax} keys are waited for`));
+      if (asked.size >= waitingMax) return Promise.reject(new Error(`${waitingMax} ids are waited for`));
       const promise = new Promise<A | undefined>((resolve, reject) => queue.push({ id, resolve, reject }));
       asked.set(id, promise);
       running ??= run();
