@@ -49,13 +49,17 @@ export type ReasonOptions = { readonly reason?: string; readonly unrecorded?: tr
 
 export type InspectionOptions = { readonly data?: string; readonly json?: true };
 
-/** A parser of whole numbers from `min` on, for commander. */
+/** A parser of whole numbers from `min` on, up to `max` where there is one, for commander. */
 export const wholeNumber =
-  (min: number) =>
+  (min: number, max = Infinity) =>
   (value: string): number => {
     const parsed = Number(value);
-    if (!/^\d+$/.test(value) || !Number.isSafeInteger(parsed) || parsed < min)
-      throw new InvalidArgumentError(`It must be a whole number, at least ${min}.`);
+    if (!/^\d+$/.test(value) || !Number.isSafeInteger(parsed) || parsed < min || parsed > max)
+      throw new InvalidArgumentError(
+        max === Infinity
+          ? `It must be a whole number, at least ${min}.`
+          : `It must be a whole number, ${min} to ${max}.`,
+      );
     return parsed;
   };
 

@@ -36,7 +36,8 @@ const builtTo = async (): Promise<number> => {
 
 /** SIGKILL once it has come beyond the position; where it was. */
 const killedBeyond = async (position: number): Promise<number> => {
-  const child = spawn(process.execPath, [parley, ...rebuilding("--max-events-per-second", "400")], { stdio: "ignore" });
+  const args = rebuilding("--parallel", "3", "--max-events-per-second", "400");
+  const child = spawn(process.execPath, [parley, ...args], { stdio: "ignore" });
   const exited = once(child, "exit");
   await eventually(async () => (await builtTo()) > position, "the rebuild has come further");
   child.kill("SIGKILL");
@@ -85,10 +86,17 @@ it("a rebuild that is killed twice goes on, readers go over to it without an err
   const first = await killedBeyond(0);
   const second = await killedBeyond(first);
   expect(second).toBeGreaterThan(first);
-  const ran = await run(rebuilding("--json"));
+  const ran = await run(rebuilding("--parallel", "2", "--json"));
   expect(ran).toMatchObject({ code: 0, stderr: "" });
   const { rebuilt } = JSON.parse(ran.stdout) as { rebuilt: { position: number } };
-  expect(rebuilt).toMatchObject({ generation: 2, resumedAt: second, switched: true, different: 0, notLookedAt: 0 });
+  expect(rebuilt).toMatchObject({
+    generation: 2,
+    resumedAt: second,
+    parallel: 2,
+    switched: true,
+    different: 0,
+    notLookedAt: 0,
+  });
   const before = chats.map(({ sent }) => sent());
   await eventually(() => chats.every(({ sent }, index) => sent() > (before[index] ?? 0) + 5), "they chat on");
   for (const each of chats) await each.stop();

@@ -118,16 +118,18 @@ export const generationsContract = (name: string, open: () => Promise<OpenedGene
       expect((await generations.list()).at(-1)).toMatchObject({ number, checkpoint: at(3) });
     });
 
-    it("rows are answered as the log's changes make them, by page and by key, in any order of the changes", async () => {
+    it("rows are answered as the log's changes make them, by page and by key, in any order of the changes and with any number of lanes", async () => {
       await opened.live.apply([], at(1));
       await fc.assert(
-        fc.asyncProperty(logs, fc.integer(), async (random, shuffle) => {
+        fc.asyncProperty(logs, fc.integer(), fc.integer({ min: 1, max: 4 }), async (random, shuffle, lanes) => {
           const { number } = await generations.create(plan);
-          const writer = await generations.write(number);
+          const writer = await generations.write(number, { lanes });
           const changes = changesOf(random);
           const turned = changes.toSorted((a, b) => order(a, shuffle) - order(b, shuffle));
           await writer.apply(turned.slice(0, 20), at(1));
           await writer.apply(turned.slice(20), at(2));
+          await writer.settled();
+          expect(await writer.checkpoint()).toEqual(at(2));
           const expected = digestsOf(changes);
           expect(await digestsIn(writer)).toEqual(expected);
           for (const view of viewNames) {

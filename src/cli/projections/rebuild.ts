@@ -1,6 +1,8 @@
-import { Argument, Command } from "commander";
+import { Argument, Command, Option } from "commander";
 import { openGenerationsOf } from "../../operate/projections/generations.js";
 import {
+  defaultParallel,
+  parallelMax,
   rebuildProjections,
   rowsNames,
   type RebuildPhase,
@@ -15,6 +17,7 @@ import { grouped, harmless, next, paint, progress, say, sayJson, table } from ".
 
 type Options = ProfileOptions & {
   readonly fromScratch?: true;
+  readonly parallel: number;
   readonly maxEventsPerSecond?: number;
   readonly acceptDiff?: true;
 };
@@ -25,6 +28,11 @@ export const rebuildCommand = withTarget(new Command("rebuild"))
   )
   .addArgument(new Argument("<name>", "what is built anew; the rest is copied").choices([...rowsNames, "all"]))
   .option("--from-scratch", "throw away what an unfinished rebuild has done, instead of going on with it")
+  .addOption(
+    new Option("--parallel <n>", `how much of the log is worked on at once, 1 to ${parallelMax}: see below`)
+      .argParser(wholeNumber(1, parallelMax))
+      .default(defaultParallel(), `half of the cores, 4 at most: ${defaultParallel()} here`),
+  )
   .option("--max-events-per-second <n>", "hold it back to this rate", wholeNumber(1))
   .option("--accept-diff", "let readers go over though rows differ: the report says which")
   .addHelpText(
@@ -34,6 +42,10 @@ Parley may run or not. It reads the log in this process; the running server is o
 stopped one starts with the new generation. Killed (kill -9, Ctrl-C, a reboot), it goes on where it was with the same
 command; give it up with: parley projections cancel. The generation of before stays, as a file, until parley projections
 drop; parley projections switch goes back to it. Rows that differ are shown with the events that prove which value is right (parley events show STREAM@REVISION).
+
+--parallel N: N threads read and project the log beside the one that writes the file, which two of them keep busy; with 1
+it does all of it in turn. With --profile distributed N batches are written at once, in lanes that share no row. The rows are
+the same with every N, and --max-events-per-second is for all together. Each holds a batch in memory (2,000 events, 8 MiB).
 
 With --profile distributed the projectors join the new generation before readers go over, which gateways do by themselves
 within a second; all projectors have to be of this version. Until it is dropped they write the one of before as well.
@@ -84,9 +96,11 @@ const barsOf = (profile: ProfileOptions["profile"]) => {
 };
 
 const tell = (report: RebuildReport, name: string, target: Target): void => {
-  const { generation, resumedAt, events, eventsPerSecond, position, rowsCompared, switched } = report;
+  const { generation, resumedAt, events, eventsPerSecond, parallel, position, rowsCompared, switched } = report;
   const from = resumedAt === null ? "" : ` (gone on from position ${grouped(resumedAt)})`;
-  say(`Generation ${generation}: ${grouped(events)} events${from}, ${grouped(eventsPerSecond)} a second`);
+  say(
+    `Generation ${generation}: ${grouped(events)} events${from}, ${grouped(eventsPerSecond)} a second (--parallel ${parallel})`,
+  );
   say(`${grouped(rowsCompared)} rows compared at position ${grouped(position)}: ${differences(report)}`);
   for (const sample of report.samples) say(sampleText(sample));
   if (switched) {

@@ -1,4 +1,6 @@
 import { newestEpoch } from "../../commands/epoch.js";
+import { filesOf } from "../../profiles/data-directory.js";
+import { startRebuildThreads } from "../../profiles/rebuild-threads.js";
 import { sqliteGenerations } from "../../infra/view-store/sqlite/generations.js";
 import { GenerationRefused, type Generation } from "../../projections/ports/generations.js";
 import { viewsVersion } from "../../projections/registry.js";
@@ -40,6 +42,7 @@ export const openGenerationsIn = async (dir: string): Promise<OpenedGenerations>
   return {
     source: log,
     generations,
+    startThreads: (count) => startRebuildThreads({ logPath: filesOf(dir).log }, count),
     close,
     switchTo: (generation) =>
       withServerOrLock(dir, {

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { rebuild, type RebuildOptions, type RebuildReport } from "../../projections/rebuild/rebuild.js";
 import { switchBack, type SwitchBackOptions, type SwitchedBack } from "../../projections/rebuild/switch-back.js";
 import type { OpenedGenerations } from "./opened.js";
@@ -7,16 +8,24 @@ export type { RebuildPhase, RebuildReport } from "../../projections/rebuild/rebu
 export type { SwitchedBack } from "../../projections/rebuild/switch-back.js";
 export type { Sample } from "../../projections/rebuild/sample.js";
 
+/** Of `parallel`. Each holds a batch, a hundred mebibytes where events are the largest, and writing gains nothing by more. */
+export const parallelMax = 16;
+
+/** Half of the machine's cores, four at most: people chat on the other half. */
+export const defaultParallel = (cores = availableParallelism()): number =>
+  Math.min(4, Math.max(1, Math.floor(cores / 2)));
+
 /** @throws (rejects) as `rebuild` (`projections/rebuild/rebuild.ts`) does, and what keeps the server from going over */
 export const rebuildProjections = (
-  { source, generations, switchTo, othersBringTo, liveMayHold }: OpenedGenerations,
-  options: Omit<RebuildOptions, "source" | "generations" | "switchTo" | "othersBringTo" | "liveMayHold">,
+  { source, generations, switchTo, othersBringTo, liveMayHold, startThreads }: OpenedGenerations,
+  options: Omit<RebuildOptions, keyof OpenedGenerations>,
 ): Promise<RebuildReport> =>
   rebuild({
     ...options,
     ...{ source, generations, switchTo },
     ...(othersBringTo === undefined ? {} : { othersBringTo }),
     ...(liveMayHold === undefined ? {} : { liveMayHold }),
+    ...(startThreads === undefined ? {} : { startThreads }),
   });
 
 /** @throws (rejects) as `switchBack` (`projections/rebuild/switch-back.ts`) does, and what keeps the server from going over */

@@ -20,10 +20,11 @@ export type Generations = {
   /** @throws (rejects) GenerationRefused (`none`) */
   readonly read: (number: number) => Promise<GenerationReader>;
   /**
-   * One that nobody else writes: building, ready, or old where old ones are left as they are.
+   * One that nobody else writes: building, ready, or old where old ones are left as they are. `lanes`: writes under way at
+   * once (1); an engine with one writer has one, whatever is asked for.
    * @throws (rejects) GenerationRefused (`none`; `live`: the live one is its runner's; `version`: of another form)
    */
-  readonly write: (number: number) => Promise<GenerationWriter>;
+  readonly write: (number: number, options?: { readonly lanes?: number }) => Promise<GenerationWriter>;
   /** It is complete up to its checkpoint, and was compared. @throws (rejects) GenerationRefused (`none`) */
   readonly markReady: (number: number) => Promise<void>;
   /** Moves the pointer: the generation is live, and the one that was is old. Repeatable. @throws (rejects) GenerationRefused (`none`) */
@@ -87,9 +88,23 @@ export type GenerationReader = {
 export type GenerationFigures = { readonly rows: number; readonly bytes: number | undefined };
 
 export type GenerationWriter = GenerationReader & {
-  /** As `ViewStore.apply`: joins, then the checkpoint, which after a crash is never ahead of them. None: it stays. */
+  /**
+   * As `ViewStore.apply`: joins, then the checkpoint, which after a crash is never ahead of them. None: it stays. With more
+   * than one lane it resolves as soon as so few batches are under way that another may follow; what fails then rejects the
+   * next call or `settled`, and nothing after it moves the checkpoint.
+   */
   readonly apply: (changes: readonly ViewChange[], checkpoint?: Checkpoint) => Promise<void>;
+  /** As `apply`, of rows that another thread has made ready. Of engines that have such threads. */
+  readonly applyBound?: (rows: BoundRows, checkpoint: Checkpoint) => Promise<void>;
+  /** Resolves when everything that was applied is written, its checkpoints too. @throws (rejects) what any of it failed with */
+  readonly settled: () => Promise<void>;
 };
+
+/**
+ * Changes folded to rows, each row's cells in the order of the columns of the engine whose thread made them: flat, since
+ * arrays of texts and numbers cross threads four times faster than objects do.
+ */
+export type BoundRows = readonly { readonly view: ViewName; readonly cells: readonly (string | number | null)[] }[];
 
 export type Claim = {
   /** Whether somebody asked to give up. Cheap: asked before each page. */

@@ -1,20 +1,21 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Position, RecordedEvent } from "../../domain/kernel/stream.js";
-import { viewsOfNames } from "../named.js";
+import { asPosition, earlierOf, type Position } from "../../domain/kernel/stream.js";
 import type { EventSource } from "../ports/event-source.js";
-import type { Generation, GenerationWriter } from "../ports/generations.js";
-import { readBatch } from "../read-batch.js";
-import { projectBatch, type Project } from "../runner.js";
-import type { ViewChange, ViewName } from "../view-change.js";
+import type { Checkpoint } from "../ports/view-store.js";
+import type { GenerationWriter } from "../ports/generations.js";
+import type { Project } from "../runner.js";
 import type { Pace } from "./pace.js";
+import { partsAhead, partsHere, projectPart, type FillPlan, type FillThreads, type Part, type Range } from "./parts.js";
 
 export type FillOptions = {
   readonly source: Pick<EventSource, "readAll">;
-  readonly writer: Pick<GenerationWriter, "apply">;
-  readonly generation: Pick<Generation, "names" | "forkedAt">;
+  readonly writer: Pick<GenerationWriter, "apply" | "applyBound" | "settled">;
+  readonly generation: FillPlan;
   readonly epoch: string;
   /** Of another build, for tests. */
   readonly project?: Project;
+  /** They project slices of the log while this thread writes; without them it does both in turn. */
+  readonly threads?: FillThreads & { readonly count: number };
   readonly pace: Pace;
   /** Events of one batch: a row that many of them touch is written once for all. */
   readonly batchEventsMax?: number;
@@ -25,40 +26,44 @@ export type FillOptions = {
 /**
  * Projects the log's events after `from` up to and with `upTo`, batch after batch, each with its checkpoint.
  * @returns where it came to: `upTo`, or before it where the log has nothing there
- * @throws (rejects) Error for an event that cannot be projected; what comes before it is written
+ * @throws (rejects) Error for an event that cannot be projected; what comes before it is written, or under way (`settled`)
  */
 export const fill = async (options: FillOptions, from: Position, upTo: Position): Promise<Position> => {
-  const { source, writer, epoch, pace, batchEventsMax = 2_000 } = options;
-  const changesOf = changesOfGeneration(options);
+  const { writer, epoch, pace, onBatch } = options;
   let position = from;
   let events = 0;
-  while (position < upTo) {
-    await options.onBatch(position, events);
-    const batch = await readBatch(source, position, Math.min(batchEventsMax, pace.batchMax));
-    const within = batch.events.filter((event) => event.position <= upTo);
-    const { changes, reached, failure } = changesOf(within);
-    const isEnd = within.length < batch.events.length || !batch.isFull;
-    const next = failure === undefined && isEnd ? upTo : (reached ?? position);
-    if (next > position) await writer.apply(changes, { position: next, epoch });
-    if (failure !== undefined) throw failure;
-    events += within.length;
-    position = next;
-    await pace.after(within.length);
+  await onBatch(position, events);
+  for await (const part of partsOf(options, { after: from, upTo })) {
+    if (part.reached > position) await write(writer, part.changes, { position: part.reached, epoch });
+    if (part.failure !== undefined) throw part.failure;
+    events += part.events;
+    position = part.reached;
+    await pace.after(part.events);
     await nextTurn();
+    await onBatch(position, events);
   }
-  await options.onBatch(position, events);
+  await writer.settled();
   return position;
 };
 
-/** Of the views that are copied the rows hold everything up to where they were copied from. */
-const changesOfGeneration = ({ generation, project }: Pick<FillOptions, "generation" | "project">) => {
-  const named = new Set<ViewName>(viewsOfNames(generation.names));
-  return (events: readonly RecordedEvent[]) => {
-    const split = events.findIndex(({ position }) => position > generation.forkedAt);
-    const before = projectBatch(split === -1 ? events : events.slice(0, split), project);
-    const after = projectBatch(split === -1 || before.failure !== undefined ? [] : events.slice(split), project);
-    const changes: readonly ViewChange[] = [...before.changes.filter(({ view }) => named.has(view)), ...after.changes];
-    const reached = after.position ?? before.position;
-    return { changes, reached, failure: (before.failure ?? after.failure)?.error };
-  };
+const partsOf = (options: FillOptions, range: Range) => {
+  const { source, generation, threads, project, pace, batchEventsMax = 2_000 } = options;
+  const eventsMax = Math.min(batchEventsMax, pace.batchMax);
+  // A thread is not worth its while for what one batch holds: what came in while generations were compared.
+  if (threads === undefined || range.upTo - range.after <= eventsMax)
+    return partsHere(
+      (part) => projectPart(source, part, generation, { eventsMax, ...(project === undefined ? {} : { project }) }),
+      range,
+    );
+  return partsAhead((part) => threads.project(part, generation), range, {
+    slice: (after) => earlierOf(asPosition(after + eventsMax), range.upTo),
+    // One that is projected and waits for each that is being projected.
+    atOnce: 2 * threads.count,
+  });
+};
+
+const write = (writer: FillOptions["writer"], changes: Part["changes"], checkpoint: Checkpoint): Promise<void> => {
+  if (!("bound" in changes)) return writer.apply(changes, checkpoint);
+  if (writer.applyBound === undefined) throw new Error("rows that are bound are of an engine that writes such");
+  return writer.applyBound(changes.bound, checkpoint);
 };

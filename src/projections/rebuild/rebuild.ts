@@ -16,6 +16,7 @@ import { changesOfRow } from "../views/stored-row.js";
 import { compareAll } from "./compare-all.js";
 import { fill } from "./fill.js";
 import { paceOf, type Pace } from "./pace.js";
+import type { FillThreads } from "./parts.js";
 import { sampleOf, type Sample } from "./sample.js";
 import type { Difference } from "./settle.js";
 
@@ -27,6 +28,10 @@ export type RebuildOptions = {
   readonly names: readonly RowsName[];
   /** What an unfinished rebuild has done is thrown away. */
   readonly fromScratch?: boolean;
+  /** Threads that project, or batches that are written at once, as the engine has it; 1 without it: one after the other. */
+  readonly parallel?: number;
+  /** Where threads can read the log by ranges: starts so many. */
+  readonly startThreads?: (count: number) => FillThreads;
   /** Of the log read and of rows copied; without it as fast as it goes. */
   readonly maxEventsPerSecond?: number;
   /** Readers go over to the new generation though it differs. */
@@ -56,6 +61,7 @@ export type RebuildReport = {
   /** Events projected by this process. */
   readonly events: number;
   readonly eventsPerSecond: number;
+  readonly parallel: number;
   /** Of the log, up to which both generations were compared at least. */
   readonly position: Position;
   readonly rowsCompared: number;
@@ -85,18 +91,24 @@ const copyRows = 500;
  * names (`unfinished`), there are no views yet (`none`); Error for an event that cannot be projected
  */
 export const rebuild = async (options: RebuildOptions): Promise<RebuildReport> => {
-  const { generations } = options;
+  const { generations, parallel = 1, maxEventsPerSecond } = options;
   const claim = await generations.claim();
   try {
     const generation = await generationFor(options);
     const live = await liveOf(generations);
-    const [reader, writer] = [await generations.read(live.number), await generations.write(generation.number)];
+    const reader = await generations.read(live.number);
+    const writer = await generations.write(generation.number, { lanes: parallel });
+    const threads = threadsFor(options, parallel);
+    const pace = paceOf(maxEventsPerSecond);
     try {
-      return await work({ ...options, generation, reader, writer, claim, pace: paceOf(options.maxEventsPerSecond) });
+      return await work({ ...options, ...threads, parallel, generation, reader, writer, claim, pace });
     } catch (error) {
+      // What is under way is over before anybody drops what it writes; that it failed as well changes nothing.
+      await writer.settled().catch(() => undefined);
       if (error instanceof RebuildCancelled) await generations.drop(generation.number);
       throw error;
     } finally {
+      await threads.threads?.close();
       await writer.close();
       await reader.close();
     }
@@ -105,7 +117,15 @@ export const rebuild = async (options: RebuildOptions): Promise<RebuildReport> =
   }
 };
 
+/** Another build's projection is a function of this thread. */
+const threadsFor = ({ startThreads, project }: RebuildOptions, count: number): Pick<Work, "threads"> =>
+  startThreads === undefined || project !== undefined || count === 1
+    ? {}
+    : { threads: { count, ...startThreads(count) } };
+
 type Work = RebuildOptions & {
+  readonly parallel: number;
+  readonly threads?: FillThreads & { readonly count: number };
   readonly generation: Generation;
   readonly reader: GenerationReader;
   readonly writer: GenerationWriter;
@@ -145,6 +165,7 @@ const work = async (given: Work): Promise<RebuildReport> => {
     resumedAt,
     events,
     eventsPerSecond: Math.round((events / Math.max(1, ms)) * 1_000),
+    parallel: given.parallel,
     position: await positionOf(writer),
     rowsCompared,
     different: different.length,

@@ -46,7 +46,7 @@ describe.skipIf(!hasEngines || !mayStartServers)("views are built anew while peo
         while (!over.signal.aborted) await send();
       })();
 
-      const args = ["projections", "rebuild", "all", "--json"];
+      const args = ["projections", "rebuild", "all", "--parallel", "3", "--json"];
       const env = { PATH: process.env.PATH, ...cell };
       const slow = spawn(process.execPath, [parley, ...args, "--max-events-per-second", "40"], {
         env,

@@ -175,6 +175,11 @@ const writerOf = (path: string): GenerationWriter => {
       attempt(() => {
         views.apply(changes, checkpoint);
       }),
+    applyBound: (rows, checkpoint) =>
+      attempt(() => {
+        views.applyBound(rows, checkpoint);
+      }),
+    settled: () => Promise.resolve(),
   };
 };
 

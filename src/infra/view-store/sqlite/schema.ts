@@ -82,7 +82,7 @@ export const upsertOf = (view: ViewName): string => {
     on conflict (${Object.keys(key).join(", ")}) do update set ${assignments.join(", ")}`;
 };
 
-const columnsOf = (view: ViewName): readonly string[] => {
+export const columnsOf = (view: ViewName): readonly string[] => {
   const { key, facts, raised, registers } = views[view];
   return [
     ...Object.keys(key),

@@ -1,9 +1,11 @@
 import Database from "better-sqlite3";
 import { StoreUnavailable } from "../../../projections/ports/away.js";
+import type { BoundRows } from "../../../projections/ports/generations.js";
 import type { StoredRows } from "../../../projections/ports/stored-rows.js";
 import type { Checkpoint, ViewReads } from "../../../projections/ports/view-store.js";
 import { views, viewsVersion } from "../../../projections/registry.js";
 import { foldChanges, type ViewChange, type ViewName } from "../../../projections/view-change.js";
+import { writeBound } from "./bound-rows.js";
 import { binderOf, schema, upsertOf } from "./schema.js";
 import type { Synchronous } from "./rows.js";
 import { sqliteReads } from "./reads.js";
@@ -16,6 +18,8 @@ import { keepWalSmall } from "../../engines/wal.js";
 export type SqliteViews = {
   /** Folds the changes and writes them with the checkpoint, if there is one, in one transaction. */
   readonly apply: (changes: readonly ViewChange[], checkpoint?: Checkpoint) => void;
+  /** The same of rows that are folded and bound already (`bound-rows.ts`). */
+  readonly applyBound: (rows: BoundRows, checkpoint: Checkpoint) => void;
   readonly checkpoint: () => Checkpoint | undefined;
   readonly reads: Synchronous<ViewReads>;
   /** As they are stored. */
@@ -126,18 +130,30 @@ const viewsOf = (db: Database.Database): SqliteViews => {
     "insert into checkpoint values (1, ?, ?) on conflict do update set position = excluded.position, epoch = excluded.epoch",
   );
 
+  const writerOf = (view: ViewName) => {
+    const writer = writers.get(view);
+    if (writer === undefined) throw new Error(`no view ${view}`);
+    return writer;
+  };
+
   const write = db.transaction((changes: readonly ViewChange[], checkpoint?: Checkpoint) => {
     for (const [view, rows] of foldChanges(changes)) {
-      const writer = writers.get(view);
-      if (writer === undefined) throw new Error(`no view ${view}`);
-      for (const row of rows) writer.upsert.run(writer.bind(row));
+      const { upsert, bind } = writerOf(view);
+      for (const row of rows) upsert.run(bind(row));
     }
     if (checkpoint !== undefined) moveCheckpoint.run(checkpoint.position, checkpoint.epoch);
+  });
+  const writeReady = db.transaction((rows: BoundRows, { position, epoch }: Checkpoint) => {
+    writeBound(rows, (view) => writerOf(view).upsert);
+    moveCheckpoint.run(position, epoch);
   });
 
   return {
     apply: (changes, checkpoint) => {
       write.immediate(changes, checkpoint);
+    },
+    applyBound: (rows, checkpoint) => {
+      writeReady.immediate(rows, checkpoint);
     },
     checkpoint: () => checkpointIn(db),
     reads: sqliteReads(db),

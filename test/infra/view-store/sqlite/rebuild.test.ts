@@ -5,11 +5,13 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decodeEvent } from "../../../../src/domain/catalogue.js";
 import { asPosition, type RecordedEvent } from "../../../../src/domain/kernel/stream.js";
+import { boundRows } from "../../../../src/infra/view-store/sqlite/bound-rows.js";
 import { generationPath } from "../../../../src/infra/view-store/sqlite/generation-files.js";
 import { sqliteGenerations } from "../../../../src/infra/view-store/sqlite/generations.js";
 import { openSqliteViewsFile, type SqliteViews } from "../../../../src/infra/view-store/sqlite/views-file.js";
 import { rowsNames, type RowsName } from "../../../../src/projections/named.js";
 import type { Generations } from "../../../../src/projections/ports/generations.js";
+import { projectPart, type FillThreads } from "../../../../src/projections/rebuild/parts.js";
 import { rebuild, RebuildCancelled, type RebuildOptions } from "../../../../src/projections/rebuild/rebuild.js";
 import { switchBack } from "../../../../src/projections/rebuild/switch-back.js";
 import { project, views } from "../../../../src/projections/registry.js";
@@ -47,6 +49,15 @@ const rowsIn = async (generations: Generations, number: number): Promise<readonl
   return rows.sort();
 };
 
+/** What the worker does (profiles/rebuild.worker.ts), in this thread: the acceptance suite starts real ones. */
+const threadsOn = (log: readonly RecordedEvent[]): FillThreads => ({
+  project: async (range, plan) => {
+    const part = await projectPart(sourceOf(log), range, plan, { eventsMax: 5 });
+    return { ...part, changes: { bound: boundRows(part.changes) } };
+  },
+  close: () => Promise.resolve(),
+});
+
 /** A defect: whoever reads has read one message less. */
 const defective: Project = (event, place) =>
   project(event, place).map((change) =>
@@ -80,7 +91,7 @@ describe(`a rebuild on SQLite (seed ${seed})`, () => {
     ...more,
   });
 
-  it("what it builds equals what was kept up event by event, however often it is killed and whatever comes meanwhile", async () => {
+  it("what it builds equals what was kept up event by event, however often it is killed, whatever comes meanwhile and with however many threads", async () => {
     const kills = fc.array(fc.integer({ min: 1, max: 8 }), { maxLength: 3 });
     const names = fc.subarray([...rowsNames], { minLength: 1 });
     await fc.assert(
@@ -89,7 +100,8 @@ describe(`a rebuild on SQLite (seed ${seed})`, () => {
         names,
         kills,
         fc.double({ min: 0, max: 1, noNaN: true }),
-        async (log, of, dying, share) => {
+        fc.integer({ min: 1, max: 4 }),
+        async (log, of, dying, share, threads) => {
           follow(log, Math.max(1, Math.floor(log.length * share)));
           for (const steps of [...dying, Infinity]) {
             let left = steps;
@@ -97,7 +109,10 @@ describe(`a rebuild on SQLite (seed ${seed})`, () => {
               follow(log, Math.min(log.length, (live.checkpoint()?.position ?? 0) + 3));
               if ((left -= 1) < 0) throw new Error("killed");
             };
-            const report = await rebuild(optionsOf(log, { names: of, onProgress })).catch((error: unknown) => {
+            // Of another number each time, as with another machine.
+            const parallel = steps === Infinity ? threads : 1 + ((threads + steps) % 4);
+            const options = { names: of, onProgress, parallel, startThreads: () => threadsOn(log) };
+            const report = await rebuild(optionsOf(log, options)).catch((error: unknown) => {
               if ((error as Error).message !== "killed") throw error;
             });
             if (report === undefined) continue;

@@ -9,6 +9,7 @@ import {
   type GenerationState,
   type GenerationWriter,
 } from "../../../../projections/ports/generations.js";
+import type { Checkpoint } from "../../../../projections/ports/view-store.js";
 import { reachable } from "../../../engines/mongodb/connection.js";
 import { checkpointDocuments, GenerationsChanged, joinIn, ViewsOfAnotherLog } from "../checkpoints.js";
 import { checkpointsId } from "../documents.js";
@@ -19,6 +20,7 @@ import { changePointer } from "./changing.js";
 import { claimsIn } from "./claim.js";
 import { figuresOf } from "./figures.js";
 import { untilJoined } from "./joining.js";
+import { lanesOf } from "./lanes.js";
 import { ageMsMax } from "./looks.js";
 import { created, entryOf, liveOf, switched, without, withState, type Entry, type Pointer } from "./pointer.js";
 import { raisedTo } from "./projecting.js";
@@ -63,7 +65,7 @@ export const mongoGenerations = (options: MongoGenerationsOptions): Generations 
       close: () => Promise.resolve(),
     };
   };
-  const write = async (number: number): Promise<GenerationWriter> => {
+  const write: Generations["write"] = async (number, { lanes = 1 } = {}): Promise<GenerationWriter> => {
     const reader = await read(number);
     const { pointer } = await load();
     const { state } = held(pointer, number);
@@ -71,18 +73,22 @@ export const mongoGenerations = (options: MongoGenerationsOptions): Generations 
     await reachable(() => createIndexes(db, [number]));
     const writer = changesWriter(db, onProblem);
     const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
+    const reached = async ({ position, epoch }: Checkpoint): Promise<void> => {
+      const update = raisedTo([number], { raised: everyPartition, partitions, position });
+      const where = { "generations.entries.number": number };
+      const raise = () => joinIn(collection, checkpointsId.views, epoch, update, where);
+      await untilPassing(raise, onProblem).catch((error: unknown) => {
+        throw error instanceof GenerationsChanged ? noneRefused(number) : error;
+      });
+    };
+    const { apply, settled } = lanesOf({ write: (changes) => writer(changes, [number]), reached, lanes });
     return {
       ...reader,
-      apply: async (changes, checkpoint) => {
-        await writer(changes, [number]);
-        if (checkpoint === undefined) return;
-        const { position, epoch } = checkpoint;
-        const update = raisedTo([number], { raised: everyPartition, partitions, position });
-        const where = { "generations.entries.number": number };
-        const raise = () => joinIn(collection, checkpointsId.views, epoch, update, where);
-        await untilPassing(raise, onProblem).catch((error: unknown) => {
-          throw error instanceof GenerationsChanged ? noneRefused(number) : error;
-        });
+      ...{ apply, settled },
+      close: async () => {
+        // What failed was told to whoever applied it.
+        await settled().catch(() => undefined);
+        await reader.close();
       },
     };
   };
