@@ -3,6 +3,7 @@ import { streamOf, type Position, type RecordedEvent, type StreamName } from "..
 import { streamPages } from "../../domain/kernel/stream-pages.js";
 import type { EventSource } from "../ports/event-source.js";
 import type { StoredRow } from "../ports/generations.js";
+import { rowName } from "../ports/stored-rows.js";
 import { project, views } from "../registry.js";
 import { foldChanges, type ViewChange } from "../view-change.js";
 import { changesOfRow } from "../views/stored-row.js";
@@ -59,5 +60,4 @@ export const streamsOfRow = ({ view, key }: RowPlace): readonly StreamName[] => 
   ];
 };
 
-const isOf = (place: RowPlace, change: ViewChange): boolean =>
-  change.view === place.view && change.key.join("\0") === place.key.join("\0");
+const isOf = (place: RowPlace, change: ViewChange): boolean => rowName(change) === rowName(place);
