@@ -76,15 +76,20 @@ export const progress = (
   };
 };
 
-/** `since`: what was done already when the clock began, which a resumed work brings with it. */
+/**
+ * `since`: what was done already when the clock began, which a resumed work brings with it. `of` 0: how much there is is
+ * not known, and is not said.
+ */
 export const progressLine = (
   label: string,
   unit: string,
   { done, of, since, ms }: { readonly done: number; readonly of: number; readonly since: number; readonly ms: number },
 ): string => {
+  const rate = ms < 500 ? 0 : ((done - since) / ms) * 1_000;
+  if (of <= 0 && done > 0)
+    return `${label} ${grouped(done)} ${unit}${rate <= 0 ? "" : `, ${grouped(Math.round(rate))} ${unit}/s`}`;
   const share = of <= 0 ? 1 : Math.min(1, done / of);
   const bar = "#".repeat(Math.round(share * 30)).padEnd(30, ".");
-  const rate = ms < 500 ? 0 : ((done - since) / ms) * 1_000;
   const speed = rate <= 0 ? "" : `, ${grouped(Math.round(rate))} ${unit}/s, ${timeLeft((of - done) / rate)} left`;
   return `${label} [${bar}] ${Math.floor(share * 100)} % of ${grouped(of)}${speed}`;
 };

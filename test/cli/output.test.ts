@@ -21,6 +21,11 @@ describe("progress", () => {
     expect(progressLine("reading", "events", { done: 0, of: 0, since: 0, ms: 1 })).toContain("100 % of 0");
     expect(line(10_000, 1_000)).toContain("100 % of 10,000");
   });
+
+  it("says how far it is where nobody knows how far it is to go", () => {
+    const unknown = progressLine("comparing", "rows", { done: 3_000, of: 0, since: 0, ms: 1_000 });
+    expect(unknown).toBe("comparing 3,000 rows, 3,000 rows/s");
+  });
 });
 
 it("counts one thing in the singular", () => {

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { diff, differs, type Diff, type EffectDifference, type RowDifference } from "../../operate/diff/diff.js";
 import { fail } from "../failure.js";
 import { exitWhenSaid, sameTarget, targetOf, wholeNumber, withTarget, type ProfileOptions } from "../options.js";
-import { grouped, harmless, next, note, paint, say, sayJson, table } from "../output.js";
+import { grouped, harmless, next, note, paint, progress, say, sayJson, table } from "../output.js";
 
 type Options = ProfileOptions & { readonly samples: number };
 
@@ -26,9 +26,15 @@ same nor different. Captures are compared effect by effect; both must be of the 
 Exit code: 0 they are the same, 1 they differ, or it failed; 2 wrong usage.`,
   )
   .action(async (a: string, b: string, options: Options) => {
+    const bar = progress("comparing", "rows");
     try {
       const target = targetOf(options);
-      const found = await diff(target, [a, b], { samples: options.samples, onRows: () => undefined });
+      const found = await diff(target, [a, b], {
+        samples: options.samples,
+        onRows: (rows) => {
+          bar.show(rows, 0);
+        },
+      }).finally(bar.end);
       if (options.json === true) sayJson({ diff: found });
       else tell(found, [a, b], sameTarget(target));
       exitWhenSaid(differs(found) ? 1 : 0);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { Command, InvalidArgumentError } from "commander";
+import { Argument, Command, InvalidArgumentError } from "commander";
 import type { Chosen } from "../../operate/reconcile/chosen.js";
+import { rowsNames, type RowsName } from "../../operate/projections/rebuild.js";
 import { reconcile, type ReconcileResult } from "../../operate/reconcile/reconcile.js";
 import type { FoundDrift } from "../../operate/reconcile/views.js";
 import { BadConfig } from "../../settings/config.js";
@@ -27,6 +28,11 @@ export const reconcileCommand = withTarget(new Command("reconcile"))
   .description(
     "Recompute rows of the views from the log alone, compare them with those that are there, and name the events that prove each right value.",
   )
+  .addArgument(
+    new Argument("[name]", "rows of this projection alone; without --conversation, --user and --sample all of them")
+      .choices([...rowsNames, "all"])
+      .default("all", "all"),
+  )
   .option("--conversation <id>", "all rows of a conversation: its members, messages, reactions and receipts", someText)
   .option("--user <id>", "a user's own rows, and theirs in each conversation (looks through the whole log)", someText)
   .option("--sample <share>", "this share of all conversations and users: 0.01, or 1%", share)
@@ -35,6 +41,10 @@ export const reconcileCommand = withTarget(new Command("reconcile"))
   .addHelpText(
     "after",
     `
+  parley projections reconcile --sample 1%              all projections, of some conversations and users
+  parley projections reconcile receipts                 one projection, of all (reads the whole log)
+  parley projections reconcile inbox --user alice --repair
+
 Parley may run or not: nothing is changed without --repair. A row that drifts again after a repair is made wrong by a
 projection: build the views anew with a version that has it right.
 
@@ -42,11 +52,11 @@ With --json each drift is a line of its own, {"drift":…}, and the last line is
 
 Exit code: 0 every row is what the log says, or was repaired; 1 rows have drifted, or it failed; 2 wrong usage.`,
   )
-  .action(async (options: Options) => {
+  .action(async (name: RowsName | "all", options: Options, command: Command) => {
     const bar = progress("reading the log");
     try {
       const target = targetOf(options);
-      const chosen = chosenOf(options);
+      const chosen = chosenOf(options, command.args.length > 0);
       const json = options.json === true;
       const repair = options.repair === true;
       const onDrift = (drift: FoundDrift): void => {
@@ -54,7 +64,10 @@ Exit code: 0 every row is what the log says, or was repaired; 1 rows have drifte
         if (json) sayJson({ drift });
         else say(driftText(drift));
       };
-      const result = await reconcile(target, { chosen, repair, onDrift, onProgress: bar.show });
+      const result = await reconcile(target, {
+        ...{ chosen, repair, onDrift, onProgress: bar.show },
+        ...(name === "all" ? {} : { names: [name] }),
+      });
       bar.end();
       const seed = "seed" in chosen ? { seed: chosen.seed } : {};
       if (json) sayJson({ reconciled: { ...result, ...seed } });
@@ -66,14 +79,18 @@ Exit code: 0 every row is what the log says, or was repaired; 1 rows have drifte
     }
   });
 
-/** @throws BadConfig unless it is exactly one */
-const chosenOf = ({ user, conversation, sample, seed }: Options): Chosen => {
+/** Of all, where a name alone is given. @throws BadConfig unless it is one */
+const chosenOf = ({ user, conversation, sample, seed }: Options, isNamed: boolean): Chosen => {
   const given = [user, conversation, sample].filter((each) => each !== undefined);
-  if (given.length !== 1) throw new BadConfig(["Name one of --conversation ID, --user ID and --sample SHARE"]);
+  if (given.length > 1) throw new BadConfig(["Name only one of --conversation ID, --user ID and --sample SHARE"]);
+  if (given.length === 0 && !isNamed)
+    throw new BadConfig([
+      "Name one of --conversation ID, --user ID and --sample SHARE, or a projection (all: every row)",
+    ]);
   if (seed !== undefined && sample === undefined) throw new BadConfig(["--seed belongs to --sample SHARE"]);
   if (conversation !== undefined) return { conversation };
   if (user !== undefined) return { user };
-  return { rate: sample ?? 0, seed: seed ?? randomBytes(4).toString("hex") };
+  return { rate: sample ?? 1, seed: seed ?? randomBytes(4).toString("hex") };
 };
 
 const kinds = {

@@ -1,4 +1,6 @@
 /** Views recomputed from the log and compared with those that are there, beside a running server. */
+import { viewsOfNames, type RowsName } from "../../projections/named.js";
+import { rowsAsked, whole } from "../../projections/reconcile/subject.js";
 import { reconcileSubject } from "../../projections/reconcile/reconcile.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import type { Closers } from "../../profiles/close-all.js";
@@ -11,6 +13,8 @@ import type { FoundDrift, ViewsToReconcile } from "./views.js";
 
 export type ReconcileOptions = {
   readonly chosen: Chosen;
+  /** Rows of these projections alone; without it of all. */
+  readonly names?: readonly RowsName[];
   readonly repair: boolean;
   readonly onDrift: (drift: FoundDrift) => void;
   readonly onProgress: (done: number, of: number) => void;
@@ -41,7 +45,10 @@ export const reconcile = async (target: Target, options: ReconcileOptions): Prom
       waiting = [];
       for (const [at, drifts] of byPosition(mending)) result.repaired += await repair(at, drifts);
     };
-    for await (const subject of subjectsOf(log, options.chosen, options.onProgress)) {
+    const views = options.names === undefined ? {} : { views: viewsOfNames(options.names) };
+    for await (const found of subjectsOf(log, options.chosen, options.onProgress)) {
+      const subject = { ...found, ...views };
+      if (rowsAsked(subject, whole).length === 0) continue;
       result.subjects += 1;
       const { rows, drifted } = await reconcileSubject({ source: log, stored }, subject, async (drift) => {
         options.onDrift(drift);

@@ -54,6 +54,7 @@ export type RowsDiffOptions = {
   readonly compare: (view: ViewName, a: Key, b: Key) => number;
   /** Differences that are told with their fields, of each view. */
   readonly samples: number;
+  /** Told now and again how many rows were looked at, of both together. */
   readonly onRows?: (rows: number) => void;
 };
 
@@ -82,13 +83,15 @@ export const diffRows = async (a: Side, b: Side, options: RowsDiffOptions): Prom
   const [beganA, beganB] = await Promise.all([positionOf(a), positionOf(b)]);
   const counts = new Map<ViewName, { same: number; onlyA: number; onlyB: number; different: number; moved: number }>();
   const candidates: Candidate[] = [];
+  let looked = 0;
   for (const view of options.views) {
     const count = { same: 0, onlyA: 0, onlyB: 0, different: 0, moved: 0 };
     counts.set(view, count);
     for await (const found of merged(a, b, view, options.compare)) {
       if (found === undefined) count.same += 1;
       else candidates.push({ view, key: found });
-      if ((count.same & 0xfff) === 0) options.onRows?.(count.same);
+      looked += 1;
+      if ((looked & 0xff) === 0) options.onRows?.(looked);
       if (candidates.length > candidatesMax) break;
     }
     if (candidates.length > candidatesMax) break;

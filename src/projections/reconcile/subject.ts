@@ -3,10 +3,14 @@ import { streamOf, type StreamName } from "../../domain/kernel/stream.js";
 import type { RowsAsked } from "../ports/stored-rows.js";
 import type { ViewChange, ViewName } from "../view-change.js";
 
-/** Whose rows: a conversation's, of it only those of one user where `only` names one, or a user's own. */
-export type Subject =
+/**
+ * Whose rows: a conversation's, of it only those of one user where `only` names one, or a user's own; of these only those of
+ * `views`, where it names some.
+ */
+export type Subject = (
   | { readonly kind: "conversation"; readonly conversationId: ConversationId; readonly only?: UserId }
-  | { readonly kind: "user"; readonly userId: UserId };
+  | { readonly kind: "user"; readonly userId: UserId }
+) & { readonly views?: readonly ViewName[] };
 
 /** Sequences, both inclusive: a conversation is looked at in as many windows as its rows need. */
 export type Window = { readonly from: number; readonly to: number };
@@ -35,6 +39,7 @@ const ofOne: readonly ViewName[] = ["members", "memberships", "receiptSteps"];
 
 /** Whether a row is the subject's. */
 export const concernsSubject = (subject: Subject, { view, key }: Pick<ViewChange, "view" | "key">): boolean => {
+  if (subject.views?.includes(view) === false) return false;
   if (subject.kind === "user") return (view === "users" || view === "devices") && key[0] === subject.userId;
   if (!ofConversation.has(view) || key[0] !== subject.conversationId) return false;
   return subject.only === undefined || view === "conversations" || (ofOne.includes(view) && key[1] === subject.only);
@@ -47,7 +52,10 @@ export const streamsOf = (subject: Subject): readonly StreamName[] =>
     : [streamOf.conversation(subject.conversationId), streamOf.receipts(subject.conversationId)];
 
 /** The stored rows of a window; those without a sequence come with the first one. */
-export const rowsAsked = (subject: Subject, window: Window): readonly RowsAsked[] => {
+export const rowsAsked = (subject: Subject, window: Window): readonly RowsAsked[] =>
+  rowsOfAll(subject, window).filter(({ view }) => subject.views?.includes(view) !== false);
+
+const rowsOfAll = (subject: Subject, window: Window): readonly RowsAsked[] => {
   const isFirst = window.from === 0;
   if (subject.kind === "user") {
     const views: readonly ViewName[] = isFirst ? ["users", "devices"] : [];

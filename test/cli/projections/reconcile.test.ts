@@ -105,9 +105,26 @@ describe("parley projections reconcile", () => {
     expect(await reconcile("--sample", "1")).toMatchObject({ code: 0, drifts: [] });
   });
 
+  test("looks at the rows of one projection by its name, of all conversations and users where nothing else is named", async () => {
+    await damaged();
+    const bob = ["--user", "bob"];
+    expect(await reconcile("messages", ...bob)).toMatchObject({ code: 0, drifts: [] });
+    expect(await reconcile("users")).toMatchObject({ code: 0, drifts: [], reconciled: { subjects: 1 } });
+    const { code, drifts } = await reconcile("inbox");
+    expect([code, drifts.map(({ view }) => view).sort()]).toEqual([1, ["conversations", "members"]]);
+    expect((await reconcile("inbox", ...bob, "--repair")).reconciled).toMatchObject({ drifted: 2, repaired: 2 });
+    expect(await reconcile("all")).toMatchObject({ code: 0, drifts: [] });
+  });
+
   test("refuses what it cannot mean", async () => {
-    const refusals = [[], ["--user", "a", "--sample", "1"], ["--sample", "2"], ["--user", "a", "--seed", "x"]];
+    const refusals = [
+      [],
+      ["--user", "a", "--sample", "1"],
+      ["--sample", "2"],
+      ["--user", "a", "--seed", "x"],
+      ["delivery"],
+    ];
     const codes = refusals.map((args) => run(["projections", "reconcile", "--data", server.dataDir, ...args]));
-    expect((await Promise.all(codes)).map(({ code }) => code)).toEqual([2, 2, 2, 2]);
+    expect((await Promise.all(codes)).map(({ code }) => code)).toEqual([2, 2, 2, 2, 2]);
   });
 });
