@@ -1,6 +1,6 @@
 import { ceilingMs, fullJitterMs, type Backoff } from "./backoff.js";
 import { adviceOf, type Advice } from "./contract/codes.js";
-import { ParleyError, asParleyError, isOfErasedUser, millisecondsOf, type ErrorCode } from "./errors.js";
+import { ParleyError, asParleyError, errorFrom, isOfErasedUser, millisecondsOf, type ErrorCode } from "./errors.js";
 import { connectedFrom, parseFrame, type Connected, type DeviceType, type Frame } from "./protocol.js";
 import type { Platform, Socket } from "./platform.js";
 import { tokenFrom, type TokenSource } from "./token.js";
@@ -171,6 +171,9 @@ export function createConnection(options: ConnectionOptions): Connection {
     if (frame.type === "server.draining") askedDelayMs = millisecondsOf(frame.payload.reconnectAfterMs, 1);
     if (frame.type === "error") retryAfterMs = millisecondsOf(frame.payload.retryAfter, 1000);
     options.onFrame(frame);
+    // Right before 4401, which says nothing of it.
+    const error = frame.type === "error" ? errorFrom(frame.payload, "refused") : undefined;
+    if (error !== undefined && isOfErasedUser(error) && mine === generation) options.onErased(error);
   };
 
   const open = async (): Promise<void> => {

@@ -15,11 +15,13 @@ import type { Door, ServerProcess } from "../kit/server.js";
 /** Where the story takes place: one process or many. */
 export type StoryPlace = {
   /** A user's id by the name that the story gives. */
-  readonly user: (name: "alice" | "bob") => string;
+  readonly user: (name: "alice" | "bob" | "carol") => string;
   /** Where each device connects. */
   readonly doors: Readonly<Record<"phone" | "laptop" | "bob", Door>>;
   /** All that Parley consists of, to be killed and started again one by one. */
   readonly processes: readonly ServerProcess[];
+  /** The log says from then on that the user was erased. */
+  readonly erase: (userId: string) => Promise<void>;
   /** The truth; read when no process runs any more. */
   readonly source: HistorySource;
   readonly dispose: () => Promise<void>;
@@ -36,6 +38,7 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
     let bob: Client;
     let direct = "";
     let group = "";
+    let book = "";
 
     const everyDevice = (): readonly Client[] => [phone, laptop, bob];
     const everyoneHas = (conversationId: string, value: string) =>
@@ -192,6 +195,27 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
       }
     });
 
+    it("a user who is erased is forgotten by every device that met them, also by one that was away", async () => {
+      const carolsId = place.user("carol");
+      const carol = await connectDevice(place.doors.bob, carolsId, "phone");
+      book = (await askedAgain(() => phone.createGroup({ name: "Books", participantIds: [bobsId, carolsId] })))
+        .conversationId;
+      await eventually(() => carol.conversations.has(book), "carol is in it");
+      await carol.send(book, text("of carol")).accepted;
+      await phone.send(book, text("of alice")).accepted;
+      await everyoneHas(book, "of alice");
+      const before = await askedAgain(() => laptop.request("sync", {}));
+      await place.erase(carolsId);
+      await eventually(() => carol.connection().kind === "closed", "carol's phone is out", settledMsMax);
+      expect([...carol.conversations]).toEqual([]);
+      for (const device of everyDevice()) {
+        await eventually(() => device.erased.has(carolsId), "all have heard of it", settledMsMax);
+        expect(textsOf(device, book)).toEqual([undefined, "of alice"]);
+      }
+      const { erased } = await askedAgain(() => laptop.request("sync", { token: before.token }));
+      expect(erased).toEqual([carolsId]);
+    });
+
     it("the log says what everybody was told", async () => {
       const whole = (device: Client) => askedAgain(() => device.history(direct, { limit: 200 }));
       const told = await Promise.all(everyDevice().map(whole));
@@ -206,6 +230,7 @@ export const acceptanceStory = (name: string, open: () => Promise<StoryPlace>): 
       expect(sizes).toEqual([
         [direct, 4 + 2 * place.processes.length],
         [group, 1_003],
+        [book, 2],
       ]);
       await withTexts(place.source, async (open) => {
         const conversation = log.get(direct);

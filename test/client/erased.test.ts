@@ -206,6 +206,13 @@ describe("a client", () => {
       server.push({ type: "user.erased", payload: { userId: me.userId, timestamp: 1 } });
     }));
 
+  test("that connects again as its user is erased does so by the error before 4401", () =>
+    forgets(() => {
+      const details = [{ field: "userId", expected: "a user who was not erased" }];
+      server.push({ type: "error", payload: { code: "UNAUTHORIZED", message: "This user was erased.", details } });
+      server.closeAll(4401);
+    }));
+
   test("that was away when its user was erased does so when the server says why it refuses", () =>
     forgets(() => {
       server.faults.upgradeStatus = 401;
