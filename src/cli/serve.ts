@@ -59,8 +59,12 @@ export const serveCommand = new Command("serve")
 The token secret is PARLEY_TOKEN_SECRET, else the file token.secret in the data directory, which the first start makes.
 Of the embedded profile PARLEY_MASTER_KEY wraps the data keys, else the file master.key there, made in the same way.
 PARLEY_TREE_HEAD_EVENTS, PARLEY_TREE_HEAD_SECONDS: how often the log's tree is signed (docs/AUDIT.md).
-PARLEY_TREE_WITNESS_FILE, PARLEY_TREE_WITNESS_URL: where its heads are told outside. PARLEY_ERASURE_LEDGER: where it stands
-who was erased, better on another disk; else erasures.ndjson in the data directory, of the distributed profile a database.
+PARLEY_TREE_WITNESS_FILE, PARLEY_TREE_WITNESS_URL: where its heads are told outside. PARLEY_TREE_WITNESS_S3_URL: also put
+into a bucket with object lock, PARLEY_TREE_WITNESS_S3_BUCKET, with PARLEY_TREE_WITNESS_S3_ACCESS_KEY and
+PARLEY_TREE_WITNESS_S3_SECRET_KEY, in PARLEY_TREE_WITNESS_S3_REGION (us-east-1), locked for PARLEY_TREE_WITNESS_S3_DAYS,
+PARLEY_TREE_WITNESS_S3_MODE: compliance (default) or governance.
+PARLEY_ERASURE_LEDGER: where it stands who was erased, better on another disk; else erasures.ndjson in the data directory, of
+the distributed profile a database.
 PARLEY_ALLOWED_ORIGINS: origins of browsers that may connect, separated by commas; empty allows all without CORS.
 PARLEY_JWKS_URL, PARLEY_JWT_ISSUER, PARLEY_JWT_AUDIENCE: an identity provider whose tokens (RS256, ES256, EdDSA) are
 taken beside those of the shared secret.

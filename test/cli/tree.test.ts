@@ -59,6 +59,12 @@ describe("the tree over a running server's log", () => {
       PARLEY_TREE_HEAD_SECONDS: "1",
       PARLEY_TREE_WITNESS_FILE: witnessFile,
       PARLEY_TREE_WITNESS_URL: `http://127.0.0.1:${(witness.address() as AddressInfo).port}/heads`,
+      // One that is never there holds nothing up.
+      PARLEY_TREE_WITNESS_S3_URL: "http://127.0.0.1:1",
+      PARLEY_TREE_WITNESS_S3_BUCKET: "heads",
+      PARLEY_TREE_WITNESS_S3_ACCESS_KEY: "key",
+      PARLEY_TREE_WITNESS_S3_SECRET_KEY: "secret",
+      PARLEY_TREE_WITNESS_S3_DAYS: "1",
     });
     target = { profile: "embedded", dir: server.dataDir };
   });

@@ -83,6 +83,44 @@ describe("the EventStoreDB port", () => {
   });
 });
 
+describe("PARLEY_TREE_WITNESS_S3_URL", () => {
+  const whole = {
+    PARLEY_TREE_WITNESS_S3_URL: "https://s3.example",
+    PARLEY_TREE_WITNESS_S3_BUCKET: "heads",
+    PARLEY_TREE_WITNESS_S3_ACCESS_KEY: "key",
+    PARLEY_TREE_WITNESS_S3_SECRET_KEY: "hidden",
+    PARLEY_TREE_WITNESS_S3_DAYS: "2557",
+  };
+
+  it("locks in compliance mode unless told otherwise, for as many days as are named", () => {
+    const of = (changed: Environment) => readConfig({}, { ...whole, ...changed }).tree.witnessS3;
+    expect(of({})).toMatchObject({ mode: "compliance", days: 2557, region: "us-east-1" });
+    expect(of({ PARLEY_TREE_WITNESS_S3_MODE: "governance" })).toMatchObject({ mode: "governance" });
+    expect(readConfig({}, {}).tree.witnessS3).toBeUndefined();
+  });
+
+  it("is refused without what it needs, each named, and no secret is said", () => {
+    const missing = problemsOf({ PARLEY_TREE_WITNESS_S3_URL: whole.PARLEY_TREE_WITNESS_S3_URL });
+    expect(missing.map((problem) => problem.split(" ")[0])).toEqual([
+      "PARLEY_TREE_WITNESS_S3_BUCKET",
+      "PARLEY_TREE_WITNESS_S3_ACCESS_KEY",
+      "PARLEY_TREE_WITNESS_S3_SECRET_KEY",
+      "PARLEY_TREE_WITNESS_S3_DAYS",
+    ]);
+    for (const changed of [
+      { PARLEY_TREE_WITNESS_S3_URL: "https://user:hidden@s3.example" },
+      { PARLEY_TREE_WITNESS_S3_URL: "https://s3.example/hidden" },
+      { PARLEY_TREE_WITNESS_S3_BUCKET: "No Bucket" },
+      { PARLEY_TREE_WITNESS_S3_DAYS: "0" },
+      { PARLEY_TREE_WITNESS_S3_MODE: "forever" },
+    ]) {
+      const problems = problemsOf({ ...whole, ...changed });
+      expect(problems).toEqual([expect.stringContaining(Object.keys(changed)[0] ?? "")]);
+      expect(problems.join()).not.toContain("hidden");
+    }
+  });
+});
+
 describe("PARLEY_ALLOWED_ORIGINS", () => {
   it.each(["foo", "https://a.example/", "https://a.example/app", "HTTPS://a.example", "*", "https://a.example:443"])(
     "is refused with what no browser sends: %s",

@@ -9,6 +9,7 @@ import { lookAtProjections, lookAtProjectors } from "./projectors.js";
 import { lookAtRedis } from "./redis.js";
 import { lookAtS3 } from "./s3.js";
 import { checkStrength } from "./token-secret.js";
+import { checkWitnesses } from "./witness.js";
 import { withoutSecrets } from "./redact.js";
 import { checkAudience, checkNode, checkOldNames, checkSealing, checkSockets, checkTextCipher } from "./doctor.js";
 import type { Closers } from "../../profiles/engines.js";
@@ -44,8 +45,8 @@ export const diagnoseDistributed = async (flags: Flags, environment: Environment
   };
   try {
     const config = readDistributedConfig(flags, environment);
-    const engines = await lookAtEngines(config);
-    return answer([...configurationOf(config), ...machine, ...engines.checks], engines.running);
+    const [engines, witnesses] = await Promise.all([lookAtEngines(config), checkWitnesses(config.tree)]);
+    return answer([...configurationOf(config), ...machine, ...engines.checks, ...witnesses], engines.running);
   } catch (error) {
     if (!(error instanceof BadConfig)) throw error;
     return answer([...error.problems.map(problemOf), ...machine], false);

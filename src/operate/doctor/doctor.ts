@@ -3,6 +3,8 @@ import { reasonOf } from "../../lib/errors.js";
 import type { Check } from "./check.js";
 import { checkDirectory, checkDisk, checkModes, checkWals } from "./files.js";
 import { checkStores } from "./stores.js";
+import { readTreeSettings } from "../../settings/tree.js";
+import { checkWitnesses } from "./witness.js";
 import { checkTokenSecret } from "./token-secret.js";
 import { givenCell } from "../../settings/cell.js";
 import { anyAudience, audienceFix } from "../../settings/any-audience.js";
@@ -28,6 +30,9 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
   const dataDir = dataDirOf(flags, environment);
   const directory = checkDirectory(dataDir);
   const sealing = await openTextCipher(sodiumOf(environment));
+  const treeProblems: string[] = [];
+  // What is wrong with its settings the configuration's check says.
+  const tree = readTreeSettings(environment, treeProblems);
   const checks: Check[] = [
     ...checkConfiguration(flags, environment),
     checkNode(process.versions.node),
@@ -45,6 +50,7 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
     const cell = givenCell(flags, environment).given?.value ?? "main";
     checks.push(...(await checkStores(dataDir, directory.running, { cell, cipher: sealing.cipher })));
   }
+  if (treeProblems.length === 0) checks.push(...(await checkWitnesses(tree)));
   const ok = checks.every(({ state }) => state !== "wrong");
   return { dataDir, running: directory.running, ok, checks };
 };

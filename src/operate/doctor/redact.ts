@@ -5,6 +5,7 @@ const secretVariables = [
   "PARLEY_MASTER_KEYS_ALSO",
   "PARLEY_TOKEN_SECRET",
   "PARLEY_S3_SECRET_KEY",
+  "PARLEY_TREE_WITNESS_S3_SECRET_KEY",
   "PARLEY_EVENTSTORE_TOKEN",
 ];
 /** Anything shorter would blot out letters everywhere, which hides nothing. */
