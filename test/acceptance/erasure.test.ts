@@ -21,6 +21,7 @@ type Certified = {
 describe("a user who is erased", () => {
   const work = mkdtempSync(join(tmpdir(), "parley-erase-"));
   const backup = join(work, "backup");
+  const yesterday = join(work, "yesterday");
   let server: TestServer;
   let alice: WireDevice;
   let bob: WireDevice;
@@ -77,6 +78,7 @@ describe("a user who is erased", () => {
     await tablet.close();
     expect((await messagesOf(bob))[0]).toMatchObject({ content: text(`${secret} still`) });
     copyTo(backup);
+    copyTo(yesterday);
     keyBytes = await keysOf(backup);
   });
   afterAll(async () => {
@@ -172,6 +174,23 @@ describe("a user who is erased", () => {
       await restored.kill();
     }
     for (const bytes of keyBytes) expect(filesWith(backup, bytes)).toEqual([]);
+  });
+
+  it("does not come back with an older keys.db either, where the ledger is lost: the log is proof enough", async () => {
+    const lost = join(work, "lost");
+    await server.terminate();
+    copyTo(lost);
+    await server.start();
+    for (const file of readdirSync(lost)) if (/^(keys\.db|erasures)/.test(file)) rmSync(join(lost, file));
+    for (const file of readdirSync(yesterday))
+      if (file.startsWith("keys.db")) cpSync(join(yesterday, file), join(lost, file));
+    expect((await keysOf(lost)).length).toBeGreaterThan(0);
+    const restored = await startServerOn(lost);
+    await expect.poll(() => restored.said()).toContain("keys.db is of before");
+    expect(await keysOf(lost)).toEqual([]);
+    await restored.terminate();
+    expect(readFileSync(join(lost, "erasures.ndjson"), "utf8")).toContain('{"done":"alice"');
+    for (const bytes of keyBytes) expect(filesWith(lost, bytes)).toEqual([]);
   });
 
   it("is erased with the server stopped, and a start goes on where a crash ended an erasure", async () => {

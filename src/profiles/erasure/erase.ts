@@ -9,7 +9,8 @@ import { createSurvey, type Survey } from "../../audit/erasure/survey.js";
 import { signText } from "../../audit/tree/head.js";
 import { erasureOf } from "../../domain/user/erasure.js";
 import type { Clock, DestroyingKeys, EventLog } from "../../commands/ports.js";
-import type { ByOperator } from "../../domain/kernel/by.js";
+import { decodeUserEvent } from "../../domain/catalogue.js";
+import type { By, ByOperator } from "../../domain/kernel/by.js";
 import type { UserId } from "../../domain/kernel/ids.js";
 import { asRevision, noPosition, streamOf, type EventId, type Position } from "../../domain/kernel/stream.js";
 import { spkiOf, treeKeyId } from "../../projections/ports/tree-keys.js";
@@ -162,3 +163,29 @@ const applyAgain = async (deps: ErasingWith, known: KnownErasure): Promise<UserI
   else await carryOut(deps, known, await surveyOf(deps.log, userId, () => undefined));
   return userId;
 };
+
+/**
+ * Destroys the keys of users whom the log says to be erased and whose keys are there: `keys.db` is of before, and the ledger
+ * is lost or of before as well. The log is proof enough. One who is only not marked is marked.
+ * @returns the users whose keys were destroyed
+ */
+export const eraseAsLogSays = async (deps: ErasingWith, userIds: readonly UserId[]): Promise<readonly UserId[]> => {
+  const { log, keys, ledger } = deps;
+  const again: UserId[] = [];
+  for (const userId of userIds) {
+    if (await keys.isErased(userId)) continue;
+    const recorded = await erasureOf(log, userId);
+    const event = recorded && decodeUserEvent(recorded);
+    if (event?.type !== "UserErased" || (await keys.condemn(userId)).length === 0) continue;
+    const { at, reason, by } = event;
+    const listed = await ledger.find(userId);
+    const known: KnownErasure = listed ?? { userId, at, reason, by: operatorOf(by), keys: [] };
+    if (listed === undefined) await ledger.begin(known);
+    await carryOut(deps, known, await surveyOf(log, userId, () => undefined));
+    again.push(userId);
+  }
+  return again;
+};
+
+/** Only operators erase; whoever else it should have been is none who is known. */
+const operatorOf = (by: By): ByOperator => (by.kind === "operator" ? by : { kind: "operator" });
