@@ -15,7 +15,7 @@ import { idleConnections } from "./scenarios/idle-connections.js";
 import { logAppend } from "./scenarios/log-append.js";
 import { pairs } from "./scenarios/pairs.js";
 import { projectionReplay } from "./scenarios/projection-replay.js";
-import { rebuild } from "./scenarios/rebuild.js";
+import { rebuild, rebuildDistributed } from "./scenarios/rebuild.js";
 import { selfCheck } from "./scenarios/self-check.js";
 import { sync } from "./scenarios/sync.js";
 import { tell, tellCompared } from "./tell.js";
@@ -30,6 +30,7 @@ const scenarios: readonly Scenario[] = [
   logAppend,
   projectionReplay,
   rebuild,
+  rebuildDistributed,
   coldLoad,
   eventStoreServer,
   distributed,

@@ -13,6 +13,8 @@ import { openSqliteLog, type SqliteLog } from "../../src/infra/event-log/sqlite/
 export type Seed = {
   readonly conversations: number;
   readonly messagesEach: number;
+  /** The cell that it is of ("main"). */
+  readonly home?: string;
   /** Told after each conversation's batch. */
   readonly onProgress?: (events: number) => void;
 };
@@ -32,7 +34,7 @@ export const seedLog = async (directory: string, seed: Seed): Promise<Seeded> =>
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const log = await openSqliteLog(join(directory, "log.db"));
   try {
-    const epoch = await openEpoch(log, "main", Date.now, { uuid: randomUUID });
+    const epoch = await openEpoch(log, seed.home ?? "main", Date.now, { uuid: randomUUID });
     const conversationIds: string[] = [];
     let events: number = await log.head();
     for (let index = 0; index < seed.conversations; index++) {
