@@ -80,6 +80,10 @@ const tell = (verified: Verified, { publicKey }: Options, checked: Checked): voi
     );
     return;
   }
+  if (leaves === 0) {
+    say(paint("yellow", "There is no event in it: nothing can be checked."));
+    return;
+  }
   say(paint("green", `${grouped(signed.size)} events are as ${covered} signed them.`));
   if (leaves > signed.size) say(`${grouped(leaves - signed.size)} newer ones are not signed yet.`);
   if (witness !== undefined) say(aboutWitness(witness));
