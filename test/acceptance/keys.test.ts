@@ -114,7 +114,7 @@ describe("keys and what wraps them", () => {
     const first = json(await run(["keys", "import", file, "--data", elsewhere, "--json"], passphrase));
     expect(await keysIn(elsewhere)).toEqual(await keysIn(server.dataDir));
     const again = json(await run(["keys", "import", file, "--data", elsewhere, "--json"], passphrase));
-    expect(again).toEqual({ added: 0, known: (first as { added: number }).added });
+    expect(again).toEqual({ added: 0, known: (first as { added: number }).added, erased: 0 });
     const running = await parley(["keys", "import", file], passphrase);
     expect(running).toMatchObject({ code: 1 });
     expect(running.stderr).toContain("Another Parley is using");

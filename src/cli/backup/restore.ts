@@ -125,8 +125,11 @@ const ofEngines = async ({ config }: DistributedTarget, dir: string, options: Op
   else tellEngines(restored);
 };
 
-const tellEngines = ({ manifest, epoch, restored, there, head }: EnginesRestored): void => {
+const tellEngines = (engines: EnginesRestored): void => {
+  const { manifest, epoch, restored, there, leftOut, erasedAgain, head } = engines;
   say(`${grouped(restored)} keys put back, ${grouped(there)} were there, from the backup ${aboutBackup(manifest)}`);
+  if (leftOut > 0) say(`${grouped(leftOut)} are of users who were erased, and were left out.`);
+  if (erasedAgain > 0) say(`Users whom the erasure ledger names, erased again: ${grouped(erasedAgain)}.`);
   say(`epoch ${manifest.epoch ?? "none"} → ${epoch}: clients drop what they have and sync`);
   if (head > manifest.head)
     say(

@@ -10,10 +10,15 @@ import type { Mongo } from "../../infra/engines/mongodb/connection.js";
 import { forgetIncarnations, putBackKeys, storedKeys } from "../../infra/key-store/mongodb/copy.js";
 import { assertMasterKey } from "../../infra/key-store/mongodb/key-store.js";
 import { closeAll, type Closers } from "../../profiles/close-all.js";
+import type { UserId } from "../../domain/kernel/ids.js";
+import type { Ledger } from "../../profiles/erasure/ledger.js";
+import { openErasureLedger } from "../../profiles/erasure/open-ledger.js";
+import { reapplyInEngines } from "../../profiles/erasure/distributed.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
 import { operator } from "../access.js";
 import { digestOf } from "../durable.js";
 import { openEnginesToWrite } from "../engines-to-write.js";
+import { openErasing } from "../erasure/engines.js";
 import { openDatabase, openLogOfEngines } from "../open-engines.js";
 import { beginDirectory } from "./directory.js";
 import type { BackupManifest } from "./manifest.js";
@@ -82,6 +87,10 @@ export type EnginesRestored = {
   /** Keys that were put back, and those that were there already. */
   readonly restored: number;
   readonly there: number;
+  /** Keys of users who were erased since, which stay away. */
+  readonly leftOut: number;
+  /** Users whom the ledger of erasures names, and who were erased again. */
+  readonly erasedAgain: number;
   /** The head of the log as it is now, beside the one of the backup. */
   readonly head: number;
 };
@@ -111,15 +120,19 @@ export const restoreEnginesBackup = async (
     const { db } = await openDatabase(config, closers);
     const cell = await rememberedCell(db, config.cell);
     if (cell !== config.cell) throw new OtherCell(`MongoDB's database ${db.databaseName}`, cell, config.cell);
-    const { restored, there } = await putBack(db, join(dir, keysName), onProgress);
+    const opened = await openErasureLedger(config, db, log);
+    closers.push(opened.close);
+    const { restored, there, leftOut } = await putBack(db, join(dir, keysName), opened.ledger, onProgress);
     await assertMasterKey(db, config.masterKeys);
     const previous = { epoch: manifest.epoch, head: manifest.head };
     const start = { home: config.cell, cause: "restore", reason, previous, by: operator() } as const;
     const head = await log.head();
     if (head > manifest.head) await forgetIncarnations(db);
     const epoch = await beginEpoch(log, start, Date.now, { uuid: randomUUID });
+    // Not before the keys are there: a master key that is not theirs would be made this database's own.
+    const { again } = await reapplyInEngines(await openErasing(config, closers));
     await forgetDerived();
-    return { manifest, epoch, restored, there, head };
+    return { manifest, epoch, restored, there, leftOut, erasedAgain: again.length, head };
   } finally {
     await closeAll(closers);
   }
@@ -127,11 +140,23 @@ export const restoreEnginesBackup = async (
 
 const linesOfBatch = 500;
 
-const putBack = async (db: Mongo["db"], path: string, onProgress: (done: number) => void) => {
-  let [restored, done] = [0, 0];
+const putBack = async (
+  db: Mongo["db"],
+  path: string,
+  ledger: Pick<Ledger, "find">,
+  onProgress: (done: number) => void,
+) => {
+  const erasedAmong = async (users: readonly UserId[]): Promise<ReadonlySet<UserId>> => {
+    const erased = new Set<UserId>();
+    for (const userId of users) if ((await ledger.find(userId)) !== undefined) erased.add(userId);
+    return erased;
+  };
+  let [restored, leftOut, done] = [0, 0, 0];
   let batch: string[] = [];
   const flush = async (): Promise<void> => {
-    restored += await putBackKeys(db, batch);
+    const put = await putBackKeys(db, batch, erasedAmong);
+    restored += put.put;
+    leftOut += put.leftOut;
     onProgress((done += batch.length));
     batch = [];
   };
@@ -140,5 +165,5 @@ const putBack = async (db: Mongo["db"], path: string, onProgress: (done: number)
     if (batch.length >= linesOfBatch) await flush();
   }
   await flush();
-  return { restored, there: done - restored };
+  return { restored, there: done - restored - leftOut, leftOut };
 };

@@ -1,4 +1,5 @@
 import { mergedIncarnations } from "../../commands/sealing/data-keys.js";
+import { erasedMarkOf, ownerOf } from "../../domain/kernel/users-keys.js";
 import type { StoredKey, StoredKeys } from "../../infra/key-store/stored-keys.js";
 import { filesOf, lockDirectory } from "../../profiles/data-directory.js";
 import { masterKeysFor, rotateMasterKey, type Rotated } from "../../profiles/master-key.js";
@@ -59,7 +60,12 @@ export const exportKeys = async (
   }
 };
 
-export type Imported = { readonly added: number; readonly known: number };
+export type Imported = {
+  readonly added: number;
+  readonly known: number;
+  /** Of users who were erased here, or where the file is from: they are left out. */
+  readonly erased: number;
+};
 
 /** Two keys have one name: neither is thrown away. */
 export class KeysDiffer extends Error {
@@ -103,13 +109,17 @@ const importKeys = async (
       marks.push(...page.filter(isMark));
       await refuseOthers(stored, page.filter(isData));
     }
+    // Marks of erasures come with it: what follows is left out by those that are there.
     await bringIncarnations(stored, marks);
-    let [added, done] = [0, 0];
+    let [added, erased, done] = [0, 0, 0];
     for await (const page of found.pages()) {
-      added += await stored.add(page.filter(isData));
+      const data = page.filter(isData);
+      const wanted = await withoutErased(stored, data);
+      added += await stored.add(wanted);
+      erased += data.length - wanted.length;
       onProgress((done += page.length), found.keys);
     }
-    return { added, known: found.keys - marks.length - added };
+    return { added, known: found.keys - marks.length - added - erased, erased };
   } finally {
     await stored.close();
   }
@@ -118,6 +128,18 @@ const importKeys = async (
 /** What the names of keys end with, and marks of losses: kept as keys among the keys, and few. */
 const isMark = ({ id }: StoredKey): boolean => id.startsWith("#");
 const isData = (key: StoredKey): boolean => !isMark(key);
+
+/** What was destroyed on purpose is not brought back by a file of before. */
+const withoutErased = async (stored: StoredKeys, page: readonly StoredKey[]): Promise<readonly StoredKey[]> => {
+  const marks = new Map(
+    page.flatMap(({ id }) => {
+      const owner = ownerOf(id);
+      return owner === undefined ? [] : [[id, erasedMarkOf(owner)] as const];
+    }),
+  );
+  const there = await stored.find([...new Set(marks.values())]);
+  return page.filter(({ id }) => !there.has(marks.get(id) ?? ""));
+};
 
 const refuseOthers = async (stored: StoredKeys, page: readonly StoredKey[]): Promise<void> => {
   const known = await stored.find(page.map(({ id }) => id));

@@ -1,5 +1,7 @@
 /** The keys' documents as they are stored, still wrapped, for a backup and from one. */
 import { BSON, MongoBulkWriteError, type Db, type Document } from "mongodb";
+import type { UserId } from "../../../domain/kernel/ids.js";
+import { erasedMarkOf, ownerOf } from "../../../domain/kernel/users-keys.js";
 import { reachable } from "../../engines/mongodb/connection.js";
 
 const documentsOfBatch = 500;
@@ -26,10 +28,41 @@ export async function* storedKeys(db: Db): AsyncGenerator<readonly string[]> {
   }
 }
 
-/** Puts back those that are not there; what is there stays as it is. Answers how many were put. @throws StoreUnavailable */
-export const putBackKeys = async (db: Db, lines: readonly string[]): Promise<number> => {
-  const operations = lines.map((line) => {
-    const { _id, ...rest } = BSON.EJSON.parse(line, { relaxed: false }) as Document & { readonly _id: string };
+/** `leftOut`: of users who were erased. */
+export type PutBack = { readonly put: number; readonly leftOut: number };
+
+/**
+ * Puts back those that are not there; what is there stays as it is. Keys of users who are marked as erased, or whom
+ * `erasedAmong` names, stay away. @throws StoreUnavailable
+ */
+export const putBackKeys = async (
+  db: Db,
+  lines: readonly string[],
+  erasedAmong: (users: readonly UserId[]) => Promise<ReadonlySet<UserId>>,
+): Promise<PutBack> => {
+  const documents = lines.map(
+    (line) => BSON.EJSON.parse(line, { relaxed: false }) as Document & { readonly _id: string },
+  );
+  const owners = [...new Set(documents.map(({ _id }) => ownerOf(_id)).filter((owner) => owner !== undefined))];
+  const marks = await reachable(() =>
+    collectionOf(db)
+      .find({ _id: { $in: owners.map(erasedMarkOf) } }, { projection: { _id: 1 } })
+      .toArray(),
+  );
+  const [marked, named] = [new Set(marks.map(({ _id }) => _id)), await erasedAmong(owners)];
+  const wanted = documents.filter(({ _id }) => {
+    const owner = ownerOf(_id);
+    return owner === undefined || !(named.has(owner) || marked.has(erasedMarkOf(owner)));
+  });
+  const put = await insertDocuments(db, wanted);
+  return { put, leftOut: documents.length - wanted.length };
+};
+
+const insertDocuments = async (
+  db: Db,
+  documents: readonly (Document & { readonly _id: string })[],
+): Promise<number> => {
+  const operations = documents.map(({ _id, ...rest }) => {
     return { updateOne: { filter: { _id }, update: { $setOnInsert: rest }, upsert: true } };
   });
   if (operations.length === 0) return 0;
