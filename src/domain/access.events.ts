@@ -44,3 +44,7 @@ export type ArchiveExported = { readonly type: "ArchiveExported" } & EventContex
   Readonly<t.TypeOf<typeof archiveExportedCodec>>;
 
 export type AccessEvent = AccessRecorded | ArchiveExported;
+
+/** Equal for runs of one format and scope, which are to tile the log; incarnations apart. */
+export const archiveKindOf = ({ format, scope }: Pick<ArchiveExported, "format" | "scope">): string =>
+  JSON.stringify([format, Object.entries(scope).sort(([a], [b]) => (a < b ? -1 : 1))]);

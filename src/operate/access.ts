@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { userInfo } from "node:os";
-import { recordAccessIn, recordArchiveIn, type Access, type ArchiveRun } from "../commands/access.js";
+import { recordAccessIn, recordArchiveIn, type Access, type ToldRun } from "../commands/access.js";
 import type { ByOperator } from "../domain/kernel/by.js";
 import type { Position } from "../domain/kernel/stream.js";
 import { openSqliteLog } from "../infra/event-log/sqlite/event-log.js";
@@ -28,19 +28,21 @@ export const operator = (): ByOperator => {
 export const recordAccess = (target: Target, access: Access): Promise<Position> =>
   tell(target, "access.record", recordAccessIn, access);
 
-/** Tells the log of a file that was handed to an archive, once it is durable. */
-export const recordArchive = (target: Target, run: ArchiveRun): Promise<Position> =>
+/**
+ * Tells the log of a file that was handed to an archive, once it is durable.
+ * @throws (rejects) ArchiveRefused or ServerRefused `RUN_OVERLAPS` where another run at the same time was told first
+ */
+export const recordArchive = (target: Target, run: ToldRun): Promise<Position> =>
   tell(target, "archive.record", recordArchiveIn, run);
 
 const tell = <A extends object>(
   target: Target,
   call: string,
-  telling: (...given: Parameters<typeof recordAccessIn>) => (what: A, by: ByOperator) => Promise<Position>,
+  telling: (...given: Parameters<typeof recordArchiveIn>) => (what: A, by: ByOperator) => Promise<Position>,
   what: A,
 ): Promise<Position> => {
   const by = operator();
-  const record = (log: Pick<EventLog, "append">): Promise<Position> =>
-    telling(log, Date.now, { uuid: randomUUID })(what, by);
+  const record = (log: EventLog): Promise<Position> => telling(log, Date.now, { uuid: randomUUID })(what, by);
   return target.profile === "embedded"
     ? withServerOrLock(target.dir, {
         running: (callServer) => callServer<Position>(call, { ...what, by }),

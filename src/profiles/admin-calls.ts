@@ -2,7 +2,7 @@ import { adminCall, CallRefused, type AdminCalls } from "../admin-server/call.js
 import { accessRecordedCodec, archiveExportedCodec } from "../domain/access.events.js";
 import { holdReleasedCodec, holdSetCodec } from "../domain/holds.events.js";
 import { HoldRefused, releaseHoldIn, setHoldIn } from "../commands/holds.js";
-import { recordAccessIn, recordArchiveIn } from "../commands/access.js";
+import { ArchiveRefused, recordAccessIn, recordArchiveIn } from "../commands/access.js";
 import type { EventLog } from "../commands/ports.js";
 import { byOperatorCodec } from "../domain/kernel/by.js";
 import { t } from "../domain/kernel/fp.js";
@@ -61,15 +61,15 @@ export const adminCallsOf = (
       return { keyId, ...(replaces === undefined ? {} : { replaces }) };
     }),
     "archive.record": adminCall(
-      t.intersection([t.exact(archiveExportedCodec), t.type({ by: byOperatorCodec })]),
-      ({ by, ...run }) => recordArchive(run, by),
+      t.intersection([t.exact(archiveExportedCodec), t.type({ by: byOperatorCodec, since: t.number })]),
+      ({ by, ...run }) => recordArchive(run, by).catch(refusing),
     ),
   };
 };
 
 /** What was understood and not done is told with its code; anything else is a defect. */
 const refusing = (error: unknown): never => {
-  throw error instanceof ErasureRefused || error instanceof HoldRefused
+  throw error instanceof ErasureRefused || error instanceof HoldRefused || error instanceof ArchiveRefused
     ? new CallRefused(error.code, error.message)
     : error;
 };

@@ -1,11 +1,13 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ArchiveRecord } from "../../src/audit/archive/record.js";
 import { canonicalOf, isLeaf } from "../../src/audit/canonical.js";
-import type { ArchivedRun } from "../../src/operate/archive/export.js";
+import { exportArchive, type ArchivedRun } from "../../src/operate/archive/export.js";
 import type { ArchiveReport } from "../../src/operate/archive/runs.js";
 import { openToRead } from "../../src/operate/open.js";
 import { startServer, type TestServer } from "../kit/server.js";
@@ -14,6 +16,7 @@ import { unzip } from "../kit/unzip.js";
 import { text, wireDevice, type Payload, type WireDevice } from "../kit/wire.js";
 import { json, run, type Ran } from "./run.js";
 
+const parley = fileURLToPath(new URL("../../dist/src/cli/parley.js", import.meta.url));
 let server: TestServer;
 let files = "";
 let alice: WireDevice;
@@ -156,6 +159,32 @@ describe("parley audit export", () => {
     expect(await exports()).toMatchObject({ code: 0, report: { tiles: true } });
     const all = ["1.csv", "2.csv", "4.csv", "3.csv"].map((name) => readFileSync(file(name), "utf8"));
     expect(all.join("").match(/^"\d+","[^"]*","message",/gm)).toHaveLength(7);
+  });
+
+  it("of two at once hands over one: the other is refused, and leaves no file", async () => {
+    let other: readonly string[] = [];
+    const overtaken = exportArchive(
+      { profile: "embedded", dir: server.dataDir },
+      {
+        ...{ format: "csv", scope: {}, range: { from: "last" }, file: file("overtaken.csv"), reason: "a test" },
+        ...{ domain: "example.org", sodium: "auto" },
+      },
+      () => {
+        if (other.length > 0) return;
+        const args = ["audit", "export", "--format", "csv", "--reason", "first", "--output", file("first.csv")];
+        other = execFileSync(process.execPath, [parley, ...args, "--json", ...where()], { stdio: "pipe" })
+          .toString()
+          .split("\n");
+      },
+    );
+    await expect(overtaken).rejects.toMatchObject({
+      code: "RUN_OVERLAPS",
+      message: expect.stringMatching(/at the same time, and ended first: .*first\.csv/) as string,
+    });
+    expect(other).toHaveLength(2);
+    expect(existsSync(file("overtaken.csv"))).toBe(false);
+    expect(await exports()).toMatchObject({ code: 0, report: { tiles: true } });
+    expect((await exported("csv", "after.csv")).code).toBe(0);
   });
 
   it("takes one conversation, or one user, and of an unknown one says so without a file", async () => {

@@ -1,4 +1,4 @@
-import type { ArchiveExported } from "../../domain/access.events.js";
+import { archiveKindOf, type ArchiveExported } from "../../domain/access.events.js";
 
 /** A run as the log tells it. */
 export type ArchiveRun = Pick<
@@ -37,8 +37,7 @@ export const tilingOf = <Run extends ArchiveRun>(runs: readonly Run[]): readonly
   return [...series.values()].map(seriesOf);
 };
 
-export const seriesKey = ({ format, scope, epoch }: Pick<ArchiveRun, "format" | "scope" | "epoch">): string =>
-  JSON.stringify([format, Object.entries(scope).sort(([a], [b]) => (a < b ? -1 : 1)), epoch]);
+const seriesKey = (run: ArchiveRun): string => `${archiveKindOf(run)} ${run.epoch}`;
 
 const seriesOf = <Run extends ArchiveRun>(runs: readonly Run[]): RunSeries<Run> => {
   const [first] = runs;

@@ -76,8 +76,9 @@ export const exportCommand = withReason(withTarget(new Command("export")))
     `
 Runs of one format and scope go on where the last one ended: together they tile the log, which \`parley audit exports\`
 proves. A time is a place in the log there: before the first event that says it or later, so that one run's --to is the next
-one's --from and no event is in both (audit as-of takes a time through its last event). Each run is an event in the log, with range, counts, the file's SHA-256 and the root hash over its events. What was
-erased shows as erased, what is damaged is named.
+one's --from and no event is in both (audit as-of takes a time through its last event). Each run is an event in the log,
+with range, counts, the file's SHA-256 and the root hash over its events. Of two runs at the same time one is refused, and
+leaves no file. What was erased shows as erased, what is damaged is named.
 Exit code: 0 done, 1 something in it is damaged (the file is there) or it failed, 2 wrong usage.
 
   parley audit export --format csv --reason "daily archive"

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { exportEvents, type Exported } from "../../operate/transfer/export.js";
+import { exportEvents, hasWholeStreams, type Exported } from "../../operate/transfer/export.js";
 import { compressions, type Compression } from "../../operate/transfer/compression.js";
 import { manifestPathOf, type Encoding } from "../../operate/transfer/manifest.js";
 import { fail } from "../failure.js";
@@ -57,5 +57,7 @@ const tell = (file: string, { manifest, resumed }: Exported, target: string): vo
   say(`SHA-256 of the events ${sha256}`);
   say(`manifest ${manifestPathOf(file)}`);
   if (events === 0) next(`parley events stats ${target}     which types and streams there are`);
-  else next(`parley events verify ${file}`, `parley events import ${file} --data NEW_DIR`);
+  else if (hasWholeStreams(manifest.selection))
+    next(`parley events verify ${file}`, `parley events import ${file} --data NEW_DIR`);
+  else next(`parley events verify ${file}`);
 };

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from "commander";
 import type { Selection } from "../../operate/transfer/export.js";
 import { asPosition } from "../../domain/kernel/stream.js";
+import { BadConfig } from "../../settings/config.js";
 import { someText, time } from "../options.js";
 
 export type Bound = { readonly position: number } | { readonly at: number };
@@ -33,11 +34,22 @@ export const withSelection = (command: Command): Command =>
     .option("--from <position|time>", "from here on, inclusive", bound)
     .option("--to <position|time>", "up to here: a position inclusive, a time exclusive", bound);
 
-export const selectionOf = ({ from, to, stream, user, conversation, type }: SelectionOptions): Selection => ({
-  ...(stream === undefined ? {} : { stream }),
-  ...(user === undefined ? {} : { user }),
-  ...(conversation === undefined ? {} : { conversation }),
-  ...(type === undefined ? {} : { type }),
-  ...(from === undefined ? {} : "at" in from ? { since: from.at } : { from: asPosition(from.position) }),
-  ...(to === undefined ? {} : "at" in to ? { until: to.at } : { to: asPosition(to.position) }),
-});
+/** @throws BadConfig where nothing can be between the bounds */
+export const selectionOf = ({ from, to, stream, user, conversation, type }: SelectionOptions): Selection => {
+  refuseBackwards(from, to);
+  return {
+    ...(stream === undefined ? {} : { stream }),
+    ...(user === undefined ? {} : { user }),
+    ...(conversation === undefined ? {} : { conversation }),
+    ...(type === undefined ? {} : { type }),
+    ...(from === undefined ? {} : "at" in from ? { since: from.at } : { from: asPosition(from.position) }),
+    ...(to === undefined ? {} : "at" in to ? { until: to.at } : { to: asPosition(to.position) }),
+  };
+};
+
+/** A time and a position are not compared: the log alone knows which comes first. */
+const refuseBackwards = (from: Bound | undefined, to: Bound | undefined): void => {
+  if (from === undefined || to === undefined) return;
+  const isBackwards = "at" in from ? "at" in to && from.at >= to.at : "position" in to && from.position > to.position;
+  if (isBackwards) throw new BadConfig(["--from is not before --to: nothing is between them"]);
+};

@@ -1,7 +1,8 @@
 import { Command } from "commander";
+import { hasWholeStreams } from "../../operate/transfer/export.js";
 import { verifyExport, type VerifiedExport } from "../../operate/transfer/verify.js";
 import { fail } from "../failure.js";
-import { grouped, harmless, next, paint, progress, say, sayJson } from "../output.js";
+import { grouped, harmless, next, note, paint, progress, say, sayJson } from "../output.js";
 
 export const verifyCommand = new Command("verify")
   .description("Check an export: whether it holds what was written. Needs the file and its manifest, nothing else.")
@@ -42,5 +43,6 @@ const tell = (file: string, { manifest, problem }: VerifiedExport): void => {
   }
   say(`${grouped(events)} events${first === null ? "" : ` (${first} to ${last})`}: the file is what was exported.`);
   say(`SHA-256 of the events ${sha256}`);
-  next(`parley events import ${file} --data NEW_DIR`);
+  if (hasWholeStreams(manifest.selection)) next(`parley events import ${file} --data NEW_DIR`);
+  else note("It has parts of streams: they can be read, and not be imported.");
 };

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { basename } from "node:path";
 import {
   archiveMails,
@@ -10,13 +11,15 @@ import {
 import { createPeople } from "../../audit/archive/people.js";
 import type { ArchiveItem } from "../../audit/archive/record.js";
 import { recordsOf, type RecordSource } from "../../audit/archive/records.js";
-import type { ArchiveRun } from "../../commands/access.js";
-import type { Position } from "../../domain/kernel/stream.js";
+import { ArchiveRefused, type ArchiveRun } from "../../commands/access.js";
+import { noRevision, streamOf, type Position, type Revision } from "../../domain/kernel/stream.js";
 import type { SodiumChoice } from "../../infra/text-cipher/open.js";
+import { reasonOf } from "../../lib/errors.js";
 import { recordArchive } from "../access.js";
+import { ServerRefused } from "../admin.js";
 import { openToRead } from "../open.js";
 import { openingTexts } from "../open-texts.js";
-import type { Target } from "../target.js";
+import type { LogToRead, Target } from "../target.js";
 import { rangeOf, type WantedRange } from "./range.js";
 import { surveyOf, type ArchiveScope, type Survey } from "./survey.js";
 import { writeFileOnce } from "./write-file.js";
@@ -50,7 +53,8 @@ export type ArchiveProgress = (stage: "reading" | "writing", done: number, of: n
 /**
  * Writes an archive of a range of the log, and tells the log of it when its file is durable. The caller has recorded the
  * access before. In memory is a part of one conversation; conversations are written one after another.
- * @throws (rejects) BadConfig for a range with nothing in it; NotThere; Error when the file is there already
+ * @throws (rejects) BadConfig for a range with nothing in it; NotThere; Error when the file is there already; where another
+ *   run of the format and scope was told of the range meanwhile, ArchiveRefused or ServerRefused, and there is no file
  */
 export const exportArchive = async (
   target: Target,
@@ -65,6 +69,8 @@ export const exportArchive = async (
     const epoch = await opened.epoch();
     if (epoch === undefined) throw new Error("this log was never started: there is nothing in it");
     const open = await openingTexts(opened, sodium);
+    // Before the range is chosen: whoever is told later was at work at the same time.
+    const since = await newestAccess(log);
     const range = await rangeOf(target, opened, options.range, { format, scope });
     const survey = await surveyOf(log, range, options.scope, (done, of) => {
       onProgress("reading", done, of);
@@ -79,11 +85,31 @@ export const exportArchive = async (
     const { events, root } = survey;
     const run = { format, scope, epoch, ...range, events, root, ...counts, file: basename(file), ...written };
     if (reason === undefined) return { ...run, damages };
-    return { ...run, damages, position: await recordArchive(target, { ...run, reason }) };
+    const position = await recordArchive(target, { ...run, reason, since }).catch((error: unknown) =>
+      notTold(file, error),
+    );
+    return { ...run, damages, position };
   } finally {
     await opened.close();
   }
 };
+
+const newestAccess = async (log: LogToRead): Promise<Revision> =>
+  (await log.readStream(streamOf.access, noRevision, 1, "backwards"))[0]?.revision ?? noRevision;
+
+/** A file that no run is of: of what another run has it goes; where the log does not answer that run may be told. */
+const notTold = async (file: string, error: unknown): Promise<never> => {
+  if (!isOverlap(error))
+    throw new Error(
+      `${file} is written, and whether the log tells of it is not known: ${reasonOf(error)}. parley audit exports lists the runs; where it is not among them delete it, and run this again`,
+      { cause: error },
+    );
+  await rm(file);
+  throw error;
+};
+
+const isOverlap = (error: unknown): boolean =>
+  error instanceof ArchiveRefused || (error instanceof ServerRefused && error.code === "RUN_OVERLAPS");
 
 const namedScope = ({ conversation, user }: ArchiveScope): Readonly<Record<string, string>> => ({
   ...(conversation === undefined ? {} : { conversation }),

@@ -1,5 +1,5 @@
-import { seriesKey, tilingOf, type RunSeries } from "../../audit/archive/tiling.js";
-import type { ArchiveExported } from "../../domain/access.events.js";
+import { tilingOf, type RunSeries } from "../../audit/archive/tiling.js";
+import { archiveKindOf, type ArchiveExported } from "../../domain/access.events.js";
 import type { Position } from "../../domain/kernel/stream.js";
 import { accessEntries } from "../accesses.js";
 import type { OpenedToRead } from "../open.js";
@@ -39,5 +39,4 @@ export const archiveReport = async ({ log, epoch }: OpenedToRead): Promise<Archi
 export const runsLike = (
   runs: readonly ArchiveExported[],
   { format, scope }: Pick<ArchiveExported, "format" | "scope">,
-): readonly ArchiveExported[] =>
-  runs.filter((run) => seriesKey({ ...run, epoch: "" }) === seriesKey({ format, scope, epoch: "" }));
+): readonly ArchiveExported[] => runs.filter((run) => archiveKindOf(run) === archiveKindOf({ format, scope }));

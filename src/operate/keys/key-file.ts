@@ -31,13 +31,13 @@ export class BadKeyFile extends Error {
   }
 }
 
-/** Writes the file (mode 600) whole and durable, or not at all. @returns how many keys are in it */
+/** Writes the file (mode 600) whole and durable, or not at all. */
 export const writeKeyFile = async (
   path: string,
   passphrase: string,
   pages: AsyncIterable<readonly StoredKey[]>,
   onProgress: (keys: number) => void,
-): Promise<number> => {
+): Promise<void> => {
   const salt = randomBytes(16);
   const { wrapping, mac } = derived(passphrase, { ...scrypt, salt });
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
@@ -55,7 +55,6 @@ export const writeKeyFile = async (
     await file.sync();
     await file.close();
     await rename(draft, path);
-    return keys;
   } catch (error) {
     await file.close().catch(() => undefined);
     await rm(draft, { force: true });

@@ -17,7 +17,7 @@ export type ExportOptions = {
   readonly selection: Selection;
 };
 
-export type { Selection } from "../../audit/export/selection.js";
+export { hasWholeStreams, type Selection } from "../../audit/export/selection.js";
 
 export type Exported = {
   readonly manifest: ExportManifest;

@@ -87,12 +87,21 @@ test.skipIf(!hasEngines)("a log that goes to the engines and comes back is the s
   alice?.close();
   bob?.close();
   await server.terminate();
-  await onDirectory("keys", "export", "--data", at("embedded"), "--output", at("keys"), "--reason", "a move");
+  const taken = await onDirectory(
+    "keys",
+    "export",
+    "--data",
+    at("embedded"),
+    "--output",
+    at("keys"),
+    "--reason",
+    "a move",
+  );
   const out = await onDirectory("events", "export", "--data", at("embedded"), "--output", at("out.gz"));
 
   const other = await ranOnEngines(["events", "import", at("out.gz"), "--cell", "another"]);
   expect([other.code, other.stderr]).toEqual([1, expect.stringContaining(`is of the cell ${cell}`)]);
-  await onEngines("keys", "import", at("keys"));
+  expect(await onEngines("keys", "import", at("keys"))).toEqual({ added: taken.keys, known: 0 });
   const imported = await onEngines("events", "import", at("out.gz"));
   expect(imported).toMatchObject({ events: out.events, sha256: out.sha256, cell, withoutKey: 0 });
   expect(imported.sealed).toBeGreaterThanOrEqual(2);
