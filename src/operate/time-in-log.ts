@@ -4,6 +4,7 @@
  * an end tile the log; what was so at a time is everything up to the last event that says it or earlier (`lastThrough`), so
  * that nothing that had happened is left out. Where times grow the two are one: before 10:01 is through 10:00:59.999.
  */
+import { isLeaf } from "../audit/canonical.js";
 import { writtenAt } from "../audit/written-at.js";
 import { asPosition, noPosition, type Position, type RecordedEvent } from "../domain/kernel/stream.js";
 import { pageEvents, pagesOf } from "./pages.js";
@@ -16,9 +17,9 @@ import type { LogToRead, Target } from "./target.js";
 const clockBackMsMax = 3_600_000;
 
 /**
- * The position of the last event before the first one of that time or later. 0 when nothing is before it; the head when
- * all is. Of a directory by halving, of EventStoreDB by reading: not every number is a
- * position there.
+ * The position of the last event before the first one of that time or later, but for those that tell the log's own
+ * incarnations apart. 0 when nothing is before it. Of a directory by halving, of EventStoreDB by reading: not every number
+ * is a position there.
  */
 export const positionBefore = async (
   { profile }: Pick<Target, "profile">,
@@ -29,6 +30,8 @@ export const positionBefore = async (
   let last = profile === "embedded" ? await longBefore(log, time - clockBackMsMax, head) : noPosition;
   for await (const page of pagesOf(log, last, head)) {
     for (const event of page) {
+      // An import begins its log with an event that is younger than all that it brings.
+      if (!isLeaf(event.stream)) continue;
       if ((writtenAt(event) ?? -Infinity) >= time) return last;
       last = event.position;
     }

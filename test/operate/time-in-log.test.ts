@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { asPosition } from "../../src/domain/kernel/stream.js";
+import { asPosition, asRevision, streamOf, type RecordedEvent } from "../../src/domain/kernel/stream.js";
 import { lastThrough, positionBefore } from "../../src/operate/time-in-log.js";
 import { logs } from "../kit/arbitraries.js";
 import { logOfEvents } from "../kit/log-of-events.js";
@@ -39,4 +39,21 @@ it("what was before a time is found by halving as by reading, though clocks were
     }),
     withSeed({ numRuns: 100 }),
   );
+});
+
+it("that a log was imported later does not hide what was before a time", async () => {
+  const stored = (stream: string, position: number, at: number): RecordedEvent => ({
+    ...{ id: `${position}`, type: "T", data: "{}", meta: JSON.stringify({ at }), stream },
+    ...{ revision: asRevision(position - 1), position: asPosition(position) },
+  });
+  const log = logOfEvents([
+    stored(streamOf.log, 1, 9_000),
+    ...[1_000, 2_000, 3_000].map((at, index) => stored("user-a", index + 2, at)),
+    stored(streamOf.log, 5, 9_001),
+    stored("user-a", 6, 9_500),
+  ]);
+  for (const profile of ["embedded", "distributed"] as const)
+    expect(await Promise.all([500, 2_000, 5_000, 10_000].map((at) => positionBefore({ profile }, log, at)))).toEqual([
+      0, 2, 4, 6,
+    ]);
 });
