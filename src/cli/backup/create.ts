@@ -49,7 +49,11 @@ const ofEngines = async ({ config }: DistributedTarget, dir: string, { keysTo, j
   if (keysTo !== undefined)
     throw new BadConfig(["--keys-to is of the embedded profile; of the distributed one the backup holds keys alone"]);
   const { createEnginesBackup } = await import("../../operate/backup/engines.js");
-  const { manifest, keys } = await createEnginesBackup(config, { dir });
+  const bar = progress("copying", "keys");
+  const show = (done: number): void => {
+    bar.show(done, 0);
+  };
+  const { manifest, keys } = await createEnginesBackup(config, { dir }, show).finally(bar.end);
   if (json) sayJson({ dir, keys, ...manifest });
   else {
     say(`${grouped(keys)} keys, ${grouped(bytesIn(manifest))} bytes in ${dir}`);

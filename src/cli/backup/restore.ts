@@ -120,7 +120,12 @@ const ofEngines = async ({ config }: DistributedTarget, dir: string, options: Op
       "--keys, --old, --erasures and --witness are of the embedded profile; parley audit verify --profile distributed has --witness",
     ]);
   const { restoreEnginesBackup } = await import("../../operate/backup/engines.js");
-  const restored = await restoreEnginesBackup(config, { dir, reason, unchecked: unchecked === true });
+  const bar = progress("putting back", "keys");
+  const show = (done: number): void => {
+    bar.show(done, 0);
+  };
+  const asked = { dir, reason, unchecked: unchecked === true };
+  const restored = await restoreEnginesBackup(config, asked, show).finally(bar.end);
   if (json) sayJson({ dir, ...restored });
   else tellEngines(restored);
 };
