@@ -101,7 +101,7 @@ test.skipIf(!hasEngines)("a log that goes to the engines and comes back is the s
 
   const other = await ranOnEngines(["events", "import", at("out.gz"), "--cell", "another"]);
   expect([other.code, other.stderr]).toEqual([1, expect.stringContaining(`is of the cell ${cell}`)]);
-  expect(await onEngines("keys", "import", at("keys"))).toEqual({ added: taken.keys, known: 0 });
+  expect(await onEngines("keys", "import", at("keys"))).toMatchObject({ added: taken.keys, known: 0 });
   const imported = await onEngines("events", "import", at("out.gz"));
   expect(imported).toMatchObject({ events: out.events, sha256: out.sha256, cell, withoutKey: 0 });
   expect(imported.sealed).toBeGreaterThanOrEqual(2);
