@@ -118,6 +118,8 @@ describe("parley doctor", () => {
     expect(await doctor(copy)).toMatchObject({ code: 1, wrong: ["views"] });
     const status = await run(["projections", "status", "--data", copy]);
     expect([status.code, status.stdout]).toEqual([1, expect.stringContaining("another incarnation")]);
+    const asked = ["explain", "unread", "--user", "alice", "--conversation", "any", "--data", copy];
+    expect((await run(asked)).stderr).toContain("they are not to be compared");
     cpSync(join(copy, "token.secret"), join(copy, "log.db"));
     for (const end of ["-wal", "-shm"]) rmSync(join(copy, `log.db${end}`), { force: true });
     expect((await doctor(copy)).wrong).toContain("log");

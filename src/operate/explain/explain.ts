@@ -38,7 +38,17 @@ export type ExplainLine = { readonly explanation: Explanation } | { readonly eve
 /** Looks at views that move meanwhile. */
 const looksMax = 5;
 
-/** @throws (rejects) NotInLog for a conversation, member or message that is not there; NotThere; UnreadableEvent */
+/** The views are of another incarnation of the log: positions and sequences of the two are not comparable. */
+export class ViewsOfAnotherEpoch extends Error {
+  constructor(views: string, log: string | undefined) {
+    super(
+      `The views were made from the log's epoch ${views}, and its epoch is ${log ?? "none yet"}: they are not to be compared. parley projections status says what to do`,
+    );
+    this.name = "ViewsOfAnotherEpoch";
+  }
+}
+
+/** @throws (rejects) NotInLog for a conversation, member or message that is not there; ViewsOfAnotherEpoch; NotThere; UnreadableEvent */
 export const explain = async (
   target: Target,
   what: Explained,
@@ -47,9 +57,13 @@ export const explain = async (
 ): Promise<Explanation> => {
   const closers: Closers = [];
   try {
-    const { log, close } = await openToRead(target);
+    const { log, epoch, close } = await openToRead(target);
     closers.push(close);
-    return await explainIn(log, await openLiveViews(target, closers), what, subject, tell);
+    const ofLog = await epoch();
+    const views = await openLiveViews(target, closers);
+    const ofViews = await views.epoch();
+    if (ofViews !== undefined && ofViews !== ofLog) throw new ViewsOfAnotherEpoch(ofViews, ofLog);
+    return await explainIn(log, views, what, subject, tell);
   } finally {
     await closeQuietly(closers);
   }

@@ -8,16 +8,16 @@ import { viewsVersion } from "../../projections/registry.js";
 import { asynchronous } from "../as-of/scratch-views.js";
 import { readCheckpoint } from "../inspect/stores.js";
 import type { Target } from "../target.js";
-import type { LiveViews } from "./views.js";
+import type { OpenedLiveViews } from "./views.js";
 
 /** @throws (rejects) NotThere without views, ViewsOfAnotherVersion, Error that names MongoDB when it does not answer */
-export const openLiveViews = async (target: Target, closers: Closers): Promise<LiveViews> => {
+export const openLiveViews = async (target: Target, closers: Closers): Promise<OpenedLiveViews> => {
   if (target.profile === "embedded") return openFile(target.dir, closers);
   const { openLiveMongoViews } = await import("./live-mongo-views.js");
   return openLiveMongoViews(target.config, closers);
 };
 
-const openFile = (dir: string, closers: Closers): LiveViews => {
+const openFile = (dir: string, closers: Closers): OpenedLiveViews => {
   readCheckpoint(dir);
   const path = liveViewsPath(dir);
   const db = openToRead(path);
@@ -30,5 +30,6 @@ const openFile = (dir: string, closers: Closers): LiveViews => {
   return {
     reads: asynchronous(sqliteReads(db)),
     reached: () => Promise.resolve(checkpointIn(db)?.position ?? noPosition),
+    epoch: () => Promise.resolve(checkpointIn(db)?.epoch),
   };
 };
