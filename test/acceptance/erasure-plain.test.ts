@@ -119,7 +119,7 @@ describe("a user who wrote in plain text and is erased", () => {
       expect(archive, format).toContain("so they say");
       expect(archive.toLowerCase(), format).toContain("erased");
     }
-    expect(json(await done("audit", "verify", "--heads", witness))).toMatchObject({
+    expect(json(await done("audit", "verify", "--witness", witness))).toMatchObject({
       heads: expect.anything() as unknown,
     });
   });
