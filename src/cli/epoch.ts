@@ -1,7 +1,15 @@
 import { Command } from "commander";
 import { newEpoch } from "../operate/new-epoch.js";
 import { fail } from "./failure.js";
-import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "./options.js";
+import {
+  cellOption,
+  exitWhenSaid,
+  sameTarget,
+  someText,
+  targetOf,
+  withTarget,
+  type ProfileOptions,
+} from "./options.js";
 import { next, say, sayJson } from "./output.js";
 
 type Options = ProfileOptions & { readonly reason: string; readonly unchecked?: true };
@@ -27,7 +35,7 @@ Exit code: 0 done, 1 refused or failed (the message says why), 2 wrong usage.`,
       else {
         say(`epoch ${begun.previous ?? "none"} → ${begun.epoch}, after position ${begun.head}`);
         say("Views and snapshots are removed: the next start builds them from the log.");
-        next(`parley serve ${sameTarget(target)}`);
+        next(`parley serve ${sameTarget(target)}${cellOption(begun.cell)}`);
       }
       exitWhenSaid(0);
     } catch (error) {

@@ -40,6 +40,9 @@ export const targetOf = (options: ProfileOptions): Target => {
 export const sameTarget = (target: Target): string =>
   target.profile === "embedded" ? `--data ${target.dir}` : "--profile distributed";
 
+/** What `parley serve` takes besides for a log of this cell. */
+export const cellOption = (cell: string | null): string => (cell === null || cell === "main" ? "" : ` --cell ${cell}`);
+
 /** For commands that open what people wrote: the log is told of it, with the reason, before. */
 export const withReason = (command: Command): Command =>
   command

@@ -8,6 +8,8 @@ import type { Target } from "./target.js";
 export type EpochBegun = {
   readonly epoch: string;
   readonly previous: string | null;
+  /** The log's, as its start has to name it; null where it never said one. */
+  readonly cell: string | null;
   /** The log's head before. */
   readonly head: Position;
 };
@@ -32,7 +34,7 @@ export const newEpoch = async (
     const start = { home, cause: "operator", reason, previous: { epoch: previous, head }, by: operator() } as const;
     const epoch = await beginEpoch(log, start, Date.now, { uuid: randomUUID });
     await forgetDerived();
-    return { epoch, previous, head };
+    return { epoch, previous, cell: home ?? null, head };
   } finally {
     await close();
   }

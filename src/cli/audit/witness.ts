@@ -1,5 +1,5 @@
 import type { Verified } from "../../operate/tree/verify.js";
-import { grouped } from "../output.js";
+import { counted } from "../output.js";
 
 /** What `--witness` takes, wherever it is. */
 export const witnessOption =
@@ -7,8 +7,8 @@ export const witnessOption =
 
 /** How the log stands to the newest head that a witness kept. */
 export const aboutWitness = ({ size, at, missing, since }: NonNullable<Verified["witness"]>): string => {
-  const newest = `the witness's newest head (${grouped(size)} events, ${new Date(at).toISOString()})`;
+  const newest = `the witness's newest head (${counted(size, "event")}, ${new Date(at).toISOString()})`;
   return missing === 0
-    ? `The log goes on from ${newest}: ${grouped(since)} events since.`
-    : `Of ${newest} ${grouped(missing)} events are missing.`;
+    ? `The log goes on from ${newest}: ${counted(since, "event")} since.`
+    : `Of ${newest} ${counted(missing, "event")} ${missing === 1 ? "is" : "are"} missing.`;
 };

@@ -6,7 +6,7 @@ import type { DistributedTarget } from "../../operate/target.js";
 import { BadConfig } from "../../settings/config.js";
 import { erasureLedgerOf } from "../../settings/erasure-ledger.js";
 import { fail } from "../failure.js";
-import { exitWhenSaid, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
+import { cellOption, exitWhenSaid, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
 import { grouped, harmless, next, note, paint, progress, say, sayJson } from "../output.js";
 import { witnessOption } from "../audit/witness.js";
 import { aboutBackup, tellWitness, timeText } from "./output.js";
@@ -98,7 +98,7 @@ const tell = (dataDir: string, restored: Restored): void => {
   if (against !== undefined) tellWitness(against);
   tellErasures(dataDir, withErasures);
   if (withoutKeys) note("The keys were put apart and are not restored: what people wrote stays closed without them.");
-  const cell = manifest.cell === null || manifest.cell === "main" ? "" : ` --cell ${manifest.cell}`;
+  const cell = cellOption(manifest.cell);
   next(`parley doctor --data ${dataDir}`, `parley serve --data ${dataDir}${cell}`);
 };
 

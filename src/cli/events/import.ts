@@ -3,7 +3,15 @@ import { importEvents, type Imported, type ImportPhase } from "../../operate/tra
 import { countSealedTexts, type SealedTexts } from "../../operate/transfer/sealed-texts.js";
 import type { Target } from "../../operate/target.js";
 import { fail } from "../failure.js";
-import { exitWhenSaid, sameTarget, someText, targetOf, withTarget, type ProfileOptions } from "../options.js";
+import {
+  cellOption,
+  exitWhenSaid,
+  sameTarget,
+  someText,
+  targetOf,
+  withTarget,
+  type ProfileOptions,
+} from "../options.js";
 import { grouped, next, paint, progress, say, sayJson } from "../output.js";
 
 type Options = ProfileOptions & { readonly cell?: string; readonly reason?: string; readonly unchecked?: true };
@@ -80,7 +88,7 @@ const tell = (imported: Imported, { sealed, withoutKey }: SealedTexts, target: T
   const keys = `${grouped(sealed)} sealed texts, ${grouped(withoutKey)} of them without a key`;
   say(withoutKey === 0 ? keys : paint("yellow", `${keys}: nobody can read those here until their keys are brought`));
   const where = sameTarget(target);
-  const serve = `parley serve ${where}${cell === null || cell === "main" ? "" : ` --cell ${cell}`}`;
+  const serve = `parley serve ${where}${cellOption(cell)}`;
   if (withoutKey === 0) next(serve, `parley doctor ${where}`);
   else next(`parley keys import FILE ${where}`, serve);
 };

@@ -5,14 +5,15 @@ import { sameTarget, targetOf, withTarget, type ProfileOptions } from "../option
 import { next, say, sayJson } from "../output.js";
 
 const said = {
-  asked: "The rebuild under way was told to give up; it ends within its next batch, and leaves nothing.",
+  asked:
+    "What is under way was told to give up, and ends within its next batch. A rebuild leaves nothing; a switch leaves readers where they were, and goes on with the same command.",
   dropped: "The unfinished generation is gone.",
-  nothing: "No rebuild is under way, and none is unfinished.",
+  nothing: "No rebuild or switch is under way, and no rebuild is unfinished.",
 } as const;
 
 export const cancelCommand = withTarget(new Command("cancel"))
   .description(
-    "Give up a rebuild, one under way in another terminal or one that was killed. Readers are not concerned.",
+    "Give up a rebuild or a switch under way in another terminal, or a rebuild that was killed. Readers stay where they are.",
   )
   .addHelpText("after", "\nExit code: 0 done (also when there was none), 1 it failed, 2 wrong usage.")
   .action(async (options: ProfileOptions) => {

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { cellOfLog, newestEpoch } from "../../commands/epoch.js";
 import { copyKeyFile, copyLogFile } from "../../infra/engines/sqlite-copy.js";
 import { openSqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { filesOf, secretsOf } from "../../profiles/data-directory.js";
 import { readSecretFile } from "../../infra/secret-file.js";
+import { reasonOf } from "../../lib/errors.js";
 import { copySynced, digestOf, syncFile, writeWhole } from "../durable.js";
 import { openLogOf } from "../inspect/stores.js";
 import type { EmbeddedTarget } from "../target.js";
@@ -51,8 +52,18 @@ export const createBackup = async (
     return part;
   } catch (error) {
     for (const directory of begun) await directory.abandon();
-    throw error;
+    throw notMade(error, keysTo === undefined ? [dir] : [dir, keysTo]);
   }
+};
+
+/** SQLite and the system name no file, and what an operator can do depends on which disk it was. */
+const notMade = (error: unknown, dirs: readonly string[]): unknown => {
+  const code = (error as { readonly code?: unknown }).code;
+  if (typeof code !== "string" || !/^(SQLITE_|E[A-Z]+$)/.test(code)) return error;
+  return new Error(
+    `the backup in ${dirs.join(" and ")} was not made, and nothing of it is left: ${reasonOf(error)}. See that there is room for it (df ${dirs.map((dir) => dirname(resolve(dir))).join(" ")})`,
+    { cause: error },
+  );
 };
 
 const copyLog = async (

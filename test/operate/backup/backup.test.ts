@@ -1,6 +1,8 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { newestStart, openEpoch } from "../../../src/commands/epoch.js";
 import { canonicalOf } from "../../../src/audit/canonical.js";
@@ -63,6 +65,19 @@ const busyServer = () => {
     },
   };
 };
+
+it("a backup for which its disk has no room names the directory, and leaves nothing", async () => {
+  await writeLongConversation(kit.log, "g_1", 500);
+  const parley = fileURLToPath(new URL("../../../dist/src/cli/parley.js", import.meta.url));
+  const create = `ulimit -f 64; exec "$0" "$@"`;
+  const args = [parley, "backup", "create", at("b"), "--data", kit.dir];
+  // No file may grow beyond 32 KiB: the system refuses the write as that of a full disk.
+  const ran = spawnSync("sh", ["-c", create, process.execPath, ...args], { encoding: "utf8" });
+  expect(ran.status).toBe(1);
+  expect(ran.stderr).toContain(`the backup in ${at("b")} was not made, and nothing of it is left`);
+  expect(ran.stderr).toContain(`df ${root}`);
+  expect(readdirSync(root)).toEqual([]);
+});
 
 it("the ledger of erasures is in no backup, and a restore takes it along from where it is", async () => {
   const ledger = (name: string, line: string): string => {

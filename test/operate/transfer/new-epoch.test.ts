@@ -42,7 +42,8 @@ it("an operator begins an epoch of a log that no server has, and what was made o
   for (const name of [...derived, ...kept]) writeFileSync(join(dir, name), "");
   writeFileSync(join(dir, "views.json"), JSON.stringify({ live: 2, beside: [{ number: 1 }] }));
   const begun = await newEpoch(target(), { reason: "put back by hand" });
-  expect(begun).toMatchObject({ previous: first, head: 1 });
+  // The next start has to name the cell.
+  expect(begun).toMatchObject({ previous: first, cell: "here", head: 1 });
   const start = await withLog(newestStart);
   expect(start).toMatchObject({
     ...{ epoch: begun.epoch, home: "here", cause: "operator", reason: "put back by hand", by: operator() },
