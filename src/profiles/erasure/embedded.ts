@@ -7,6 +7,7 @@ import { erasureLedgerOf } from "../../settings/erasure-ledger.js";
 import type { filesOf } from "../data-directory.js";
 import type { ErasingWith } from "./erase.js";
 import { openLedgerFile } from "./ledger-file.js";
+import { epochsOf } from "./lineage.js";
 
 type Opened = {
   readonly log: ErasingWith["log"];
@@ -24,7 +25,7 @@ export const erasingIn = (
   check: checkIn(log),
   refuseHeld: refuseHeldIn(log),
   signingKey: openTreeKeyFile(files.treeKey).obtain,
-  ledger: openLedgerFile(erasureLedgerOf(dir, process.env)),
+  ledger: openLedgerFile(erasureLedgerOf(dir, process.env), () => epochsOf(log)),
   clock: Date.now,
 });
 

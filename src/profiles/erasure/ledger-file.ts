@@ -3,22 +3,30 @@ import { open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { makeDirectories } from "../../infra/make-directories.js";
 import { syncDirectory } from "../../lib/sync-directory.js";
+import { isOfSameLog } from "./lineage.js";
 import { foldLedger, ledgerEntryCodec, type Ledger, type LedgerEntry } from "./ledger.js";
 
-export const openLedgerFile = (path: string): Ledger => {
+/**
+ * @param epochsOfLog the epochs of the log that it is opened for. The file may be shared by several logs: each sees its own
+ * entries, and those of before entries said whose they are.
+ */
+export const openLedgerFile = (path: string, epochsOfLog: () => Promise<readonly string[]>): Ledger => {
   const append = async (entry: LedgerEntry): Promise<void> => {
+    const log = await epochsOfLog();
+    // A log without an epoch could never be met again.
+    const line = JSON.stringify(log.length === 0 ? entry : { ...entry, log });
     makeDirectories(dirname(path));
     const file = await open(path, "a", 0o600);
     try {
       // In front, too: a line that a crash cut short is a line of its own then.
-      await file.write(`\n${JSON.stringify(entry)}\n`);
+      await file.write(`\n${line}\n`);
       await file.sync();
     } finally {
       await file.close();
     }
     await syncDirectory(dirname(path));
   };
-  const read = async () => foldLedger(entriesIn(path, await textOf(path)));
+  const read = async () => foldLedger(ofLog(await epochsOfLog(), entriesIn(path, await textOf(path))));
   return {
     find: async (userId) => (await read()).get(userId),
     pages: async function* () {
@@ -34,6 +42,10 @@ export const openLedgerFile = (path: string): Ledger => {
     },
   };
 };
+
+function* ofLog(epochs: readonly string[], entries: Iterable<LedgerEntry>): Generator<LedgerEntry> {
+  for (const entry of entries) if (isOfSameLog(entry.log, epochs)) yield entry;
+}
 
 const textOf = (path: string): Promise<string> =>
   readFile(path, "utf8").catch((error: unknown) => {

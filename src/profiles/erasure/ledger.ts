@@ -11,10 +11,14 @@ export const certificateCodec = t.type({
 });
 export type Certificate = Readonly<t.TypeOf<typeof certificateCodec>>;
 
-export const ledgerEntryCodec = t.union([
-  t.type({ begun: t.string, at: t.number, by: byOperatorCodec, reason: t.string }),
-  t.type({ destroying: t.string, keys: t.array(t.string) }),
-  t.type({ done: t.string, certificate: certificateCodec }),
+export const ledgerEntryCodec = t.intersection([
+  t.union([
+    t.type({ begun: t.string, at: t.number, by: byOperatorCodec, reason: t.string }),
+    t.type({ destroying: t.string, keys: t.array(t.string) }),
+    t.type({ done: t.string, certificate: certificateCodec }),
+  ]),
+  /** The epochs that the log had had. Entries of before have none. */
+  t.partial({ log: t.array(t.string) }),
 ]);
 /** As it is kept: one after the other, and none is ever changed. */
 export type LedgerEntry = Readonly<t.TypeOf<typeof ledgerEntryCodec>>;
@@ -56,8 +60,8 @@ export const foldLedger = (entries: Iterable<LedgerEntry>): ReadonlyMap<UserId, 
   };
   for (const entry of entries) {
     if ("begun" in entry) {
-      const { begun: userId, ...begun } = entry;
-      erasures.set(userId, { userId, ...begun, keys: erasures.get(userId)?.keys ?? [] });
+      const { begun: userId, at, by, reason } = entry;
+      erasures.set(userId, { userId, at, by, reason, keys: erasures.get(userId)?.keys ?? [] });
     } else if ("destroying" in entry)
       change(entry.destroying, (known) => ({ ...known, keys: [...new Set([...known.keys, ...entry.keys])] }));
     else change(entry.done, (known) => ({ ...known, certificate: entry.certificate }));

@@ -1,11 +1,9 @@
 import type { EventLog } from "../../commands/ports.js";
-import { decodeEvent } from "../../domain/catalogue.js";
-import { streamOf } from "../../domain/kernel/stream.js";
-import { streamEvents } from "../../domain/kernel/stream-pages.js";
 import { openMongo, reachable, type Mongo } from "../../infra/engines/mongodb/connection.js";
 import type { DistributedConfig } from "../../settings/distributed.js";
 import type { Ledger } from "./ledger.js";
 import { openMongoLedger } from "./ledger-mongodb.js";
+import { epochsOf, isOfSameLog } from "./lineage.js";
 
 export type OpenedLedger = { readonly ledger: Ledger; readonly close: () => Promise<void> };
 
@@ -44,7 +42,7 @@ type Logs = { readonly _id: string; readonly epochs: readonly string[] };
 const logId = "log";
 const duplicateKey = 11_000;
 
-/** A restored log has its first epochs; an imported one says of which it is. */
+/** One database is one log's. */
 const requireSameLog = async (db: Mongo["db"], log: Pick<EventLog, "readStream">): Promise<void> => {
   const logs = db.collection<Logs>("logs", {
     readPreference: "primary",
@@ -53,27 +51,14 @@ const requireSameLog = async (db: Mongo["db"], log: Pick<EventLog, "readStream">
   });
   const epochs = await epochsOf(log);
   const known = (await reachable(() => logs.findOne({ _id: logId })))?.epochs;
-  if (known !== undefined && !known.some((epoch) => epochs.includes(epoch)))
-    throw new LedgerOfAnotherLog(db.databaseName);
+  if (!isOfSameLog(known, epochs)) throw new LedgerOfAnotherLog(db.databaseName);
   if (known !== undefined && epochs.every((epoch) => known.includes(epoch))) return;
   await reachable(async () => {
     await logs
-      .updateOne({ _id: logId }, { $addToSet: { epochs: { $each: epochs } } }, { upsert: true })
+      .updateOne({ _id: logId }, { $addToSet: { epochs: { $each: [...epochs] } } }, { upsert: true })
       // Another process starts at the same moment, and says the same.
       .catch((error: unknown) => {
         if ((error as { readonly code?: unknown }).code !== duplicateKey) throw error;
       });
   });
-};
-
-/** One for each restore and import, and those that they name as before. */
-const epochsOf = async (log: Pick<EventLog, "readStream">): Promise<string[]> => {
-  const epochs = new Set<string>();
-  for await (const recorded of streamEvents(log, streamOf.log)) {
-    const event = decodeEvent(recorded);
-    if (event.type !== "LogStarted") continue;
-    epochs.add(event.epoch);
-    if (typeof event.previous?.epoch === "string") epochs.add(event.previous.epoch);
-  }
-  return [...epochs];
 };

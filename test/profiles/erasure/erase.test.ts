@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beginEpoch } from "../../../src/commands/epoch.js";
 import { eraseUserIn } from "../../../src/commands/erase.js";
 import { setHoldIn } from "../../../src/commands/holds.js";
 import type { ByOperator } from "../../../src/domain/kernel/by.js";
@@ -101,6 +102,42 @@ describe("an erasure", () => {
     await expect(erase(dyingAfter("begin"))).rejects.toThrow("died");
     await setHoldIn(kit.log, Date.now, ids)({ case: "17", users: ["alice"], conversations: [], reason: "court" }, by);
     expect(certified(await erase())).toMatchObject({ keysDestroyed: theirs });
+  });
+
+  it("is not done to a user of the same id in another log that reads the same ledger, and is in one that was made from the first", async () => {
+    const begin = (log: LogKit["log"]) => beginEpoch(log, { cause: "operator", by }, Date.now, ids);
+    const epoch = await begin(kit.log);
+    await erase();
+    const written = ledger();
+    const other = await openLogKit();
+    try {
+      await begin(other.log);
+      await commandsOn(other).registerDevice({}, contextOf("alice"));
+      await other.keys.obtain("alice/profile/i");
+      writeFileSync(join(other.dir, "erasures.ndjson"), written);
+      const append = eraseUserIn(other.log, Date.now, ids);
+      const opened = { log: other.log, keys: other.keys, append };
+      const there = erasingIn(other.dir, { treeKey: join(other.dir, "tree.key") }, opened);
+      expect(await reapplyErasures(there)).toEqual([]);
+      expect(await there.ledger.find("alice")).toBeUndefined();
+      expect(await other.keys.find("alice/profile/i")).toBeDefined();
+
+      // The first log's events were taken from there: it is the same log from now on.
+      const previous = { epoch, head: 1 };
+      await beginEpoch(other.log, { cause: "import", previous, by }, Date.now, ids);
+      expect(await reapplyErasures(there)).toEqual(["alice"]);
+      expect(await other.keys.find("alice/profile/i")).toBeUndefined();
+    } finally {
+      await other.dispose();
+    }
+  });
+
+  it("is done again by an entry that does not say of which log it is, as those of before do not", async () => {
+    await beginEpoch(kit.log, { cause: "operator", by }, Date.now, ids);
+    const begun = { begun: "alice", at: 1, by, reason: "Art. 17" };
+    writeFileSync(join(kit.dir, "erasures.ndjson"), `${JSON.stringify(begun)}\n`);
+    expect(await reapplyErasures(erasing)).toEqual(["alice"]);
+    expect(await kit.keys.find("alice/profile/i")).toBeUndefined();
   });
 
   it("is known by a ledger of before, which did not list the keys", async () => {
