@@ -88,7 +88,10 @@ describe("keys and what wraps them", () => {
     const ran = await parley(["keys", "export", "--output", file, "--reason", "move"], passphrase);
     expect(ran.code, ran.stderr).toBe(0);
     const keys = await keysIn(server.dataDir);
-    expect(json(ran)).toEqual({ file, keys: keys.size });
+    // What tells incarnations is kept among the keys, and is counted as none.
+    const data = [...keys.keys()].filter((id) => !id.startsWith("#"));
+    expect(data.length).toBeGreaterThan(0);
+    expect(json(ran)).toEqual({ file, keys: data.length });
     const bytes = readFileSync(file);
     for (const key of keys.values()) expect(bytes.includes(Buffer.from(key, "hex").toString("base64"))).toBe(false);
     const accesses = await run(["events", "tail", "--type", "AccessRecorded", "--data", server.dataDir, "--json"]);
