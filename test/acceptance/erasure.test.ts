@@ -80,6 +80,9 @@ describe("a user who is erased", () => {
     copyTo(backup);
     copyTo(yesterday);
     keyBytes = await keysOf(backup);
+    // The generation of before is kept beside the one that is read.
+    const rebuilt = await parley(["projections", "rebuild", "all"]);
+    expect(rebuilt.code, rebuilt.stderr).toBe(0);
   });
   afterAll(async () => {
     await server.dispose();
@@ -143,6 +146,9 @@ describe("a user who is erased", () => {
   it("is nowhere in the data directory, neither by words nor by keys, running or stopped", async () => {
     const looked = [Buffer.from(secret), Buffer.from(name), ...keyBytes];
     expect(looked.length).toBeGreaterThan(5);
+    const names = readdirSync(server.dataDir);
+    expect(names).toContain("tree.db");
+    expect(names.filter((file) => /^views.*\.db$/.test(file)).length).toBeGreaterThan(1);
     // What is looked for would be found.
     expect(keyBytes.slice(0, 2).map((bytes) => filesWith(backup, bytes).length > 0)).toEqual([true, true]);
     for (const bytes of looked) expect(filesWith(server.dataDir, bytes)).toEqual([]);
