@@ -1,9 +1,19 @@
 import { createPublicKey, verify } from "node:crypto";
-import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Diagnosis } from "../../src/operate/doctor/doctor.js";
 import { openStoredKeys } from "../../src/operate/keys/open.js";
 import { json, jsonLines, run, type Ran } from "../cli/run.js";
 import { startServer, startServerOn, type TestServer } from "../kit/server.js";
@@ -37,6 +47,9 @@ describe("a user who is erased", () => {
 
   const parley = (args: readonly string[], dir = server.dataDir): Promise<Ran> =>
     run([...args, "--data", dir, "--json"]);
+  /** What a doctor says of the erasures of a directory. */
+  const erasuresBy = async (dir: string) =>
+    (json(await parley(["doctor"], dir)) as Diagnosis).checks.find((check) => check.name === "erasures");
   const copyTo = (dir: string): void => {
     cpSync(server.dataDir, dir, { recursive: true, filter: (path) => !path.endsWith(".sock") });
   };
@@ -191,12 +204,27 @@ describe("a user who is erased", () => {
     for (const file of readdirSync(yesterday))
       if (file.startsWith("keys.db")) cpSync(join(yesterday, file), join(lost, file));
     expect((await keysOf(lost)).length).toBeGreaterThan(0);
+    expect(await erasuresBy(lost)).toMatchObject({
+      state: "wrong",
+      says: expect.stringContaining("(alice)") as string,
+    });
     const restored = await startServerOn(lost);
     await expect.poll(() => restored.said()).toContain("keys.db is of before");
     expect(await keysOf(lost)).toEqual([]);
     await restored.terminate();
     expect(readFileSync(join(lost, "erasures.ndjson"), "utf8")).toContain('{"done":"alice"');
     for (const bytes of keyBytes) expect(filesWith(lost, bytes)).toEqual([]);
+    expect(await erasuresBy(lost)).toMatchObject({ state: "ok" });
+    const ledger = join(lost, "erasures.ndjson");
+    const [begun = ""] = readFileSync(ledger, "utf8")
+      .split("\n")
+      .filter((line) => line.includes('"begun":"alice"'));
+    writeFileSync(ledger, `${begun}\n`);
+    expect(await erasuresBy(lost)).toMatchObject({ state: "warning", says: "1 erasure begun, not certified yet" });
+    writeFileSync(ledger, "spoilt\n");
+    expect(await erasuresBy(lost)).toMatchObject({ state: "wrong", says: expect.stringContaining("line 1") as string });
+    rmSync(ledger);
+    expect(await erasuresBy(lost)).toMatchObject({ state: "warning", says: expect.stringContaining(ledger) as string });
   });
 
   it("is erased with the server stopped, and a start goes on where a crash ended an erasure", async () => {

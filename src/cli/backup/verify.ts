@@ -67,7 +67,7 @@ const tell = (
     next(`parley audit verify --data ${dir} --witness FILE --public-key FILE`);
     return;
   }
-  const keys = keysDir === undefined ? "" : ` --keys ${keysDir}`;
+  const keys = manifest.part === "log" ? ` --keys ${keysDir ?? "DIR2"}` : "";
   const where = manifest.profile === "embedded" ? "--data NEW_DIR" : "--profile distributed";
   next(`parley backup restore ${dir}${keys} ${where}`);
 };

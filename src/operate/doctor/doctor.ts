@@ -2,6 +2,7 @@ import { dataDirOf, readConfig, sodiumOf, BadConfig, type Config, type Flags } f
 import { reasonOf } from "../../lib/errors.js";
 import type { Check } from "./check.js";
 import { checkDirectory, checkDisk, checkModes, checkWals } from "./files.js";
+import { checkErasures } from "./erasures.js";
 import { checkStores } from "./stores.js";
 import { readTreeSettings } from "../../settings/tree.js";
 import { checkWitnesses } from "./witness.js";
@@ -49,6 +50,7 @@ export const diagnose = async (flags: Flags, environment: Environment): Promise<
     );
     const cell = givenCell(flags, environment).given?.value ?? "main";
     checks.push(...(await checkStores(dataDir, directory.running, { cell, cipher: sealing.cipher })));
+    checks.push(await checkErasures(dataDir, environment));
   }
   if (treeProblems.length === 0) checks.push(...(await checkWitnesses(tree)));
   const ok = checks.every(({ state }) => state !== "wrong");

@@ -5,11 +5,15 @@
 import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import type { KeyStore } from "../../commands/ports.js";
+import type { UserId } from "../../domain/kernel/ids.js";
+import type { Position } from "../../domain/kernel/stream.js";
+import type { ErasedRow } from "../../projections/ports/rows.js";
 import type { Checkpoint } from "../../projections/ports/view-store.js";
 import { openSqliteLogReader, type SqliteLogReader } from "../../infra/event-log/sqlite/file-reader.js";
 import { isFileLocked } from "../../infra/engines/file-lock.js";
 import { openToRead } from "../../infra/engines/sqlite-file.js";
 import { readMasterKeyFile } from "../../infra/key-store/master-key-file.js";
+import { keyIdsOf } from "../../infra/key-store/sqlite/destroy.js";
 import { areKeysWrapped, requireSentinel } from "../../infra/key-store/sqlite/wrapped.js";
 import { unwrap, type MasterKeys } from "../../infra/key-store/wrapping.js";
 import { givenMasterKeys } from "../../settings/master-key.js";
@@ -63,8 +67,26 @@ export const readCheckpoint = (dir: string): Checkpoint | undefined => {
   }
 };
 
+/** Users whom the log says to be erased, as far as the views have come, a page after a position. None where there are no views. */
+export const erasedInViews = (dir: string, after: Position, limit: number): readonly ErasedRow[] => {
+  const { views } = filesOf(dir);
+  if (!existsSync(views)) return [];
+  const db = openToRead(views, busyMsMax);
+  try {
+    return db
+      .prepare<[number, number], ErasedRow>(
+        "select userId, erasedPosition as position from users where erasedPosition > ? order by erasedPosition limit ?",
+      )
+      .all(after, limit);
+  } finally {
+    db.close();
+  }
+};
+
 export type KeysReader = Pick<KeyStore, "cached" | "find"> & {
   readonly count: () => number;
+  /** Whether there is a key of what this user wrote. */
+  readonly hasOfUser: (userId: UserId) => boolean;
   readonly close: () => void;
 };
 
@@ -106,6 +128,7 @@ const readerOf = (db: Database.Database, masterKeys: MasterKeys | undefined): Ke
     cached: find,
     find: (keyId) => Promise.resolve(find(keyId)),
     count: () => count.get() ?? 0,
+    hasOfUser: (userId) => keyIdsOf(db, userId).length > 0,
     close: () => {
       db.close();
     },
