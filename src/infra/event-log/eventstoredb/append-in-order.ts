@@ -28,6 +28,8 @@ export type OrderedOptions = {
 export const openOrderedAppends = (options: OrderedOptions): OrderedAppends => {
   const { internals, target, timeoutMs, atLeader } = options;
   const opening = atLeader().then(() => openAppendCall(internals, target, { requiresLeader: true }));
+  // Each append says it. The first may come later than that: nobody listens yet, and Node would end the process.
+  opening.catch(() => undefined);
   let failed = false;
   let correlation = 0;
   return {

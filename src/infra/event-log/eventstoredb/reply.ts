@@ -127,7 +127,7 @@ const eachField = (bytes: Buffer, from: number, to: number, onField: OnField): v
         const length = varint();
         const begin = at;
         at += length;
-        if (at > to) throw new RangeError("the message ends within a field");
+        if (at > to) throw cutOff();
         onField(field, begin, at);
         break;
       }
@@ -141,4 +141,7 @@ const eachField = (bytes: Buffer, from: number, to: number, onField: OnField): v
         throw new TypeError(`wire type ${tag % 8} of field ${field}`);
     }
   }
+  if (at > to) throw cutOff();
 };
+
+const cutOff = (): RangeError => new RangeError("the message ends within a field");

@@ -68,6 +68,10 @@ describe("a reply of a read", () => {
     ).toEqual(["confirmation", "not_found", "other", "other", "other"]);
   });
 
+  it.each(["b506010101", "a906010101010101"])("that ends within a field of a fixed length is refused: %s", (cut) => {
+    expect(() => replyIn(Buffer.from(cut, "hex"))).toThrow("the message ends within a field");
+  });
+
   it("that is cut off anywhere, or no such message, is refused or read as less, and never loops", () => {
     fc.assert(
       fc.property(records, fc.double({ min: 0, max: 1, noNaN: true }), (record, share) => {
