@@ -5,6 +5,7 @@ import { signToken } from "../../src/infra/auth/jwt.js";
 import { openEventStoreDb } from "../../src/infra/event-log/eventstoredb/event-log.js";
 import { openMongo } from "../../src/infra/engines/mongodb/connection.js";
 import { checkpointsOf } from "../../src/infra/view-store/mongodb/checkpoints.js";
+import { retried } from "../../src/lib/retry.js";
 import { eventually } from "./device.js";
 import { engine } from "./engines.js";
 import type { EngineSource } from "./history.js";
@@ -188,8 +189,17 @@ const sourceOf = async (environment: Readonly<Record<string, string>>): Promise<
 const dropDatabase = async (where: EngineSource["mongo"]): Promise<void> => {
   const mongo = await openMongo(where);
   const ledger = mongo.db.client.db(`${mongo.db.databaseName}-erasures`);
-  await ledger.dropDatabase();
-  await mongo.db.dropDatabase().finally(mongo.close);
+  try {
+    for (const db of [ledger, mongo.db]) await retried(() => db.dropDatabase(), notYet);
+  } finally {
+    await mongo.close();
+  }
+};
+
+/** The stand-in refuses while it still carries out what a killed process had sent. */
+const notYet = (error: unknown, failures: number): number => {
+  if (failures === 20) throw error;
+  return 100;
 };
 
 /** @throws the first reason when one was rejected */
