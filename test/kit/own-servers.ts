@@ -1,6 +1,6 @@
 /** Servers for one test file alone, which it may kill: those of the whole run are shared. */
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -51,5 +51,16 @@ export const startOwnServers = async (...names: readonly ServerName[]): Promise<
     },
     startAgain: (name) => servers("start-one", name),
     stop: () => servers("stop"),
+  };
+};
+
+/** The environment of a cell that is new, on an event store of one's own and whatever else the run has. */
+export const newCellOn = ({ env }: OwnServers): Readonly<Record<string, string>> & { readonly PARLEY_CELL: string } => {
+  const cell = `test-${randomBytes(5).toString("hex")}`;
+  return {
+    ...{ PARLEY_CELL: cell, PARLEY_MONGODB_DATABASE: `parley-${cell}` },
+    PARLEY_EVENTSTORE_URL: env.PARLEY_EVENTSTORE_URL ?? "",
+    PARLEY_MASTER_KEY: randomBytes(32).toString("base64"),
+    PARLEY_TOKEN_SECRET: randomBytes(32).toString("base64url"),
   };
 };

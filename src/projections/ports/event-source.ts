@@ -1,13 +1,8 @@
-import type { Position, RecordedEvent, Revision, StreamName } from "../../domain/kernel/stream.js";
+import type { Position, RecordedEvent } from "../../domain/kernel/stream.js";
+import type { StreamReader } from "../../domain/kernel/stream-pages.js";
 
 /** What projections need of the log: the reading half of the commands' `EventLog`, with the same promises. */
-export type EventSource = {
-  readonly readStream: (
-    stream: StreamName,
-    from: Revision,
-    count: number,
-    direction?: "forwards" | "backwards",
-  ) => Promise<readonly RecordedEvent[]>;
+export type EventSource = StreamReader & {
   /** At most `count` events strictly after `from`, oldest first. */
   readonly readAll: (from: Position, count: number) => Promise<readonly RecordedEvent[]>;
   readonly head: () => Promise<Position>;

@@ -1,6 +1,5 @@
 /** What auditors ask of the engines is answered as it is of a directory, recorded first, and refused where a directory refuses. */
 import { execFileSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +10,7 @@ import { readDistributedConfig } from "../../../src/settings/distributed.js";
 import { json, jsonLines, run, type Ran } from "../../cli/run.js";
 import { clusterEngines, startCluster, type Cluster } from "../../kit/cluster.js";
 import { eventually } from "../../kit/device.js";
-import { mayStartServers, startOwnServers, type OwnServers } from "../../kit/own-servers.js";
+import { mayStartServers, newCellOn, startOwnServers, type OwnServers } from "../../kit/own-servers.js";
 import { startServerOn, type TestServer } from "../../kit/server.js";
 import { unzip } from "../../kit/unzip.js";
 import { text, wireDevice, type WireDevice } from "../../kit/wire.js";
@@ -112,12 +111,8 @@ beforeAll(async () => {
   if (!hasEngines) return;
   root = mkdtempSync(join(tmpdir(), "parley-auditors-"));
   own = await startOwnServers("eventstore");
-  const cell = `test-${randomBytes(5).toString("hex")}`;
   environment = {
-    ...{ PARLEY_CELL: cell, PARLEY_MONGODB_DATABASE: `parley-${cell}` },
-    PARLEY_EVENTSTORE_URL: own.env.PARLEY_EVENTSTORE_URL ?? "",
-    PARLEY_MASTER_KEY: randomBytes(32).toString("base64"),
-    PARLEY_TOKEN_SECRET: randomBytes(32).toString("base64url"),
+    ...newCellOn(own),
     PARLEY_PASSPHRASE: "correct horse battery staple",
   };
   cluster = await startCluster({ gateways: 1, projectors: 1, environment });

@@ -1,5 +1,5 @@
 /** Views in MongoDB are reconciled, repaired and compared with a replay beside processes that write them. */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,7 +11,7 @@ import type { ProjectionsStatus } from "../../../src/operate/inspect/status.js";
 import { jsonLines, run } from "../../cli/run.js";
 import { clusterEngines, startCluster, type Cluster } from "../../kit/cluster.js";
 import { connectDevice, text } from "../../kit/device.js";
-import { mayStartServers, startOwnServers, type OwnServers } from "../../kit/own-servers.js";
+import { mayStartServers, newCellOn, startOwnServers, type OwnServers } from "../../kit/own-servers.js";
 import { temporaryDirectory } from "../../kit/sqlite-views.js";
 
 const hasEngines = clusterEngines() && mayStartServers;
@@ -23,13 +23,7 @@ let environment: Readonly<Record<string, string>>;
 beforeAll(async () => {
   if (!hasEngines) return;
   own = await startOwnServers("eventstore");
-  const cell = `test-${randomBytes(5).toString("hex")}`;
-  environment = {
-    ...{ PARLEY_CELL: cell, PARLEY_MONGODB_DATABASE: `parley-${cell}` },
-    PARLEY_EVENTSTORE_URL: own.env.PARLEY_EVENTSTORE_URL ?? "",
-    PARLEY_MASTER_KEY: randomBytes(32).toString("base64"),
-    PARLEY_TOKEN_SECRET: randomBytes(32).toString("base64url"),
-  };
+  environment = newCellOn(own);
   cluster = await startCluster({ gateways: 1, projectors: 1, environment });
 });
 afterAll(async () => {

@@ -1,5 +1,4 @@
 /** A log moves from a directory to the engines and back, and the engines are restored, by the commands themselves. */
-import { randomBytes } from "node:crypto";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +8,7 @@ import { openMongo } from "../../../../src/infra/engines/mongodb/connection.js";
 import { json, run } from "../../../cli/run.js";
 import { clusterEngines, startCluster, type Cluster } from "../../../kit/cluster.js";
 import { connectDevice, eventually, text, textsOf } from "../../../kit/device.js";
-import { mayStartServers, startOwnServers, type OwnServers } from "../../../kit/own-servers.js";
+import { mayStartServers, newCellOn, startOwnServers, type OwnServers } from "../../../kit/own-servers.js";
 import { startServerOn } from "../../../kit/server.js";
 
 const hasEngines = clusterEngines() && mayStartServers;
@@ -23,13 +22,9 @@ beforeAll(async () => {
   if (!hasEngines) return;
   root = mkdtempSync(join(tmpdir(), "parley-moving-"));
   own = await startOwnServers("eventstore");
-  cell = `test-${randomBytes(5).toString("hex")}`;
-  environment = {
-    ...{ PARLEY_CELL: cell, PARLEY_MONGODB_DATABASE: `parley-${cell}` },
-    PARLEY_EVENTSTORE_URL: own.env.PARLEY_EVENTSTORE_URL ?? "",
-    PARLEY_MASTER_KEY: randomBytes(32).toString("base64"),
-    PARLEY_TOKEN_SECRET: randomBytes(32).toString("base64url"),
-  };
+  const made = newCellOn(own);
+  environment = made;
+  cell = made.PARLEY_CELL;
 });
 afterAll(async () => {
   if (!hasEngines) return;
